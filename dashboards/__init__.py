@@ -1,0 +1,1 @@
+"""Figures of a sweep and the offline HTML report."""

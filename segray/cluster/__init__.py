@@ -1,0 +1,1 @@
+"""Ray Train: warm worker groups and the channel that feeds them."""

@@ -1,0 +1,231 @@
+"""RunConfig: one training run, complete and typed. What a trial searches are dotted keys of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from segray.errors import ConfigError, unknown_name
+
+SizePx = tuple[int, int]
+"""(height, width) in pixels."""
+
+
+class Section(BaseModel):
+    """Base of every config section: frozen, keyword-only, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class FolderConfig(Section):
+    """Where the `folder` data set finds its files; the other data sets know their own layout."""
+
+    images: str = "images/{split}"
+    """Images folder below data.root; `{split}` stands for train and val, without it a seeded ratio splits"""
+    labels: str = "labels/{split}"
+    """Labels folder below data.root; a label has its image's stem and is an 8-bit PNG of class ids"""
+    classes: tuple[str, ...] = ()
+    """Class names; the position is the id in the label files"""
+    void_ids: tuple[int, ...] = (255,)
+    """Label values that loss and metrics ignore"""
+    val_ratio: float = Field(default=0.2, gt=0, lt=1)
+    """Share of images held for validation where the folders have no `{split}`"""
+    split_seed: int = 0
+    """Seed of that split; the same for all trials of a sweep"""
+
+
+class DataConfig(Section):
+    """Which data, at which size, how augmented."""
+
+    dataset: str = "cityscapes"
+    """Name of the data set: cityscapes, camvid, folder"""
+    root: str = ""
+    """Folder of the data set"""
+    folder: FolderConfig = FolderConfig()
+    resize_px: SizePx | None = None
+    """(height, width) to which photos and labels are resized when they are decoded; null keeps their size"""
+    crop_px: SizePx | None = None
+    """(height, width) of the training crop, padded with void where the image is smaller; null trains on whole images"""
+    policy: str = "light"
+    """Augmentation policy: none, light, medium, strong"""
+    num_loader_workers: int | None = Field(default=None, ge=0)
+    """Loader processes per training worker; null takes the CPUs that the worker has beyond one"""
+    cache_dir: str | None = None
+    """Where decoded shards lie on each node; null takes $SEGRAY_CACHE or ~/.cache/segray"""
+
+
+class ModelConfig(Section):
+    """Which network."""
+
+    name: str = "smp"
+    """Model family: smp"""
+    arch: str = "Unet"
+    """Architecture of segmentation-models-pytorch, such as Unet, FPN, DeepLabV3Plus, Segformer"""
+    encoder: str = "resnet18"
+    """Encoder of SMP, or of timm with the prefix tu-"""
+    encoder_weights: str = "auto"
+    """none, imagenet, a weights file, or auto: imagenet where it can be fetched, else none"""
+
+
+class LossConfig(Section):
+    """What is minimised; void pixels never count."""
+
+    name: str = "cross_entropy"
+    """Loss, or a weighted sum: cross_entropy, ohem, focal, dice, jaccard, tversky, lovasz, 0.5*cross_entropy+dice"""
+    class_weights: Literal["none", "balanced"] = "none"
+    """balanced weighs cross_entropy, ohem and focal by inverse log class frequency of the training split"""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the target spread over all classes (cross_entropy)"""
+    focal_gamma: float = Field(default=2.0, ge=0)
+    """Focusing exponent (focal)"""
+    ohem_fraction: float = Field(default=0.25, gt=0, le=1)
+    """Share of the hardest pixels kept (ohem)"""
+    tversky_alpha: float = Field(default=0.3, ge=0)
+    """Weight of false positives (tversky)"""
+    tversky_beta: float = Field(default=0.7, ge=0)
+    """Weight of false negatives (tversky)"""
+
+
+class OptimConfig(Section):
+    """Optimiser and learning-rate schedule, stepped once a batch."""
+
+    name: Literal["adamw", "adam", "sgd"] = "adamw"
+    """Optimiser"""
+    lr: float = Field(default=1e-3, gt=0)
+    """Peak learning rate"""
+    weight_decay: float = Field(default=1e-4, ge=0)
+    """Weight decay; not applied to biases and normalisation"""
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    """Momentum (sgd)"""
+    schedule: Literal["cosine", "poly", "onecycle", "constant"] = "onecycle"
+    """Learning-rate schedule over the whole run"""
+    warmup_epochs: float = Field(default=0.0, ge=0)
+    """Epochs of linear warm-up before cosine, poly and constant; onecycle has its own"""
+    poly_power: float = Field(default=0.9, gt=0)
+    """Exponent (poly)"""
+    grad_clip: float | None = Field(default=None, gt=0)
+    """Largest gradient norm; null does not clip"""
+
+
+class TrainConfig(Section):
+    """How long, how large, in which precision."""
+
+    epochs: int = Field(default=20, ge=1)
+    """Passes over the training split"""
+    batch_size: int = Field(default=8, ge=1)
+    """Images a step over all workers of the run together"""
+    patience: int | None = Field(default=None, ge=1)
+    """Stop after so many epochs without a better val mIoU; null never does"""
+    ema_decay: float | None = Field(default=None, gt=0, lt=1)
+    """Decay of an exponential moving average of the weights, which is then what is validated and kept; null for none"""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """auto is bfloat16 autocast where the hardware has it, else float32"""
+    channels_last: bool = True
+    """Store tensors channels-last: faster convolutions on CPUs and on GPUs with tensor cores"""
+
+
+class RunConfig(Section):
+    """One training run."""
+
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    loss: LossConfig = LossConfig()
+    optim: OptimConfig = OptimConfig()
+    train: TrainConfig = TrainConfig()
+    seed: int = 0
+    """Seed of initial weights, data order and augmentation"""
+
+    def flat(self) -> dict[str, Any]:
+        """All values under dotted keys, such as ``{"model.encoder": "resnet18", ...}``; JSON types only."""
+        return _flatten(self.model_dump(mode="json"))
+
+    def with_values(self, values: Mapping[str, Any]) -> RunConfig:
+        """A copy with some dotted keys replaced.
+
+        Args:
+            values: Dotted key -> new value.
+
+        Raises:
+            ConfigError: A key does not exist, or a value breaks its rule.
+        """
+        if not values:
+            return self
+        tree = self.model_dump(mode="json")
+        for key, value in values.items():
+            *parents, last = key.split(".")
+            node: Any = tree
+            for parent in parents:
+                node = node.get(parent) if isinstance(node, dict) else None
+            if not isinstance(node, dict) or last not in node or isinstance(node[last], dict):
+                raise ConfigError(unknown_name("config key", key, self.flat()))
+            node[last] = value
+        return run_config(tree)
+
+
+def run_config(tree: Mapping[str, Any]) -> RunConfig:
+    """RunConfig from a nested mapping, missing keys at their defaults.
+
+    Raises:
+        ConfigError: A key is unknown or a value breaks its rule; every such key is named.
+    """
+    try:
+        return RunConfig.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_problem(detail) for detail in error.errors())) from None
+
+
+def read_yaml(path: str | Path) -> RunConfig:
+    """RunConfig from a YAML file as ``segray config`` prints it; keys may be left out.
+
+    Raises:
+        ConfigError: The file cannot be read, is not YAML, or holds an unknown key or value.
+    """
+    try:
+        tree = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read config file {str(path)!r}: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{str(path)!r} is not YAML: {error}") from None
+    if tree is not None and not isinstance(tree, dict):
+        raise ConfigError(f"{str(path)!r} must hold a mapping of config keys, but holds {type(tree).__name__}")
+    return run_config(tree or {})
+
+
+def to_yaml(config: RunConfig) -> str:
+    """The config as YAML with one line of help above every field; ``read_yaml`` reads it back."""
+    return "\n".join(_yaml_lines(config, indent="")) + "\n"
+
+
+def _yaml_lines(section: Section, indent: str) -> list[str]:
+    lines = []
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        if isinstance(value, Section):
+            lines += [f"{indent}# {(type(value).__doc__ or '').strip()}", f"{indent}{name}:"]
+            lines += _yaml_lines(value, indent + "  ")
+        else:
+            plain = section.model_dump(mode="json", include={name})[name]
+            text = yaml.safe_dump(plain, default_flow_style=True, width=10**6).removesuffix("\n...\n").strip()
+            lines += [f"{indent}# {field.description}", f"{indent}{name}: {text}"]
+    return lines
+
+
+def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            flat |= _flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _problem(detail: Any) -> str:
+    key = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        return unknown_name("config key", key, RunConfig().flat())
+    return f"{key}: {detail['msg'][0].lower()}{detail['msg'][1:]}, but got {detail['input']!r}"

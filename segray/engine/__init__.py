@@ -1,0 +1,1 @@
+"""Training one run: fit(), what it needs, and the checkpoints it leaves; knows nothing of Ray."""

@@ -1,0 +1,63 @@
+"""What can go wrong, as exceptions a person can act on.
+
+    SegrayError
+    ├── ConfigError      a key, value, choice or combination that cannot work
+    ├── DataError        a data set that is missing, incomplete or does not decode
+    ├── ResourceError    more workers, GPUs, memory or disk than there are
+    └── StorageError     a sweep folder that cannot be written, read, or is taken
+
+Every message names what, the rule, the value got, and the fix or the choices. The command line prints it
+without a traceback and exits with code 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+
+class SegrayError(Exception):
+    """The parent of every error that segray raises on purpose."""
+
+
+class ConfigError(SegrayError):
+    """A key, value, choice or combination of choices that cannot work."""
+
+
+class DataError(SegrayError):
+    """A data set that is missing, incomplete, or does not decode."""
+
+
+class ResourceError(SegrayError):
+    """More workers, GPUs, memory or disk than there are."""
+
+
+class StorageError(SegrayError):
+    """A sweep folder that cannot be written or read, or is already taken."""
+
+
+def unknown_name(kind: str, name: str, choices: Iterable[str]) -> str:
+    """Message for a name that is not among the choices, with the nearest valid ones first.
+
+    Args:
+        kind: What was named, such as ``"policy"``.
+        name: The name got.
+        choices: All valid names.
+    """
+    valid = sorted(choices)
+    near = get_close_matches(name, valid, n=3, cutoff=0.5)
+    hint = f"did you mean {_or(near)}?" if near else f"choose from {', '.join(valid[:20])}"
+    more = f" (and {len(valid) - 20} more)" if not near and len(valid) > 20 else ""
+    return f"unknown {kind} {name!r}; {hint}{more}"
+
+
+def listed(items: Sequence[str], limit: int = 10) -> str:
+    """The first ``limit`` items on lines of their own, the rest as a count."""
+    lines = "".join(f"\n  {item}" for item in items[:limit])
+    rest = len(items) - limit
+    return lines + (f"\n  ... and {rest} more" if rest > 0 else "")
+
+
+def _or(names: Sequence[str]) -> str:
+    quoted = [repr(name) for name in names]
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} or {quoted[-1]}"

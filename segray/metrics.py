@@ -1,0 +1,1 @@
+"""Confusion matrix -> mIoU, per-class IoU, accuracies; pure functions."""

@@ -1,0 +1,1 @@
+"""Networks: photos in, one logit per class and pixel out."""

@@ -1,0 +1,1 @@
+"""A sweep's files as pandas frames; needs neither torch nor ray."""

@@ -1,0 +1,1 @@
+"""Ray Tune: search spaces, searcher, scheduler and the sweep."""

@@ -1,0 +1,58 @@
+import pytest
+
+from segray.config import RunConfig, read_yaml, run_config, to_yaml
+from segray.errors import ConfigError
+
+
+def test_yaml_round_trip_keeps_every_value(tmp_path):
+    config = RunConfig().with_values({"data.crop_px": [64, 96], "train.patience": 3, "model.encoder": "tu-resnet18"})
+    path = tmp_path / "run.yaml"
+    path.write_text(to_yaml(config))
+    assert read_yaml(path) == config
+
+
+def test_yaml_has_a_line_of_help_above_every_field():
+    lines = to_yaml(RunConfig()).splitlines()
+    for above, line in zip(["", *lines], lines, strict=False):
+        if not line.lstrip().startswith("#"):
+            assert above.lstrip().startswith("# "), line
+            assert "None" not in above
+
+
+def test_flat_and_with_values_are_inverse():
+    config = RunConfig().with_values({"optim.lr": 0.02, "loss.name": "dice"})
+    assert RunConfig().with_values(config.flat()) == config
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"model.encodr": "x"}, "did you mean 'model.encoder'"),
+        ({"data.folder": {}}, "unknown config key 'data.folder'"),
+        ({"optim.lr": -1.0}, "optim.lr: input should be greater than 0, but got -1.0"),
+        ({"optim.name": "adamv"}, "'adamw', 'adam' or 'sgd'"),
+    ],
+)
+def test_wrong_values_name_key_rule_and_value(values, message):
+    with pytest.raises(ConfigError) as error:
+        RunConfig().with_values(values)
+    assert message in str(error.value)
+
+
+def test_every_unknown_key_is_named():
+    with pytest.raises(ConfigError) as error:
+        run_config({"modl": {}, "train": {"epoch": 3}})
+    assert "modl" in str(error.value)
+    assert "did you mean 'train.epochs'" in str(error.value)
+
+
+def test_unreadable_and_malformed_files(tmp_path):
+    with pytest.raises(ConfigError, match="No such file"):
+        read_yaml(tmp_path / "missing.yaml")
+    path = tmp_path / "bad.yaml"
+    path.write_text("a: [")
+    with pytest.raises(ConfigError, match="not YAML"):
+        read_yaml(path)
+    path.write_text("- 1")
+    with pytest.raises(ConfigError, match="mapping"):
+        read_yaml(path)

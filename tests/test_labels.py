@@ -1,0 +1,43 @@
+import pytest
+from pydantic import ValidationError
+
+from segray.labels import IGNORE_INDEX, LabelSpace, distinct_colors
+
+
+def space(**changes):
+    values = {
+        "names": ("road", "car"),
+        "colors": ((1, 2, 3), (4, 5, 6)),
+        "raw_to_train": {7: 0, 26: 1, 0: IGNORE_INDEX},
+    }
+    return LabelSpace(**{**values, **changes})
+
+
+def test_lookup_marks_values_that_are_not_allowed():
+    table = space().lookup_table()
+    assert table[7] == 0
+    assert table[26] == 1
+    assert table[0] == IGNORE_INDEX
+    assert (table == -1).sum() == 253
+
+
+def test_train_to_raw_inverts_the_lookup():
+    assert list(space().train_to_raw()[:2]) == [7, 26]
+
+
+def test_void_is_black_in_the_palette():
+    assert tuple(space().palette()[1]) == (4, 5, 6)
+    assert tuple(space().palette()[IGNORE_INDEX]) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"names": ("a", "a")}, {"colors": ((0, 0, 0),)}, {"raw_to_train": {1: 2}}, {"names": (), "colors": ()}],
+)
+def test_inconsistent_spaces_are_refused(changes):
+    with pytest.raises(ValidationError):
+        space(**changes)
+
+
+def test_distinct_colors_are_distinct():
+    assert len(set(distinct_colors(34))) == 34

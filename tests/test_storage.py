@@ -1,0 +1,109 @@
+import pytest
+from pyarrow import fs as pafs
+
+from segray.errors import StorageError
+from segray.storage import (
+    CheckpointPointer,
+    EpochRecord,
+    Folder,
+    Outcome,
+    SweepFiles,
+    SweepState,
+    TrialFiles,
+    open_folder,
+    open_sweep,
+)
+
+
+def record(epoch, attempt=1, miou=0.5):
+    return EpochRecord(
+        epoch=epoch,
+        attempt=attempt,
+        train_loss=1.0,
+        val_loss=1.0,
+        val_miou=miou,
+        val_iou=(miou, None),
+        val_pixel_accuracy=0.9,
+        val_mean_class_accuracy=0.6,
+        learning_rate=1e-3,
+        images_per_second=10.0,
+        epoch_seconds=2.0,
+        peak_memory_bytes=1,
+        best_val_miou=miou,
+        best_epoch=epoch,
+    )
+
+
+@pytest.fixture(params=["local", "object store"])
+def folder(request, tmp_path):
+    local = open_folder(tmp_path / "sweep")
+    if request.param == "local":
+        return local
+    filesystem, path = pafs._MockFileSystem(), "bucket/sweep"
+    filesystem.create_dir("bucket/sweep")
+    return Folder(filesystem, path)
+
+
+@pytest.fixture
+def trial(folder):
+    return TrialFiles("0000", folder.child("trials/0000"))
+
+
+def test_records_come_back_by_epoch_and_the_later_attempt_wins(trial):
+    for item in (record(1), record(2), record(2, attempt=2, miou=0.7), record(3, attempt=2)):
+        trial.append_record(item)
+    assert [(r.epoch, r.attempt) for r in trial.records()] == [(1, 1), (2, 2), (3, 2)]
+    assert trial.records()[1].val_miou == 0.7
+
+
+def test_a_record_that_only_the_checkpoint_kept_is_found(trial):
+    trial.append_record(record(1))
+    trial.write_pointer("last", CheckpointPointer(checkpoint="checkpoints/2-1", record=record(2), seconds=9.0))
+    assert [r.epoch for r in trial.records()] == [1, 2]
+
+
+def test_a_line_cut_by_a_crash_is_left_out(tmp_path):
+    trial = TrialFiles("0000", open_folder(tmp_path))
+    trial.append_record(record(1))
+    with (tmp_path / "epochs.jsonl").open("a") as file:
+        file.write(record(2).model_dump_json()[:40])
+    assert [r.epoch for r in trial.records()] == [1]
+
+
+def test_what_is_not_there_yet_is_none(folder, trial):
+    assert trial.outcome() is None
+    assert trial.config() is None
+    assert trial.pointer("best") is None
+    assert trial.records() == []
+    assert SweepFiles(folder).state() is None
+    assert SweepFiles(folder).trials() == []
+
+
+def test_state_and_outcome_round_trip(folder, trial):
+    state = SweepState(status="running", updated_at=5.0, seconds=1.0, trials=3)
+    SweepFiles(folder).write_state(state)
+    assert SweepFiles(folder).state() == state
+    outcome = Outcome(status="failed", reason="why", traceback="Traceback ...", epochs=1)
+    trial.write_outcome(outcome)
+    assert trial.outcome() == outcome
+    assert [t.id for t in SweepFiles(folder).trials()] == ["0000"]
+
+
+def test_delete_takes_files_and_folders_and_missing_names(folder):
+    folder.write_bytes("a/b", b"1")
+    folder.write_bytes("a/c", b"2")
+    folder.delete("a/b")
+    assert folder.names("a") == ["c"]
+    folder.delete("a")
+    folder.delete("a")
+    assert not folder.exists("a")
+
+
+def test_a_folder_without_a_sweep_is_refused(tmp_path):
+    with pytest.raises(StorageError, match=r"no sweep\.json"):
+        open_sweep(tmp_path).info()
+
+
+def test_unknown_scheme_is_refused():
+    with pytest.raises(StorageError, match="cannot open storage"):
+        open_folder("ftp8://bucket/x")
