@@ -1,0 +1,106 @@
+"""Photo and label files -> arrays; whatever is wrong with a file is a DataError that names it."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from segray.config import SizePx
+from segray.data.datasets import Pair
+from segray.errors import DataError
+
+# What Pillow raises on damaged files. OpenCV is no choice here: it returns a full array for a truncated JPEG.
+_DAMAGE: Final = (OSError, SyntaxError, ValueError, EOFError, struct.error)
+_PHOTO_MODES: Final = frozenset({"RGB", "RGBA", "L", "LA", "P", "CMYK"})
+_LABEL_MODES: Final = frozenset({"L", "P"})
+
+
+def pair_size(pair: Pair) -> SizePx:
+    """(height, width) of photo and label, from their headers.
+
+    Raises:
+        DataError: A header cannot be read, or the two sizes differ.
+    """
+    photo, label = _header_size(pair.photo), _header_size(pair.label)
+    if photo != label:
+        raise DataError(
+            f"{pair.label}: a label must have its image's size, but is {label[1]}x{label[0]} "
+            f"and the image is {photo[1]}x{photo[0]}"
+        )
+    return photo
+
+
+def read_photo(path: Path) -> NDArray[np.uint8]:
+    """Photo of shape (height, width, 3), uint8 RGB.
+
+    Raises:
+        DataError: It does not decode to the end, or has more than 8 bits a channel.
+    """
+    try:
+        with Image.open(path) as image:
+            if image.mode in _PHOTO_MODES:
+                return np.asarray(image.convert("RGB"))
+            mode = image.mode
+    except _DAMAGE as error:
+        raise _damaged(path, error) from None
+    raise DataError(f"{path}: a photo must have 8 bits a channel, but its mode is {mode}")
+
+
+def read_label(path: Path, lookup_table: NDArray[np.int16]) -> NDArray[np.uint8]:
+    """Label of shape (height, width), uint8 training ids.
+
+    Args:
+        path: An 8-bit PNG with one channel; a palette PNG counts by its indices.
+        lookup_table: `LabelSpace.lookup_table()`.
+
+    Raises:
+        DataError: It does not decode to the end, has several channels, or a value that the table does not allow.
+    """
+    try:
+        with Image.open(path) as image:
+            mode = image.mode
+            raw = np.asarray(image)
+    except _DAMAGE as error:
+        raise _damaged(path, error) from None
+    if mode not in _LABEL_MODES:
+        raise DataError(f"{path}: a label must be an 8-bit PNG with one channel of class ids, but its mode is {mode}")
+    values = np.flatnonzero(np.bincount(raw.ravel(), minlength=256))
+    wrong = values[lookup_table[values] < 0].tolist()
+    if wrong:
+        shown = ", ".join(map(str, wrong[:10])) + (f" and {len(wrong) - 10} more" if len(wrong) > 10 else "")
+        raise DataError(f"{path}: holds label values that are no class and not void: {shown}")
+    return lookup_table.astype(np.uint8)[raw]
+
+
+def resize_pair(
+    photo: NDArray[np.uint8], label: NDArray[np.uint8], size: SizePx
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Both at (height, width): the photo by area where it shrinks, else linear; the label by nearest pixel centre."""
+    if label.shape == size:
+        return photo, label
+    height, width = size
+    shrinks = height <= label.shape[0] and width <= label.shape[1]
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    resized_photo = cv2.resize(photo, (width, height), interpolation=how)
+    resized_label = cv2.resize(label, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+    return resized_photo.astype(np.uint8, copy=False), resized_label.astype(np.uint8, copy=False)
+
+
+def _header_size(path: Path) -> SizePx:
+    try:
+        with Image.open(path) as image:
+            return image.height, image.width
+    except _DAMAGE as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> DataError:
+    if path.stat().st_size == 0:
+        return DataError(f"{path}: the file is empty")
+    return DataError(f"{path}: does not decode: {str(error).removesuffix(repr(str(path))).rstrip()}")
