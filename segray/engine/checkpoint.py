@@ -1,0 +1,94 @@
+"""Checkpoints: a folder that holds a model ready for use, and beside it what training needs to go on.
+
+    model.safetensors   the weights to use (the moving average where it is on), float32
+    config.json         RunConfig
+    label_space.json    LabelSpace
+    training.pt         optimiser, schedule, epoch and best so far; the trained weights where model.safetensors
+                        holds their average
+
+Files are written one by one; a checkpoint counts once a pointer that is written after it names it.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+
+from segray.config import RunConfig, run_config
+from segray.engine.state import TrainState
+from segray.errors import StorageError
+from segray.labels import LabelSpace
+from segray.models import SegmentationModel, build_model
+from segray.storage import Folder, open_folder
+
+
+def save(state: TrainState, folder: Folder) -> None:
+    """Write a checkpoint; of several ranks only the first needs to.
+
+    Args:
+        state: A run between two epochs.
+        folder: Where to; made if it is not there.
+
+    Raises:
+        StorageError: The folder cannot be written.
+    """
+    training = state.state_dict()
+    weights = {name: tensor.contiguous() for name, tensor in training.pop("kept").items()}
+    buffer = io.BytesIO()
+    torch.save(training, buffer)
+    folder.write_bytes("model.safetensors", safetensors.torch.save(weights))
+    folder.write_bytes("training.pt", buffer.getbuffer())
+    folder.write_json("label_space.json", state.label_space.model_dump(mode="json"))
+    folder.write_json("config.json", state.config.model_dump(mode="json"))
+
+
+def restore(state: TrainState, folder: Folder) -> None:
+    """Continue a run from a checkpoint of the same config; every rank reads it.
+
+    Args:
+        state: As ``build_state`` gives it for the checkpoint's config; changed in place.
+        folder: What ``save`` wrote.
+
+    Raises:
+        StorageError: The checkpoint is missing, damaged, or of another model.
+    """
+    try:
+        training = torch.load(io.BytesIO(folder.read_bytes("training.pt")), map_location="cpu", weights_only=True)
+        training["kept"] = safetensors.torch.load(folder.read_bytes("model.safetensors"))
+        state.load_state_dict(training)
+    except (SafetensorError, RuntimeError, pickle.UnpicklingError, KeyError, ValueError) as error:
+        raise StorageError(f"cannot resume from the checkpoint at {folder.path!r}: {error}") from None
+
+
+def load_model(location: str | Path | Folder) -> tuple[SegmentationModel, RunConfig, LabelSpace]:
+    """The trained model of a checkpoint, in eval mode on the CPU; needs nothing but the checkpoint's folder.
+
+    Args:
+        location: A checkpoint folder, such as ``runs/NAME/trials/ID/checkpoints/6-1``: a path, URL or Folder.
+
+    Returns:
+        The model (uint8 or float RGB photos, BCHW, 0 to 255 -> logits, BCHW), its run's config and its classes.
+
+    Raises:
+        StorageError: There is no checkpoint, or it is damaged.
+    """
+    folder = location if isinstance(location, Folder) else open_folder(location)
+    config_json, label_space_json = folder.read_json("config.json"), folder.read_json("label_space.json")
+    if config_json is None or label_space_json is None:
+        raise StorageError(
+            f"no checkpoint at {folder.path!r}: a checkpoint's folder holds model.safetensors, config.json and "
+            "label_space.json; best.json in a trial's folder names the trial's best one"
+        )
+    config, label_space = run_config(config_json), LabelSpace.model_validate(label_space_json)
+    untrained = config.model.model_copy(update={"encoder_weights": "none"})
+    model = build_model(untrained, label_space.num_classes)
+    try:
+        model.load_state_dict(safetensors.torch.load(folder.read_bytes("model.safetensors")))
+    except (SafetensorError, RuntimeError) as error:
+        raise StorageError(f"cannot load the model at {folder.path!r}: {error}") from None
+    return model.eval(), config, label_space

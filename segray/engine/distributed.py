@@ -1,0 +1,49 @@
+"""Sums, maxima and equal buffers over the ranks of torch.distributed; plain values where there is one process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch.distributed as dist
+from torch import Tensor, nn
+
+
+def world_size() -> int:
+    """Number of processes that train together."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """This process's number among them."""
+    return dist.get_rank() if world_size() > 1 else 0
+
+
+def sum_over_ranks(values: Tensor) -> Tensor:
+    """Add a tensor up over ranks, in place; every rank gets the sum."""
+    if world_size() > 1:
+        dist.all_reduce(values, op=dist.ReduceOp.SUM)
+    return values
+
+
+def max_over_ranks(values: Tensor) -> Tensor:
+    """Take a tensor's maximum over ranks, in place; every rank gets it."""
+    if world_size() > 1:
+        dist.all_reduce(values, op=dist.ReduceOp.MAX)
+    return values
+
+
+def gather_over_ranks(value: Any) -> Sequence[Any]:
+    """Every rank's value, by rank; any small picklable object."""
+    if world_size() == 1:
+        return [value]
+    values: list[Any] = [None] * world_size()
+    dist.all_gather_object(values, value)
+    return values
+
+
+def broadcast_buffers(model: nn.Module) -> None:
+    """Give every rank the buffers of rank 0: each rank's BatchNorm statistics saw other images."""
+    if world_size() > 1:
+        for buffer in model.buffers():
+            dist.broadcast(buffer, src=0)

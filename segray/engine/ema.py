@@ -1,0 +1,40 @@
+"""Exponential moving average of a model's weights."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import torch
+from torch import Tensor, nn
+
+
+class Ema:
+    """A copy of a model whose weights follow the trained ones slowly.
+
+    Buffers are averaged too, so that BatchNorm's statistics fit the averaged weights. The decay rises to
+    ``decay`` as (1 + n) / (10 + n) over the first n steps, or a short run would keep its random start
+    (as in TensorFlow's ``ExponentialMovingAverage``).
+
+    Attributes:
+        model: The averaged model, in eval mode and without gradients.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.model = deepcopy(model).eval().requires_grad_(False)
+        self.decay = decay
+
+    @torch.no_grad()
+    def update(self, model: nn.Module, num_steps: int) -> None:
+        """Move the average towards ``model``, which has been trained for ``num_steps`` steps in all."""
+        decay = min(self.decay, (1 + num_steps) / (10 + num_steps))
+        averages, values = _tensors(self.model), _tensors(model)
+        pairs = list(zip(averages, values, strict=True))
+        floats = [(average, value) for average, value in pairs if average.is_floating_point()]
+        torch._foreach_lerp_([average for average, _ in floats], [value for _, value in floats], 1 - decay)
+        for average, value in pairs:
+            if not average.is_floating_point():
+                average.copy_(value)
+
+
+def _tensors(model: nn.Module) -> list[Tensor]:
+    return [*model.parameters(), *model.buffers()]

@@ -1,0 +1,94 @@
+"""Validation: one confusion matrix over all ranks, the mean loss, and a few predictions to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from segray.data.loading import Batch
+from segray.engine.distributed import broadcast_buffers, gather_over_ranks, max_over_ranks, sum_over_ranks
+from segray.engine.endings import Interrupted
+from segray.engine.precision import autocast
+from segray.engine.steps import to_device
+from segray.metrics import confusion_matrix
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model does on a split; the same on every rank."""
+
+    confusion: Tensor
+    """(C, C) int64 on the CPU: rows truth, columns prediction, in pixels"""
+    loss: float
+    """Mean over images"""
+    samples: dict[int, np.ndarray]
+    """Image index -> predicted training ids, (H, W) uint8"""
+
+
+@torch.inference_mode()
+def evaluate(
+    model: nn.Module,
+    loader: Iterable[Batch],
+    loss: nn.Module,
+    num_classes: int,
+    device: torch.device,
+    *,
+    precision: torch.dtype,
+    channels_last: bool = True,
+    sample_indices: Collection[int] = (),
+    interrupted: Callable[[], bool] = lambda: False,
+) -> Evaluation:
+    """Predict every image of a loader once and compare with its label.
+
+    Leaves the model in eval mode, with the buffers of rank 0 on every rank, so that N ranks count the same
+    pixels as one.
+
+    Args:
+        model: The model itself, not wrapped, on ``device``.
+        loader: This rank's batches; over all ranks every image comes once.
+        loss: (logits_BCHW, labels_BHW) -> scalar, a mean over the batch.
+        num_classes: Number of classes, void not counted.
+        device: Where to compute.
+        precision: dtype of autocast, as ``resolve_precision`` gives it.
+        channels_last: Whether photos are laid out channels-last, as the model should be then.
+        sample_indices: Images whose predictions are kept.
+        interrupted: Asked before every batch; True ends the evaluation on all ranks.
+
+    Raises:
+        Interrupted: ``interrupted`` gave True on some rank.
+    """
+    broadcast_buffers(model)
+    model.eval()
+    confusion = torch.zeros((num_classes, num_classes), dtype=torch.int64, device=device)
+    loss_sum = torch.zeros((), dtype=torch.float64, device=device)
+    num_images = 0
+    samples: dict[int, np.ndarray] = {}
+    stopped = False
+    for batch in loader:
+        stopped = interrupted()
+        if stopped:
+            break
+        photos_BCHW, labels_BHW = to_device(batch, device, channels_last=channels_last)
+        with autocast(device, precision):
+            logits_BCHW = model(photos_BCHW).float()
+        predictions_BHW = logits_BCHW.argmax(dim=1)
+        confusion += confusion_matrix(predictions_BHW, labels_BHW, num_classes)
+        loss_sum += loss(logits_BCHW, labels_BHW) * len(batch.indices)
+        num_images += len(batch.indices)
+        for position, index in enumerate(batch.indices):
+            if index in sample_indices:
+                samples[index] = predictions_BHW[position].to(torch.uint8).cpu().numpy()
+
+    # Ranks have unequal numbers of batches, so a stop is only agreed on here: no collective inside the loop.
+    if max_over_ranks(torch.tensor(int(stopped), device=device)).item():
+        raise Interrupted
+    loss_total, images_total = sum_over_ranks(torch.stack([loss_sum, loss_sum.new_tensor(num_images)])).tolist()
+    return Evaluation(
+        confusion=sum_over_ranks(confusion).cpu(),
+        loss=loss_total / images_total,
+        samples={index: sample for part in gather_over_ranks(samples) for index, sample in part.items()},
+    )

@@ -1,0 +1,135 @@
+"""fit(): the training loop, from the first epoch to the last record."""
+
+from __future__ import annotations
+
+import math
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from segray.data.loading import Batch
+from segray.engine.distributed import max_over_ranks, rank, sum_over_ranks
+from segray.engine.endings import Diverged, Interrupted
+from segray.engine.evaluate import Evaluation
+from segray.engine.state import TrainState
+from segray.engine.steps import Step
+from segray.metrics import scores
+from segray.storage import EpochRecord
+
+
+class TrainLoader(Protocol):
+    """Training batches of this rank: as many on every rank, drawn anew every epoch, the same in every run."""
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that the next iteration gives."""
+
+    def __iter__(self) -> Iterator[Batch]:
+        """One epoch's batches."""
+
+
+def fit(
+    state: TrainState,
+    step: Step,
+    train_loader: TrainLoader,
+    validate: Callable[[nn.Module], Evaluation],
+    *,
+    attempt: int = 1,
+    interrupted: Callable[[], bool] = lambda: False,
+) -> Iterator[EpochRecord]:
+    """Train from the state's epoch to the config's last, yielding a record after every epoch.
+
+    The caller owns the state: while the generator is suspended it is whole, and is what a checkpoint keeps.
+    With torch.distributed every rank runs this, and all get equal records and raise alike.
+
+    Args:
+        state: The run, new or restored; changed in place.
+        step: What one batch does.
+        train_loader: This rank's training batches.
+        validate: Evaluates the model that it is given.
+        attempt: Which start of the run this is, from 1; noted in the records.
+        interrupted: Asked between batches; True on any rank ends the run on all of them.
+
+    Yields:
+        One record per completed epoch; the last is that of ``train.epochs`` or of an early stop.
+
+    Raises:
+        Interrupted: ``interrupted`` gave True.
+        Diverged: The training loss became NaN or infinite.
+    """
+    # To look at a loss on a GPU is to wait for it, so it is done now and then.
+    check_every = 1 if state.device.type == "cpu" else 10
+    while state.epoch < state.config.train.epochs and not _out_of_patience(state):
+        epoch, epoch_started = state.epoch + 1, time.perf_counter()
+        torch.manual_seed(_epoch_seed(state.config.seed, epoch))
+        train_loader.set_epoch(epoch)
+        state.model.train()
+        loss_sum = torch.zeros((), dtype=torch.float64, device=state.device)
+        num_steps = num_images = 0
+        learning_rate = math.nan
+        for batch in train_loader:
+            if num_steps % check_every == 0:
+                _check(loss_sum, interrupted(), epoch, num_steps)
+            learning_rate = state.optimizer.param_groups[0]["lr"]
+            loss_sum += step(state, batch) * len(batch.indices)
+            num_images += len(batch.indices)
+            num_steps += 1
+        _check(loss_sum, interrupted(), epoch, num_steps)
+        loss_total, images_total = sum_over_ranks(torch.stack([loss_sum, loss_sum.new_tensor(num_images)])).tolist()
+        train_seconds = time.perf_counter() - epoch_started
+
+        evaluation = validate(state.kept_model)
+        val = scores(evaluation.confusion)
+        state.epoch = epoch
+        if val.miou is not None and (state.best_val_miou is None or val.miou > state.best_val_miou):
+            state.best_val_miou, state.best_epoch = val.miou, epoch
+
+        yield EpochRecord(
+            epoch=epoch,
+            attempt=attempt,
+            train_loss=loss_total / images_total,
+            val_loss=evaluation.loss if math.isfinite(evaluation.loss) else None,
+            val_miou=val.miou,
+            val_iou=val.iou,
+            val_pixel_accuracy=val.pixel_accuracy,
+            val_mean_class_accuracy=val.mean_class_accuracy,
+            learning_rate=learning_rate,
+            images_per_second=images_total / train_seconds,
+            epoch_seconds=time.perf_counter() - epoch_started,
+            peak_memory_bytes=_peak_memory_bytes(state.device),
+            best_val_miou=state.best_val_miou,
+            best_epoch=state.best_epoch,
+        )
+
+
+def _out_of_patience(state: TrainState) -> bool:
+    patience = state.config.train.patience
+    return patience is not None and state.epoch - (state.best_epoch or 0) >= patience
+
+
+def _epoch_seed(seed: int, epoch: int) -> int:
+    # Seeding every epoch, not keeping generator states, makes a resumed run draw what the unbroken one drew.
+    return int(np.random.SeedSequence((seed, epoch, rank())).generate_state(1)[0])
+
+
+def _check(loss_sum: Tensor, interrupted: bool, epoch: int, num_steps: int) -> None:
+    flags = torch.stack([loss_sum.new_tensor(interrupted), loss_sum.isfinite().logical_not().double()])
+    stop, diverged = max_over_ranks(flags).tolist()
+    if diverged:
+        raise Diverged(epoch, num_steps)
+    if stop:
+        raise Interrupted
+
+
+def _peak_memory_bytes(device: torch.device) -> int:
+    if device.type == "cuda":
+        peak = torch.cuda.max_memory_allocated(device)
+    else:
+        unit = 1 if sys.platform == "darwin" else 1024
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return int(max_over_ranks(torch.tensor(peak, dtype=torch.int64, device=device)).item())

@@ -1,0 +1,110 @@
+"""TrainState: all that training changes, and so all that a checkpoint holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from segray.config import RunConfig
+from segray.engine.distributed import world_size
+from segray.engine.ema import Ema
+from segray.engine.optim import build_optimizer, build_schedule
+from segray.labels import LabelSpace
+from segray.models import build_model
+
+
+@dataclass
+class TrainState:
+    """A run between two epochs. Random numbers are drawn anew per epoch from the seed, so none are kept."""
+
+    config: RunConfig
+    label_space: LabelSpace
+    model: nn.Module
+    """What a step calls: the network, wrapped in DistributedDataParallel where several ranks train it"""
+    optimizer: Optimizer
+    schedule: LRScheduler
+    """Stepped once a batch; its ``last_epoch`` counts steps"""
+    ema: Ema | None
+    epoch: int = 0
+    """Completed epochs"""
+    best_val_miou: float | None = None
+    best_epoch: int | None = None
+
+    @property
+    def network(self) -> nn.Module:
+        """The trained model itself."""
+        model = self.model
+        return model.module if isinstance(model, DistributedDataParallel) else model
+
+    @property
+    def kept_model(self) -> nn.Module:
+        """The model that is validated and kept: the moving average where it is on."""
+        return self.ema.model if self.ema else self.network
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model lies."""
+        return next(self.network.parameters()).device
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors (not copied) and plain values; ``kept`` and, if they differ from it, ``trained`` are weights."""
+        return {
+            "kept": self.kept_model.state_dict(),
+            "trained": self.network.state_dict() if self.ema else None,
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "epoch": self.epoch,
+            "best_val_miou": self.best_val_miou,
+            "best_epoch": self.best_epoch,
+        }
+
+    def load_state_dict(self, values: dict[str, Any]) -> None:
+        """Continue from what ``state_dict`` gave, on this or another device."""
+        self.kept_model.load_state_dict(values["kept"])
+        if self.ema:
+            self.network.load_state_dict(values["trained"])
+        self.optimizer.load_state_dict(values["optimizer"])
+        self.schedule.load_state_dict(values["schedule"])
+        self.epoch = values["epoch"]
+        self.best_val_miou = values["best_val_miou"]
+        self.best_epoch = values["best_epoch"]
+
+
+def build_state(config: RunConfig, label_space: LabelSpace, steps_per_epoch: int, device: torch.device) -> TrainState:
+    """A run before its first epoch; the same config and seed give the same weights on every rank.
+
+    Args:
+        config: The run; ``model.encoder_weights`` already resolved.
+        label_space: The classes to tell apart.
+        steps_per_epoch: Training batches an epoch, at least 1.
+        device: Where to train.
+
+    Raises:
+        ConfigError: The model or the schedule cannot be built.
+    """
+    torch.manual_seed(config.seed)
+    model = build_model(config.model, label_space.num_classes).to(device)
+    if config.train.channels_last:
+        model = model.to(memory_format=torch.channels_last)
+    optimizer = build_optimizer(model, config.optim)
+    return TrainState(
+        config=config,
+        label_space=label_space,
+        model=_distributed(model, device) if world_size() > 1 else model,
+        optimizer=optimizer,
+        schedule=build_schedule(optimizer, config.optim, epochs=config.train.epochs, steps_per_epoch=steps_per_epoch),
+        ema=Ema(model, config.train.ema_decay) if config.train.ema_decay else None,
+    )
+
+
+def _distributed(model: nn.Module, device: torch.device) -> nn.Module:
+    # Buffers are made equal once, before validation; to send them at every step would cost a broadcast a step.
+    return DistributedDataParallel(
+        model, device_ids=[device] if device.type == "cuda" else None, broadcast_buffers=False
+    )

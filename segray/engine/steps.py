@@ -1,0 +1,68 @@
+"""What one batch does. A step is called with the state and a batch and returns the detached mean loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from segray.data.loading import Batch
+from segray.engine.precision import autocast
+from segray.engine.state import TrainState
+
+Step = Callable[[TrainState, Batch], Tensor]
+
+
+def to_device(batch: Batch, device: torch.device, *, channels_last: bool) -> tuple[Tensor, Tensor]:
+    """The batch's photos (uint8, BCHW) and labels (int64, BHW) on a device."""
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    photos_BCHW = batch.photos_BCHW.to(device, non_blocking=True, memory_format=layout)
+    labels_BHW = batch.labels_BHW.to(device, non_blocking=True).long()
+    return photos_BCHW, labels_BHW
+
+
+class SupervisedStep:
+    """Learn from labelled photos: forward, loss, backward, optimiser, schedule, moving average.
+
+    Args:
+        loss: (logits_BCHW, labels_BHW) -> scalar, a mean over the batch.
+        device: Where the model lies.
+        precision: dtype of autocast, as ``resolve_precision`` gives it.
+        micro_batches: Parts the batch is split into to save memory; their gradients are added up, each weighted
+            by its images. BatchNorm sees the parts, not the whole.
+    """
+
+    def __init__(
+        self, loss: nn.Module, device: torch.device, precision: torch.dtype, *, micro_batches: int = 1
+    ) -> None:
+        self.loss = loss.to(device)
+        self.device = device
+        self.precision = precision
+        self.micro_batches = micro_batches
+
+    def __call__(self, state: TrainState, batch: Batch) -> Tensor:
+        """Train on one batch.
+
+        Returns:
+            The batch's loss, a detached float32 scalar on the device.
+        """
+        photos_BCHW, labels_BHW = to_device(batch, self.device, channels_last=state.config.train.channels_last)
+        batch_loss = torch.zeros((), device=self.device)
+        for photos, labels in zip(
+            photos_BCHW.chunk(self.micro_batches), labels_BHW.chunk(self.micro_batches), strict=True
+        ):
+            with autocast(self.device, self.precision):
+                logits = state.model(photos)
+            loss = self.loss(logits.float(), labels) * (len(photos) / len(photos_BCHW))
+            loss.backward()
+            batch_loss += loss.detach()
+
+        if state.config.optim.grad_clip is not None:
+            nn.utils.clip_grad_norm_(state.network.parameters(), state.config.optim.grad_clip)
+        state.optimizer.step()
+        state.optimizer.zero_grad()
+        state.schedule.step()
+        if state.ema:
+            state.ema.update(state.network, num_steps=state.schedule.last_epoch)
+        return batch_loss

@@ -1,0 +1,114 @@
+import math
+
+import pytest
+import torch
+from tiny_run import CPU, cross_entropy, start, tiny_config, tiny_state, without_timing
+
+from segray.engine.endings import Diverged, Interrupted
+from segray.engine.evaluate import Evaluation
+from segray.engine.steps import SupervisedStep
+
+
+def scripted(*correct_pixels):
+    """A validation whose mIoU follows a script: so many of 100 pixels of each class are right."""
+    script = iter(correct_pixels)
+
+    def validate(model):
+        right = next(script)
+        confusion = torch.tensor([[right, 100 - right, 0], [100 - right, right, 0], [0, 0, 0]])
+        return Evaluation(confusion=confusion, loss=1.0, samples={})
+
+    return validate
+
+
+def test_it_learns_and_counts_epochs_from_one():
+    records = list(start(tiny_state(tiny_config(train__epochs=6))))
+    assert [record.epoch for record in records] == [1, 2, 3, 4, 5, 6]
+    assert records[-1].train_loss < 0.5 * records[0].train_loss
+    assert records[-1].val_miou > 0.9
+    assert records[-1].best_val_miou == max(record.val_miou for record in records)
+
+
+def test_a_record_is_complete():
+    [record] = start(tiny_state(tiny_config(train__epochs=1)), attempt=3)
+    assert record.attempt == 3
+    assert len(record.val_iou) == 3
+    assert math.isfinite(record.val_loss)
+    assert 0 <= record.val_pixel_accuracy <= 1
+    assert 0 <= record.val_mean_class_accuracy <= 1
+    assert 0 < record.learning_rate < 0.02
+    assert record.images_per_second > 0
+    assert record.epoch_seconds > 0
+    assert record.peak_memory_bytes > 10 * 2**20
+    assert record.best_epoch == 1
+
+
+def test_same_config_and_seed_give_the_same_records():
+    config = tiny_config(train__ema_decay=0.9)
+    assert without_timing(start(tiny_state(config))) == without_timing(start(tiny_state(config)))
+
+
+def test_another_seed_gives_other_records():
+    first, second = (without_timing(start(tiny_state(tiny_config(seed=seed)))) for seed in (1, 2))
+    assert first != second
+
+
+def test_state_is_up_to_date_when_a_record_comes():
+    state = tiny_state(tiny_config())
+    for record in start(state, validate=scripted(40, 60, 50, 55)):
+        assert (state.epoch, state.best_epoch) == (record.epoch, record.best_epoch)
+        assert state.best_val_miou == record.best_val_miou
+    assert state.best_epoch == 2
+
+
+def test_patience_ends_the_run_after_epochs_without_a_better_score():
+    config = tiny_config(train__epochs=9, train__patience=2)
+    records = list(start(tiny_state(config), validate=scripted(40, 60, 50, 60, 99)))
+    assert [record.best_epoch for record in records] == [1, 2, 2, 2]
+
+
+def test_a_run_that_is_out_of_patience_does_not_go_on_when_resumed():
+    state = tiny_state(tiny_config(train__epochs=9, train__patience=2))
+    state.epoch, state.best_epoch, state.best_val_miou = 4, 2, 0.5
+    assert list(start(state)) == []
+
+
+def test_a_run_without_any_score_is_out_of_patience_too():
+    def validate(model):
+        return Evaluation(confusion=torch.zeros(3, 3, dtype=torch.int64), loss=math.nan, samples={})
+
+    records = list(start(tiny_state(tiny_config(train__epochs=9, train__patience=2)), validate=validate))
+    assert [(record.val_miou, record.val_loss, record.best_epoch) for record in records] == [(None, None, None)] * 2
+
+
+def test_interruption_comes_between_batches():
+    state = tiny_state(tiny_config())
+    answers = iter([False] * 6 + [True])
+    records = []
+    with pytest.raises(Interrupted):
+        records.extend(start(state, interrupted=lambda: next(answers)))
+    assert state.epoch == 1
+    assert state.schedule.last_epoch == 5
+
+
+def test_a_loss_that_becomes_nan_ends_the_run():
+    class Poisoned(SupervisedStep):
+        def __call__(self, state, batch):
+            loss = super().__call__(state, batch)
+            return loss * math.nan if state.schedule.last_epoch == 5 else loss
+
+    records = []
+    with pytest.raises(Diverged) as caught:
+        records.extend(start(tiny_state(tiny_config()), step=Poisoned(cross_entropy(), CPU, torch.float32)))
+    assert (caught.value.epoch, caught.value.step) == (2, 2)
+    assert "step 2 of epoch 2" in str(caught.value)
+
+
+def test_a_loss_that_becomes_infinite_in_the_last_batch_ends_the_run():
+    def step(state, batch):
+        state.optimizer.step()
+        state.schedule.step()
+        return torch.tensor(math.inf if state.schedule.last_epoch == 3 else 1.0)
+
+    with pytest.raises(Diverged, match="step 3 of epoch 1"):
+        next(start(tiny_state(tiny_config()), step=step))

@@ -1,0 +1,109 @@
+"""A run small enough to train in a blink: a two-layer network learns to tell colours apart."""
+
+from functools import partial
+
+import torch
+from torch import nn
+
+from segray import models
+from segray.config import RunConfig
+from segray.data.loading import Batch
+from segray.engine.evaluate import evaluate
+from segray.engine.loop import fit
+from segray.engine.state import build_state
+from segray.engine.steps import SupervisedStep
+from segray.labels import LabelSpace
+
+CPU = torch.device("cpu")
+LABEL_SPACE = LabelSpace(
+    names=("dark", "red", "green"),
+    colors=((0, 0, 0), (200, 0, 0), (0, 200, 0)),
+    raw_to_train={0: 0, 1: 1, 2: 2, 255: 255},
+)
+NUM_TRAIN, NUM_VAL, SIZE_PX = 12, 7, (16, 24)
+
+
+def build_tiny(config, num_classes):
+    norm = nn.Identity() if config.arch == "without_batchnorm" else nn.BatchNorm2d(8)
+    drop = nn.Identity() if config.arch == "without_batchnorm" else nn.Dropout(0.2)
+    return nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), norm, nn.ReLU(), drop, nn.Conv2d(8, num_classes, 1))
+
+
+models.MODELS["tiny"] = build_tiny
+
+
+def tiny_config(**dotted):
+    values = {"model.name": "tiny", "model.encoder_weights": "none", "train.epochs": 4, "train.batch_size": 4}
+    values |= {"train.precision": "float32", "optim.lr": 0.02}
+    return RunConfig().with_values(values | {key.replace("__", "."): value for key, value in dotted.items()})
+
+
+def scenes(count, seed):
+    """Photos (NHWC made NCHW, uint8) of coloured blocks, and their labels with a void corner."""
+    draw = torch.Generator().manual_seed(seed)
+    blocks = torch.randint(0, 3, (count, SIZE_PX[0] // 4, SIZE_PX[1] // 4), generator=draw)
+    labels = blocks.repeat_interleave(4, 1).repeat_interleave(4, 2)
+    palette = torch.tensor(LABEL_SPACE.colors)
+    noise = torch.randint(0, 50, (*labels.shape, 3), generator=draw)
+    photos = (palette[labels] + noise).to(torch.uint8).permute(0, 3, 1, 2)
+    labels[:, :3, :3] = 255
+    return photos, labels.to(torch.uint8)
+
+
+class TinyLoader:
+    """One rank's share of batches, shuffled by (seed, epoch) if it trains."""
+
+    def __init__(self, count, seed, *, batch_size, rank=0, world_size=1, shuffle=True):
+        self.photos, self.labels = scenes(count, seed)
+        self.batch_size, self.rank, self.world_size, self.shuffle = batch_size, rank, world_size, shuffle
+        self.epoch = 0
+
+    def set_epoch(self, epoch):
+        self.epoch = epoch
+
+    def __iter__(self):
+        order = torch.arange(len(self.photos))
+        if self.shuffle:
+            order = torch.randperm(len(self.photos), generator=torch.Generator().manual_seed(self.epoch))
+        mine = order[self.rank :: self.world_size].tolist()
+        for start in range(0, len(mine), self.batch_size):
+            indices = mine[start : start + self.batch_size]
+            yield Batch(self.photos[indices], self.labels[indices], indices)
+
+
+def val_loader(rank=0, world_size=1):
+    return TinyLoader(NUM_VAL, 1, batch_size=2, rank=rank, world_size=world_size, shuffle=False)
+
+
+def cross_entropy():
+    return nn.CrossEntropyLoss(ignore_index=255)
+
+
+def validation(loader=None, **options):
+    return partial(
+        evaluate,
+        loader=loader or val_loader(),
+        loss=cross_entropy(),
+        num_classes=LABEL_SPACE.num_classes,
+        device=CPU,
+        precision=torch.float32,
+        **options,
+    )
+
+
+def tiny_state(config):
+    return build_state(config, LABEL_SPACE, NUM_TRAIN // config.train.batch_size, CPU)
+
+
+def start(state, *, step=None, validate=None, rank=0, world_size=1, **options):
+    """fit() on the coloured blocks."""
+    batch_size = state.config.train.batch_size // world_size
+    loader = TinyLoader(NUM_TRAIN, 0, batch_size=batch_size, rank=rank, world_size=world_size)
+    validate = validate or validation(val_loader(rank, world_size))
+    step = step or SupervisedStep(cross_entropy(), CPU, torch.float32)
+    return fit(state, step, loader, validate, **options)
+
+
+def without_timing(records):
+    timing = {"images_per_second", "epoch_seconds", "peak_memory_bytes", "attempt"}
+    return [record.model_dump(exclude=timing) for record in records]
