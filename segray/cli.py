@@ -29,6 +29,30 @@ def config(
     print(to_yaml(read_yaml(path) if path else RunConfig()), end="")
 
 
+@app.command()
+def results(
+    run: Annotated[str, typer.Argument(help="Folder or URL of a sweep, such as runs/camvid")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header")] = False,
+) -> None:
+    """Print the trials of a sweep, best first; finished, running or dead."""
+    from segray.results.printing import print_results
+
+    print_results(run, as_json=as_json, as_csv=as_csv)
+
+
+@app.command()
+def report(
+    run: Annotated[str, typer.Argument(help="Folder or URL of a sweep, such as runs/camvid")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="HTML file to write")] = Path("report.html"),
+) -> None:
+    """Write the report of a sweep as one offline HTML file."""
+    from dashboards.report import write_report
+
+    size_bytes = write_report(run, output)
+    print(f"wrote {output} ({size_bytes / 1e6:.1f} MB)")
+
+
 def run_command(command: Callable[[], object]) -> None:
     """Call a command; a SegrayError becomes one message on standard error and exit code 2."""
     try:

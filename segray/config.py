@@ -141,7 +141,7 @@ class RunConfig(Section):
 
     def flat(self) -> dict[str, Any]:
         """All values under dotted keys, such as ``{"model.encoder": "resnet18", ...}``; JSON types only."""
-        return _flatten(self.model_dump(mode="json"))
+        return flatten(self.model_dump(mode="json"))
 
     def with_values(self, values: Mapping[str, Any]) -> RunConfig:
         """A copy with some dotted keys replaced.
@@ -214,11 +214,12 @@ def _yaml_lines(section: Section, indent: str) -> list[str]:
     return lines
 
 
-def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The leaves of a nested mapping under dotted keys."""
     flat: dict[str, Any] = {}
     for key, value in tree.items():
         if isinstance(value, dict):
-            flat |= _flatten(value, f"{prefix}{key}.")
+            flat |= flatten(value, f"{prefix}{key}.")
         else:
             flat[prefix + key] = value
     return flat

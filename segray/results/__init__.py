@@ -1,1 +1,6 @@
 """A sweep's files as pandas frames; needs neither torch nor ray."""
+
+from segray.results.searched import SearchedKey
+from segray.results.sweep import SweepResults, load
+
+__all__ = ["SearchedKey", "SweepResults", "load"]

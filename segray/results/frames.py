@@ -1,0 +1,126 @@
+"""Trials' files -> the three frames: trials, epochs, classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pandas as pd
+
+from segray.config import flatten
+from segray.results.text import is_missing
+from segray.storage import EpochRecord, Outcome, TrialFiles
+
+TRIAL_COLUMNS: Final = {
+    "id": "str",
+    "outcome": "str",
+    "reason": "str",
+    "traceback": "str",
+    "epochs": "int64",
+    "best_epoch": "Int64",
+    "best_val_miou": "float64",
+    "seconds": "float64",
+}
+_WHOLE_NUMBERS: Final = {"epoch": "int64", "attempt": "int64", "peak_memory_bytes": "int64", "best_epoch": "Int64"}
+EPOCH_COLUMNS: Final = {"trial": "str"} | {
+    name: _WHOLE_NUMBERS.get(name, "float64") for name in EpochRecord.model_fields if name != "val_iou"
+}
+CLASS_COLUMNS: Final = {"trial": "str", "epoch": "int64", "class": "str", "iou": "float64"}
+
+
+@dataclass(frozen=True)
+class TrialContent:
+    """What one trial's files hold."""
+
+    id: str
+    config: dict[str, Any] | None
+    records: list[EpochRecord]
+    outcome: Outcome | None
+    seconds: float
+
+
+def read_trials(trials: Sequence[TrialFiles]) -> list[TrialContent]:
+    """Read trials side by side: on an object store, reading is waiting."""
+    with ThreadPoolExecutor(max_workers=16) as pool:
+        return list(pool.map(_read_trial, trials))
+
+
+def trials_frame(trials: Iterable[TrialContent], unended: str) -> pd.DataFrame:
+    """One row per trial: TRIAL_COLUMNS and one column per dotted config key.
+
+    Args:
+        trials: What their files hold.
+        unended: Outcome of a trial that has not written one: ``running`` or ``interrupted``.
+    """
+    contents = list(trials)
+    frame = _frame([_trial_row(trial, unended) for trial in contents], TRIAL_COLUMNS)
+    configs = [trial.config or {} for trial in contents]
+    keys = dict.fromkeys(key for config in configs for key in config)
+    columns = {key: _config_column([config.get(key) for config in configs]) for key in keys}
+    return pd.concat([frame, pd.DataFrame(columns, index=frame.index)], axis=1)
+
+
+def epochs_frame(trials: Iterable[TrialContent]) -> pd.DataFrame:
+    """One row per trial and epoch: every scalar of the EpochRecord."""
+    rows = [
+        {"trial": trial.id, **record.model_dump(exclude={"val_iou"})} for trial in trials for record in trial.records
+    ]
+    return _frame(rows, EPOCH_COLUMNS)
+
+
+def classes_frame(trials: Iterable[TrialContent], classes: Sequence[str]) -> pd.DataFrame:
+    """One row per trial, epoch and class; IoU is NaN for a class neither present nor predicted."""
+    rows = [
+        {"trial": trial.id, "epoch": record.epoch, "class": name, "iou": iou}
+        for trial in trials
+        for record in trial.records
+        for name, iou in zip(classes, record.val_iou, strict=False)
+    ]
+    return _frame(rows, CLASS_COLUMNS)
+
+
+def _read_trial(trial: TrialFiles) -> TrialContent:
+    config, records, outcome = trial.config(), trial.records(), trial.outcome()
+    return TrialContent(
+        id=trial.id,
+        config=None if config is None else flatten(config),
+        records=records,
+        outcome=outcome,
+        seconds=_seconds(trial, records, outcome),
+    )
+
+
+def _seconds(trial: TrialFiles, records: Sequence[EpochRecord], outcome: Outcome | None) -> float:
+    if outcome is not None:
+        return outcome.seconds
+    trained = sum(record.epoch_seconds for record in records)
+    last = trial.pointer("last")
+    return trained if last is None else max(trained, last.seconds)
+
+
+def _trial_row(trial: TrialContent, unended: str) -> dict[str, Any]:
+    outcome = trial.outcome or Outcome(status="finished")
+    valued = [record for record in trial.records if not is_missing(record.val_miou)]
+    best = max(valued, key=lambda record: record.val_miou or 0.0, default=None)
+    return {
+        "id": trial.id,
+        "outcome": unended if trial.outcome is None else outcome.status,
+        "reason": outcome.reason,
+        "traceback": outcome.traceback,
+        "epochs": max(outcome.epochs, trial.records[-1].epoch if trial.records else 0),
+        "best_epoch": outcome.best_epoch if best is None else best.epoch,
+        "best_val_miou": outcome.best_val_miou if best is None else best.val_miou,
+        "seconds": trial.seconds,
+    }
+
+
+def _frame(rows: Sequence[dict[str, Any]], dtypes: dict[str, str]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=list(dtypes)).astype(dtypes)
+
+
+def _config_column(values: Sequence[Any]) -> pd.Series[Any]:
+    # With a hole in it, a column of integers would turn into floats: left as Python objects, they stay what they are.
+    column = pd.Series(values, dtype=object)
+    return column if any(value is None for value in values) else column.infer_objects()

@@ -1,0 +1,88 @@
+"""What ``segray results`` prints: a table for a person, JSON or CSV for a program."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.markup import escape
+from rich.measure import Measurement
+from rich.table import Table
+
+from segray.errors import ConfigError
+from segray.results import text
+from segray.results.sweep import FAILURES, SweepResults, load
+
+
+def print_results(path: str | Path, *, as_json: bool = False, as_csv: bool = False) -> None:
+    """Print a sweep's trials to standard output.
+
+    Args:
+        path: The sweep's folder or URL.
+        as_json: Print one JSON object.
+        as_csv: Print CSV with a header.
+
+    Raises:
+        ConfigError: Both formats are asked for.
+        StorageError: There is no sweep, or it cannot be read.
+    """
+    if as_json and as_csv:
+        raise ConfigError("--json and --csv exclude each other; give one of them")
+    results = load(path)
+    if as_json:
+        print(json.dumps(results.as_json(), indent=2, allow_nan=False))
+    elif as_csv:
+        print(results.as_csv(), end="")
+    else:
+        _print_table(results)
+
+
+def headline(results: SweepResults) -> str:
+    """One line on the sweep as a whole: ``camvid, running: 7 of 16 trials (5 finished, 2 running), 12 min 05 s``."""
+    counts = Counter(text.words(outcome) for outcome in results.trials["outcome"])
+    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
+    trials = f"{len(results.trials)} of {results.num_planned} trials" + (f" ({outcomes})" if outcomes else "")
+    return f"{results.info.name}, {results.state}: {trials}, {text.duration(results.seconds)}"
+
+
+def trials_table(results: SweepResults) -> Table:
+    """Trials as a rich table, best first, those without an mIoU or failed last."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("trial", "outcome", "val mIoU", "best at", "epochs run", "time"):
+        table.add_column(name, justify="left" if name in ("trial", "outcome") else "right", no_wrap=True)
+    for searched in results.searched:
+        table.add_column(escape(searched.label), justify="left" if searched.kind == "choice" else "right", no_wrap=True)
+    rest = results.trials.drop(results.ranked.index)
+    for row in pd.concat([results.ranked, rest]).to_dict("records"):
+        table.add_row(*_cells(row), *(escape(text.value(row[searched.key])) for searched in results.searched))
+    return table
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    best_epoch = text.MISSING if text.is_missing(row["best_epoch"]) else str(row["best_epoch"])
+    return [
+        escape(row["id"]),
+        text.words(row["outcome"]),
+        text.percent(row["best_val_miou"]),
+        best_epoch,
+        str(row["epochs"]),
+        text.duration(row["seconds"]),
+    ]
+
+
+def _print_table(results: SweepResults) -> None:
+    console = Console(highlight=False)
+    table = trials_table(results)
+    # Wider than the screen, a line wraps as a whole; rich would fold every cell instead.
+    unlimited = console.options.update(max_width=10_000)
+    console.width = max(console.width, Measurement.get(console, unlimited, table).maximum)
+    console.print(headline(results), markup=False, soft_wrap=True)
+    if results.trials.empty:
+        return
+    console.print(table)
+    for row in results.trials[results.trials["outcome"].isin(FAILURES)].to_dict("records"):
+        console.print(f"{row['id']} {text.words(row['outcome'])}: {row['reason']}", markup=False, soft_wrap=True)

@@ -1,0 +1,138 @@
+"""load(): a sweep's files -> SweepResults, whether the sweep is finished, running or dead."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import pandas as pd
+
+from segray.errors import StorageError
+from segray.results.frames import TRIAL_COLUMNS, classes_frame, epochs_frame, read_trials, trials_frame
+from segray.results.searched import SearchedKey, searched_keys
+from segray.results.text import is_missing
+from segray.storage import SweepFiles, SweepInfo, SweepState, open_sweep
+
+Status = Literal["finished", "running", "interrupted"]
+
+SILENCE_SECONDS: Final = 60.0
+"""A running sweep writes its state every few seconds; one silent for longer is dead."""
+
+FAILURES: Final = ("failed", "diverged", "out_of_memory")
+"""Outcomes after which a trial's config is not one to recommend, whatever it had reached."""
+
+
+@dataclass(frozen=True, eq=False)
+class SweepResults:
+    """What a sweep has given so far. Fractions are 0 to 1; what is not there is NaN."""
+
+    files: SweepFiles
+    info: SweepInfo
+    state: Status
+    """``finished``, ``running``, or ``interrupted``: stopped on purpose, or dead"""
+    num_planned: int
+    """Trials asked for"""
+    seconds: float
+    """Wall time of the sweep over all its starts"""
+    trials: pd.DataFrame
+    """One row per trial: id, outcome, reason, traceback, epochs, best_epoch, best_val_miou, seconds, config keys"""
+    epochs: pd.DataFrame
+    """One row per trial and epoch: trial and every scalar of the EpochRecord"""
+    classes: pd.DataFrame
+    """One row per trial, epoch and class: trial, epoch, class, iou"""
+
+    @cached_property
+    def config_keys(self) -> tuple[str, ...]:
+        """Dotted config keys, each a column of ``trials``."""
+        return tuple(self.trials.columns[len(TRIAL_COLUMNS) :])
+
+    @cached_property
+    def searched(self) -> tuple[SearchedKey, ...]:
+        """The searched keys that trials have values of, in the order of the space."""
+        started = self.trials[self.trials[list(self.config_keys)].notna().any(axis=1)]
+        return searched_keys({key: started[key].tolist() for key in self.info.space if key in self.config_keys})
+
+    @cached_property
+    def ranked(self) -> pd.DataFrame:
+        """Rows of ``trials`` that have an mIoU and did not fail, best first."""
+        valid = ~self.trials["outcome"].isin(FAILURES) & self.trials["best_val_miou"].notna()
+        return self.trials[valid].sort_values("best_val_miou", ascending=False, kind="stable")
+
+    def best_trial(self) -> pd.Series[Any] | None:
+        """Row of the trial with the highest mIoU among those that did not fail; None if there is none."""
+        return None if self.ranked.empty else self.ranked.iloc[0]
+
+    def first_trial(self) -> pd.Series[Any] | None:
+        """Row of the trial that was started first, which later ones are compared with; None before it started."""
+        return None if self.trials.empty else self.trials.iloc[0]
+
+    def seconds_saved(self) -> float:
+        """Estimate of the training time that early stopping saved, in seconds over all trials.
+
+        For each stopped trial: the epochs it did not run times its own mean epoch seconds.
+        """
+        if "train.epochs" not in self.config_keys:
+            return 0.0
+        stopped = self.trials[self.trials["outcome"] == "stopped"].set_index("id")
+        planned = stopped["train.epochs"].astype("float64").clip(upper=self.info.max_epochs)
+        mean_seconds = self.epochs.groupby("trial")["epoch_seconds"].mean().reindex(stopped.index)
+        return float(((planned - stopped["epochs"]).clip(lower=0) * mean_seconds).sum())
+
+    def as_json(self) -> dict[str, Any]:
+        """The sweep, its metric and its trials with flat configs, in types that JSON has; NaN is None."""
+        columns = ["id", "outcome", "epochs", "best_val_miou", "seconds"]
+        trials = [
+            {column: _json_value(row[column]) for column in columns}
+            | {"config": {key: _json_value(row[key]) for key in self.config_keys}}
+            for row in self.trials.to_dict("records")
+        ]
+        return {"sweep": self.info.name, "metric": self.info.metric, "trials": trials}
+
+    def as_csv(self) -> str:
+        """``trials`` as CSV with a header, without the tracebacks."""
+        return self.trials.drop(columns="traceback").to_csv(index=False)
+
+
+def load(path: str | Path) -> SweepResults:
+    """Read a sweep: finished, running, or dead.
+
+    Args:
+        path: The sweep's folder, such as ``runs/camvid``, or its URL.
+
+    Raises:
+        StorageError: There is no sweep, or it cannot be read.
+    """
+    files = open_sweep(path)
+    try:
+        info, state = files.info(), files.state()
+        contents = read_trials(files.trials())
+    except (OSError, ValueError) as error:
+        raise StorageError(f"cannot read the sweep at {str(path)!r}: {str(error).splitlines()[0]}") from None
+    status = _status(state)
+    trials = trials_frame(contents, unended="running" if status == "running" else "interrupted")
+    return SweepResults(
+        files=files,
+        info=info,
+        state=status,
+        num_planned=len(trials) if state is None else state.trials,
+        seconds=float(trials["seconds"].sum()) if state is None else state.seconds,
+        trials=trials,
+        epochs=epochs_frame(contents),
+        classes=classes_frame(contents, info.classes),
+    )
+
+
+def _status(state: SweepState | None) -> Status:
+    if state is None:
+        return "interrupted"
+    silent = time.time() - state.updated_at > SILENCE_SECONDS
+    return "interrupted" if state.status == "running" and silent else state.status
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_json_value(item) for item in value]
+    return None if is_missing(value) else value

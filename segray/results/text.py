@@ -1,0 +1,57 @@
+"""Numbers and values as a person reads them, the same in the terminal and in the report."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+MISSING = "–"
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a frame's cell holds nothing: None or NaN."""
+    return value is None or value != value
+
+
+def percent(fraction: float | None) -> str:
+    """A fraction of 0 to 1 as per cent with one decimal: ``42.3 %``."""
+    return MISSING if fraction is None or math.isnan(fraction) else f"{100 * fraction:.1f}\u00a0%"
+
+
+def points(difference: float) -> str:
+    """The difference of two fractions in percentage points: ``+4.5 points``."""
+    return f"{100 * difference:+.1f}\u00a0points".replace("-", "−")
+
+
+def duration(seconds: float) -> str:
+    """Seconds as the two largest units that matter: ``45 s``, ``3 min 20 s``, ``2 h 05 min``, ``3 d 4 h``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes_left = divmod(minutes, 60)
+    days, hours_left = divmod(hours, 24)
+    if days:
+        text = f"{days} d {hours_left} h"
+    elif hours:
+        text = f"{hours} h {minutes_left:02d} min"
+    elif minutes:
+        text = f"{minutes} min {rest:02d} s"
+    else:
+        text = f"{rest} s"
+    return text.replace(" ", "\u00a0")
+
+
+def value(content: Any) -> str:
+    """A config value: ``none``, ``true``, ``3.16e-4``, ``224×320``, or the text itself."""
+    if is_missing(content):
+        return "none"
+    if isinstance(content, bool):
+        return str(content).lower()
+    if isinstance(content, float):
+        return f"{content:.3g}".replace("e-0", "e-").replace("e+0", "e+")
+    if isinstance(content, list | tuple):
+        return "×".join(value(item) for item in content)
+    return str(content)
+
+
+def words(name: str) -> str:
+    """An identifier as words: ``out_of_memory`` -> ``out of memory``."""
+    return name.replace("_", " ")

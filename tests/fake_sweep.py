@@ -1,0 +1,236 @@
+"""A sweep as tuning would leave it behind, written through segray.storage in a blink: no training, honest shapes."""
+
+import io
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from segray.config import RunConfig
+from segray.storage import CheckpointPointer, EpochRecord, Outcome, SweepFiles, SweepInfo, SweepState, open_sweep
+
+CLASSES = {
+    "sky": ((128, 128, 128), 0.90),
+    "building": ((128, 0, 0), 0.72),
+    "pole": ((192, 192, 128), 0.14),
+    "road": ((128, 64, 128), 0.88),
+    "pavement": ((0, 0, 192), 0.62),
+    "tree": ((128, 128, 0), 0.66),
+    "sign": ((192, 128, 128), 0.18),
+    "fence": ((64, 64, 128), 0.20),
+    "car": ((64, 0, 128), 0.58),
+    "pedestrian": ((64, 64, 0), 0.22),
+    "bicyclist": ((0, 128, 192), 0.24),
+}
+SPACE = {
+    "model.encoder": "categorical: resnet18, resnet34, mobilenet_v2, tu-mobilenetv3_small_050",
+    "model.arch": "categorical: Unet, FPN, DeepLabV3Plus",
+    "loss.name": "categorical: cross_entropy, cross_entropy+dice, 0.5*focal+lovasz",
+    "data.policy": "categorical: none, light, medium, strong",
+    "train.batch_size": "categorical: 4, 8, 16",
+    "train.epochs": "int, 6 to 12",
+    "optim.lr": "float, 0.0001 to 0.01, log",
+    "optim.weight_decay": "float, 1e-06 to 0.01, log",
+}
+FIRST = {"model.encoder": "resnet18", "optim.lr": 1e-3, "train.epochs": 8}
+TRACEBACK = """Traceback (most recent call last):
+  File "segray/engine/loop.py", line 88, in fit
+    loss = step(batch)
+           ^^^^^^^^^^^
+RuntimeError: Expected more than 1 value per channel when training, got input size torch.Size([1, 256, 1, 1])"""
+HEIGHT_PX, WIDTH_PX = 120, 160
+
+
+@dataclass(frozen=True)
+class FakeSweep:
+    """Where it lies and what it holds."""
+
+    files: SweepFiles
+    info: SweepInfo
+
+
+def info(name="camvid", **changes):
+    fields = {
+        "name": name,
+        "created_at": "2026-11-20T18:12:00+00:00",
+        "command": "python sweeps/camvid_search.py --data camvid --trials 20 --epochs 12",
+        "base": RunConfig().with_values({"data.dataset": "camvid", "data.resize_px": [160, 224]}).flat(),
+        "space": SPACE,
+        "first_trials": (FIRST,),
+        "seed": 7,
+        "max_epochs": 12,
+        "classes": tuple(CLASSES),
+        "colors": tuple(color for color, _ in CLASSES.values()),
+        "majority_class": "road",
+        "majority_val_miou": 0.028,
+        "encoder_weights": "none: ImageNet weights could not be fetched, encoders start from scratch",
+        "versions": {"segray": "0.1.0", "python": "3.11.2", "torch": "2.15.0", "ray": "2.60.0", "optuna": "5.0.0"},
+        "git_revision": "b65bb91",
+        "hardware": {"cpus": 2, "gpus": [], "memory_bytes": 16_000_000_000, "machine": "x86_64"},
+    }
+    return SweepInfo(**fields | changes)
+
+
+def state(status="finished", *, age_seconds=0.0, seconds=1140.0, trials=20):
+    return SweepState(status=status, updated_at=time.time() - age_seconds, seconds=seconds, trials=trials)
+
+
+def record(epoch, miou=0.4, *, attempt=1, val_iou=None, best=None, epoch_seconds=6.0):
+    iou = tuple(miou for _ in CLASSES) if val_iou is None else val_iou
+    return EpochRecord(
+        epoch=epoch,
+        attempt=attempt,
+        train_loss=1.8 * 0.85**epoch,
+        val_loss=1.7 * 0.88**epoch,
+        val_miou=miou,
+        val_iou=iou,
+        val_pixel_accuracy=0.8,
+        val_mean_class_accuracy=0.55,
+        learning_rate=1e-3,
+        images_per_second=64.0,
+        epoch_seconds=epoch_seconds,
+        peak_memory_bytes=900_000_000,
+        best_val_miou=miou if best is None else best[1],
+        best_epoch=epoch if best is None else best[0],
+    )
+
+
+def empty_sweep(root, name="camvid", **changes):
+    """A sweep of which only sweep.json and state.json are there."""
+    files = open_sweep(f"{root}/{name}")
+    sweep = FakeSweep(files, info(name, **changes))
+    files.write_info(sweep.info)
+    files.write_state(state())
+    return sweep
+
+
+def write_trial(sweep, trial_id, values, mious, *, status="finished", reason="", traceback=""):
+    """One trial with an epoch per mIoU; ``status=None`` leaves it without an outcome."""
+    trial = sweep.files.trial(trial_id)
+    trial.write_config(RunConfig().with_values(sweep.info.base | values))
+    records = []
+    for epoch, miou in enumerate(mious, start=1):
+        best = max(enumerate(mious[:epoch], start=1), key=lambda pair: pair[1])
+        records.append(record(epoch, miou, val_iou=_class_iou(miou, int(trial_id) + epoch), best=best))
+        trial.append_record(records[-1])
+    seconds = 3.0 + sum(item.epoch_seconds for item in records)
+    if records:
+        pointer = CheckpointPointer(checkpoint=f"checkpoints/{len(mious)}-1", record=records[-1], seconds=seconds)
+        trial.write_pointer("last", pointer)
+    if status is not None:
+        best_miou = max(mious, default=None)
+        trial.finish(
+            Outcome(
+                status=status,
+                reason=reason,
+                traceback=traceback,
+                epochs=len(mious),
+                best_val_miou=best_miou,
+                best_epoch=mious.index(best_miou) + 1 if mious else None,
+                seconds=seconds,
+            )
+        )
+    return trial
+
+
+def full_sweep(root, name="camvid", *, num_trials=20, samples=True, **changes):
+    """A sweep with trials of every outcome, in which encoder and learning rate matter most."""
+    sweep = empty_sweep(root, name, **changes)
+    random = np.random.default_rng(3)
+    failures = {
+        5: ("failed", "DeepLabV3Plus needs more than one image a step in training", TRACEBACK),
+        9: ("diverged", "the training loss was NaN in epoch 3", ""),
+        14: ("out_of_memory", "out of memory at micro-batch 1", TRACEBACK.replace("RuntimeError", "OutOfMemoryError")),
+    }
+    for number in range(num_trials):
+        values = FIRST if number == 0 else _proposal(random, number / num_trials)
+        curve = _curve(random, values)
+        status, reason, traceback = "finished", "", ""
+        if number in failures:
+            status, reason, traceback = failures[number]
+            curve = curve[:2] if status == "diverged" else []
+        elif number > 2 and max(curve) < 0.40:
+            status, reason = "stopped", "below the median of its rung"
+            curve = curve[: random.choice([1, 3])]
+        write_trial(sweep, f"{number:04d}", values, curve, status=status, reason=reason, traceback=traceback)
+    if samples:
+        write_samples(sweep, trials=[f"{number:04d}" for number in range(num_trials)])
+    return sweep
+
+
+def write_samples(sweep, trials, stems=("0016E5_08001", "Seq05VD_f02550")):
+    """Small drawn scenes: photo, truth, and for each trial a truth with an eaten edge."""
+    random = np.random.default_rng(0)
+    for number, stem in enumerate(stems):
+        truth = _scene(number)
+        palette = np.array([color for color, _ in CLASSES.values()], dtype=np.uint8)
+        shades = np.vstack([palette, np.zeros((256 - len(palette), 3), np.uint8)])[truth].astype(float)
+        photo = np.clip(0.5 * shades + 70 + random.normal(0, 12, shades.shape), 0, 255).astype(np.uint8)
+        sweep.files.folder.write_bytes(f"samples/{stem}_photo.png", _png(Image.fromarray(photo)))
+        sweep.files.folder.write_bytes(f"samples/{stem}_truth.png", _indexed_png(truth, palette))
+        guess = np.where(truth == 255, 4, np.roll(truth, 3, axis=1))
+        guess[guess == 2] = 1
+        for trial in trials:
+            content = _indexed_png(guess, palette)
+            sweep.files.trial(trial).folder.write_bytes(f"samples/{stem}_prediction.png", content)
+
+
+def _proposal(random, progress):
+    good = random.random() < progress
+    return {
+        "model.encoder": str(
+            random.choice(["resnet34"] if good else ["resnet18", "mobilenet_v2", "tu-mobilenetv3_small_050"])
+        ),
+        "model.arch": str(random.choice(["Unet", "FPN", "DeepLabV3Plus"])),
+        "loss.name": str(random.choice(["cross_entropy", "cross_entropy+dice", "0.5*focal+lovasz"])),
+        "data.policy": str(random.choice(["none", "light", "medium", "strong"])),
+        "train.batch_size": int(random.choice([4, 8, 16])),
+        "train.epochs": int(random.integers(6, 13)),
+        "optim.lr": float(10 ** (random.normal(-2.7, 0.15) if good else random.uniform(-4, -2))),
+        "optim.weight_decay": float(10 ** random.uniform(-6, -2)),
+    }
+
+
+def _curve(random, values):
+    encoder = {"resnet18": 0.0, "resnet34": 0.035, "mobilenet_v2": -0.02, "tu-mobilenetv3_small_050": -0.05}
+    loss = {"cross_entropy+dice": 0.012, "0.5*focal+lovasz": -0.01}
+    top = 0.41 + encoder[values["model.encoder"]] + loss.get(values.get("loss.name"), 0.0)
+    top -= 0.06 * abs(np.log10(values["optim.lr"]) + 2.7)
+    top += random.normal(0, 0.006)
+    epochs = values["train.epochs"]
+    rise = 1 - np.exp(-3.2 * np.arange(1, epochs + 1) / epochs)
+    return [round(float(miou), 4) for miou in top * rise / rise[-1] + random.normal(0, 0.006, epochs)]
+
+
+def _class_iou(miou, seed):
+    noise = np.random.default_rng(seed).normal(0, 0.02, len(CLASSES))
+    usual = np.array([iou for _, iou in CLASSES.values()])
+    return tuple(float(iou) for iou in np.clip(usual * miou / usual.mean() + noise, 0.0, 0.97))
+
+
+def _scene(number):
+    rows, columns = np.mgrid[0:HEIGHT_PX, 0:WIDTH_PX]
+    scene = np.zeros((HEIGHT_PX, WIDTH_PX), dtype=np.uint8)
+    scene[(rows > 30 + 10 * np.sin(columns / 25 + number)) & (rows < 70)] = 1
+    scene[(rows > 25) & (rows < 70) & ((columns - 20 - 40 * number) ** 2 < 300)] = 5
+    scene[rows >= 66] = 4
+    scene[(rows >= 66) & (np.abs(columns - 80) < 14 + 1.1 * (rows - 66))] = 3
+    scene[(rows > 62) & (rows < 88) & (np.abs(columns - 60 - 50 * number) < 17)] = 8
+    scene[(rows > 28) & (rows < 90) & (np.abs(columns - 130) < 2)] = 2
+    scene[(rows > 26) & (rows < 38) & (np.abs(columns - 130) < 7)] = 6
+    scene[(rows > 60) & (rows < 92) & (np.abs(columns - 18) < 4)] = 9
+    scene[rows > 114] = 255
+    return scene
+
+
+def _png(image):
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def _indexed_png(ids, palette):
+    image = Image.frombytes("P", (ids.shape[1], ids.shape[0]), ids.astype(np.uint8).tobytes())
+    image.putpalette(palette.tobytes())
+    return _png(image)

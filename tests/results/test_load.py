@@ -1,0 +1,151 @@
+import json
+
+import fake_sweep
+import pandas as pd
+import pytest
+
+from segray.errors import StorageError
+from segray.results import load
+from segray.storage import EpochRecord
+
+
+def load_sweep(sweep):
+    return load(sweep.files.folder.path)
+
+
+def test_every_trial_is_a_row_with_its_outcome_and_config(full):
+    assert len(full.trials) == 20
+    assert set(full.trials["outcome"]) == {"finished", "stopped", "failed", "diverged", "out_of_memory"}
+    failed = full.trials.set_index("id").loc["0005"]
+    assert failed["reason"].startswith("DeepLabV3Plus needs")
+    assert failed["traceback"].startswith("Traceback")
+    assert failed["model.encoder"] == "resnet34"
+    assert full.trials["train.batch_size"].dtype == "int64"
+
+
+def test_epochs_hold_every_scalar_of_a_record(full):
+    scalars = set(EpochRecord.model_fields) - {"val_iou"}
+    assert set(full.epochs.columns) == scalars | {"trial"}
+    assert len(full.epochs) == full.trials["epochs"].sum()
+
+
+def test_classes_hold_one_row_per_trial_epoch_and_class(full):
+    assert len(full.classes) == len(full.epochs) * len(fake_sweep.CLASSES)
+    assert list(full.classes.columns) == ["trial", "epoch", "class", "iou"]
+    assert tuple(full.classes["class"].head(11)) == tuple(fake_sweep.CLASSES)
+
+
+def test_a_class_that_never_occurs_has_no_iou(sweep):
+    trial = fake_sweep.write_trial(sweep, "0000", {}, [])
+    trial.append_record(fake_sweep.record(1, val_iou=(0.5,) * 10 + (None,)))
+    classes = load_sweep(sweep).classes
+    assert classes["iou"].isna().tolist() == [False] * 10 + [True]
+
+
+def test_a_running_sweeps_open_trials_are_running(sweep):
+    fake_sweep.write_trial(sweep, "0000", {}, [0.2, 0.3])
+    fake_sweep.write_trial(sweep, "0001", {}, [0.1, 0.25], status=None)
+    sweep.files.write_state(fake_sweep.state("running", age_seconds=5, seconds=80, trials=16))
+    results = load_sweep(sweep)
+    assert results.state == "running"
+    assert (results.num_planned, results.seconds) == (16, 80)
+    assert results.trials["outcome"].tolist() == ["finished", "running"]
+    assert results.trials["best_val_miou"].tolist() == [0.3, 0.25]
+    assert results.trials["seconds"].tolist() == [15.0, 15.0]
+
+
+def test_a_running_sweep_silent_for_over_a_minute_is_interrupted(sweep):
+    fake_sweep.write_trial(sweep, "0000", {}, [0.2], status=None)
+    sweep.files.write_state(fake_sweep.state("running", age_seconds=61))
+    results = load_sweep(sweep)
+    assert results.state == "interrupted"
+    assert results.trials["outcome"].tolist() == ["interrupted"]
+
+
+def test_a_sweep_killed_before_its_first_state_is_interrupted(sweep):
+    fake_sweep.write_trial(sweep, "0000", {}, [0.2])
+    sweep.files.folder.delete("state.json")
+    results = load_sweep(sweep)
+    assert results.state == "interrupted"
+    assert results.seconds == results.trials["seconds"].sum()
+    assert results.num_planned == 1
+
+
+def test_a_trial_with_nothing_but_its_config_is_a_row_without_values(sweep):
+    fake_sweep.write_trial(sweep, "0000", {"optim.lr": 0.01}, [], status=None)
+    row = load_sweep(sweep).trials.iloc[0]
+    assert (row["epochs"], row["seconds"], row["optim.lr"]) == (0, 0.0, 0.01)
+    assert pd.isna(row["best_val_miou"])
+    assert pd.isna(row["best_epoch"])
+
+
+def test_a_trial_without_a_config_leaves_the_others_integers(sweep):
+    fake_sweep.write_trial(sweep, "0000", {"train.batch_size": 4}, [0.2])
+    sweep.files.trial("0001").append_record(fake_sweep.record(1))
+    results = load_sweep(sweep)
+    assert [trial["config"]["train.batch_size"] for trial in results.as_json()["trials"]] == [4, None]
+    assert isinstance(results.as_json()["trials"][0]["config"]["train.batch_size"], int)
+
+
+def test_a_line_cut_by_a_crash_costs_only_its_epoch(sweep, tmp_path):
+    fake_sweep.write_trial(sweep, "0000", {}, [0.2, 0.3])
+    path = tmp_path / "camvid/trials/0000/epochs.jsonl"
+    path.write_text(path.read_text()[:-30])
+    assert load_sweep(sweep).epochs["epoch"].tolist() == [1]
+
+
+def test_a_sweep_without_trials_has_empty_frames_with_columns(sweep):
+    results = load_sweep(sweep)
+    assert results.trials.empty
+    assert results.epochs["val_miou"].dtype == "float64"
+    assert results.best_trial() is None
+    assert results.first_trial() is None
+    assert results.searched == ()
+    assert results.seconds_saved() == 0.0
+
+
+def test_a_sweep_is_read_from_a_url(sweep):
+    fake_sweep.write_trial(sweep, "0000", {}, [0.2])
+    assert len(load(f"file://{sweep.files.folder.path}").trials) == 1
+
+
+def test_a_missing_sweep_is_refused(tmp_path):
+    with pytest.raises(StorageError, match=r"no sweep\.json"):
+        load(tmp_path)
+
+
+def test_a_damaged_file_is_named_in_one_line(sweep):
+    sweep.files.folder.write_bytes("sweep.json", b"{")
+    with pytest.raises(StorageError, match="cannot read the sweep at") as raised:
+        load_sweep(sweep)
+    assert "\n" not in str(raised.value)
+
+
+def test_the_best_trial_is_no_failed_one(sweep):
+    fake_sweep.write_trial(sweep, "0000", {}, [0.2])
+    fake_sweep.write_trial(sweep, "0001", {}, [0.3, 0.25], status="stopped")
+    fake_sweep.write_trial(sweep, "0002", {}, [0.9], status="diverged")
+    results = load_sweep(sweep)
+    assert results.best_trial()["id"] == "0001"
+    assert results.best_trial()["best_epoch"] == 1
+    assert results.first_trial()["id"] == "0000"
+
+
+def test_seconds_saved_are_the_epochs_not_run_at_the_trials_own_pace(sweep):
+    fake_sweep.write_trial(sweep, "0000", {"train.epochs": 10}, [0.2] * 10)
+    fake_sweep.write_trial(sweep, "0001", {"train.epochs": 10}, [0.1] * 4, status="stopped")
+    fake_sweep.write_trial(sweep, "0002", {"train.epochs": 99}, [0.1] * 2, status="stopped")
+    fake_sweep.write_trial(sweep, "0003", {"train.epochs": 10}, [0.1], status="failed")
+    cap = sweep.info.max_epochs
+    assert load_sweep(sweep).seconds_saved() == pytest.approx(6.0 * (10 - 4) + 6.0 * (cap - 2))
+
+
+def test_json_has_exactly_the_promised_fields(full):
+    content = json.loads(json.dumps(full.as_json(), allow_nan=False))
+    assert list(content) == ["sweep", "metric", "trials"]
+    assert (content["sweep"], content["metric"]) == ("camvid", "val_miou")
+    trial = content["trials"][5]
+    assert list(trial) == ["id", "outcome", "epochs", "best_val_miou", "seconds", "config"]
+    assert trial["best_val_miou"] is None
+    assert trial["config"]["data.resize_px"] == [160, 224]
+    assert trial["config"]["data.crop_px"] is None

@@ -1,0 +1,48 @@
+import csv
+import io
+import json
+
+import fake_sweep
+import pytest
+
+from segray.errors import ConfigError
+from segray.results.printing import print_results
+
+
+def test_the_table_puts_the_best_first_and_gives_reasons_of_failures(full, capsys):
+    print_results(full.files.folder.path)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("camvid, finished: 20 of 20 trials")
+    assert lines[2].startswith(full.best_trial()["id"])
+    assert "0005 failed: DeepLabV3Plus needs more than one image a step in training" in lines
+    assert not any("below the median" in line for line in lines)
+
+
+def test_markup_in_a_name_is_printed_as_it_is(sweep, capsys):
+    fake_sweep.write_trial(sweep, "0000", {"model.encoder": "[red]x"}, [], status="failed", reason="[bold]why")
+    print_results(sweep.files.folder.path)
+    out = capsys.readouterr().out
+    assert "[red]x" in out
+    assert "[bold]why" in out
+
+
+def test_a_sweep_without_trials_is_one_line(sweep, capsys):
+    print_results(sweep.files.folder.path)
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+def test_json_is_one_object(full, capsys):
+    print_results(full.files.folder.path, as_json=True)
+    assert len(json.loads(capsys.readouterr().out)["trials"]) == 20
+
+
+def test_csv_has_a_row_per_trial_and_fractions(full, capsys):
+    print_results(full.files.folder.path, as_csv=True)
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["id"] for row in rows] == full.trials["id"].tolist()
+    assert float(rows[0]["best_val_miou"]) == full.trials["best_val_miou"].iloc[0]
+
+
+def test_both_formats_at_once_are_refused(full):
+    with pytest.raises(ConfigError, match="exclude each other"):
+        print_results(full.files.folder.path, as_json=True, as_csv=True)

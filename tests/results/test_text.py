@@ -1,0 +1,35 @@
+import pytest
+
+from segray.results import text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [(0, "0 s"), (59.6, "1 min 00 s"), (200, "3 min 20 s"), (7500, "2 h 05 min"), (3600 * 76, "3 d 4 h")],
+)
+def test_duration_takes_the_two_units_that_matter(seconds, expected):
+    assert text.duration(seconds).replace("\u00a0", " ") == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (None, "none"),
+        (float("nan"), "none"),
+        (True, "true"),
+        (8, "8"),
+        (0.000316227, "0.000316"),
+        (1e-6, "1e-6"),
+        ([160, 224], "160×224"),
+        ("a_b", "a_b"),
+    ],
+)
+def test_value_is_what_a_person_would_write(content, expected):
+    assert text.value(content) == expected
+
+
+def test_fractions_are_per_cent_and_differences_points():
+    assert text.percent(0.4234) == "42.3\u00a0%"
+    assert text.percent(None) == text.percent(float("nan")) == "–"
+    assert text.points(0.0449) == "+4.5\u00a0points"
+    assert text.points(-0.01) == "−1.0\u00a0points"
