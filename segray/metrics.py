@@ -1,1 +1,112 @@
-"""Confusion matrix -> mIoU, per-class IoU, accuracies; pure functions."""
+"""Confusion matrix -> mIoU, per-class IoU, accuracies; pure functions.
+
+Shape suffixes: B images, H height, W width, C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from segray.errors import DataError
+from segray.labels import IGNORE_INDEX
+
+
+class Scores(NamedTuple):
+    """Scores in 0..1 of one confusion matrix; None where a score is undefined."""
+
+    miou: float | None
+    """Mean IoU over the classes with TP + FP + FN > 0"""
+    iou: tuple[float | None, ...]
+    """IoU = TP / (TP + FP + FN) by training id; None for a class that is neither in truth nor predicted"""
+    pixel_accuracy: float | None
+    """Share of labelled pixels that are right"""
+    mean_class_accuracy: float | None
+    """Mean recall over the classes present in truth"""
+
+
+def confusion_matrix(
+    predictions_BHW: Tensor, labels_BHW: Tensor, num_classes: int, ignore_index: int = IGNORE_INDEX
+) -> Tensor:
+    """Count pixels by true and predicted class.
+
+    Matrices of several batches, or of several ranks, add up to the matrix of the whole split.
+
+    Args:
+        predictions_BHW: Training ids in ``0..num_classes - 1``, any integer dtype.
+        labels_BHW: Training ids or ``ignore_index``, any integer dtype, same shape and device.
+        num_classes: Number of classes.
+        ignore_index: Non-negative label of pixels that do not count.
+
+    Returns:
+        Shape (C, C), int64, on the tensors' device: rows are truth, columns are predictions.
+
+    Raises:
+        ValueError: A label or a prediction is outside its range.
+    """
+    num_rows = max(num_classes, ignore_index + 1)
+    # A row for every possible label, void included, spares masking: half the time on full-size maps.
+    bins = (labels_BHW.to(torch.int32) * num_classes).add_(predictions_BHW).flatten()
+    if predictions_BHW.numel() and int(predictions_BHW.max()) >= num_classes:
+        raise ValueError(f"predictions must be below {num_classes}, but got {int(predictions_BHW.max())}")
+    counts = torch.bincount(bins, minlength=num_rows * num_classes)
+    rows = counts.view(-1, num_classes)
+    strangers = [row for row in rows[num_classes:].sum(1).nonzero().flatten().add(num_classes).tolist()]
+    if any(row != ignore_index for row in strangers):
+        raise ValueError(f"labels must be below {num_classes} or {ignore_index}, but got {strangers}")
+    return rows[:num_classes].clone()
+
+
+def scores(confusion: Tensor) -> Scores:
+    """Scores of a confusion matrix.
+
+    Args:
+        confusion: Shape (C, C), rows truth, columns predictions, as ``confusion_matrix`` counts it.
+    """
+    counts = confusion.cpu().numpy().astype(np.float64)
+    right, truth, predicted = counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
+    iou = _ratios(right, truth + predicted - right)
+    recall = _ratios(right, truth)
+    return Scores(
+        miou=_mean(iou),
+        iou=tuple(iou),
+        pixel_accuracy=float(right.sum() / truth.sum()) if truth.sum() > 0 else None,
+        mean_class_accuracy=_mean(recall),
+    )
+
+
+def majority_class_miou(
+    train_class_pixels: Sequence[int] | np.ndarray, val_class_pixels: Sequence[int] | np.ndarray
+) -> tuple[int, float]:
+    """The baseline without a model: predict the most frequent training class everywhere.
+
+    Args:
+        train_class_pixels: Pixels of each class in the training split.
+        val_class_pixels: Pixels of each class in the validation split.
+
+    Returns:
+        Training id of that class, and the validation mIoU; every labelled pixel of another class is its false positive.
+
+    Raises:
+        DataError: The validation split has no labelled pixel.
+    """
+    majority = int(np.argmax(train_class_pixels))
+    confusion = np.zeros((len(val_class_pixels), len(val_class_pixels)), dtype=np.int64)
+    confusion[:, majority] = val_class_pixels
+    miou = scores(torch.from_numpy(confusion)).miou
+    if miou is None:
+        raise DataError("the validation split must have labelled pixels, but all are void; check its label files")
+    return majority, miou
+
+
+def _ratios(part: np.ndarray, whole: np.ndarray) -> list[float | None]:
+    return [float(p / w) if w > 0 else None for p, w in zip(part, whole, strict=True)]
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None

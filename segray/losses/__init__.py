@@ -1,1 +1,61 @@
 """What training minimises; void pixels never count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from segray.config import LossConfig
+from segray.losses.class_weights import balanced_weights
+from segray.losses.cross_entropy import build_cross_entropy
+from segray.losses.focal import build_focal
+from segray.losses.lovasz import build_lovasz
+from segray.losses.ohem import build_ohem
+from segray.losses.region import build_dice, build_jaccard, build_tversky
+from segray.losses.weighted_sum import WeightedSum, parse_terms
+
+LOSSES: dict[str, Callable[[LossConfig, Tensor], nn.Module]] = {
+    "cross_entropy": build_cross_entropy,
+    "dice": build_dice,
+    "focal": build_focal,
+    "jaccard": build_jaccard,
+    "lovasz": build_lovasz,
+    "ohem": build_ohem,
+    "tversky": build_tversky,
+}
+"""Name -> builder from the config and one weight per class.
+
+What it builds maps float32 logits (B, C, H, W) and int64 labels (B, H, W) to a scalar. Void pixels (255) add neither
+to it nor to the gradient, and a batch of nothing else gives 0.0.
+"""
+
+
+def check_loss(name: str) -> None:
+    """Check a loss name or weighted sum such as ``0.5*cross_entropy+dice``.
+
+    Raises:
+        ConfigError: A name is unknown or appears twice, or a weight is not a positive number.
+    """
+    parse_terms(name, LOSSES)
+
+
+def build_loss(config: LossConfig, class_pixels: Sequence[int] | np.ndarray) -> nn.Module:
+    """The loss that a config names.
+
+    Args:
+        config: Which losses, and their settings.
+        class_pixels: Pixels of each class in the training split; its length is the number of classes.
+
+    Returns:
+        A module ``(logits_BCHW, labels_BHW) -> scalar``: logits in any float dtype, int64 labels, float32 loss.
+
+    Raises:
+        ConfigError: The name or a setting cannot work.
+    """
+    terms = parse_terms(config.name, LOSSES)
+    pixels = torch.as_tensor(np.asarray(class_pixels), dtype=torch.float64)
+    weights = balanced_weights(pixels) if config.class_weights == "balanced" else torch.ones(len(pixels))
+    return WeightedSum([(weight, LOSSES[name](config, weights)) for name, weight in terms.items()])

@@ -1,0 +1,40 @@
+"""Class weights, and the weight of every pixel that follows from them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from segray.labels import IGNORE_INDEX
+
+
+def balanced_weights(class_pixels_C: Tensor) -> Tensor:
+    """Inverse log class frequency, ``1 / ln(1.02 + p)``, scaled to a mean of 1.
+
+    The constant bounds the weight of a rare class, so one without any pixel gets a finite weight too.
+    Source: Paszke et al., ENet (arXiv:1606.02147), section 5.2.
+
+    Args:
+        class_pixels_C: Pixels of each class in the training split.
+
+    Returns:
+        Shape (C,), float32.
+    """
+    pixels = class_pixels_C.double()
+    weights = 1 / torch.log(1.02 + pixels / pixels.sum().clamp(min=1))
+    return (weights / weights.mean()).float()
+
+
+class PixelWeights(nn.Module):
+    """The weight of a pixel by its label: its class's, and 0 where it is void."""
+
+    def __init__(self, class_weights_C: Tensor):
+        super().__init__()
+        table = torch.zeros(IGNORE_INDEX + 1)
+        table[: len(class_weights_C)] = class_weights_C
+        self.table: Tensor
+        self.register_buffer("table", table)
+
+    def forward(self, labels_BHW: Tensor) -> Tensor:
+        """Float32 weights in the labels' shape."""
+        return self.table[labels_BHW]

@@ -1,0 +1,66 @@
+"""Dice, Jaccard and Tversky: losses of overlapping regions, one formula with three settings.
+
+Shape suffixes: B images, C classes, H height, W width, N pixels of the batch.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from segray.config import LossConfig
+from segray.errors import ConfigError
+
+
+class Tversky(nn.Module):
+    """``1 - TP / (TP + alpha FP + beta FN)`` of softmax probabilities, mean over the classes present in the batch.
+
+    A class without a pixel in the batch has no overlap to speak of: it is left out, and only its probability on other
+    classes' pixels counts, as their missing one. Alpha = beta = 0.5 is Dice, alpha = beta = 1 is Jaccard. Source: Salehi
+    et al., Tversky loss function for image segmentation (arXiv:1706.05721).
+    """
+
+    def __init__(self, alpha: float, beta: float):
+        super().__init__()
+        self.alpha = alpha
+        self.beta = beta
+
+    def forward(self, logits_BCHW: Tensor, labels_BHW: Tensor) -> Tensor:
+        """Scalar loss of a batch."""
+        num_classes = logits_BCHW.shape[1]
+        probabilities_NC = logits_BCHW.permute(0, 2, 3, 1).reshape(-1, num_classes).softmax(dim=1)
+        classes_C = torch.arange(num_classes, device=labels_BHW.device)
+        truth_NC = (labels_BHW.reshape(-1, 1) == classes_C).float()
+        # One product gives every sum: rows truth, columns prediction. A void pixel's row of truth_NC is all zeros.
+        confusion_CC = truth_NC.T @ probabilities_NC
+        pixels_C = truth_NC.sum(dim=0)
+        true_positives_C = confusion_CC.diagonal()
+        false_positives_C = confusion_CC.sum(dim=0) - true_positives_C
+        false_negatives_C = pixels_C - true_positives_C
+        sums_C = true_positives_C + self.alpha * false_positives_C + self.beta * false_negatives_C
+        losses_C = 1 - true_positives_C / sums_C.clamp(min=1e-6)
+        present_C = (pixels_C > 0).float()
+        return (losses_C * present_C).sum() / present_C.sum().clamp(min=1)
+
+
+def build_dice(config: LossConfig, class_weights_C: Tensor) -> nn.Module:  # noqa: ARG001
+    """Dice loss."""
+    return Tversky(alpha=0.5, beta=0.5)
+
+
+def build_jaccard(config: LossConfig, class_weights_C: Tensor) -> nn.Module:  # noqa: ARG001
+    """Jaccard loss: soft IoU."""
+    return Tversky(alpha=1.0, beta=1.0)
+
+
+def build_tversky(config: LossConfig, class_weights_C: Tensor) -> nn.Module:  # noqa: ARG001
+    """Tversky loss with the config's weights of false positives and false negatives.
+
+    Raises:
+        ConfigError: Both weights are 0, which makes the loss constant.
+    """
+    if config.tversky_alpha + config.tversky_beta == 0:
+        raise ConfigError(
+            "loss.tversky_alpha + loss.tversky_beta must be above 0, but both are 0; the defaults are 0.3 and 0.7"
+        )
+    return Tversky(config.tversky_alpha, config.tversky_beta)
