@@ -22,6 +22,8 @@ from segray.engine.steps import Step
 from segray.metrics import scores
 from segray.storage import EpochRecord
 
+__all__ = ["Diverged", "Interrupted", "TrainLoader", "fit"]
+
 
 class TrainLoader(Protocol):
     """Training batches of this rank: as many on every rank, drawn anew every epoch, the same in every run."""
@@ -64,7 +66,7 @@ def fit(
     """
     # To look at a loss on a GPU is to wait for it, so it is done now and then.
     check_every = 1 if state.device.type == "cpu" else 10
-    while state.epoch < state.config.train.epochs and not _out_of_patience(state):
+    while not state.is_finished:
         epoch, epoch_started = state.epoch + 1, time.perf_counter()
         torch.manual_seed(_epoch_seed(state.config.seed, epoch))
         train_loader.set_epoch(epoch)
@@ -105,11 +107,6 @@ def fit(
             best_val_miou=state.best_val_miou,
             best_epoch=state.best_epoch,
         )
-
-
-def _out_of_patience(state: TrainState) -> bool:
-    patience = state.config.train.patience
-    return patience is not None and state.epoch - (state.best_epoch or 0) >= patience
 
 
 def _epoch_seed(seed: int, epoch: int) -> int:

@@ -26,6 +26,6 @@ def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
 
 def _has_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     cpu = torch.cpu.get_capabilities()
     return device.type == "cpu" and bool(cpu.get("avx512_bf16") or cpu.get("amx_bf16"))

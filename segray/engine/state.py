@@ -48,6 +48,13 @@ class TrainState:
         return self.ema.model if self.ema else self.network
 
     @property
+    def is_finished(self) -> bool:
+        """Whether all epochs are done, or the last ``patience`` of them brought nothing better."""
+        train = self.config.train
+        out_of_patience = train.patience is not None and self.epoch - (self.best_epoch or 0) >= train.patience
+        return self.epoch >= train.epochs or out_of_patience
+
+    @property
     def device(self) -> torch.device:
         """Where the model lies."""
         return next(self.network.parameters()).device

@@ -79,11 +79,11 @@ def cross_entropy():
     return nn.CrossEntropyLoss(ignore_index=255)
 
 
-def validation(loader=None, **options):
+def validation(loader=None, *, loss=None, **options):
     return partial(
         evaluate,
         loader=loader or val_loader(),
-        loss=cross_entropy(),
+        loss=loss or cross_entropy(),
         num_classes=LABEL_SPACE.num_classes,
         device=CPU,
         precision=torch.float32,

@@ -1,0 +1,100 @@
+import shutil
+
+import pytest
+import safetensors.torch
+import torch
+from tiny_run import LABEL_SPACE, scenes, start, tiny_config, tiny_state
+
+from segray.engine import checkpoint
+from segray.errors import StorageError
+from segray.storage import open_folder
+
+
+@pytest.fixture(params=[None, 0.9], ids=["weights", "average"])
+def trained(request):
+    state = tiny_state(tiny_config(train__epochs=2, train__ema_decay=request.param))
+    list(start(state))
+    return state
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return open_folder(tmp_path / "2-1")
+
+
+def test_a_loaded_model_gives_the_logits_of_the_kept_one(trained, folder):
+    checkpoint.save(trained, folder)
+    model, config, label_space = checkpoint.load_model(folder.path)
+    photos, _ = scenes(3, seed=5)
+    with torch.no_grad():
+        assert torch.equal(model(photos), trained.kept_model.eval()(photos))
+    assert not model.training
+    assert config == trained.config
+    assert label_space == LABEL_SPACE
+
+
+def test_saving_leaves_the_training_weights_alone(trained, folder):
+    before = {name: value.clone() for name, value in trained.network.state_dict().items()}
+    checkpoint.save(trained, folder)
+    for name, value in trained.network.state_dict().items():
+        assert torch.equal(value, before[name])
+        assert value.stride() == before[name].stride()
+
+
+def test_weights_are_kept_once_and_in_float32(trained, folder):
+    checkpoint.save(trained, folder)
+    weights = safetensors.torch.load(folder.read_bytes("model.safetensors"))
+    assert {value.dtype for value in weights.values() if value.is_floating_point()} == {torch.float32}
+    assert folder.names() == ["config.json", "label_space.json", "model.safetensors", "training.pt"]
+
+
+def test_a_model_is_loaded_without_its_pretrained_weights(trained, folder, monkeypatch):
+    asked_for = []
+    build = checkpoint.build_model
+
+    def spy(config, num_classes):
+        asked_for.append(config.encoder_weights)
+        return build(config, num_classes)
+
+    monkeypatch.setattr(checkpoint, "build_model", spy)
+    trained.config = trained.config.with_values({"model.encoder_weights": "imagenet"})
+    checkpoint.save(trained, folder)
+    _, config, _ = checkpoint.load_model(folder)
+    assert asked_for == ["none"]
+    assert config.model.encoder_weights == "imagenet"
+
+
+def test_a_copied_folder_is_enough(trained, folder, tmp_path):
+    checkpoint.save(trained, folder)
+    for name in ("model.safetensors", "config.json", "label_space.json"):
+        (tmp_path / "copy").mkdir(exist_ok=True)
+        shutil.copy(f"{folder.path}/{name}", tmp_path / "copy")
+    model, _, _ = checkpoint.load_model(tmp_path / "copy")
+    assert not model.training
+
+
+def test_a_folder_without_a_checkpoint_is_refused(tmp_path):
+    with pytest.raises(StorageError, match=r"no checkpoint at .*model\.safetensors"):
+        checkpoint.load_model(tmp_path)
+
+
+def test_weights_cut_short_are_refused(trained, folder):
+    checkpoint.save(trained, folder)
+    folder.write_bytes("model.safetensors", folder.read_bytes("model.safetensors")[:-10])
+    with pytest.raises(StorageError, match="cannot load the model"):
+        checkpoint.load_model(folder)
+
+
+@pytest.mark.parametrize("name", ["training.pt", "model.safetensors"])
+def test_resuming_from_a_damaged_file_is_refused(name, trained, folder):
+    checkpoint.save(trained, folder)
+    folder.write_bytes(name, folder.read_bytes(name)[:50])
+    with pytest.raises(StorageError, match="cannot resume"):
+        checkpoint.restore(tiny_state(trained.config), folder)
+
+
+def test_resuming_another_network_is_refused(trained, folder):
+    checkpoint.save(trained, folder)
+    other = trained.config.with_values({"model.arch": "without_batchnorm"})
+    with pytest.raises(StorageError, match="cannot resume"):
+        checkpoint.restore(tiny_state(other), folder)

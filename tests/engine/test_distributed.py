@@ -1,0 +1,125 @@
+"""Two gloo ranks do all that is tested here in one start; the tests look at what they left."""
+
+import math
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from tiny_run import CPU, cross_entropy, start, tiny_config, tiny_state, val_loader, validation, without_timing
+
+from segray.engine import checkpoint
+from segray.engine.endings import Diverged, Interrupted
+from segray.engine.steps import SupervisedStep
+from segray.storage import open_folder
+
+PLAIN = tiny_config(
+    model__arch="without_batchnorm", optim__name="sgd", optim__schedule="constant", train__epochs=2,
+)  # fmt: skip
+FULL = tiny_config(train__ema_decay=0.9)
+SAMPLES = (0, 1, 6)
+
+
+def train_on_two(rank, folder):
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+    found = {
+        "evaluation": evaluate_untrained(rank, 2),
+        "plain": without_timing(start(tiny_state(PLAIN), rank=rank, world_size=2)),
+        "interrupted": ending(rank, interrupted=lambda: rank == 1),
+        "interrupted in validation": ending(rank, validate=interrupted_validation(rank)),
+        "diverged": ending(rank, step=PoisonedOnOneRank(rank)),
+    }
+    state, checkpoint_folder = tiny_state(FULL), open_folder(f"{folder}/checkpoint")
+    records = []
+    for record in start(state, rank=rank, world_size=2):
+        records.append(record)
+        if record.epoch == 2 and rank == 0:
+            checkpoint.save(state, checkpoint_folder)
+    found["full"] = without_timing(records)
+    found["weights"] = state.kept_model.state_dict()
+    dist.barrier()
+    resumed = tiny_state(FULL)
+    checkpoint.restore(resumed, checkpoint_folder)
+    found["resumed"] = without_timing(start(resumed, rank=rank, world_size=2))
+    torch.save(found, f"{folder}/{rank}.pt")
+    dist.destroy_process_group()
+
+
+def evaluate_untrained(rank, world_size):
+    state = tiny_state(tiny_config())
+    with torch.no_grad():
+        for buffer in state.network.buffers():
+            buffer += rank
+    evaluation = validation(val_loader(rank, world_size), sample_indices=SAMPLES)(state.network)
+    return evaluation.confusion, evaluation.loss, evaluation.samples
+
+
+class PoisonedOnOneRank(SupervisedStep):
+    def __init__(self, rank):
+        super().__init__(cross_entropy(), CPU, torch.float32)
+        self.rank = rank
+
+    def __call__(self, state, batch):
+        loss = super().__call__(state, batch)
+        return loss * math.nan if self.rank == 1 else loss
+
+
+def interrupted_validation(rank):
+    return validation(val_loader(rank, 2), interrupted=lambda: rank == 1)
+
+
+def ending(rank, **options):
+    try:
+        list(start(tiny_state(tiny_config()), rank=rank, world_size=2, **options))
+    except (Interrupted, Diverged) as error:
+        return type(error).__name__, str(error)
+    return None
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ranks")
+    mp.spawn(train_on_two, args=(str(folder),), nprocs=2)
+    return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in (0, 1)]
+
+
+def test_two_ranks_count_the_same_pixels_as_one(ranks):
+    confusion, _, samples = evaluate_untrained(0, 1)
+    for found in ranks:
+        assert torch.equal(found["evaluation"][0], confusion)
+    assert sorted(ranks[0]["evaluation"][2]) == list(SAMPLES)
+    for index in SAMPLES:
+        assert (ranks[0]["evaluation"][2][index] == samples[index]).all()
+
+
+def test_two_ranks_agree_on_every_record(ranks):
+    assert len(ranks[0]["full"]) == 4
+    assert ranks[0]["full"] == ranks[1]["full"]
+    assert ranks[0]["evaluation"][1] == ranks[1]["evaluation"][1]
+
+
+def test_two_ranks_hold_the_same_weights(ranks):
+    first, second = (found["weights"] for found in ranks)
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
+
+
+def test_two_ranks_train_like_one_with_the_whole_batch(ranks):
+    for found, expected in zip(ranks[0]["plain"], without_timing(start(tiny_state(PLAIN))), strict=True):
+        assert found["train_loss"] == pytest.approx(expected["train_loss"], rel=2e-2)
+        assert found["val_miou"] == pytest.approx(expected["val_miou"], abs=2e-2)
+
+
+def test_two_ranks_resume_as_if_never_interrupted(ranks):
+    assert ranks[0]["resumed"] == ranks[0]["full"][2:]
+    assert ranks[1]["resumed"] == ranks[0]["resumed"]
+
+
+@pytest.mark.parametrize("where", ["interrupted", "interrupted in validation"])
+def test_one_rank_that_is_interrupted_stops_both(where, ranks):
+    assert [found[where] for found in ranks] == [("Interrupted", "")] * 2
+
+
+def test_one_rank_that_diverges_stops_both_alike(ranks):
+    assert ranks[0]["diverged"] == ranks[1]["diverged"]
+    assert ranks[0]["diverged"][0] == "Diverged"

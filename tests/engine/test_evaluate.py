@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+import torch
+from tiny_run import NUM_VAL, cross_entropy, scenes, tiny_config, tiny_state, validation
+from torch import nn
+
+from segray.engine.endings import Interrupted
+
+
+def reference_confusion(model):
+    """Pixel by pixel, in NumPy."""
+    photos, labels = scenes(NUM_VAL, seed=1)
+    with torch.no_grad():
+        predictions = model.eval()(photos).argmax(1).numpy()
+    confusion = np.zeros((3, 3), dtype=np.int64)
+    for truth, predicted in zip(labels.numpy().ravel(), predictions.ravel(), strict=True):
+        if truth != 255:
+            confusion[truth, predicted] += 1
+    return confusion
+
+
+def test_confusion_counts_every_pixel_of_every_image_once():
+    model = tiny_state(tiny_config()).network
+    evaluation = validation()(model)
+    assert evaluation.confusion.dtype == torch.int64
+    np.testing.assert_array_equal(evaluation.confusion.numpy(), reference_confusion(model))
+
+
+def test_loss_is_the_mean_over_images():
+    class NumberOfImages(nn.Module):
+        def forward(self, logits_BCHW, labels_BHW):
+            return torch.tensor(float(len(logits_BCHW)))
+
+    evaluation = validation(loss=NumberOfImages())(tiny_state(tiny_config()).network)
+    assert evaluation.loss == pytest.approx((2 * 2 + 2 * 2 + 2 * 2 + 1 * 1) / 7)
+
+
+def test_samples_are_the_predictions_asked_for():
+    model = tiny_state(tiny_config()).network
+    evaluation = validation(sample_indices=(5, 0))(model)
+    photos, _ = scenes(NUM_VAL, seed=1)
+    expected = model(photos).argmax(1).numpy()
+    assert sorted(evaluation.samples) == [0, 5]
+    assert evaluation.samples[5].dtype == np.uint8
+    np.testing.assert_array_equal(evaluation.samples[5], expected[5])
+
+
+def test_dropout_is_off_and_weights_stay():
+    model = tiny_state(tiny_config()).network.train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    first, second = validation()(model), validation()(model)
+    assert torch.equal(first.confusion, second.confusion)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_the_model_can_be_trained_on_afterwards():
+    model = tiny_state(tiny_config()).network
+    validation()(model)
+    photos, labels = scenes(2, seed=1)
+    cross_entropy()(model.train()(photos), labels.long()).backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+def test_it_can_be_interrupted_between_batches():
+    answers = iter([False, False, True])
+    with pytest.raises(Interrupted):
+        validation(interrupted=lambda: next(answers))(tiny_state(tiny_config()).network)
