@@ -75,7 +75,8 @@ def read_label(path: Path, lookup_table: NDArray[np.int16]) -> NDArray[np.uint8]
     if wrong:
         shown = ", ".join(map(str, wrong[:10])) + (f" and {len(wrong) - 10} more" if len(wrong) > 10 else "")
         raise DataError(f"{path}: holds label values that are no class and not void: {shown}")
-    return lookup_table.astype(np.uint8)[raw]
+    label: NDArray[np.uint8] = lookup_table.astype(np.uint8)[raw]
+    return label
 
 
 def resize_pair(
