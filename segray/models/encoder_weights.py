@@ -1,0 +1,167 @@
+"""Where an encoder's weights come from: a file of one's own, or ImageNet weights from the Hugging Face hub."""
+
+from __future__ import annotations
+
+import functools
+import pickle
+import threading
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+import timm
+import torch
+from huggingface_hub import constants
+from huggingface_hub.utils import get_session
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from segmentation_models_pytorch.encoders import encoders as smp_encoders
+from torch import Tensor, nn
+
+from segray.errors import ConfigError
+
+TIMM_PREFIX = "tu-"
+_ANSWER_SECONDS = 4.0
+
+
+def encoder_file(encoder: str, choice: str) -> Path | None:
+    """The file that a resolved choice of encoder weights stands for.
+
+    Args:
+        encoder: Name of a known encoder.
+        choice: none, imagenet, or a path.
+
+    Returns:
+        A file on this machine, fetched if need be; None for none.
+
+    Raises:
+        ConfigError: ImageNet weights cannot be had, or there is no such file.
+    """
+    if choice == "none":
+        return None
+    if choice == "imagenet":
+        return imagenet_file(encoder)
+    path = Path(choice).expanduser()
+    if not path.is_file():
+        raise ConfigError(
+            f"model.encoder_weights must be none, imagenet, auto or a weights file, but there is no file {choice!r}"
+        )
+    return path
+
+
+def imagenet_file(encoder: str) -> Path:
+    """ImageNet weights of an encoder: the copy in the hub's cache on this machine, else fetched.
+
+    The hub is asked once per process whether it answers, because its own client retries for half a minute.
+
+    Raises:
+        ConfigError: There are no such weights, or they are not in the cache and cannot be fetched.
+    """
+    repository, filename, revision = _hub_location(encoder)
+    cached = huggingface_hub.try_to_load_from_cache(repository, filename, revision=revision)
+    if isinstance(cached, str):
+        return Path(cached)
+    failure = hub_failure(constants.ENDPOINT)
+    if failure is None:
+        try:
+            return Path(huggingface_hub.hf_hub_download(repository, filename, revision=revision))
+        except OSError as error:
+            failure = str(error).splitlines()[0]
+    raise ConfigError(
+        f"ImageNet weights of {encoder!r} ({repository}) cannot be fetched: {failure}; "
+        "set model.encoder_weights to none, auto or a file"
+    )
+
+
+@functools.cache
+def hub_failure(endpoint: str) -> str | None:
+    """Why the hub does not answer within a few seconds, or None if it does."""
+    answers: list[str | None] = []
+
+    def knock() -> None:
+        try:
+            get_session().head(endpoint, timeout=_ANSWER_SECONDS)
+        except Exception as error:  # whichever HTTP client the hub's library uses
+            answers.append(f"{endpoint} does not answer ({error})")
+        else:
+            answers.append(None)
+
+    # A resolver without a route hangs longer than any timeout of the HTTP client: hence the thread.
+    thread = threading.Thread(target=knock, daemon=True)
+    thread.start()
+    thread.join(_ANSWER_SECONDS)
+    return answers[0] if answers else f"{endpoint} does not answer in {_ANSWER_SECONDS:g} s"
+
+
+def load_encoder(encoder: nn.Module, name: str, path: Path) -> None:
+    """Load a weights file into an SMP encoder.
+
+    The file holds the encoder's own state dict or, for a ``tu-`` encoder, the whole timm model's.
+
+    Raises:
+        ConfigError: The file cannot be read, or its keys or shapes are not the encoder's.
+    """
+    weights = read_weights(path)
+    try:
+        encoder.load_state_dict(_from_timm(encoder, name, weights) if name.startswith(TIMM_PREFIX) else weights)
+    except RuntimeError as error:
+        raise ConfigError(unfitting(name, path, error)) from None
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """State dict in a .safetensors file, or in any other that ``torch.load(weights_only=True)`` reads.
+
+    Raises:
+        ConfigError: The file cannot be read or holds something else.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
+        weights: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, SafetensorError, pickle.UnpicklingError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ConfigError(f"cannot read encoder weights {str(path)!r}: {reason}") from None
+    if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
+        raise ConfigError(f"{str(path)!r} must hold a state dict (names -> tensors), but holds something else")
+    return weights
+
+
+def unfitting(name: str, path: Path, error: Exception) -> str:
+    """Message for weights that torch refuses to load, with the first few keys of each kind."""
+    lines = [line.strip() for line in str(error).splitlines()[1:4]]
+    problems = [line if len(line) < 160 else line[:160].rpartition(",")[0] + ", ..." for line in lines]
+    return f"{str(path)!r} does not fit encoder {name!r}: {' '.join(problems)}"
+
+
+def _from_timm(encoder: nn.Module, name: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights under the encoder's keys; the classifier's, which timm's models have beyond them, left out.
+
+    timm's feature extractors flatten some keys: ``stages.0.blocks`` there is ``stages_0.blocks`` here.
+    """
+    with torch.device("meta"):
+        model = timm.create_model(name.removeprefix(TIMM_PREFIX))
+    beyond = {_flat(key) for key in model.state_dict()} - {_flat(key) for key in encoder.state_dict()}
+    names = {_flat(key): key for key in encoder.state_dict()}
+    return {names.get(_flat(key), key): value for key, value in weights.items() if _flat(key) not in beyond}
+
+
+def _flat(key: str) -> str:
+    return key.removeprefix("model.").replace(".", "_")
+
+
+def _hub_location(encoder: str) -> tuple[str, str, str | None]:
+    """Repository, file and revision on the Hugging Face hub."""
+    if encoder.startswith(TIMM_PREFIX):
+        source = timm.get_pretrained_cfg(encoder.removeprefix(TIMM_PREFIX))
+        if source.hf_hub_id:
+            repository, _, revision = source.hf_hub_id.partition("@")
+            return repository, source.hf_hub_filename or "model.safetensors", revision or None
+    else:
+        settings = smp_encoders[encoder]["pretrained_settings"]
+        # Three DPN encoders know their ImageNet weights, pretrained on 5,000 more classes, by another name.
+        chosen = settings.get("imagenet") or settings.get("imagenet+5k")
+        if chosen:
+            return chosen["repo_id"], "model.safetensors", chosen["revision"]
+    raise ConfigError(
+        f"encoder {encoder!r} has no ImageNet weights; set model.encoder_weights to none or a file, or choose another"
+    )

@@ -1,0 +1,140 @@
+"""Networks of segmentation-models-pytorch (SMP) with its own encoders and timm's."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import segmentation_models_pytorch as smp
+import timm
+import torch
+from torch import nn
+
+from segray.config import ModelConfig
+from segray.errors import ConfigError, unknown_name
+from segray.models.encoder_weights import TIMM_PREFIX, encoder_file, load_encoder, unfitting
+from segray.models.segmentation import SegmentationModel
+
+ARCHITECTURES: dict[str, type[nn.Module]] = {arch.__name__: arch for arch in smp.MODEL_ARCHITECTURES_MAPPING.values()}
+
+# What a refusal proposes instead: one small encoder of each kind.
+_SMALL_ENCODERS = (
+    "resnet18",
+    "mobilenet_v2",
+    "efficientnet-b0",
+    "tu-mobilenetv4_conv_small",
+    "tu-convnext_atto",
+    "tu-swin_tiny_patch4_window7_224",
+    "tu-vit_tiny_patch16_224",
+)
+
+
+def build_smp(config: ModelConfig, num_classes: int) -> SegmentationModel:
+    """Build an SMP network, its encoder's weights loaded.
+
+    Args:
+        config: Architecture, encoder, and encoder weights: none, imagenet or a file.
+        num_classes: Logits per pixel.
+
+    Raises:
+        ConfigError: An unknown architecture or encoder, a pair that SMP refuses, or weights that cannot be had or do
+            not fit.
+    """
+    _check_names(config)
+    path = encoder_file(config.encoder, config.encoder_weights)
+    # timm converts the older layouts among its own files; everyone else's must fit as they are.
+    by_timm = config.encoder_weights == "imagenet" and config.encoder.startswith(TIMM_PREFIX)
+    try:
+        network = _construct(config.arch, config.encoder, num_classes, timm_file=path if by_timm else None)
+    except (AssertionError, KeyError, TypeError, ValueError) as error:
+        raise ConfigError(_refusal(config, error)) from None
+    except RuntimeError as error:
+        if path is None:
+            raise
+        raise ConfigError(unfitting(config.encoder, path, error)) from None
+    if path is not None and not by_timm:
+        load_encoder(network.encoder, config.encoder, path)
+    return SegmentationModel(network, stride=_stride(config.arch, network))
+
+
+def _check_names(config: ModelConfig) -> None:
+    if config.arch not in ARCHITECTURES:
+        raise ConfigError(unknown_name("model.arch", config.arch, ARCHITECTURES))
+    own = smp.encoders.get_encoder_names()
+    name = config.encoder.removeprefix(TIMM_PREFIX)
+    if config.encoder in own or (name != config.encoder and timm.is_model(name)):
+        return
+    raise ConfigError(unknown_name("model.encoder", config.encoder, [*own, *_timm_encoders()]))
+
+
+def _timm_encoders() -> list[str]:
+    return [TIMM_PREFIX + name for name in timm.list_models()]
+
+
+def _construct(arch: str, encoder: str, num_classes: int, timm_file: Path | None = None) -> Any:
+    arguments: dict[str, Any] = dict(_any_image_size(encoder))
+    if timm_file is not None:
+        arguments["pretrained_cfg_overlay"] = {"file": str(timm_file), "custom_load": False}
+    weights = None if timm_file is None else True
+    with _quiet():
+        return ARCHITECTURES[arch](encoder_name=encoder, encoder_weights=weights, classes=num_classes, **arguments)
+
+
+@functools.cache
+def _any_image_size(encoder: str) -> dict[str, bool]:
+    """timm's switch that lets a transformer take images of other sizes than it was trained on, where it has one."""
+    name = encoder.removeprefix(TIMM_PREFIX)
+    if name == encoder or not timm.get_pretrained_cfg(name).fixed_input_size:
+        return {}
+    switch = {"dynamic_img_size": True}
+    try:
+        with torch.device("meta"), _quiet():
+            timm.create_model(name, **switch)
+    except TypeError:
+        return {}
+    return switch
+
+
+def _stride(arch: str, network: Any) -> int:
+    # DPT's coarsest feature map has two patches of the encoder's usual 16 px to a side; SMP checks for one only.
+    return max(network.encoder.output_stride, 32) if arch == "DPT" else network.encoder.output_stride
+
+
+def _refusal(config: ModelConfig, error: Exception) -> str:
+    reason = (str(error).splitlines() or [""])[0][:160] or type(error).__name__
+    archs = [arch for arch in ARCHITECTURES if _goes(arch, config.encoder)]
+    encoders = [encoder for encoder in _SMALL_ENCODERS if _goes(config.arch, encoder)]
+    advice = f"encoders that {config.arch} takes: {', '.join(encoders)}"
+    if archs:
+        advice += f"; architectures that take {config.encoder}: {', '.join(archs)}"
+    return f"model.arch={config.arch!r} does not take model.encoder={config.encoder!r} ({reason}); {advice}"
+
+
+def _goes(arch: str, encoder: str) -> bool:
+    try:
+        with torch.device("meta"):
+            _construct(arch, encoder, num_classes=1)
+    except RuntimeError as error:
+        return "meta" in str(error)
+    except (AssertionError, KeyError, TypeError, ValueError):
+        return False
+    return True
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence SMP's notes on deprecated prefixes and timm's on classifier keys: neither is the reader's doing."""
+    logger = logging.getLogger("timm")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
