@@ -34,6 +34,9 @@ from segray.errors import StorageError
 METRIC: Final = "val_miou"
 """The objective of every sweep, maximised."""
 
+TRAINING_STATE: Final = "training.pt"
+"""File of a checkpoint that only a resume needs: optimiser, schedule, epoch."""
+
 OutcomeStatus = Literal["finished", "stopped", "failed", "diverged", "out_of_memory"]
 
 
@@ -173,7 +176,7 @@ class Folder:
         except OSError as error:
             raise StorageError(f"cannot read {self._at(name)!r}: {error}") from None
 
-    def write_bytes(self, name: str, content: bytes) -> None:
+    def write_bytes(self, name: str, content: bytes | memoryview) -> None:
         """Write a whole file; on local disks by rename, so that nobody reads half of it.
 
         Raises:
@@ -285,9 +288,22 @@ class TrialFiles:
         content = self.folder.read_json("outcome.json")
         return None if content is None else Outcome.model_validate(content)
 
-    def write_outcome(self, outcome: Outcome) -> None:
-        """Write outcome.json: the trial is over and will not be run again."""
+    def finish(self, outcome: Outcome) -> None:
+        """Write outcome.json: the trial is over and will not be run again. Of its checkpoints only the best stays."""
         self.folder.write_json("outcome.json", outcome.model_dump(mode="json"))
+        self.folder.delete("last.json")
+        self.drop_old_checkpoints()
+        best = self.pointer("best")
+        if best:
+            self.folder.delete(f"{best.checkpoint}/{TRAINING_STATE}")
+
+    def drop_old_checkpoints(self) -> None:
+        """Delete the checkpoints that neither best.json nor last.json names."""
+        pointers = (self.pointer("best"), self.pointer("last"))
+        named = {pointer.checkpoint for pointer in pointers if pointer}
+        for name in self.folder.names("checkpoints"):
+            if f"checkpoints/{name}" not in named:
+                self.folder.delete(f"checkpoints/{name}")
 
     def pointer(self, which: Literal["best", "last"]) -> CheckpointPointer | None:
         """What best.json or last.json points to, or None if there is none."""
@@ -347,6 +363,18 @@ class SweepFiles:
     def trials(self) -> list[TrialFiles]:
         """Every trial that has started, by id."""
         return [self.trial(name) for name in self.folder.names("trials")]
+
+    def best(self) -> tuple[TrialFiles, CheckpointPointer]:
+        """The trial with the highest validation mIoU so far, running ones included, and its best checkpoint.
+
+        Raises:
+            StorageError: There is no sweep here, or none of its trials has a checkpoint.
+        """
+        self.info()
+        found = [(trial, pointer) for trial in self.trials() if (pointer := trial.pointer("best")) is not None]
+        if not found:
+            raise StorageError(f"no trial of {self.folder.path!r} has completed an epoch yet")
+        return max(found, key=lambda item: item[1].record.val_miou or 0.0)
 
 
 def open_sweep(location: str | Path) -> SweepFiles:

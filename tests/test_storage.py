@@ -84,9 +84,25 @@ def test_state_and_outcome_round_trip(folder, trial):
     SweepFiles(folder).write_state(state)
     assert SweepFiles(folder).state() == state
     outcome = Outcome(status="failed", reason="why", traceback="Traceback ...", epochs=1)
-    trial.write_outcome(outcome)
+    trial.finish(outcome)
     assert trial.outcome() == outcome
     assert [t.id for t in SweepFiles(folder).trials()] == ["0000"]
+
+
+def test_a_finished_trial_keeps_its_best_checkpoint_alone(trial):
+    for epoch in (1, 2, 3):
+        trial.folder.write_bytes(f"checkpoints/{epoch}-1/model.safetensors", b"weights")
+        trial.folder.write_bytes(f"checkpoints/{epoch}-1/training.pt", b"optimiser")
+        pointer = CheckpointPointer(checkpoint=f"checkpoints/{epoch}-1", record=record(epoch), seconds=1.0)
+        trial.write_pointer("last", pointer)
+        if epoch == 2:
+            trial.write_pointer("best", pointer)
+    trial.drop_old_checkpoints()
+    assert trial.folder.names("checkpoints") == ["2-1", "3-1"]
+    trial.finish(Outcome(status="finished"))
+    assert trial.folder.names("checkpoints") == ["2-1"]
+    assert trial.folder.names("checkpoints/2-1") == ["model.safetensors"]
+    assert trial.pointer("last") is None
 
 
 def test_delete_takes_files_and_folders_and_missing_names(folder):

@@ -1,0 +1,208 @@
+"""The channel of a sweep: one zero-CPU actor that carries tasks to warm worker groups, records to Tune, verdicts back.
+
+Names used here: a *slot* is one warm worker group and the Tune actor in front of it. A *generation* counts the
+starts of a slot's group; a group that was started afresh voids everything its predecessor waited for. A task's
+*attempt* counts the starts of one trial. No wait is without an end: a verdict, a new generation, an interrupt or
+the slot's end resolves it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from segray.storage import EpochRecord, OutcomeStatus
+
+MAX_ATTEMPTS = 3
+"""Starts of a trial whose worker process dies before the trial counts as failed."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One trial to run."""
+
+    trial_id: str
+    config: dict[str, Any]
+    """The resolved RunConfig, nested"""
+    attempt: int = 1
+
+
+@dataclass(frozen=True)
+class Message:
+    """What a worker group says of its trial: an epoch's record, the trial's end, or both at once."""
+
+    trial_id: str
+    record: EpochRecord | None = None
+    status: OutcomeStatus | Literal["interrupted"] | None = None
+    """None while the trial goes on"""
+    reason: str = ""
+    traceback: str = ""
+    seconds: float = 0.0
+    """Time spent on the trial so far, over all attempts"""
+
+
+@dataclass
+class _Slot:
+    generation: int = 0
+    sequence: int = 0
+    """Counts tasks given, so that every rank takes each of them once"""
+    task: Task | None = None
+    taken: bool = False
+    first_attempt: int = 1
+    verdict: asyncio.Future[bool] | None = None
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the trial in flight must end between two batches"""
+    inbox: asyncio.Queue[Message] = field(default_factory=asyncio.Queue)
+    finished: bool = False
+    last_seconds: float = 0.0
+
+
+class Channel:
+    """Every method is called by name over Ray; state changes notify all waiters."""
+
+    def __init__(self) -> None:
+        self._slots: dict[str, _Slot] = {}
+        self._changed = asyncio.Condition()
+        self._interrupted = False
+
+    # ---- called by the slot: Tune's side
+
+    async def submit(self, slot: str, task: Task) -> None:
+        """Give a slot its next trial."""
+        state = self._slot(slot)
+        state.task, state.taken, state.first_attempt = task, False, task.attempt
+        state.inbox, state.stop, state.last_seconds = asyncio.Queue(), asyncio.Event(), 0.0
+        state.sequence += 1
+        if self._interrupted:
+            self._interrupt_slot(state)
+        await self._notify()
+
+    async def next_message(self, slot: str) -> Message:
+        """Wait for what the slot's group says next."""
+        return await self._slot(slot).inbox.get()
+
+    async def group_ended(self, slot: str, traceback: str) -> None:
+        """The slot's worker group is gone for good; a trial in flight has failed."""
+        state = self._slot(slot)
+        if state.task is not None:
+            self._end(state, "failed", "the trial's worker group could not be kept running", traceback)
+        await self._notify()
+
+    async def finish(self, slot: str) -> None:
+        """Tell the slot's workers to return."""
+        state = self._slot(slot)
+        state.finished = True
+        state.stop.set()
+        await self._notify()
+
+    # ---- called by the driver
+
+    async def verdict(self, trial_id: str, go_on: bool) -> None:
+        """Answer the record that a trial handed over last."""
+        for state in self._slots.values():
+            if state.task is None or state.task.trial_id != trial_id:
+                continue
+            if state.verdict is not None and not state.verdict.done():
+                state.verdict.set_result(go_on)
+            elif not go_on:
+                state.stop.set()
+            if not go_on:
+                state.task = None
+        await self._notify()
+
+    async def interrupt(self) -> None:
+        """End every trial between two batches, and take no new one."""
+        self._interrupted = True
+        for state in self._slots.values():
+            self._interrupt_slot(state)
+        await self._notify()
+
+    # ---- called by the workers
+
+    async def join(self, slot: str) -> tuple[int, int]:
+        """A group has started (called by rank 0): its generation and the sequence number to ask for tasks after."""
+        state = self._slot(slot)
+        state.generation += 1
+        if state.verdict is not None and not state.verdict.done():
+            state.verdict.cancel()
+        after = state.sequence
+        if state.task is not None:
+            if state.taken:
+                state.task = replace(state.task, attempt=state.task.attempt + 1)
+            if state.task.attempt - state.first_attempt >= MAX_ATTEMPTS:
+                self._end(state, "failed", f"its worker process died {MAX_ATTEMPTS} times; see the log of the node")
+            else:
+                state.sequence += 1
+                after = state.sequence - 1
+        await self._notify()
+        return state.generation, after
+
+    async def next_task(self, slot: str, generation: int, after: int) -> tuple[int, Task] | None:
+        """Wait for the task that follows sequence number ``after``; None when the worker should return."""
+        state = self._slot(slot)
+
+        def ready() -> bool:
+            return (
+                state.finished or state.generation != generation or (state.task is not None and state.sequence > after)
+            )
+
+        async with self._changed:
+            await self._changed.wait_for(ready)
+        if state.finished or state.generation != generation or state.task is None:
+            return None
+        state.taken = True
+        return state.sequence, state.task
+
+    async def hand_over(self, slot: str, generation: int, message: Message) -> bool:
+        """Pass an epoch's record on; returns whether to train the next epoch.
+
+        A message with a status ends the trial and is not answered by anyone: the result is False at once.
+        """
+        state = self._slot(slot)
+        current = state.task
+        if state.generation != generation or current is None or current.trial_id != message.trial_id:
+            return False
+        state.last_seconds = message.seconds
+        if message.status is not None:
+            state.task = None
+            state.inbox.put_nowait(message)
+            return False
+        state.verdict = asyncio.get_running_loop().create_future()
+        state.inbox.put_nowait(message)
+        try:
+            return await state.verdict
+        except asyncio.CancelledError:
+            return False
+
+    async def should_stop(self, slot: str, generation: int) -> None:
+        """Return once the trial in flight must end between two batches."""
+        state = self._slot(slot)
+        if state.generation == generation:
+            await state.stop.wait()
+
+    # ---- inside
+
+    def _slot(self, slot: str) -> _Slot:
+        return self._slots.setdefault(slot, _Slot())
+
+    def _interrupt_slot(self, state: _Slot) -> None:
+        state.stop.set()
+        if state.verdict is not None and not state.verdict.done():
+            state.verdict.set_result(False)
+        if state.task is not None:
+            message = Message(state.task.trial_id, status="interrupted", seconds=state.last_seconds)
+            state.task = None
+            state.inbox.put_nowait(message)
+
+    def _end(self, state: _Slot, status: OutcomeStatus, reason: str, traceback: str = "") -> None:
+        assert state.task is not None
+        message = Message(
+            state.task.trial_id, status=status, reason=reason, traceback=traceback, seconds=state.last_seconds
+        )
+        state.task = None
+        state.inbox.put_nowait(message)
+
+    async def _notify(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()

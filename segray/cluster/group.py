@@ -1,0 +1,77 @@
+"""A warm worker group: one Ray Train run whose workers take trial after trial from the channel."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+import traceback
+import uuid
+from typing import Any
+
+import ray
+from ray.train import FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchConfig, TorchTrainer
+
+from segray.cluster.channel import Message, Task
+from segray.cluster.resources import Plan
+from segray.storage import SweepFiles
+
+# Read by Train's controller, which a dead worker's trial waits for: 2 s unless told.
+HEALTH_CHECK_SECONDS = "0.5"
+
+
+class WarmGroup:
+    """Starts its workers in the background at once, and restarts them for as long as it is not closed."""
+
+    def __init__(self, channel: Any, sweep: SweepFiles, plan: Plan) -> None:
+        os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = HEALTH_CHECK_SECONDS
+        os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"
+        self.slot = uuid.uuid4().hex[:8]
+        self._channel, self._sweep, self._plan = channel, sweep, plan
+        self._thread = threading.Thread(target=self._run, name=f"warm-group-{self.slot}", daemon=True)
+        self._thread.start()
+
+    def submit(self, task: Task) -> None:
+        """Give the group its next trial."""
+        ray.get(self._channel.submit.remote(self.slot, task))
+
+    def next_message(self) -> Message:
+        """Wait for what the group says next of its trial."""
+        message: Message = ray.get(self._channel.next_message.remote(self.slot))
+        return message
+
+    def close(self, timeout_seconds: float) -> None:
+        """Let the workers return; waits for them at most ``timeout_seconds``."""
+        ray.get(self._channel.finish.remote(self.slot))
+        self._thread.join(timeout_seconds)
+
+    def _run(self) -> None:
+        from segray.cluster.worker import WorkerConfig, worker_loop
+
+        plan = self._plan
+        train_files = tempfile.mkdtemp(prefix="segray-train-")
+        trainer = TorchTrainer(
+            worker_loop,
+            train_loop_config={
+                "worker": WorkerConfig(self._channel, self.slot, self._sweep, max(0, int(plan.cpus_per_worker) - 1))
+            },
+            torch_config=TorchConfig(backend="nccl" if plan.gpus_per_worker else "gloo"),
+            scaling_config=ScalingConfig(
+                num_workers=plan.workers_per_trial,
+                use_gpu=plan.gpus_per_worker > 0,
+                resources_per_worker={"CPU": plan.cpus_per_worker, "GPU": plan.gpus_per_worker},
+            ),
+            run_config=RunConfig(
+                name=self.slot, storage_path=train_files, failure_config=FailureConfig(max_failures=-1)
+            ),
+        )
+        try:
+            trainer.fit()
+            trace = ""
+        except Exception:
+            trace = traceback.format_exc()
+        finally:
+            shutil.rmtree(train_files, ignore_errors=True)
+        ray.get(self._channel.group_ended.remote(self.slot, trace))

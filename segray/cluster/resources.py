@@ -1,0 +1,110 @@
+"""What a trial takes of the cluster, and how many trials fit at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from segray.errors import ConfigError, ResourceError
+
+CPU_SLOTS = 8
+"""Trials at once that a cluster without GPUs runs unless `cpus_per_worker` says otherwise."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """What a person asks for; None is worked out from the cluster."""
+
+    workers_per_trial: int = 1
+    cpus_per_worker: float | None = None
+    gpus_per_worker: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.workers_per_trial < 1:
+            raise ConfigError(f"--workers-per-trial must be at least 1, but got {self.workers_per_trial}")
+        if self.cpus_per_worker is not None and self.cpus_per_worker <= 0:
+            raise ConfigError(f"--cpus-per-worker must be above 0, but got {self.cpus_per_worker:g}")
+        gpus = self.gpus_per_worker
+        if gpus is not None and gpus < 0:
+            raise ConfigError(f"--gpus-per-worker must be 0 or more, but got {gpus:g}")
+        if gpus is not None and gpus != int(gpus) and (gpus > 1 or self.workers_per_trial > 1):
+            raise ConfigError(
+                f"--gpus-per-worker must be a whole number, or below 1 with one worker per trial, but got {gpus:g} "
+                f"with {self.workers_per_trial} workers; DDP needs a GPU of its own for each worker"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How a sweep uses the cluster."""
+
+    workers_per_trial: int
+    cpus_per_worker: float
+    gpus_per_worker: float
+    slots: int
+    """Trials that run at once"""
+    total_cpus: float
+    total_gpus: float
+    num_nodes: int
+
+    def describe(self) -> str:
+        """One line for a person."""
+        trials = "1 trial" if self.slots == 1 else f"{self.slots} trials"
+        workers = "1 worker" if self.workers_per_trial == 1 else f"{self.workers_per_trial} workers"
+        gpus = f" and {self.gpus_per_worker:g} GPU" if self.gpus_per_worker else ""
+        nodes = "1 node" if self.num_nodes == 1 else f"{self.num_nodes} nodes"
+        return (
+            f"{trials} at once, each with {workers} of {self.cpus_per_worker:g} CPU{gpus} "
+            f"(cluster: {nodes}, {self.total_cpus:g} CPUs, {self.total_gpus:g} GPUs)"
+        )
+
+
+def make_plan(resources: Resources, nodes: Sequence[Mapping[str, float]], max_slots: int | None = None) -> Plan:
+    """Work out how many trials fit at once.
+
+    Args:
+        resources: What a trial takes.
+        nodes: Ray resources of every living node, such as ``{"CPU": 8.0, "GPU": 1.0}``.
+        max_slots: Trials there are to run; more slots than that would stand idle.
+
+    Raises:
+        ResourceError: Not even one trial fits.
+    """
+    cpus = sum(node.get("CPU", 0.0) for node in nodes)
+    gpus = sum(node.get("GPU", 0.0) for node in nodes)
+    gpus_per_worker = resources.gpus_per_worker
+    if gpus_per_worker is None:
+        gpus_per_worker = 1.0 if gpus else 0.0
+    cpus_per_worker = resources.cpus_per_worker
+    if cpus_per_worker is None:
+        cpus_per_worker = float(max(1, int(_cpu_share(nodes, gpus_per_worker))))
+    capacity = sum(_workers_on(node, cpus_per_worker, gpus_per_worker) for node in nodes)
+    slots = capacity // resources.workers_per_trial
+    if slots == 0:
+        raise ResourceError(
+            f"a trial needs {resources.workers_per_trial} workers of {cpus_per_worker:g} CPUs and "
+            f"{gpus_per_worker:g} GPUs, but the cluster's {len(nodes)} nodes with {cpus:g} CPUs and {gpus:g} GPUs "
+            f"in all hold {capacity} such workers; lower --workers-per-trial, --cpus-per-worker or --gpus-per-worker"
+        )
+    return Plan(
+        workers_per_trial=resources.workers_per_trial,
+        cpus_per_worker=cpus_per_worker,
+        gpus_per_worker=gpus_per_worker,
+        slots=slots if max_slots is None else min(slots, max_slots),
+        total_cpus=cpus,
+        total_gpus=gpus,
+        num_nodes=len(nodes),
+    )
+
+
+def _cpu_share(nodes: Sequence[Mapping[str, float]], gpus_per_worker: float) -> float:
+    """CPUs a worker can have without leaving a GPU idle; without GPUs, a slot's part of all CPUs."""
+    if not gpus_per_worker:
+        return sum(node.get("CPU", 0.0) for node in nodes) / CPU_SLOTS
+    shares = [node.get("CPU", 0.0) * gpus_per_worker / node["GPU"] for node in nodes if node.get("GPU")]
+    return min(shares, default=1.0)
+
+
+def _workers_on(node: Mapping[str, float], cpus: float, gpus: float) -> int:
+    by_cpu = int(node.get("CPU", 0.0) / cpus + 1e-9)
+    return min(by_cpu, int(node.get("GPU", 0.0) / gpus + 1e-9)) if gpus else by_cpu

@@ -1,0 +1,156 @@
+"""What runs in every process of a warm worker group: take a trial, train it, hand over its records, take the next."""
+
+from __future__ import annotations
+
+import gc
+import time
+import traceback
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+import torch
+import torch.distributed as dist
+from ray.util.metrics import Gauge
+
+from segray.cluster.channel import Message, Task
+from segray.config import run_config
+from segray.engine.loop import Diverged, Interrupted
+from segray.engine.trial import TrialLog, train_trial
+from segray.storage import EpochRecord, OutcomeStatus, SweepFiles
+
+LOOK_SECONDS = 0.5
+"""How often a worker looks, between batches, whether its trial must end."""
+
+
+@dataclass(frozen=True)
+class WorkerConfig:
+    """What a worker loop needs to know."""
+
+    channel: Any
+    """Handle of the sweep's channel actor"""
+    slot: str
+    sweep: SweepFiles
+    num_loader_workers: int
+    """Loader processes where a trial's config leaves them open"""
+
+
+def worker_loop(config: dict[str, WorkerConfig]) -> None:
+    """Train trial after trial until the channel says that there is none left; one call per worker process."""
+    worker = config["worker"]
+    rank = dist.get_rank()
+    joined = [ray.get(worker.channel.join.remote(worker.slot)) if rank == 0 else None]
+    dist.broadcast_object_list(joined, src=0)
+    assert joined[0] is not None
+    generation, after = joined[0]
+    gauges = Gauges(worker.sweep.name)
+    while True:
+        given = ray.get(worker.channel.next_task.remote(worker.slot, generation, after))
+        if given is None:
+            return
+        after, task = given
+        run_task(task, worker, generation, gauges)
+
+
+def run_task(task: Task, worker: WorkerConfig, generation: int, gauges: Gauges) -> None:
+    """One attempt at one trial; whatever happens, the channel hears how it ended.
+
+    Raises:
+        Exception: What only this rank saw, or what the process cannot be trusted after; the group starts afresh.
+    """
+    line = Line(task, worker, generation, gauges)
+    files = worker.sweep.trial(task.trial_id)
+    config = run_config(task.config)
+    alone = dist.get_world_size() == 1
+    log = TrialLog(files.folder if dist.get_rank() == 0 else None)
+    micro_batches = 1
+    while True:
+        try:
+            train_trial(
+                config,
+                files,
+                line,
+                log=log,
+                attempt=task.attempt,
+                micro_batches=micro_batches,
+                num_loader_workers=worker.num_loader_workers,
+            )
+        except Interrupted:
+            pass
+        except Diverged as error:
+            line.end("diverged", str(error))
+        except torch.OutOfMemoryError as error:
+            if alone and micro_batches < config.train.batch_size:
+                micro_batches *= 2
+                log.write(f"out of memory; trying again with {micro_batches} micro-batches a step")
+                _free_memory()
+                continue
+            line.end("out_of_memory", f"train.batch_size {config.train.batch_size} does not fit: {error}")
+            if not alone:
+                raise
+        except Exception as error:
+            log.write(traceback.format_exc())
+            line.end("failed", f"{type(error).__name__}: {error}", traceback.format_exc())
+            if not alone or isinstance(error, torch.AcceleratorError):
+                raise
+        break
+    _free_memory()
+
+
+class Line:
+    """A trial's line to the channel: what `train_trial` says to and hears from the world."""
+
+    def __init__(self, task: Task, worker: WorkerConfig, generation: int, gauges: Gauges) -> None:
+        self._task, self._channel, self._slot, self._generation = task, worker.channel, worker.slot, generation
+        self._gauges = gauges
+        self._stop = worker.channel.should_stop.remote(worker.slot, generation)
+        self._next_look = 0.0
+        self._last: tuple[EpochRecord | None, float] = (None, 0.0)
+
+    def hand_over(self, record: EpochRecord, seconds: float, final: bool) -> bool:
+        """Pass on an epoch's record (rank 0); returns whether to train on."""
+        self._last = record, seconds
+        self._gauges.show(self._task.trial_id, record)
+        status: OutcomeStatus | None = "finished" if final else None
+        message = Message(self._task.trial_id, record=record, status=status, seconds=seconds)
+        return bool(ray.get(self._channel.hand_over.remote(self._slot, self._generation, message)))
+
+    def interrupted(self) -> bool:
+        """Whether the trial must end before its next batch; asks at most every half second."""
+        now = time.monotonic()
+        if now < self._next_look:
+            return False
+        self._next_look = now + LOOK_SECONDS
+        return bool(ray.wait([self._stop], timeout=0)[0])
+
+    def end(self, status: OutcomeStatus, reason: str, trace: str = "") -> None:
+        """Say how the trial ended other than with its last epoch."""
+        record, seconds = self._last
+        message = Message(self._task.trial_id, record, status, reason, trace, seconds)
+        ray.get(self._channel.hand_over.remote(self._slot, self._generation, message))
+
+
+class Gauges:
+    """What Ray's dashboard and Prometheus show of a running trial."""
+
+    NAMES = ("val_miou", "train_loss", "images_per_second", "epoch")
+
+    def __init__(self, sweep: str) -> None:
+        self._sweep = sweep
+        self._gauges = {
+            name: Gauge(f"segray_{name}", description=f"{name} of the last epoch", tag_keys=("sweep", "trial"))
+            for name in self.NAMES
+        }
+
+    def show(self, trial_id: str, record: EpochRecord) -> None:
+        """Set every gauge to the record's value."""
+        for name, gauge in self._gauges.items():
+            value = getattr(record, name)
+            if value is not None:
+                gauge.set(float(value), tags={"sweep": self._sweep, "trial": trial_id})
+
+
+def _free_memory() -> None:
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,0 +1,251 @@
+"""One trial from its config to its files: data, state, fit(), checkpoints. Knows nothing of Ray."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol, TypedDict
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from PIL import Image
+from torch import nn
+
+from segray.config import DataConfig, RunConfig
+from segray.data.cache import PreparedData, prepare
+from segray.data.loading import Batch, train_loader, val_loader
+from segray.data.shards import Shard
+from segray.engine import checkpoint
+from segray.engine.distributed import rank, world_size
+from segray.engine.evaluate import Evaluation, evaluate
+from segray.engine.loop import fit
+from segray.engine.precision import resolve_precision
+from segray.engine.state import TrainState, build_state
+from segray.engine.steps import SupervisedStep
+from segray.errors import ConfigError
+from segray.labels import LabelSpace
+from segray.losses import build_loss
+from segray.storage import CheckpointPointer, EpochRecord, Folder, TrialFiles
+
+NUM_SAMPLES = 4
+"""Validation images whose predictions are kept for the report."""
+
+
+class Reporter(Protocol):
+    """Whom a trial tells of its epochs, and who may end it."""
+
+    def hand_over(self, record: EpochRecord, seconds: float, final: bool) -> bool:
+        """Take a record (called on rank 0); returns whether to train on."""
+
+    def interrupted(self) -> bool:
+        """Whether to end before the next batch (called on every rank)."""
+
+
+class _LoaderOptions(TypedDict):
+    batch_size: int
+    rank: int
+    world_size: int
+    num_workers: int
+    pin_memory: bool
+
+
+class TrialLog:
+    """The trial's log.txt, a line an event; a folder of None keeps nothing (ranks other than 0)."""
+
+    def __init__(self, folder: Folder | None) -> None:
+        self._folder = folder
+        self._lines: list[str] = []
+
+    def write(self, text: str) -> None:
+        """Add lines, each with the time of day (UTC)."""
+        if self._folder is None:
+            return
+        lines = [f"{datetime.now(UTC):%H:%M:%S} {line}" for line in text.splitlines()]
+        if self._folder.is_local:
+            self._folder.append_line("log.txt", "\n".join(lines))
+        else:
+            self._lines += lines
+            self._folder.write_bytes("log.txt", "\n".join(self._lines).encode() + b"\n")
+
+
+def train_trial(
+    config: RunConfig,
+    files: TrialFiles,
+    reporter: Reporter,
+    *,
+    log: TrialLog,
+    attempt: int = 1,
+    micro_batches: int = 1,
+    num_loader_workers: int = 0,
+) -> None:
+    """Train one trial from its last checkpoint, or from the start, until it ends or the reporter ends it.
+
+    Every rank of torch.distributed calls this alike; rank 0 writes the files.
+
+    Args:
+        config: The run; its train.batch_size is that of all ranks together.
+        files: Where records and checkpoints go, and where the last checkpoint is looked for.
+        reporter: Hears of every epoch after its checkpoint is written.
+        log: Gets a line an epoch.
+        attempt: Which start of the trial this is, from 1.
+        micro_batches: Parts a batch is split into; see SupervisedStep.
+        num_loader_workers: Loader processes where the config leaves them open.
+
+    Raises:
+        ConfigError: The config cannot work.
+        DataError: The data set cannot be read.
+        Interrupted: The reporter ended the trial between two batches.
+        Diverged: The training loss became NaN or infinite.
+    """
+    started = time.monotonic()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    data = prepared_data(config.data)
+    common = _LoaderOptions(
+        batch_size=per_rank_batch_size(config),
+        rank=rank(),
+        world_size=world_size(),
+        num_workers=num_loader_workers if config.data.num_loader_workers is None else config.data.num_loader_workers,
+        pin_memory=device.type == "cuda",
+    )
+    loader = train_loader(data.train, config.data, seed=config.seed, **common)
+    validation = _Validation(config, data, val_loader(data.val, **common), device, reporter)
+    state = build_state(config, data.label_space, len(loader), device)
+    step = SupervisedStep(
+        build_loss(config.loss, data.train.class_pixels),
+        device,
+        resolve_precision(config.train.precision, device),
+        micro_batches=micro_batches,
+    )
+    keeper = _Keeper(files, data.label_space)
+    seconds_before = keeper.restore(state)
+    log.write(f"attempt {attempt} on {device.type}, {world_size()} workers, from epoch {state.epoch}")
+    for record in fit(state, step, loader, validation, attempt=attempt, interrupted=reporter.interrupted):
+        go_on = torch.zeros(1, device=device)
+        if rank() == 0:
+            seconds = seconds_before + time.monotonic() - started
+            keeper.keep(state, record, seconds, validation.samples)
+            log.write(_log_line(record, config))
+            go_on += reporter.hand_over(record, seconds, state.is_finished)
+        if world_size() > 1:
+            dist.broadcast(go_on, src=0)
+        if not go_on.item():
+            return
+
+
+@lru_cache(maxsize=4)
+def prepared_data(config: DataConfig) -> PreparedData:
+    """The data set's shards, looked up once per process: trials of a sweep share them."""
+    return prepare(config)
+
+
+def per_rank_batch_size(config: RunConfig, num_workers: int | None = None) -> int:
+    """Images a step on each worker.
+
+    Raises:
+        ConfigError: The batch does not divide among the workers.
+    """
+    num_workers = num_workers or world_size()
+    if config.train.batch_size % num_workers:
+        raise ConfigError(
+            f"train.batch_size is shared by all workers of a trial and must be divisible by their number, "
+            f"but got batch {config.train.batch_size} with {num_workers} workers"
+        )
+    return config.train.batch_size // num_workers
+
+
+def sample_indices(shard: Shard) -> list[int]:
+    """The validation images that a sweep shows: a few, evenly spread."""
+    return sorted({round(index) for index in np.linspace(0, len(shard) - 1, NUM_SAMPLES)})
+
+
+def write_samples(folder: Folder, data: PreparedData) -> None:
+    """Write the photos and labels of the sample images, as samples/STEM_photo.png and samples/STEM_truth.png."""
+    for index in sample_indices(data.val):
+        stem = Path(data.val.names[index]).name
+        stream = io.BytesIO()
+        Image.fromarray(data.val.photo(index)).save(stream, "PNG")
+        folder.write_bytes(f"samples/{stem}_photo.png", stream.getvalue())
+        write_labels(folder, f"{stem}_truth", data.val.label(index), data.label_space)
+
+
+def write_labels(folder: Folder, name: str, labels_HW: np.ndarray, label_space: LabelSpace) -> None:
+    """Write training ids as a PNG with the classes' colours as its palette."""
+    image = Image.fromarray(labels_HW, mode="P")
+    image.putpalette(label_space.palette().tobytes())
+    stream = io.BytesIO()
+    image.save(stream, "PNG")
+    folder.write_bytes(f"samples/{name}.png", stream.getvalue())
+
+
+class _Validation:
+    """What fit() calls to validate; remembers the sample predictions of its last call."""
+
+    def __init__(
+        self, config: RunConfig, data: PreparedData, loader: Iterable[Batch], device: torch.device, reporter: Reporter
+    ) -> None:
+        self._config, self._data, self._loader, self._device = config, data, loader, device
+        self._interrupted = reporter.interrupted
+        self._loss = build_loss(config.loss, data.train.class_pixels).to(device)
+        self._indices = sample_indices(data.val)
+        self.samples: dict[str, np.ndarray] = {}
+
+    def __call__(self, model: nn.Module) -> Evaluation:
+        evaluation = evaluate(
+            model,
+            self._loader,
+            self._loss,
+            self._data.label_space.num_classes,
+            self._device,
+            precision=resolve_precision(self._config.train.precision, self._device),
+            channels_last=self._config.train.channels_last,
+            sample_indices=self._indices,
+            interrupted=self._interrupted,
+        )
+        self.samples = {Path(self._data.val.names[index]).name: sample for index, sample in evaluation.samples.items()}
+        return evaluation
+
+
+class _Keeper:
+    """Writes a trial's checkpoints, and deletes those that neither best.json nor last.json names."""
+
+    def __init__(self, files: TrialFiles, label_space: LabelSpace) -> None:
+        self._files, self._label_space = files, label_space
+
+    def restore(self, state: TrainState) -> float:
+        """Continue from the last checkpoint if there is one; returns the seconds spent up to it."""
+        last = self._files.pointer("last")
+        if last is None:
+            return 0.0
+        checkpoint.restore(state, self._files.folder.child(last.checkpoint))
+        # A crash may have come between the pointer and the record.
+        self._files.append_record(last.record)
+        return last.seconds
+
+    def keep(self, state: TrainState, record: EpochRecord, seconds: float, samples: dict[str, np.ndarray]) -> None:
+        """Write a checkpoint, then what points to it, then the record, then delete the one that it replaces."""
+        name = f"checkpoints/{record.epoch}-{record.attempt}"
+        checkpoint.save(state, self._files.folder.child(name))
+        pointer = CheckpointPointer(checkpoint=name, record=record, seconds=seconds)
+        if record.best_epoch == record.epoch:
+            self._files.write_pointer("best", pointer)
+            for stem, labels_HW in samples.items():
+                write_labels(self._files.folder, f"{stem}_prediction", labels_HW, self._label_space)
+        self._files.write_pointer("last", pointer)
+        self._files.append_record(record)
+        self._files.drop_old_checkpoints()
+
+
+def _log_line(record: EpochRecord, config: RunConfig) -> str:
+    def text(value: float | None) -> str:
+        return "none" if value is None else f"{value:.4f}"
+
+    return (
+        f"epoch {record.epoch}/{config.train.epochs}: train loss {text(record.train_loss)}, "
+        f"val loss {text(record.val_loss)}, val mIoU {text(record.val_miou)} (best {text(record.best_val_miou)}), "
+        f"{record.images_per_second:.1f} images/s, {record.epoch_seconds:.1f} s"
+    )

@@ -1,0 +1,93 @@
+"""Predicting a photo with a trained model, and drawing what it saw."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch.nn import functional as F
+
+from segray.config import RunConfig
+from segray.engine.checkpoint import load_model
+from segray.errors import DataError, StorageError
+from segray.labels import LabelSpace
+from segray.models import SegmentationModel
+from segray.storage import open_sweep
+
+OVERLAY_OPACITY = 0.55
+
+
+def predict_file(sweep: str, photo: Path, overlay: Path) -> str:
+    """Predict a photo with the model of a sweep's best trial and write the photo with the classes' colours over it.
+
+    Args:
+        sweep: Folder or URL of the sweep.
+        photo: An image file, of any size.
+        overlay: PNG or JPEG file to write, of the photo's size.
+
+    Returns:
+        One line for a person: which trial's model, and the classes that it saw.
+
+    Raises:
+        StorageError: There is no sweep or no trained model, or the overlay cannot be written.
+        DataError: The photo does not decode.
+    """
+    trial, pointer = open_sweep(sweep).best()
+    model, config, label_space = load_model(trial.folder.child(pointer.checkpoint))
+    photo_HWC = _read(photo)
+    labels_HW = predict(model, photo_HWC, config)
+    try:
+        Image.fromarray(draw_overlay(photo_HWC, labels_HW, label_space)).save(overlay)
+    except (OSError, ValueError) as error:
+        raise StorageError(
+            f"cannot write {str(overlay)!r}: {error}; name a .png or .jpg file in a folder that exists"
+        ) from None
+    shares = np.bincount(labels_HW.ravel(), minlength=label_space.num_classes) / labels_HW.size
+    seen = ", ".join(
+        f"{label_space.names[index]} {shares[index]:.0%}" for index in np.argsort(-shares)[:5] if shares[index]
+    )
+    return f"{overlay}: trial {trial.id}, val mIoU {pointer.record.val_miou:.3f}; mostly {seen}"
+
+
+@torch.inference_mode()
+def predict(model: SegmentationModel, photo_HWC: np.ndarray, config: RunConfig) -> np.ndarray:
+    """Training ids of every pixel, at the photo's own size.
+
+    The photo is brought to the size that the model was trained and validated at, and the logits back.
+
+    Args:
+        model: In eval mode.
+        photo_HWC: RGB, uint8.
+        config: The model's run; its ``data.resize_px`` counts.
+
+    Returns:
+        (H, W) uint8.
+    """
+    photo_1CHW = torch.from_numpy(photo_HWC).permute(2, 0, 1)[None].float()
+    if config.data.resize_px is not None:
+        photo_1CHW = F.interpolate(
+            photo_1CHW, config.data.resize_px, mode="bilinear", antialias=True, align_corners=False
+        )
+    logits_1CHW = model(photo_1CHW)
+    logits_1CHW = F.interpolate(logits_1CHW, photo_HWC.shape[:2], mode="bilinear", align_corners=False)
+    labels_HW: np.ndarray = logits_1CHW.argmax(dim=1)[0].to(torch.uint8).numpy()
+    return labels_HW
+
+
+def draw_overlay(photo_HWC: np.ndarray, labels_HW: np.ndarray, label_space: LabelSpace) -> np.ndarray:
+    """The photo with the classes' colours over it, (H, W, 3) uint8."""
+    colors_HWC = label_space.palette()[labels_HW]
+    blended = OVERLAY_OPACITY * colors_HWC + (1 - OVERLAY_OPACITY) * photo_HWC
+    return blended.round().astype(np.uint8)
+
+
+def _read(photo: Path) -> np.ndarray:
+    try:
+        with Image.open(photo) as image:
+            return np.array(image.convert("RGB"))
+    except FileNotFoundError:
+        raise DataError(f"no photo at {str(photo)!r}") from None
+    except (OSError, UnidentifiedImageError, SyntaxError) as error:
+        raise DataError(f"cannot decode photo {str(photo)!r}: {error}") from None

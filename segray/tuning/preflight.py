@@ -1,0 +1,170 @@
+"""Everything that can be wrong with a sweep, found before a trial starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import optuna
+
+from segray.config import ModelConfig, RunConfig
+from segray.data.cache import PreparedData
+from segray.engine.trial import per_rank_batch_size, prepared_data
+from segray.errors import ConfigError, unknown_name
+from segray.losses import check_loss
+from segray.models import check_model, resolve_encoder_weights
+from segray.tuning.search import EPOCHS_KEY, CappedSpace, Space
+
+DRAWS = 200
+"""Random trials drawn from a space to learn its keys and check its values; rarer combinations fail as trials."""
+
+T = TypeVar("T")
+Distribution = optuna.distributions.BaseDistribution
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A sweep's choices after all checks."""
+
+    base: RunConfig
+    space: Space
+    """Capped to max_epochs"""
+    distributions: Mapping[str, Distribution]
+    first_trials: Sequence[Mapping[str, Any]]
+    max_epochs: int
+    data: PreparedData
+    """Of the first trial"""
+    weights_line: str
+    """What model.encoder_weights came to"""
+
+
+def check(
+    base: RunConfig,
+    space: Space,
+    first_trials: Sequence[Mapping[str, Any]],
+    *,
+    max_epochs: int | None,
+    num_workers: int,
+) -> Checked:
+    """Check keys, values, models, losses, data and sizes of a sweep, and resolve what a trial must not decide.
+
+    Args:
+        base: The run that every trial starts from.
+        space: What is searched.
+        first_trials: Values of the first trials, under the space's keys; they may leave keys out.
+        max_epochs: No trial runs longer; None for the largest number of epochs in the space, or the base's.
+        num_workers: Workers a trial, among which its batch is divided.
+
+    Raises:
+        ConfigError: A key, value or combination cannot work.
+        DataError: The data set cannot be read.
+        ResourceError: The disk is too small for the shards.
+    """
+    if max_epochs is not None and max_epochs < 1:
+        raise ConfigError(f"--epochs must be at least 1, but got {max_epochs}")
+    base = _with_absolute_paths(base)
+    distributions, draws = _draw(space)
+    max_epochs = max_epochs or _longest(distributions.get(EPOCHS_KEY)) or base.train.epochs
+    if EPOCHS_KEY not in distributions:
+        base = base.with_values({EPOCHS_KEY: max_epochs})
+    capped = CappedSpace(space, max_epochs)
+    distributions, draws = _draw(capped)
+    first_trials = [_check_first_trial(point, distributions, max_epochs) for point in first_trials]
+
+    configs = [base.with_values(values) for values in (*first_trials, *draws)]
+    for loss in _distinct(config.loss.name for config in configs):
+        check_loss(loss)
+    models = _distinct(config.model for config in configs)
+    for model in models:
+        check_model(model)
+    data = {config.data: prepared_data(config.data) for config in configs}
+    for config in configs:
+        _check_batch(config, data[config.data], num_workers)
+    weights, weights_line = _resolve_weights(models, configs[0].model)
+    base = base.with_values({"model.encoder_weights": weights})
+    return Checked(base, capped, distributions, first_trials, max_epochs, data[configs[0].data], weights_line)
+
+
+def describe(distribution: Distribution) -> str:
+    """A distribution in words."""
+    if isinstance(distribution, optuna.distributions.CategoricalDistribution):
+        return "one of " + ", ".join(str(choice) for choice in distribution.choices)
+    assert isinstance(distribution, (optuna.distributions.IntDistribution, optuna.distributions.FloatDistribution))
+    kind = "whole number" if isinstance(distribution, optuna.distributions.IntDistribution) else "number"
+    log = ", log scale" if distribution.log else ""
+    return f"{kind} from {distribution.low:g} to {distribution.high:g}{log}"
+
+
+def _draw(space: Space) -> tuple[dict[str, Distribution], list[dict[str, Any]]]:
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    distributions: dict[str, Distribution] = {}
+    draws = []
+    for _ in range(DRAWS):
+        trial = study.ask()
+        further = space(trial)
+        distributions |= trial.distributions
+        draws.append({**trial.params, **(further or {})})
+    return distributions, draws
+
+
+def _longest(distribution: Distribution | None) -> int | None:
+    if isinstance(distribution, optuna.distributions.IntDistribution):
+        return distribution.high
+    if isinstance(distribution, optuna.distributions.CategoricalDistribution):
+        return max(int(str(choice)) for choice in distribution.choices)
+    return None
+
+
+def _check_first_trial(
+    point: Mapping[str, Any], distributions: Mapping[str, Distribution], max_epochs: int
+) -> dict[str, Any]:
+    checked = dict(point)
+    if EPOCHS_KEY in checked:
+        checked[EPOCHS_KEY] = min(checked[EPOCHS_KEY], max_epochs)
+    for key, value in checked.items():
+        if key not in distributions:
+            raise ConfigError(f"first trial: {unknown_name('searched key', key, distributions)}")
+        if not _contains(distributions[key], value):
+            raise ConfigError(f"first trial: {key} must be {describe(distributions[key])}, but got {value!r}")
+    return checked
+
+
+def _contains(distribution: Distribution, value: Any) -> bool:
+    if isinstance(distribution, optuna.distributions.CategoricalDistribution):
+        return value in distribution.choices
+    assert isinstance(distribution, (optuna.distributions.IntDistribution, optuna.distributions.FloatDistribution))
+    return isinstance(value, (int, float)) and distribution.low <= value <= distribution.high
+
+
+def _check_batch(config: RunConfig, data: PreparedData, num_workers: int) -> None:
+    per_rank_batch_size(config, num_workers)
+    if config.train.batch_size > len(data.train):
+        raise ConfigError(
+            f"train.batch_size must be at most the {len(data.train)} training images, but got {config.train.batch_size}"
+        )
+
+
+def _resolve_weights(models: Sequence[ModelConfig], first: ModelConfig) -> tuple[str, str]:
+    """One answer for the whole sweep: trials with and without pretrained weights cannot be compared."""
+    resolved = {model.encoder: resolve_encoder_weights(model) for model in models}
+    value, line = resolved[first.encoder]
+    for encoder, (other, other_line) in resolved.items():
+        if other == "none" and value != "none":
+            return "none", f"all encoders start from scratch, because {encoder} does: {other_line}"
+    return value, line
+
+
+def _with_absolute_paths(config: RunConfig) -> RunConfig:
+    values = {"data.root": str(Path(config.data.root).expanduser().absolute())} if config.data.root else {}
+    if config.data.cache_dir:
+        values["data.cache_dir"] = str(Path(config.data.cache_dir).expanduser().absolute())
+    weights = config.model.encoder_weights
+    if weights not in ("none", "imagenet", "auto"):
+        values["model.encoder_weights"] = str(Path(weights).expanduser().absolute())
+    return config.with_values(values)
+
+
+def _distinct(items: Iterable[T]) -> list[T]:
+    return list(dict.fromkeys(items))

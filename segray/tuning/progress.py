@@ -1,0 +1,122 @@
+"""What a person sees while a sweep runs: a live table on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+
+@dataclass
+class RunningTrial:
+    """A trial that has a slot."""
+
+    id: str
+    values: Mapping[str, Any]
+    epochs: int
+    epoch: int = 0
+    best: float | None = None
+
+
+@dataclass
+class Progress:
+    """The numbers of a running sweep; changed by the conductor, drawn by a view."""
+
+    total: int | None
+    """Trials to run, those of earlier starts included; None where only time is limited"""
+    slots: int
+    deadline: float | None
+    """time.monotonic() at which the time budget is spent"""
+    done: int = 0
+    running: dict[str, RunningTrial] = field(default_factory=dict)
+    best: float | None = None
+    best_id: str = ""
+    trial_seconds: list[float] = field(default_factory=list)
+    """Duration of the trials that ended in this start"""
+    started: float = field(default_factory=time.monotonic)
+
+    def seconds_left(self) -> float | None:
+        """Estimate from the mean trial so far and the time budget, whichever ends first; None before there is one."""
+        left = []
+        if self.deadline is not None:
+            left.append(max(0.0, self.deadline - time.monotonic()))
+        if self.total is not None and self.trial_seconds:
+            mean = sum(self.trial_seconds) / len(self.trial_seconds)
+            left.append(mean * (self.total - self.done) / self.slots)
+        return min(left) if left else None
+
+    def headline(self) -> str:
+        """One line: trials done and running, best so far, time left."""
+        of_total = f"/{self.total}" if self.total is not None else ""
+        best = "none yet" if self.best is None else f"{self.best:.3f} (trial {self.best_id})"
+        left = self.seconds_left()
+        return (
+            f"{self.done}{of_total} trials done, {len(self.running)} running, best val mIoU {best}, "
+            f"{duration(time.monotonic() - self.started)} spent"
+            + (f", about {duration(left)} left" if left is not None else "")
+        )
+
+
+class View:
+    """Draws a Progress; use as a context manager."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._console = Console()
+        live = Live(console=self._console, auto_refresh=False, transient=True)
+        self._live = live if self._console.is_terminal else None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether lines are all there is."""
+        return self._live is None
+
+    def __enter__(self) -> View:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._live.stop()
+
+    def say(self, line: str) -> None:
+        """Print a line that stays."""
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    def refresh(self) -> None:
+        """Draw the table anew; without a terminal, nothing."""
+        if self._live:
+            self._live.update(Group(self._table(), Text(self._progress.headline())), refresh=True)
+
+    def _table(self) -> Table:
+        table = Table("trial", "epoch", "best val mIoU", "values", box=None, pad_edge=False, header_style="bold")
+        for trial in self._progress.running.values():
+            best = "" if trial.best is None else f"{trial.best:.3f}"
+            table.add_row(trial.id, f"{trial.epoch}/{trial.epochs}", best, shown(trial.values))
+        return table
+
+
+def shown(values: Mapping[str, Any]) -> str:
+    """Searched values as short text: the last part of each key, numbers to three digits."""
+
+    def text(value: Any) -> str:
+        return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+    return ", ".join(f"{key.rpartition('.')[2]} {text(value)}" for key, value in values.items())
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: 42 s, 3 min 20 s, 2 h 5 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

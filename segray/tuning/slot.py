@@ -1,0 +1,75 @@
+"""Slot: what Ray Tune believes is a trial's process; in truth it stands in front of a warm worker group."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ray import tune
+
+from segray.cluster.channel import Message, Task
+from segray.cluster.group import WarmGroup
+from segray.cluster.resources import Plan
+from segray.config import RunConfig
+from segray.storage import METRIC, SweepFiles
+
+TUNE_METRIC = f"best_{METRIC}"
+"""What Tune's scheduler and searcher compare: the best so far, which never falls."""
+
+CLOSE_SECONDS = 5.0
+"""Tune kills an actor that takes 10 s to stop."""
+
+
+class Slot(tune.Trainable):
+    """Runs one trial after another on one worker group (`reuse_actors=True`)."""
+
+    def setup(self, config: dict[str, Any], channel: Any, sweep: SweepFiles, plan: Plan, base: RunConfig) -> None:
+        """Start the group; called once per slot."""
+        self._sweep, self._base = sweep, base
+        self._group = WarmGroup(channel, sweep, plan)
+        self.reset_config(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take the next trial; the group stays as it is."""
+        self._trial_id = new_config["trial"]
+        self._run_config = self._base.with_values(new_config["values"])
+        self._submitted = False
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Wait for the trial's next epoch, or for its end."""
+        if not self._submitted:
+            files = self._sweep.trial(self._trial_id)
+            last = files.pointer("last")
+            files.write_config(self._run_config)
+            attempt = last.record.attempt + 1 if last else 1
+            self._group.submit(Task(self._trial_id, self._run_config.model_dump(mode="json"), attempt))
+            self._submitted = True
+        return to_result(self._group.next_message())
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Nothing: where a trial's checkpoint lies follows from its id."""
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Nothing: the workers find the trial's last checkpoint themselves."""
+
+    def cleanup(self) -> None:
+        """Let the group's processes end by themselves before Tune kills this one."""
+        self._group.close(CLOSE_SECONDS)
+
+
+def to_result(message: Message) -> dict[str, Any]:
+    """A message as a Tune result; the metric is NaN where there is none."""
+    record = message.record
+    best = record.best_val_miou if record else None
+    return {
+        TUNE_METRIC: math.nan if best is None else best,
+        METRIC: math.nan if record is None or record.val_miou is None else record.val_miou,
+        "epoch": record.epoch if record else 0,
+        "best_epoch": record.best_epoch if record else None,
+        "status": message.status,
+        "reason": message.reason,
+        "traceback": message.traceback,
+        "trial_seconds": message.seconds,
+        "done": message.status is not None,
+    }

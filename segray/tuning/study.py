@@ -1,0 +1,144 @@
+"""Study: a sweep with the command-line options that every file in sweeps/ has."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from dashboards.report import write_report
+
+from segray.cluster.resources import Resources
+from segray.config import RunConfig
+from segray.errors import SegrayError
+from segray.storage import SweepFiles
+from segray.tuning.search import Space
+from segray.tuning.sweep import Sweep, run_sweep
+
+JOB_STORAGE = "~/segray/runs"
+"""Where a `ray job submit` without --storage writes: its own folder is an upload that the cluster deletes."""
+
+
+class Searcher(StrEnum):
+    """How the next trial is proposed: Optuna's TPE or at random."""
+
+    TPE = "tpe"
+    RANDOM = "random"
+
+
+class Scheduler(StrEnum):
+    """Which trials are stopped early: ASHA's, or none."""
+
+    ASHA = "asha"
+    NONE = "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """What a file in sweeps/ defines; `main()` adds the command line."""
+
+    name: str
+    """Default of --name"""
+    base: RunConfig
+    space: Space
+    first_trials: Sequence[Mapping[str, Any]] = ()
+    trials: int | None = None
+    """Default of --trials"""
+    minutes: float | None = None
+    """Default of --minutes"""
+    epochs: int | None = None
+    """Default of --epochs"""
+    grace_epochs: int = 1
+    reduction_factor: float = 3.0
+
+    def main(self, *, needs_data: bool = True) -> None:
+        """Parse the command line, run the sweep, write its report, and exit: 0, or 2 where something cannot work.
+
+        Args:
+            needs_data: Whether --data must be given; else the base config names the data.
+        """
+        default_data = ... if needs_data else self.base.data.root
+
+        def command(
+            data: Annotated[str, typer.Option(help="Folder of the data set")] = default_data,  # type: ignore[assignment]
+            storage: Annotated[str | None, typer.Option(help="Path or URL for sweeps  [default: runs]")] = None,
+            name: Annotated[str, typer.Option(help="Name of the sweep and of its folder")] = self.name,
+            trials: Annotated[int | None, typer.Option(help="Trials in all")] = self.trials,
+            minutes: Annotated[float | None, typer.Option(help="Time budget of this start")] = self.minutes,
+            epochs: Annotated[int | None, typer.Option(help="Longest trial")] = self.epochs,
+            seed: Annotated[int, typer.Option(help="Seed of the search")] = 0,
+            resume: Annotated[bool, typer.Option("--resume", help="Continue the sweep of this name")] = False,
+            workers_per_trial: Annotated[int, typer.Option(help="Data-parallel workers of a trial")] = 1,
+            cpus_per_worker: Annotated[float | None, typer.Option(help="CPUs of a worker")] = None,
+            gpus_per_worker: Annotated[float | None, typer.Option(help="GPUs of a worker; may be 0.5")] = None,
+            encoder_weights: Annotated[str | None, typer.Option(help="none, imagenet, auto or a file")] = None,
+            searcher: Annotated[Searcher, typer.Option(help="Who proposes trials")] = Searcher.TPE,
+            scheduler: Annotated[Scheduler, typer.Option(help="Who stops trials early")] = Scheduler.ASHA,
+        ) -> None:
+            values: dict[str, Any] = {"data.root": data}
+            if encoder_weights is not None:
+                values["model.encoder_weights"] = encoder_weights
+            sweep = Sweep(
+                name=name,
+                base=self.base.with_values(values),
+                space=self.space,
+                first_trials=self.first_trials,
+                trials=trials,
+                minutes=minutes,
+                epochs=epochs,
+                searcher=searcher.value,
+                scheduler=scheduler.value,
+                grace_epochs=self.grace_epochs,
+                reduction_factor=self.reduction_factor,
+                resources=Resources(
+                    workers_per_trial=workers_per_trial,
+                    cpus_per_worker=cpus_per_worker,
+                    gpus_per_worker=gpus_per_worker,
+                ),
+                storage=storage or default_storage(),
+                seed=seed,
+                resume=resume,
+            )
+            _conclude(run_sweep(sweep))
+
+        app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        command.__doc__ = sys.modules["__main__"].__doc__
+        app.command()(command)
+        try:
+            app()
+        except SegrayError as error:
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(2)
+
+
+def default_storage() -> str:
+    """`runs` below the folder the person stands in; under `ray job submit` a fixed folder outside the upload."""
+    if "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ:
+        return "runs"
+    storage = str(Path(JOB_STORAGE).expanduser())
+    print(f"no --storage given: this job writes to {storage} on the cluster's head node", flush=True)
+    return storage
+
+
+def _conclude(files: SweepFiles) -> None:
+    """Say what the sweep found, and where its report is; exit code 1 where no trial came to a result."""
+    report = write_report(files.folder.path, f"{files.folder.path}/report.html") if files.folder.is_local else None
+    best = max(
+        (
+            (outcome.best_val_miou, trial.id)
+            for trial in files.trials()
+            if (outcome := trial.outcome()) and outcome.best_val_miou is not None
+        ),
+        default=None,
+    )
+    if best is not None:
+        print(f"best val mIoU: {best[0]:.4f} (trial {best[1]})")
+    print(f"table:  segray results {files.folder.path}")
+    print(f"report: {report}" if report else f"report: segray report {files.folder.path} -o report.html")
+    if best is None:
+        sys.exit(1)

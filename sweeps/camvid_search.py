@@ -1,0 +1,50 @@
+"""Search for the best way to segment CamVid from scratch, at a reduced size, on a laptop.
+
+Command:        python sweeps/camvid_search.py --data /path/to/camvid --trials 16 --epochs 6
+Data:           train/, trainannot/, val/, valannot/ as published with SegNet (367 and 101 frames of 480x360)
+"""
+
+from __future__ import annotations
+
+import optuna
+
+from segray.config import RunConfig
+from segray.tuning.study import Study
+
+BASE = RunConfig().with_values(
+    {
+        "data.dataset": "camvid",
+        "data.resize_px": [176, 240],
+        "data.policy": "light",
+        "model.arch": "Unet",
+        "model.encoder": "resnet18",
+        "optim.schedule": "onecycle",
+    }
+)
+
+FIRST_TRIAL = {
+    "model.encoder": "resnet18",
+    "model.arch": "Unet",
+    "loss.name": "cross_entropy",
+    "data.policy": "light",
+    "train.batch_size": 8,
+    "optim.lr": 1e-3,
+    "optim.weight_decay": 1e-4,
+}
+
+
+def space(trial: optuna.Trial) -> None:
+    """What is searched."""
+    trial.suggest_categorical("model.arch", ["Unet", "FPN", "Linknet"])
+    trial.suggest_categorical("model.encoder", ["resnet18", "mobilenet_v2"])
+    trial.suggest_categorical("loss.name", ["cross_entropy", "cross_entropy+dice", "focal", "ohem"])
+    trial.suggest_categorical("data.policy", ["none", "light", "medium"])
+    trial.suggest_categorical("train.batch_size", [4, 8, 16])
+    trial.suggest_float("optim.lr", 1e-4, 1e-2, log=True)
+    trial.suggest_float("optim.weight_decay", 1e-6, 1e-1, log=True)
+
+
+STUDY = Study(name="camvid", base=BASE, space=space, first_trials=[FIRST_TRIAL], trials=16, epochs=6)
+
+if __name__ == "__main__":
+    STUDY.main()

@@ -1,0 +1,172 @@
+import asyncio
+
+from segray.cluster.channel import MAX_ATTEMPTS, Channel, Message, Task
+from segray.storage import EpochRecord
+
+
+def record(epoch):
+    return EpochRecord(
+        epoch=epoch,
+        train_loss=1.0,
+        val_loss=1.0,
+        val_miou=0.5,
+        val_iou=(0.5,),
+        val_pixel_accuracy=0.5,
+        val_mean_class_accuracy=0.5,
+        learning_rate=0.1,
+        images_per_second=1.0,
+        epoch_seconds=1.0,
+        peak_memory_bytes=1,
+        best_val_miou=0.5,
+        best_epoch=epoch,
+    )
+
+
+def message(trial_id, epoch=1, status=None):
+    return Message(trial_id, record=record(epoch), status=status)
+
+
+def run(scenario):
+    async def limited():
+        async with asyncio.timeout(5):
+            return await scenario(Channel())
+
+    return asyncio.run(limited())
+
+
+async def start(channel, trial_id="0000"):
+    generation, after = await channel.join("slot")
+    await channel.submit("slot", Task(trial_id, {}))
+    sequence, task = await channel.next_task("slot", generation, after)
+    return generation, sequence, task
+
+
+def test_a_trial_goes_to_the_worker_and_its_record_back_and_the_verdict_to_the_worker():
+    async def scenario(channel):
+        generation, _, task = await start(channel)
+        assert task.trial_id == "0000"
+        for go_on in (True, False):
+            waiting = asyncio.create_task(channel.hand_over("slot", generation, message("0000")))
+            assert (await channel.next_message("slot")).record.epoch == 1
+            await channel.verdict("0000", go_on)
+            assert await waiting is go_on
+
+    run(scenario)
+
+
+def test_every_rank_takes_a_task_once():
+    async def scenario(channel):
+        generation, after = await channel.join("slot")
+        ranks = [asyncio.create_task(channel.next_task("slot", generation, after)) for _ in range(2)]
+        await channel.submit("slot", Task("0000", {}))
+        (sequence, first), (_, second) = await asyncio.gather(*ranks)
+        assert first == second
+        again = asyncio.create_task(channel.next_task("slot", generation, sequence))
+        await asyncio.sleep(0.01)
+        assert not again.done()
+        await channel.finish("slot")
+        assert await again is None
+
+    run(scenario)
+
+
+def test_the_last_epoch_needs_no_verdict():
+    async def scenario(channel):
+        generation, *_ = await start(channel)
+        assert await channel.hand_over("slot", generation, message("0000", status="finished")) is False
+        assert (await channel.next_message("slot")).status == "finished"
+
+    run(scenario)
+
+
+def test_a_new_generation_gets_the_trial_again_and_voids_the_wait_of_the_dead_one():
+    async def scenario(channel):
+        dead, *_ = await start(channel)
+        waiting = asyncio.create_task(channel.hand_over("slot", dead, message("0000")))
+        await channel.next_message("slot")
+        generation, after = await channel.join("slot")
+        assert await waiting is False
+        _, task = await channel.next_task("slot", generation, after)
+        assert task.attempt == 2
+        assert await channel.hand_over("slot", dead, message("0000", epoch=9)) is False
+        assert await channel.next_task("slot", dead, 0) is None
+
+    run(scenario)
+
+
+def test_a_group_that_died_before_it_took_the_trial_costs_no_attempt():
+    async def scenario(channel):
+        await channel.join("slot")
+        await channel.submit("slot", Task("0000", {}))
+        generation, after = await channel.join("slot")
+        assert (await channel.next_task("slot", generation, after))[1].attempt == 1
+
+    run(scenario)
+
+
+def test_a_trial_that_kills_its_workers_again_and_again_fails():
+    async def scenario(channel):
+        generation, after, _ = await start(channel)
+        for _ in range(MAX_ATTEMPTS - 1):
+            generation, after = await channel.join("slot")
+            await channel.next_task("slot", generation, after)
+        await channel.join("slot")
+        end = await channel.next_message("slot")
+        assert end.status == "failed"
+        assert "died 3 times" in end.reason
+
+    run(scenario)
+
+
+def test_a_stop_that_reaches_a_trial_in_mid_epoch_ends_it_between_batches():
+    async def scenario(channel):
+        generation, *_ = await start(channel)
+        stop = asyncio.create_task(channel.should_stop("slot", generation))
+        await channel.verdict("0000", True)
+        await asyncio.sleep(0.01)
+        assert not stop.done()
+        await channel.verdict("0000", False)
+        await stop
+
+    run(scenario)
+
+
+def test_a_verdict_for_another_trial_changes_nothing():
+    async def scenario(channel):
+        generation, *_ = await start(channel)
+        waiting = asyncio.create_task(channel.hand_over("slot", generation, message("0000")))
+        await channel.next_message("slot")
+        await channel.verdict("0001", False)
+        await asyncio.sleep(0.01)
+        assert not waiting.done()
+        await channel.verdict("0000", True)
+        assert await waiting is True
+
+    run(scenario)
+
+
+def test_an_interrupt_frees_everyone_and_new_trials_too():
+    async def scenario(channel):
+        generation, *_ = await start(channel)
+        stop = asyncio.create_task(channel.should_stop("slot", generation))
+        waiting = asyncio.create_task(channel.hand_over("slot", generation, message("0000")))
+        await channel.next_message("slot")
+        await channel.interrupt()
+        assert await waiting is False
+        await stop
+        assert (await channel.next_message("slot")).status == "interrupted"
+        await channel.submit("slot", Task("0001", {}))
+        assert (await channel.next_message("slot")).status == "interrupted"
+
+    run(scenario)
+
+
+def test_a_group_that_is_gone_for_good_fails_its_trial_with_the_reason():
+    async def scenario(channel):
+        await start(channel)
+        await channel.group_ended("slot", "Traceback: no resources")
+        end = await channel.next_message("slot")
+        assert end.status == "failed"
+        assert "no resources" in end.traceback
+
+    run(scenario)

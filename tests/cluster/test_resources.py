@@ -1,0 +1,59 @@
+import pytest
+
+from segray.cluster.resources import Resources, make_plan
+from segray.errors import ConfigError, ResourceError
+
+
+def plan(nodes, max_slots=None, **resources):
+    return make_plan(Resources(**resources), nodes, max_slots)
+
+
+def test_a_laptop_gives_each_trial_a_cpu():
+    assert plan([{"CPU": 2.0}]).slots == 2
+    assert "2 trials at once, each with 1 worker of 1 CPU" in plan([{"CPU": 2.0}]).describe()
+
+
+def test_a_large_cpu_machine_runs_eight_trials_with_a_share_each():
+    made = plan([{"CPU": 64.0}])
+    assert (made.slots, made.cpus_per_worker) == (8, 8)
+
+
+def test_gpus_decide_and_their_nodes_cpus_are_shared_among_them():
+    made = plan([{"CPU": 32.0, "GPU": 4.0}, {"CPU": 16.0, "GPU": 4.0}, {"CPU": 64.0}], workers_per_trial=2)
+    assert (made.slots, made.gpus_per_worker, made.cpus_per_worker) == (4, 1, 4)
+
+
+def test_two_trials_share_a_gpu():
+    made = plan([{"CPU": 8.0, "GPU": 1.0}], gpus_per_worker=0.5)
+    assert (made.slots, made.cpus_per_worker) == (2, 4)
+
+
+def test_no_more_slots_than_trials():
+    assert plan([{"CPU": 16.0}], max_slots=3).slots == 3
+
+
+def test_a_node_cannot_lend_half_a_worker():
+    assert plan([{"CPU": 3.0}, {"CPU": 3.0}], cpus_per_worker=2).slots == 2
+
+
+@pytest.mark.parametrize(
+    ("nodes", "resources"),
+    [
+        ([{"CPU": 2.0}], {"workers_per_trial": 3}),
+        ([{"CPU": 2.0}], {"cpus_per_worker": 4}),
+        ([{"CPU": 2.0}], {"gpus_per_worker": 1}),
+    ],
+)
+def test_more_than_the_cluster_has_is_refused_with_what_there_is(nodes, resources):
+    with pytest.raises(ResourceError, match="2 CPUs and 0 GPUs"):
+        plan(nodes, **resources)
+
+
+@pytest.mark.parametrize(
+    "resources",
+    [{"workers_per_trial": 0}, {"cpus_per_worker": 0}, {"gpus_per_worker": -1}, {"gpus_per_worker": 1.5}]
+    + [{"gpus_per_worker": 0.5, "workers_per_trial": 2}],
+)
+def test_impossible_requests_are_refused(resources):
+    with pytest.raises(ConfigError):
+        Resources(**resources)
