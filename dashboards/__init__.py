@@ -1,1 +1,1 @@
-"""Figures of a sweep and the offline HTML report."""
+"""Figures of a sweep and the offline HTML report; needs neither torch nor ray."""

@@ -164,8 +164,9 @@ def write_samples(sweep, trials, stems=("0016E5_08001", "Seq05VD_f02550")):
     random = np.random.default_rng(0)
     for number, stem in enumerate(stems):
         truth = _scene(number)
-        palette = np.array([color for color, _ in CLASSES.values()], dtype=np.uint8)
-        shades = np.vstack([palette, np.zeros((256 - len(palette), 3), np.uint8)])[truth].astype(float)
+        palette = np.zeros((256, 3), dtype=np.uint8)
+        palette[: len(CLASSES)] = [color for color, _ in CLASSES.values()]
+        shades = palette[truth].astype(float)
         photo = np.clip(0.5 * shades + 70 + random.normal(0, 12, shades.shape), 0, 255).astype(np.uint8)
         sweep.files.folder.write_bytes(f"samples/{stem}_photo.png", _png(Image.fromarray(photo)))
         sweep.files.folder.write_bytes(f"samples/{stem}_truth.png", _indexed_png(truth, palette))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def trials_table(results: SweepResults) -> Table:
     return table
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
+def _cells(row: Mapping[Any, Any]) -> list[str]:
     best_epoch = text.MISSING if text.is_missing(row["best_epoch"]) else str(row["best_epoch"])
     return [
         escape(row["id"]),

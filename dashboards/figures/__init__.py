@@ -1,0 +1,18 @@
+"""The report's figures, in its order. A new figure is one file beside these and one line in FIGURES."""
+
+from typing import Final
+
+from dashboards.figures import choices, classes, curves, history, importance, parallel, predictions
+from dashboards.figures.base import Figure, NothingToDrawError
+
+FIGURES: Final[dict[str, Figure]] = {
+    "history": history.FIGURE,
+    "curves": curves.FIGURE,
+    "parallel": parallel.FIGURE,
+    "importance": importance.FIGURE,
+    "choices": choices.FIGURE,
+    "classes": classes.FIGURE,
+    "predictions": predictions.FIGURE,
+}
+
+__all__ = ["FIGURES", "Figure", "NothingToDrawError"]

@@ -1,0 +1,134 @@
+"""Choices compared: the trials' best mIoU per encoder, loss, policy and every other searched choice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import median
+
+import plotly.graph_objects as go
+
+from dashboards.figures.base import Figure, NothingToDrawError
+from dashboards.figures.style import ACCENT, MUTED, hover, plain, styled
+from segray.results import SearchedKey, SweepResults, text
+
+
+@dataclass(frozen=True)
+class ChoicePoint:
+    """One trial that took a choice."""
+
+    miou: float
+    is_stopped: bool
+    hover: str
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One choice of a key, with its trials."""
+
+    name: str
+    points: tuple[ChoicePoint, ...]
+
+    @property
+    def median_miou(self) -> float:
+        """Median of the trials' best mIoU."""
+        return median(point.miou for point in self.points)
+
+
+@dataclass(frozen=True)
+class ChoiceGroup:
+    """One searched key with its choices, the highest median first."""
+
+    label: str
+    choices: tuple[Choice, ...]
+
+
+@dataclass(frozen=True)
+class ChoicesInfo:
+    """Every searched key of which trials took different choices."""
+
+    groups: tuple[ChoiceGroup, ...]
+
+
+def choices_info(results: SweepResults) -> ChoicesInfo:
+    """Group the trials that have an mIoU and did not fail by each choice.
+
+    Raises:
+        NothingToDrawError: No two such trials took different choices.
+    """
+    groups = [_group(results, key) for key in results.searched if key.kind == "choice"]
+    compared = tuple(group for group in groups if len(group.choices) > 1)
+    if not compared:
+        raise NothingToDrawError("No two trials with an mIoU differ in a choice such as encoder or loss.")
+    return ChoicesInfo(compared)
+
+
+def draw_choices(info: ChoicesInfo) -> go.Figure:
+    """Draw a row per choice below a heading per key: trials as dots, their median as a bar."""
+    figure = go.Figure()
+    names, rows, headings, row = [], [], [], 0.0
+    for group in info.groups:
+        headings.append((row, f"<b>{plain(group.label)}</b>"))
+        for choice in group.choices:
+            row += 1
+            rows.append((row, choice))
+            names.append(f"{plain(choice.name)} · {len(choice.points)}")
+        row += 1.6
+    for is_stopped, name in ((False, "trial"), (True, "trial, stopped early")):
+        color = MUTED if is_stopped else ACCENT
+        points = [(place, point) for place, choice in rows for point in choice.points if point.is_stopped == is_stopped]
+        figure.add_scatter(
+            x=[100 * point.miou for _, point in points],
+            y=[place for place, _ in points],
+            name=name,
+            mode="markers",
+            marker={
+                "color": color,
+                "symbol": "circle-open" if is_stopped else "circle",
+                "size": 9,
+                "opacity": 0.8,
+                "line": {"width": 1.5, "color": color},
+            },
+            hovertext=[point.hover for _, point in points],
+            hoverinfo="text",
+        )
+    figure.add_scatter(
+        x=[100 * choice.median_miou for _, choice in rows],
+        y=[place for place, _ in rows],
+        name="median",
+        mode="markers",
+        marker={"symbol": "line-ns", "size": 18, "line": {"width": 2.5, "color": "#d55e00"}},
+        hovertext=[f"median {text.percent(choice.median_miou)}" for _, choice in rows],
+        hoverinfo="text",
+    )
+    styled(figure, round(100 + 24 * row), margin={"l": 8, "r": 12, "t": 12, "b": 8})
+    figure.update_layout(legend_y=1.0)
+    figure.update_xaxes(title_text="best val mIoU", ticksuffix="\u00a0%")
+    return figure.update_yaxes(
+        tickvals=[place for place, _ in headings] + [place for place, _ in rows],
+        ticktext=[heading for _, heading in headings] + names,
+        range=[row - 0.8, -0.8],
+        showgrid=False,
+        ticksuffix="  ",
+    )
+
+
+def plot_choices(results: SweepResults) -> go.Figure:
+    """Best mIoU of the trials per searched choice."""
+    return draw_choices(choices_info(results))
+
+
+FIGURE = Figure(
+    title="Choices compared",
+    reading="Each dot is a trial's best mIoU under the choice it took, with the number of trials behind the name: "
+    "compare the medians, and trust a choice with few dots less.",
+    plot=plot_choices,
+)
+
+
+def _group(results: SweepResults, key: SearchedKey) -> ChoiceGroup:
+    points: dict[str, list[ChoicePoint]] = {}
+    for row in results.ranked.to_dict("records"):
+        point = ChoicePoint(row["best_val_miou"], row["outcome"] == "stopped", hover(results.searched, row))
+        points.setdefault(text.value(row[key.key]), []).append(point)
+    choices = [Choice(name, tuple(taken)) for name, taken in points.items()]
+    return ChoiceGroup(key.label, tuple(sorted(choices, key=lambda choice: choice.median_miou, reverse=True)))

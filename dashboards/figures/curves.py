@@ -1,0 +1,103 @@
+"""Learning curves: validation mIoU by epoch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import plotly.graph_objects as go
+
+from dashboards.figures.base import Figure, NothingToDrawError
+from dashboards.figures.style import MUTED, SERIES, config_lines, plain, styled
+from segray.results import SweepResults, text
+
+NUM_HIGHLIGHTED: Final = len(SERIES)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One trial's validation mIoU."""
+
+    trial: str
+    rank: int | None
+    """0 for the best trial, 1 for the second, ...; None for a trial that is not highlighted"""
+    epochs: tuple[int, ...]
+    mious: tuple[float, ...]
+    """NaN for an epoch without one"""
+    config: str
+    """Searched values, for the hover label"""
+
+
+@dataclass(frozen=True)
+class CurvesInfo:
+    """Curves, the highlighted ones last, the best at the very end."""
+
+    curves: tuple[Curve, ...]
+
+
+def curves_info(results: SweepResults) -> CurvesInfo:
+    """Gather the curves of all trials with a record.
+
+    Raises:
+        NothingToDrawError: No trial has completed an epoch with an mIoU.
+    """
+    if results.epochs["val_miou"].isna().all():
+        raise NothingToDrawError("No trial has completed an epoch with a validation mIoU yet.")
+    ranks = {trial: rank for rank, trial in enumerate(results.ranked["id"].head(NUM_HIGHLIGHTED))}
+    configs = {row["id"]: config_lines(results.searched, row) for row in results.trials.to_dict("records")}
+    curves = [
+        Curve(
+            trial=str(trial),
+            rank=ranks.get(str(trial)),
+            epochs=tuple(records["epoch"]),
+            mious=tuple(records["val_miou"]),
+            config=configs[str(trial)],
+        )
+        for trial, records in results.epochs.groupby("trial")
+    ]
+    return CurvesInfo(
+        tuple(sorted(curves, key=lambda curve: NUM_HIGHLIGHTED if curve.rank is None else curve.rank, reverse=True))
+    )
+
+
+def draw_curves(info: CurvesInfo) -> go.Figure:
+    """Draw the curves."""
+    figure = go.Figure()
+    for curve in info.curves:
+        highlighted = curve.rank is not None
+        color = MUTED if curve.rank is None else SERIES[curve.rank]
+        figure.add_scatter(
+            x=curve.epochs,
+            y=[100 * miou for miou in curve.mious],
+            name=f"trial {plain(curve.trial)}",
+            legendrank=curve.rank,
+            showlegend=highlighted,
+            mode="lines+markers",
+            line={"color": color, "width": 2.5 if highlighted else 1.2},
+            marker={"size": 6 if highlighted else 3},
+            opacity=1.0 if highlighted else 0.55,
+            hovertext=[
+                f"<b>trial {plain(curve.trial)}</b>, epoch {epoch}: {text.percent(miou)}{curve.config}"
+                for epoch, miou in zip(curve.epochs, curve.mious, strict=True)
+            ],
+            hoverinfo="text",
+        )
+    last_epoch = max(max(curve.epochs) for curve in info.curves)
+    styled(figure, 420)
+    figure.update_xaxes(
+        title_text="epoch", showgrid=False, range=[0.7, last_epoch + 0.3], dtick=max(1, round(last_epoch / 10))
+    )
+    return figure.update_yaxes(title_text="val mIoU", ticksuffix="\u00a0%", rangemode="tozero")
+
+
+def plot_curves(results: SweepResults) -> go.Figure:
+    """Validation mIoU by epoch, the best trials highlighted."""
+    return draw_curves(curves_info(results))
+
+
+FIGURE = Figure(
+    title="Learning curves",
+    reading="Validation mIoU after each epoch, the best three trials in colour: "
+    "curves that still rise at their end would gain from more epochs, grey ones that end early were stopped or failed.",
+    plot=plot_curves,
+)

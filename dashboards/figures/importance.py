@@ -1,0 +1,127 @@
+"""Hyperparameter importance: how much of the mIoU's variance each searched key explains.
+
+Computed by Optuna's fANOVA (Hutter et al., An Efficient Approach for Assessing Hyperparameter Importance, ICML 2014).
+Optuna's default, PED-ANOVA, compares the best tenth of the trials with the rest: two trials in a sweep of twenty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import optuna
+import plotly.graph_objects as go
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+
+from dashboards.figures.base import Figure, NothingToDrawError
+from dashboards.figures.style import ACCENT, plain, styled
+from segray.results import SearchedKey, SweepResults, text
+
+MIN_TRIALS: Final = 8
+
+
+@dataclass(frozen=True)
+class ImportanceInfo:
+    """Searched keys by importance, the highest first."""
+
+    num_trials: int
+    """Trials that it was computed from"""
+    shares: tuple[tuple[str, float], ...]
+    """Label and share of the variance; the shares sum to 1"""
+
+
+def importance_info(results: SweepResults) -> ImportanceInfo:
+    """Compute importances from the trials that have an mIoU and did not fail.
+
+    Raises:
+        NothingToDrawError: There are too few such trials, or they do not differ.
+    """
+    trials = results.ranked
+    if len(trials) < MIN_TRIALS:
+        raise NothingToDrawError(
+            f"It takes {MIN_TRIALS} trials with an mIoU to estimate importances; there are {len(trials)}."
+        )
+    varied = [key for key in results.searched if len({text.value(value) for value in trials[key.key]}) > 1]
+    if not varied or trials["best_val_miou"].nunique() == 1:
+        raise NothingToDrawError("The trials do not differ, neither can importances.")
+    with _quiet_optuna():
+        study = _study(varied, trials.to_dict("records"))
+        shares = optuna.importance.get_param_importances(
+            study, evaluator=optuna.importance.FanovaImportanceEvaluator(seed=0)
+        )
+    labels = {key.key: key.label for key in varied}
+    return ImportanceInfo(len(trials), tuple((labels[key], share) for key, share in shares.items()))
+
+
+def draw_importance(info: ImportanceInfo) -> go.Figure:
+    """Draw one bar per key, the most important on top."""
+    labels = [plain(label) for label, _ in info.shares]
+    shares = [share for _, share in info.shares]
+    figure = go.Figure()
+    figure.add_bar(
+        x=[100 * share for share in shares],
+        y=labels,
+        orientation="h",
+        width=0.55,
+        marker={"color": ACCENT, "line": {"width": 0}},
+        text=[f"{100 * share:.0f}\u00a0%" for share in shares],
+        textposition="outside",
+        cliponaxis=False,
+        hoverinfo="skip",
+    )
+    styled(figure, 70 + 34 * len(labels), margin={"l": 8, "r": 48, "t": 12, "b": 8})
+    figure.update_xaxes(
+        title_text=f"share of the mIoU's variance over {info.num_trials} trials",
+        ticksuffix="\u00a0%",
+        rangemode="tozero",
+    )
+    return figure.update_yaxes(autorange="reversed", showgrid=False, ticksuffix="  ")
+
+
+def plot_importance(results: SweepResults) -> go.Figure:
+    """How much of the mIoU's variance each searched key explains."""
+    return draw_importance(importance_info(results))
+
+
+FIGURE = Figure(
+    title="Hyperparameter importance",
+    reading="The share of the differences in mIoU that each searched key explains (fANOVA): "
+    "an estimate that gets rough with few trials, and stopped trials count with what they had reached.",
+    plot=plot_importance,
+)
+
+
+def _study(keys: Sequence[SearchedKey], rows: Sequence[Any]) -> optuna.Study:
+    distributions = {key.key: _distribution(key, [row[key.key] for row in rows]) for key in keys}
+    study = optuna.create_study(direction="maximize")
+    study.add_trials(
+        optuna.trial.create_trial(
+            params={key.key: _parameter(key, row[key.key]) for key in keys},
+            distributions=distributions,
+            value=row["best_val_miou"],
+        )
+        for row in rows
+    )
+    return study
+
+
+def _distribution(key: SearchedKey, values: Sequence[Any]) -> BaseDistribution:
+    if key.kind == "choice":
+        return CategoricalDistribution(sorted({text.value(value) for value in values}))
+    return FloatDistribution(min(values), max(values), log=key.kind == "log")
+
+
+def _parameter(key: SearchedKey, value: Any) -> Any:
+    return text.value(value) if key.kind == "choice" else float(value)
+
+
+@contextmanager
+def _quiet_optuna() -> Iterator[None]:
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(verbosity)

@@ -1,0 +1,195 @@
+"""Parallel coordinates: each trial as a line through its searched values to its mIoU.
+
+Drawn from plain lines: Plotly's own parcoords trace has no hover label, and needs WebGL and evaluated code, which
+printers, remote desktops and a strict content policy lack.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import plotly.graph_objects as go
+from plotly.colors import sample_colorscale
+
+from dashboards.figures.base import Figure, NothingToDrawError
+from dashboards.figures.style import GRID, hover, plain, styled
+from segray.results import SearchedKey, SweepResults, text
+
+LOW_TO_HIGH: Final = ["rgb(172, 180, 189)", "rgb(103, 164, 214)", "rgb(20, 95, 200)"]
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A labelled place on an axis."""
+
+    position: float
+    """0 at the bottom to 1 at the top"""
+    label: str
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One searched key, or the mIoU."""
+
+    label: str
+    is_log: bool
+    ticks: tuple[Tick, ...]
+
+
+@dataclass(frozen=True)
+class TrialLine:
+    """One trial."""
+
+    positions: tuple[float, ...]
+    """Place on each axis, 0 to 1"""
+    miou: float
+    hover: str
+
+
+@dataclass(frozen=True)
+class ParallelInfo:
+    """Axes from left to right, the mIoU last; lines from the worst to the best."""
+
+    axes: tuple[Axis, ...]
+    lines: tuple[TrialLine, ...]
+
+
+def parallel_info(results: SweepResults) -> ParallelInfo:
+    """Place every trial that has an mIoU and did not fail on the axes.
+
+    Raises:
+        NothingToDrawError: Fewer than two such trials, or no key searched.
+    """
+    trials = results.ranked.iloc[::-1]
+    if len(trials) < 2 or not results.searched:
+        raise NothingToDrawError(
+            f"It takes two trials with an mIoU and a searched key; there are {len(trials)} trials."
+        )
+    scales = [_scale(key, trials[key.key].tolist()) for key in results.searched]
+    mious = trials["best_val_miou"].tolist()
+    scales.append(_number_scale("val mIoU", mious, is_log=False, label=text.percent))
+    columns = [scale.positions for scale in scales]
+    lines = tuple(
+        TrialLine(tuple(column[index] for column in columns), mious[index], hover(results.searched, row))
+        for index, row in enumerate(trials.to_dict("records"))
+    )
+    return ParallelInfo(tuple(scale.axis for scale in scales), lines)
+
+
+def draw_parallel(info: ParallelInfo) -> go.Figure:
+    """Draw axes as vertical lines and trials across them, coloured from low to high mIoU."""
+    low, high = info.lines[0].miou, info.lines[-1].miou
+    figure = go.Figure()
+    for line in info.lines:
+        share = (line.miou - low) / (high - low) if high > low else 1.0
+        figure.add_scatter(
+            x=list(range(len(info.axes))),
+            y=line.positions,
+            mode="lines",
+            line={
+                "color": sample_colorscale(LOW_TO_HIGH, share)[0],
+                "width": 1.2 + 1.8 * share,
+                "shape": "spline",
+                "smoothing": 0.5,
+            },
+            opacity=0.55 + 0.4 * share,
+            hovertext=line.hover,
+            hoverinfo="text",
+            showlegend=False,
+        )
+    for place, axis in enumerate(info.axes):
+        _draw_axis(figure, place, axis)
+    styled(figure, 440, margin={"l": 12, "r": 12, "t": 4, "b": 4})
+    figure.update_xaxes(visible=False, range=[-0.12, len(info.axes) - 0.45])
+    return figure.update_yaxes(visible=False, range=[-0.04, 1.16])
+
+
+def plot_parallel(results: SweepResults) -> go.Figure:
+    """Each trial as a line through its searched values to its mIoU."""
+    return draw_parallel(parallel_info(results))
+
+
+FIGURE = Figure(
+    title="Parallel coordinates",
+    reading="Each line is a trial, from its searched values to its mIoU, the bluer and thicker the better: "
+    "where the strong lines run together, that value matters.",
+    plot=plot_parallel,
+    min_width_px=860,
+)
+
+
+@dataclass(frozen=True)
+class _Scale:
+    axis: Axis
+    positions: tuple[float, ...]
+
+
+def _scale(key: SearchedKey, values: Sequence[Any]) -> _Scale:
+    if key.kind == "choice":
+        return _choice_scale(key.label, [text.value(value) for value in values])
+    return _number_scale(key.label, values, is_log=key.kind == "log", label=_short_number)
+
+
+def _choice_scale(label: str, values: Sequence[str]) -> _Scale:
+    choices = sorted(set(values), key=_natural)
+    places = {choice: (index + 0.5) / len(choices) for index, choice in enumerate(choices)}
+    ticks = tuple(Tick(place, choice) for choice, place in places.items())
+    return _Scale(Axis(label, False, ticks), tuple(places[value] for value in values))
+
+
+def _number_scale(name: str, values: Sequence[float], *, is_log: bool, label: Callable[[float], str]) -> _Scale:
+    numbers = [math.log10(value) if is_log else value for value in values]
+    low, high = min(numbers), max(numbers)
+    if low == high:
+        return _Scale(Axis(name, is_log, (Tick(0.5, label(values[0])),)), (0.5,) * len(values))
+    ends = ((place, low + place * (high - low)) for place in (0.0, 0.5, 1.0))
+    ticks = tuple(Tick(place, label(10**number if is_log else number)) for place, number in ends)
+    return _Scale(Axis(name, is_log, ticks), tuple((number - low) / (high - low) for number in numbers))
+
+
+def _short_number(number: float) -> str:
+    return text.value(float(f"{number:.2g}"))
+
+
+def _natural(choice: str) -> tuple[int, float, str]:
+    try:
+        return (0, float(choice), choice)
+    except ValueError:
+        return (1, 0.0, choice)
+
+
+def _draw_axis(figure: go.Figure, place: int, axis: Axis) -> None:
+    figure.add_shape(type="line", x0=place, x1=place, y0=0, y1=1, line={"color": GRID, "width": 2}, layer="below")
+    figure.add_annotation(
+        x=place,
+        y=1.15,
+        yanchor="top",
+        align="left",
+        text=f"<b>{plain(axis.label)}</b>{'<br>log scale' if axis.is_log else ''}",
+        showarrow=False,
+        xanchor="left",
+        xshift=-6,
+    )
+    for tick in axis.ticks:
+        figure.add_annotation(
+            x=place,
+            y=tick.position,
+            text=_wrapped(tick.label),
+            xanchor="left",
+            align="left",
+            xshift=3,
+            showarrow=False,
+            font={"size": 12},
+        )
+
+
+def _wrapped(label: str, limit: int = 16) -> str:
+    """A long name on two lines, broken after the separator nearest to its middle."""
+    breaks = [index + 1 for index, letter in enumerate(label[:-1]) if letter in "_-+*"]
+    if len(label) <= limit or not breaks:
+        return plain(label)
+    middle = min(breaks, key=lambda index: abs(index - len(label) / 2))
+    return f"{plain(label[:middle])}<br>{plain(label[middle:])}"

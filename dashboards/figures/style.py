@@ -1,0 +1,86 @@
+"""One look for all figures: a palette safe for colour-blind readers, on light and on dark ground.
+
+Ground and text follow the page: grounds are transparent, and the report's CSS recolours text and grid.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from typing import Any, Final
+
+import plotly.graph_objects as go
+
+from segray.results import SearchedKey, text
+
+ACCENT: Final = "#2b7de0"
+MUTED: Final = "#8d97a3"
+INK: Final = "#3d454e"
+GRID: Final = "rgba(141, 151, 163, 0.25)"
+CLEAR: Final = "rgba(0, 0, 0, 0)"
+FONT: Final = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+
+SERIES: Final = ("#2b7de0", "#d55e00", "#009e73")
+"""First, second, third: blue, vermilion and green of Okabe and Ito's set, the blue lighter for dark ground."""
+
+OUTCOME_COLORS: Final = {
+    "finished": "#2b7de0",
+    "stopped": "#8d97a3",
+    "running": "#009e73",
+    "interrupted": "#b08d00",
+    "failed": "#d55e00",
+    "diverged": "#c2619b",
+    "out_of_memory": "#e69f00",
+}
+OUTCOME_SYMBOLS: Final = {
+    "finished": "circle",
+    "stopped": "circle-open",
+    "running": "diamond-open",
+    "interrupted": "square-open",
+    "failed": "x",
+    "diverged": "triangle-up",
+    "out_of_memory": "cross",
+}
+
+
+def styled(figure: go.Figure, height_px: int, **layout: Any) -> go.Figure:
+    """The figure with the common look; further layout settings win."""
+    figure.update_layout(
+        template="none",
+        height=height_px,
+        paper_bgcolor=CLEAR,
+        plot_bgcolor=CLEAR,
+        font={"family": FONT, "size": 13, "color": INK},
+        margin={"l": 8, "r": 12, "t": 12, "b": 8},
+        hovermode="closest",
+        hoverlabel={
+            "bgcolor": "#20262d",
+            "bordercolor": "#20262d",
+            "font": {"color": "#f2f4f6", "size": 12},
+            "align": "left",
+        },
+        legend={"orientation": "h", "x": 0, "y": 1.02, "xanchor": "left", "yanchor": "bottom"},
+        legend_itemclick=False,
+        legend_itemdoubleclick=False,
+    )
+    axis = {"gridcolor": GRID, "zeroline": False, "showline": False, "automargin": True}
+    axis |= {"title_standoff": 10, "title_font_size": 13}
+    figure.update_xaxes(**axis)
+    figure.update_yaxes(**axis)
+    return figure.update_layout(**layout)
+
+
+def plain(name: object) -> str:
+    """Text that Plotly shows as it is: its labels take a little HTML, which names and reasons must not be."""
+    return html.escape(str(name), quote=False)
+
+
+def config_lines(searched: Sequence[SearchedKey], row: Any) -> str:
+    """The searched values of a trial, one a line, for a hover label."""
+    return "".join(f"<br>{plain(key.label)}: {plain(text.value(row[key.key]))}" for key in searched)
+
+
+def hover(searched: Sequence[SearchedKey], row: Any) -> str:
+    """Hover label of a trial: id, outcome, best mIoU and searched values."""
+    first = f"<b>trial {plain(row['id'])}</b>, {text.words(row['outcome'])}"
+    return f"{first}<br>best val mIoU {text.percent(row['best_val_miou'])}{config_lines(searched, row)}"

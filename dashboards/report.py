@@ -1,0 +1,92 @@
+"""write_report(): a sweep as one HTML file that needs no network, program or other file to be read."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from dashboards.figures import FIGURES, Figure, NothingToDrawError
+from dashboards.figures.style import OUTCOME_COLORS
+from dashboards.summary import summarise
+from segray.errors import StorageError
+from segray.results import SweepResults, load, text
+from segray.storage import open_folder
+
+
+@dataclass(frozen=True)
+class Section:
+    """A figure in the report, or the sentence that stands in its place."""
+
+    name: str
+    figure: Figure
+    json: Markup
+    missing: str
+
+
+def write_report(path: str | Path, output: str | Path) -> int:
+    """Write the report of a sweep; finished, running or dead.
+
+    Args:
+        path: The sweep's folder or URL.
+        output: The HTML file, in a folder that exists; an older report there is replaced.
+
+    Returns:
+        Size of the file in bytes.
+
+    Raises:
+        StorageError: There is no sweep, it cannot be read, or the file cannot be written.
+    """
+    target = Path(output)
+    if not target.parent.is_dir():
+        raise StorageError(f"cannot write {str(target)!r}: there is no folder {str(target.parent)!r}; make it first")
+    if target.is_dir():
+        raise StorageError(f"cannot write {str(target)!r}: it is a folder; give a file name, such as report.html")
+    content = render_report(load(path)).encode()
+    open_folder(target.parent).write_bytes(target.name, content)
+    return len(content)
+
+
+def render_report(results: SweepResults) -> str:
+    """The report as HTML: everything embedded, everything that comes from the sweep escaped."""
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            summary=summarise(results),
+            sections=[_section(name, figure, results) for name, figure in FIGURES.items()],
+            colors=OUTCOME_COLORS,
+            written=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+            plotly_js=Markup(get_plotlyjs()),
+        )
+    )
+
+
+def _section(name: str, figure: Figure, results: SweepResults) -> Section:
+    try:
+        return Section(name, figure, _script_json(figure.plot(results).to_json()), missing="")
+    except NothingToDrawError as reason:
+        return Section(name, figure, Markup(), missing=str(reason))
+
+
+def _script_json(content: str) -> Markup:
+    """JSON that cannot end the script element it stands in."""
+    return Markup(content.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("dashboards"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["words"] = text.words
+    return environment

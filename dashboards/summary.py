@@ -1,0 +1,236 @@
+"""What the report says in words: headline, notes, trials table, provenance."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from segray.results import SearchedKey, SweepResults, text
+from segray.results.sweep import FAILURES
+
+OUTCOME_ORDER = ("finished", "stopped", "running", "interrupted", "failed", "diverged", "out_of_memory")
+
+SCHEDULE_NOTES = {
+    "train.epochs": "Early stopping compared unequal learning-rate schedules: train.epochs is searched, so at the same "
+    "epoch a long trial's learning rate has fallen less than a short one's, and a stopped trial is not proven worse.",
+    "train.patience": "Early stopping compared unequal learning-rate schedules: train.patience is searched, so some "
+    "trials ended themselves earlier in their schedule than others.",
+}
+
+
+@dataclass(frozen=True)
+class Gain:
+    """How far the best trial is above a baseline."""
+
+    difference: str
+    baseline: str
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best trial in words."""
+
+    id: str
+    miou: str
+    epoch: str
+    gains: tuple[Gain, ...]
+    config: tuple[tuple[str, str], ...]
+    """Searched key and value; all of it is in the trial's config.json"""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One value; numbers stand at the right and sort by their size."""
+
+    shown: str
+    is_number: bool
+    number: float | None
+    """None in a cell of text, and where a number is missing"""
+
+
+@dataclass(frozen=True)
+class TrialRow:
+    """One line of the trials table."""
+
+    id: str
+    outcome: str
+    reason: str
+    traceback: str
+    is_best: bool
+    miou: Cell
+    cells: tuple[Cell, ...]
+    """What follows: see Summary.columns"""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Everything in words, as the report shows it."""
+
+    name: str
+    state: str
+    best: Best | None
+    notes: tuple[str, ...]
+    facts: tuple[tuple[str, str], ...]
+    outcomes: tuple[tuple[str, int], ...]
+    """Outcome and number of trials, in OUTCOME_ORDER, without those that did not occur"""
+    columns: tuple[str, ...]
+    """Headings of the cells of ``rows``"""
+    rows: tuple[TrialRow, ...]
+    provenance: tuple[tuple[str, str], ...]
+
+
+def summarise(results: SweepResults) -> Summary:
+    """Put a sweep in words."""
+    best = results.best_trial()
+    counts = Counter(results.trials["outcome"])
+    return Summary(
+        name=results.info.name,
+        state=results.state,
+        best=None if best is None else _best(results, best),
+        notes=_notes(results),
+        facts=_facts(results),
+        outcomes=tuple((outcome, counts[outcome]) for outcome in OUTCOME_ORDER if counts[outcome]),
+        columns=("best at", "epochs run", "time", *(key.label for key in results.searched)),
+        rows=tuple(
+            _row(results.searched, row, is_best=best is not None and row["id"] == best["id"])
+            for row in results.trials.to_dict("records")
+        ),
+        provenance=_provenance(results),
+    )
+
+
+def _best(results: SweepResults, best: pd.Series[Any]) -> Best:
+    first, miou = results.first_trial(), best["best_val_miou"]
+    gains = []
+    if first is not None and first["id"] != best["id"] and not text.is_missing(first["best_val_miou"]):
+        baseline = first["best_val_miou"]
+        gains.append(Gain(text.points(miou - baseline), f"over the first trial ({text.percent(baseline)})"))
+    majority = results.info.majority_val_miou
+    gains.append(
+        Gain(
+            text.points(miou - majority),
+            f"over predicting {results.info.majority_class} everywhere ({text.percent(majority)})",
+        )
+    )
+    return Best(
+        id=best["id"],
+        miou=text.percent(miou),
+        epoch=f"epoch {best['best_epoch']} of {best['epochs']}",
+        gains=tuple(gains),
+        config=tuple((key.key, text.value(best[key.key])) for key in results.searched),
+    )
+
+
+def _notes(results: SweepResults) -> tuple[str, ...]:
+    notes = [_state_note(results)]
+    first = results.first_trial()
+    if results.trials.empty:
+        notes.append("No trial has started, so there is nothing to compare.")
+    elif results.trials["outcome"].isin(FAILURES).all():
+        notes.append("Every trial failed; the reasons are in the trials table.")
+    elif results.ranked.empty:
+        notes.append("No trial has completed an epoch with a validation mIoU yet.")
+    elif len(results.trials) == 1:
+        notes.append("There is only one trial, so nothing to compare it with.")
+    elif first is not None and text.is_missing(first["best_val_miou"]):
+        notes.append("The first trial has no mIoU, so the gain over it is not known.")
+    if not results.trials.empty and not (results.trials["outcome"] == "finished").any():
+        notes.append("No trial has run to its end.")
+    if results.info.scheduler != "none":
+        notes += [note for key, note in SCHEDULE_NOTES.items() if key in results.info.space]
+    return tuple(note for note in notes if note)
+
+
+def _state_note(results: SweepResults) -> str:
+    if results.state == "running":
+        return "The sweep is still running: this is what it had given when the report was written."
+    if results.state == "interrupted":
+        return "The sweep was interrupted before its end; --resume continues it."
+    return ""
+
+
+def _facts(results: SweepResults) -> tuple[tuple[str, str], ...]:
+    saved = results.seconds_saved()
+    started, planned = len(results.trials), results.num_planned
+    return (
+        ("Time spent", text.duration(results.seconds)),
+        ("Saved by early stopping", f"about {text.duration(saved)} of training (estimate)" if saved else "nothing"),
+        ("Trials", str(started) if started >= planned else f"{started} of {planned}"),
+        ("Data set", _data(results.info.base)),
+        ("Epochs", _epochs(results)),
+        ("Search", f"{results.info.searcher}, {results.info.scheduler}"),
+    )
+
+
+def _data(base: Mapping[str, Any]) -> str:
+    sizes = [
+        f"{name} {text.value(base[key])} px"
+        for name, key in (("resized to", "data.resize_px"), ("crops of", "data.crop_px"))
+        if base.get(key)
+    ]
+    return ", ".join([str(base.get("data.dataset", "unknown")), *sizes])
+
+
+def _epochs(results: SweepResults) -> str:
+    if "train.epochs" in results.info.space:
+        return f"searched, at most {results.info.max_epochs}"
+    return str(results.info.max_epochs)
+
+
+def _row(searched: tuple[SearchedKey, ...], row: Mapping[Any, Any], *, is_best: bool) -> TrialRow:
+    best_epoch = row["best_epoch"]
+    miou = row["best_val_miou"]
+    cells = (
+        _cell(None, text.MISSING) if text.is_missing(best_epoch) else _cell(int(best_epoch), str(best_epoch)),
+        _cell(row["epochs"], str(row["epochs"])),
+        _cell(row["seconds"], text.duration(row["seconds"])),
+        *(_cell(row[key.key], text.value(row[key.key])) for key in searched),
+    )
+    return TrialRow(
+        id=row["id"],
+        outcome=row["outcome"],
+        reason=row["reason"],
+        traceback=row["traceback"],
+        is_best=is_best,
+        miou=_cell(miou, text.percent(miou)),
+        cells=cells,
+    )
+
+
+def _cell(value: Any, shown: str) -> Cell:
+    is_known = isinstance(value, int | float) and not isinstance(value, bool) and not text.is_missing(value)
+    return Cell(shown, is_number=is_known or shown == text.MISSING, number=float(value) if is_known else None)
+
+
+def _provenance(results: SweepResults) -> tuple[tuple[str, str], ...]:
+    info = results.info
+    pairs = [
+        ("Folder", results.files.folder.path),
+        ("Started", _moment(info.created_at)),
+        ("Command", info.command),
+        ("Seed", str(info.seed)),
+        ("Encoder weights", info.encoder_weights),
+        ("Git revision", info.git_revision),
+        ("Versions", ", ".join(f"{name} {version}" for name, version in info.versions.items())),
+        ("Hardware", ", ".join(f"{text.words(name)}: {_hardware(value)}" for name, value in info.hardware.items())),
+        *((f"Space: {key}", words) for key, words in info.space.items()),
+    ]
+    return tuple((name, value or "not recorded") for name, value in pairs)
+
+
+def _hardware(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return "; ".join(map(str, value)) or "none"
+    return str(value)
+
+
+def _moment(created_at: str) -> str:
+    try:
+        return f"{datetime.fromisoformat(created_at):%Y-%m-%d %H:%M} UTC"
+    except ValueError:
+        return created_at

@@ -1,0 +1,51 @@
+"use strict";
+(() => {
+  const PRINT_WIDTH_PX = 700;
+  // On a touch screen a drag scrolls the page; zooming by drag would trap the reader's finger.
+  const isTouch = matchMedia("(pointer: coarse)").matches;
+  const config = { displayModeBar: false, responsive: true };
+  const plots = [...document.querySelectorAll(".plot")];
+
+  // Pictures keep their shape: the height of such a figure follows from its width.
+  const height = (layout, width) =>
+    layout.meta ? layout.meta.extra_height_px + layout.meta.height_per_width * width : layout.height;
+
+  for (const plot of plots) {
+    const figure = JSON.parse(plot.firstElementChild.textContent);
+    if (isTouch) figure.layout.dragmode = false;
+    figure.layout.height = height(figure.layout, plot.clientWidth);
+    Plotly.newPlot(plot, figure.data, figure.layout, config);
+  }
+
+  const resize = (width) => {
+    for (const plot of plots) {
+      const size = { width, height: height(plot.layout, width ?? plot.clientWidth) };
+      Plotly.relayout(plot, width ? size : { ...size, width: null, autosize: true });
+    }
+  };
+  addEventListener("resize", () => resize());
+  addEventListener("beforeprint", () => {
+    document.querySelectorAll("details").forEach((details) => (details.open = true));
+    resize(PRINT_WIDTH_PX);
+  });
+  addEventListener("afterprint", () => resize());
+
+  const sortBy = (table, heading) => {
+    const column = heading.cellIndex;
+    const sign = heading.getAttribute("aria-sort") === "ascending" ? -1 : 1;
+    table.querySelectorAll("thead th").forEach((other) => other.removeAttribute("aria-sort"));
+    heading.setAttribute("aria-sort", sign === 1 ? "ascending" : "descending");
+    const compare = (first, second) => {
+      const [a, b] = [first.cells[column], second.cells[column]];
+      const [x, y] = [a.dataset.number, b.dataset.number];
+      if (x !== undefined && y !== undefined) return sign * (x - y);
+      if (x !== undefined || y !== undefined) return x === undefined ? 1 : -1; // what has no number stays last
+      return sign * a.textContent.localeCompare(b.textContent);
+    };
+    const body = table.tBodies[0];
+    body.append(...[...body.rows].sort(compare));
+  };
+  for (const heading of document.querySelectorAll("thead th")) {
+    heading.firstElementChild.addEventListener("click", () => sortBy(heading.closest("table"), heading));
+  }
+})();
