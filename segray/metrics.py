@@ -55,9 +55,10 @@ def confusion_matrix(
         raise ValueError(f"predictions must be below {num_classes}, but got {int(predictions_BHW.max())}")
     counts = torch.bincount(bins, minlength=num_rows * num_classes)
     rows = counts.view(-1, num_classes)
-    strangers = [row for row in rows[num_classes:].sum(1).nonzero().flatten().add(num_classes).tolist()]
-    if any(row != ignore_index for row in strangers):
-        raise ValueError(f"labels must be below {num_classes} or {ignore_index}, but got {strangers}")
+    occupied = rows.sum(dim=1).nonzero().flatten().tolist()
+    wrong = [label for label in occupied if label >= num_classes and label != ignore_index]
+    if wrong:
+        raise ValueError(f"labels must be below {num_classes} or {ignore_index}, but got {wrong}")
     return rows[:num_classes].clone()
 
 

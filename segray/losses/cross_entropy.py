@@ -35,7 +35,8 @@ class CrossEntropy(nn.Module):
             label_smoothing=self.label_smoothing,
             reduction="sum",
         )
-        return total / self.pixel_weights(labels_BHW).sum().clamp(min=1e-6)
+        weights_BHW: Tensor = self.pixel_weights(labels_BHW)
+        return total / weights_BHW.sum().clamp(min=1e-6)
 
 
 def build_cross_entropy(config: LossConfig, class_weights_C: Tensor) -> nn.Module:

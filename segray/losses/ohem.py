@@ -39,7 +39,7 @@ class Ohem(nn.Module):
         )
         num_kept = math.ceil(self.fraction * int((labels_BHW != IGNORE_INDEX).sum()))
         kept = losses_BHW.flatten().topk(num_kept, sorted=False)
-        kept_weights = self.pixel_weights(labels_BHW).flatten()[kept.indices]
+        kept_weights: Tensor = self.pixel_weights(labels_BHW).flatten()[kept.indices]
         return kept.values.sum() / kept_weights.sum().clamp(min=1e-6)
 
 

@@ -1,23 +1,24 @@
 """Dice, Jaccard and Tversky: losses of overlapping regions, one formula with three settings.
 
-Shape suffixes: B images, C classes, H height, W width, N pixels of the batch.
+Shape suffixes: B images, C classes, H height, W width.
 """
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from segray.config import LossConfig
 from segray.errors import ConfigError
+from segray.losses.masks import class_masks
 
 
 class Tversky(nn.Module):
     """``1 - TP / (TP + alpha FP + beta FN)`` of softmax probabilities, mean over the classes present in the batch.
 
-    A class without a pixel in the batch has no overlap to speak of: it is left out, and only its probability on other
-    classes' pixels counts, as their missing one. Alpha = beta = 0.5 is Dice, alpha = beta = 1 is Jaccard. Source: Salehi
-    et al., Tversky loss function for image segmentation (arXiv:1706.05721).
+    A class without a pixel in the batch has no overlap to speak of and is left out; what probability it takes from
+    the pixels of other classes counts against those. Alpha = beta = 0.5 is Dice, alpha = beta = 1 is Jaccard.
+
+    Source: Salehi et al., Tversky loss function for image segmentation (arXiv:1706.05721).
     """
 
     def __init__(self, alpha: float, beta: float):
@@ -27,19 +28,16 @@ class Tversky(nn.Module):
 
     def forward(self, logits_BCHW: Tensor, labels_BHW: Tensor) -> Tensor:
         """Scalar loss of a batch."""
-        num_classes = logits_BCHW.shape[1]
-        probabilities_NC = logits_BCHW.permute(0, 2, 3, 1).reshape(-1, num_classes).softmax(dim=1)
-        classes_C = torch.arange(num_classes, device=labels_BHW.device)
-        truth_NC = (labels_BHW.reshape(-1, 1) == classes_C).float()
-        # One product gives every sum: rows truth, columns prediction. A void pixel's row of truth_NC is all zeros.
-        confusion_CC = truth_NC.T @ probabilities_NC
-        pixels_C = truth_NC.sum(dim=0)
-        true_positives_C = confusion_CC.diagonal()
-        false_positives_C = confusion_CC.sum(dim=0) - true_positives_C
+        # Softmax and sums over planes take half the time that they take over channels-last pixels.
+        probabilities_BCHW = logits_BCHW.contiguous().softmax(dim=1)
+        truth_BCHW, labelled_B1HW = class_masks(labels_BHW, logits_BCHW.shape[1])
+        pixels_C = truth_BCHW.sum(dim=(0, 2, 3))
+        true_positives_C = (probabilities_BCHW * truth_BCHW).sum(dim=(0, 2, 3))
+        false_positives_C = (probabilities_BCHW * labelled_B1HW).sum(dim=(0, 2, 3)) - true_positives_C
         false_negatives_C = pixels_C - true_positives_C
         sums_C = true_positives_C + self.alpha * false_positives_C + self.beta * false_negatives_C
         losses_C = 1 - true_positives_C / sums_C.clamp(min=1e-6)
-        present_C = (pixels_C > 0).float()
+        present_C = pixels_C > 0
         return (losses_C * present_C).sum() / present_C.sum().clamp(min=1)
 
 

@@ -1,4 +1,4 @@
-"""What can be known of a model before it trains: built and run without memory or arithmetic, on torch's meta device."""
+"""What can be known of a model before it trains."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import torch
 from segray.config import ModelConfig, SizePx
 from segray.errors import ConfigError
 from segray.models.build import build_model
+from segray.models.meta import without_memory
 from segray.models.segmentation import SegmentationModel
 
 _PROBE_PX: SizePx = (256, 384)
@@ -21,7 +22,7 @@ def check_model(config: ModelConfig) -> None:
         ConfigError: A family, architecture or encoder is unknown (the nearest names are given), or the architecture
             does not take the encoder.
     """
-    model = _without_memory(config).eval()
+    model = _meta_model(config).eval()
     failure = _failure(model, batch_size=1, size_px=_PROBE_PX)
     if failure:
         raise ConfigError(
@@ -41,13 +42,14 @@ def check_train_shape(config: ModelConfig, *, batch_size: int, size_px: SizePx) 
     Raises:
         ConfigError: The crop is too small for the architecture, or batch normalisation would get one value per channel.
     """
-    failure = _failure(_without_memory(config).train(), batch_size, size_px)
+    failure = _failure(_meta_model(config).train(), batch_size, size_px)
     if not failure:
         return
     fix = "take a larger data.crop_px or another architecture"
     if "more than 1 value per channel" in failure:
         fix = "take at least 2 images per worker (train.batch_size over the workers), or an architecture such as Unet"
-    raise ConfigError(f"{_named(config)} cannot train on {batch_size} x {_times(size_px)} px a worker ({failure}); {fix}")
+    shape = f"{batch_size} x {_times(size_px)} px"
+    raise ConfigError(f"{_named(config)} cannot train on {shape} a worker ({failure}); {fix}")
 
 
 def _failure(model: SegmentationModel, batch_size: int, size_px: SizePx) -> str | None:
@@ -60,15 +62,9 @@ def _failure(model: SegmentationModel, batch_size: int, size_px: SizePx) -> str 
     return None
 
 
-def _without_memory(config: ModelConfig) -> SegmentationModel:
-    config = config.model_copy(update={"encoder_weights": "none"})
-    try:
-        with torch.device("meta"):
-            return build_model(config, num_classes=2)
-    except (NotImplementedError, RuntimeError):
-        # Some encoders compute with real numbers while they are built, SMP's mit_b0 to mit_b5 among them.
-        with torch.random.fork_rng(devices=[]):
-            return build_model(config, num_classes=2).to("meta")
+def _meta_model(config: ModelConfig) -> SegmentationModel:
+    with without_memory():
+        return build_model(config.model_copy(update={"encoder_weights": "none"}), num_classes=2)
 
 
 def _named(config: ModelConfig) -> str:

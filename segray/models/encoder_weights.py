@@ -12,13 +12,13 @@ import huggingface_hub
 import timm
 import torch
 from huggingface_hub import constants
-from huggingface_hub.utils import get_session
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from segmentation_models_pytorch.encoders import encoders as smp_encoders
 from torch import Tensor, nn
 
 from segray.errors import ConfigError
+from segray.models.meta import without_memory
 
 TIMM_PREFIX = "tu-"
 _ANSWER_SECONDS = 4.0
@@ -80,7 +80,7 @@ def hub_failure(endpoint: str) -> str | None:
 
     def knock() -> None:
         try:
-            get_session().head(endpoint, timeout=_ANSWER_SECONDS)
+            huggingface_hub.get_session().head(endpoint, timeout=_ANSWER_SECONDS)
         except Exception as error:  # whichever HTTP client the hub's library uses
             answers.append(f"{endpoint} does not answer ({error})")
         else:
@@ -138,7 +138,7 @@ def _from_timm(encoder: nn.Module, name: str, weights: dict[str, Tensor]) -> dic
 
     timm's feature extractors flatten some keys: ``stages.0.blocks`` there is ``stages_0.blocks`` here.
     """
-    with torch.device("meta"):
+    with without_memory():
         model = timm.create_model(name.removeprefix(TIMM_PREFIX))
     beyond = {_flat(key) for key in model.state_dict()} - {_flat(key) for key in encoder.state_dict()}
     names = {_flat(key): key for key in encoder.state_dict()}
@@ -153,7 +153,7 @@ def _hub_location(encoder: str) -> tuple[str, str, str | None]:
     """Repository, file and revision on the Hugging Face hub."""
     if encoder.startswith(TIMM_PREFIX):
         source = timm.get_pretrained_cfg(encoder.removeprefix(TIMM_PREFIX))
-        if source.hf_hub_id:
+        if source is not None and source.hf_hub_id:
             repository, _, revision = source.hf_hub_id.partition("@")
             return repository, source.hf_hub_filename or "model.safetensors", revision or None
     else:

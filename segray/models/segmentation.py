@@ -18,7 +18,7 @@ class SegmentationModel(nn.Module):
     """A network between normalisation and padding: photos in, one logit per class and pixel out.
 
     Args:
-        network: Maps normalised photos (B, 3, H, W), whose sides are multiples of the stride, to logits of the same size.
+        network: Maps normalised photos (B, 3, H, W) with sides that are multiples of the stride to logits of that size.
         stride: What the network's input sides must be a multiple of, in pixels.
     """
 

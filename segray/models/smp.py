@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,12 +13,12 @@ from typing import Any
 
 import segmentation_models_pytorch as smp
 import timm
-import torch
 from torch import nn
 
 from segray.config import ModelConfig
 from segray.errors import ConfigError, unknown_name
 from segray.models.encoder_weights import TIMM_PREFIX, encoder_file, load_encoder, unfitting
+from segray.models.meta import without_memory
 from segray.models.segmentation import SegmentationModel
 
 ARCHITECTURES: dict[str, type[nn.Module]] = {arch.__name__: arch for arch in smp.MODEL_ARCHITECTURES_MAPPING.values()}
@@ -32,6 +33,9 @@ _SMALL_ENCODERS = (
     "tu-swin_tiny_patch4_window7_224",
     "tu-vit_tiny_patch16_224",
 )
+
+# How SMP and timm say that they do not take an argument or one another.
+_REFUSALS = (AssertionError, AttributeError, KeyError, TypeError, ValueError)
 
 
 def build_smp(config: ModelConfig, num_classes: int) -> SegmentationModel:
@@ -51,7 +55,7 @@ def build_smp(config: ModelConfig, num_classes: int) -> SegmentationModel:
     by_timm = config.encoder_weights == "imagenet" and config.encoder.startswith(TIMM_PREFIX)
     try:
         network = _construct(config.arch, config.encoder, num_classes, timm_file=path if by_timm else None)
-    except (AssertionError, KeyError, TypeError, ValueError) as error:
+    except _REFUSALS as error:
         raise ConfigError(_refusal(config, error)) from None
     except RuntimeError as error:
         if path is None:
@@ -66,14 +70,15 @@ def _check_names(config: ModelConfig) -> None:
     if config.arch not in ARCHITECTURES:
         raise ConfigError(unknown_name("model.arch", config.arch, ARCHITECTURES))
     own = smp.encoders.get_encoder_names()
-    name = config.encoder.removeprefix(TIMM_PREFIX)
-    if config.encoder in own or (name != config.encoder and timm.is_model(name)):
+    if config.encoder in own:
         return
-    raise ConfigError(unknown_name("model.encoder", config.encoder, [*own, *_timm_encoders()]))
-
-
-def _timm_encoders() -> list[str]:
-    return [TIMM_PREFIX + name for name in timm.list_models()]
+    name, _, tag = config.encoder.removeprefix(TIMM_PREFIX).partition(".")
+    if not config.encoder.startswith(TIMM_PREFIX) or not timm.is_model(name):
+        everyone = [*own, *(TIMM_PREFIX + model for model in timm.list_models())]
+        raise ConfigError(unknown_name("model.encoder", config.encoder, everyone))
+    tagged = timm.list_models(f"{name}.*", pretrained=True)
+    if tag and f"{name}.{tag}" not in tagged:
+        raise ConfigError(unknown_name("model.encoder", config.encoder, (TIMM_PREFIX + model for model in tagged)))
 
 
 def _construct(arch: str, encoder: str, num_classes: int, timm_file: Path | None = None) -> Any:
@@ -87,22 +92,23 @@ def _construct(arch: str, encoder: str, num_classes: int, timm_file: Path | None
 
 @functools.cache
 def _any_image_size(encoder: str) -> dict[str, bool]:
-    """timm's switch that lets a transformer take images of other sizes than it was trained on, where it has one."""
+    """The argument that lets a transformer of timm take images of other sizes than it was trained on, if it has one."""
     name = encoder.removeprefix(TIMM_PREFIX)
-    if name == encoder or not timm.get_pretrained_cfg(name).fixed_input_size:
+    source = timm.get_pretrained_cfg(name) if name != encoder else None
+    if source is None or not source.fixed_input_size:
         return {}
-    switch = {"dynamic_img_size": True}
     try:
-        with torch.device("meta"), _quiet():
-            timm.create_model(name, **switch)
+        with without_memory(), _quiet():
+            timm.create_model(name, dynamic_img_size=True)
     except TypeError:
         return {}
-    return switch
+    return {"dynamic_img_size": True}
 
 
 def _stride(arch: str, network: Any) -> int:
-    # DPT's coarsest feature map has two patches of the encoder's usual 16 px to a side; SMP checks for one only.
-    return max(network.encoder.output_stride, 32) if arch == "DPT" else network.encoder.output_stride
+    stride: int = network.encoder.output_stride
+    # DPT halves a vision transformer's grid of 16 px patches once more, which SMP's own check overlooks.
+    return math.lcm(stride, 32) if arch == "DPT" else stride
 
 
 def _refusal(config: ModelConfig, error: Exception) -> str:
@@ -117,11 +123,9 @@ def _refusal(config: ModelConfig, error: Exception) -> str:
 
 def _goes(arch: str, encoder: str) -> bool:
     try:
-        with torch.device("meta"):
+        with without_memory():
             _construct(arch, encoder, num_classes=1)
-    except RuntimeError as error:
-        return "meta" in str(error)
-    except (AssertionError, KeyError, TypeError, ValueError):
+    except _REFUSALS:
         return False
     return True
 
