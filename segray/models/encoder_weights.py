@@ -69,7 +69,7 @@ def imagenet_file(encoder: str) -> Path:
             failure = str(error).splitlines()[0]
     raise ConfigError(
         f"ImageNet weights of {encoder!r} ({repository}) cannot be fetched: {failure}; "
-        "set model.encoder_weights to none, auto or a file"
+        "model.encoder_weights=none and a file need no network"
     )
 
 
@@ -163,5 +163,5 @@ def _hub_location(encoder: str) -> tuple[str, str, str | None]:
         if chosen:
             return chosen["repo_id"], "model.safetensors", chosen["revision"]
     raise ConfigError(
-        f"encoder {encoder!r} has no ImageNet weights; set model.encoder_weights to none or a file, or choose another"
+        f"encoder {encoder!r} has no ImageNet weights; model.encoder_weights=none and a file need none"
     )

@@ -121,6 +121,7 @@ def _refusal(config: ModelConfig, error: Exception) -> str:
     return f"model.arch={config.arch!r} does not take model.encoder={config.encoder!r} ({reason}); {advice}"
 
 
+@functools.cache
 def _goes(arch: str, encoder: str) -> bool:
     try:
         with without_memory():
