@@ -43,10 +43,7 @@ def write_report(path: str | Path, output: str | Path) -> int:
         StorageError: There is no sweep, it cannot be read, or the file cannot be written.
     """
     target = Path(output)
-    if not target.parent.is_dir():
-        raise StorageError(f"cannot write {str(target)!r}: there is no folder {str(target.parent)!r}; make it first")
-    if target.is_dir():
-        raise StorageError(f"cannot write {str(target)!r}: it is a folder; give a file name, such as report.html")
+    _check_output(target)
     content = render_report(load(path)).encode()
     open_folder(target.parent).write_bytes(target.name, content)
     return len(content)
@@ -65,6 +62,17 @@ def render_report(results: SweepResults) -> str:
             plotly_js=Markup(get_plotlyjs()),
         )
     )
+
+
+def _check_output(target: Path) -> None:
+    try:
+        no_folder, is_folder = not target.parent.is_dir(), target.is_dir()
+    except OSError as error:
+        raise StorageError(f"cannot write {str(target)!r}: {error.strerror}") from None
+    if no_folder:
+        raise StorageError(f"cannot write {str(target)!r}: there is no folder {str(target.parent)!r}; make it first")
+    if is_folder:
+        raise StorageError(f"cannot write {str(target)!r}: it is a folder; give a file name, such as report.html")
 
 
 def _section(name: str, figure: Figure, results: SweepResults) -> Section:

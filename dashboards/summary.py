@@ -139,6 +139,8 @@ def _notes(results: SweepResults) -> tuple[str, ...]:
         notes.append("There is only one trial, so nothing to compare it with.")
     elif first is not None and text.is_missing(first["best_val_miou"]):
         notes.append("The first trial has no mIoU, so the gain over it is not known.")
+    elif first is not None and first["id"] == results.ranked["id"].iloc[0]:
+        notes.append("The first trial is still the best: the search has not improved on it.")
     if not results.trials.empty and not (results.trials["outcome"] == "finished").any():
         notes.append("No trial has run to its end.")
     if results.info.scheduler != "none":
@@ -217,16 +219,10 @@ def _provenance(results: SweepResults) -> tuple[tuple[str, str], ...]:
         ("Encoder weights", info.encoder_weights),
         ("Git revision", info.git_revision),
         ("Versions", ", ".join(f"{name} {version}" for name, version in info.versions.items())),
-        ("Hardware", ", ".join(f"{text.words(name)}: {_hardware(value)}" for name, value in info.hardware.items())),
+        ("Hardware", ", ".join(f"{text.words(name)}: {text.value(value)}" for name, value in info.hardware.items())),
         *((f"Space: {key}", words) for key, words in info.space.items()),
     ]
     return tuple((name, value or "not recorded") for name, value in pairs)
-
-
-def _hardware(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return "; ".join(map(str, value)) or "none"
-    return str(value)
 
 
 def _moment(created_at: str) -> str:

@@ -24,14 +24,14 @@ CLASSES = {
     "bicyclist": ((0, 128, 192), 0.24),
 }
 SPACE = {
-    "model.encoder": "categorical: resnet18, resnet34, mobilenet_v2, tu-mobilenetv3_small_050",
-    "model.arch": "categorical: Unet, FPN, DeepLabV3Plus",
-    "loss.name": "categorical: cross_entropy, cross_entropy+dice, 0.5*focal+lovasz",
-    "data.policy": "categorical: none, light, medium, strong",
-    "train.batch_size": "categorical: 4, 8, 16",
-    "train.epochs": "int, 6 to 12",
-    "optim.lr": "float, 0.0001 to 0.01, log",
-    "optim.weight_decay": "float, 1e-06 to 0.01, log",
+    "model.encoder": "one of resnet18, resnet34, mobilenet_v2, tu-mobilenetv3_small_050",
+    "model.arch": "one of Unet, FPN, DeepLabV3Plus",
+    "loss.name": "one of cross_entropy, cross_entropy+dice, 0.5*focal+lovasz",
+    "data.policy": "one of none, light, medium, strong",
+    "train.batch_size": "one of 4, 8, 16",
+    "train.epochs": "whole number from 6 to 12",
+    "optim.lr": "number from 0.0001 to 0.01, log scale",
+    "optim.weight_decay": "number from 1e-06 to 0.01, log scale",
 }
 FIRST = {"model.encoder": "resnet18", "optim.lr": 1e-3, "train.epochs": 8}
 TRACEBACK = """Traceback (most recent call last):
@@ -67,7 +67,7 @@ def info(name="camvid", **changes):
         "encoder_weights": "none: ImageNet weights could not be fetched, encoders start from scratch",
         "versions": {"segray": "0.1.0", "python": "3.11.2", "torch": "2.15.0", "ray": "2.60.0", "optuna": "5.0.0"},
         "git_revision": "b65bb91",
-        "hardware": {"cpus": 2, "gpus": [], "memory_bytes": 16_000_000_000, "machine": "x86_64"},
+        "hardware": {"machine": "Linux x86_64", "nodes": 1, "cpus": 2, "gpus": 0, "plan": "2 slots of 1 worker"},
     }
     return SweepInfo(**fields | changes)
 

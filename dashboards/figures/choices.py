@@ -100,7 +100,7 @@ def draw_choices(info: ChoicesInfo) -> go.Figure:
         hovertext=[f"median {text.percent(choice.median_miou)}" for _, choice in rows],
         hoverinfo="text",
     )
-    styled(figure, round(100 + 24 * row), margin={"l": 8, "r": 12, "t": 12, "b": 8})
+    styled(figure, round(100 + 24 * row))
     figure.update_layout(legend_y=1.0)
     figure.update_xaxes(title_text="best val mIoU", ticksuffix="\u00a0%")
     return figure.update_yaxes(
@@ -122,6 +122,7 @@ FIGURE = Figure(
     reading="Each dot is a trial's best mIoU under the choice it took, with the number of trials behind the name: "
     "compare the medians, and trust a choice with few dots less.",
     plot=plot_choices,
+    min_width_px=560,
 )
 
 

@@ -102,9 +102,9 @@ def draw_parallel(info: ParallelInfo) -> go.Figure:
         )
     for place, axis in enumerate(info.axes):
         _draw_axis(figure, place, axis)
-    styled(figure, 440, margin={"l": 12, "r": 12, "t": 4, "b": 4})
+    styled(figure, 440, margin={"l": 12, "r": 12, "t": 56, "b": 4})
     figure.update_xaxes(visible=False, range=[-0.12, len(info.axes) - 0.45])
-    return figure.update_yaxes(visible=False, range=[-0.04, 1.16])
+    return figure.update_yaxes(visible=False, range=[-0.04, 1.04])
 
 
 def plot_parallel(results: SweepResults) -> go.Figure:
@@ -163,12 +163,14 @@ def _natural(choice: str) -> tuple[int, float, str]:
 
 def _draw_axis(figure: go.Figure, place: int, axis: Axis) -> None:
     figure.add_shape(type="line", x0=place, x1=place, y0=0, y1=1, line={"color": GRID, "width": 2}, layer="below")
+    heading = plain(axis.label).replace(" ", "<br>")
     figure.add_annotation(
         x=place,
-        y=1.15,
-        yanchor="top",
+        yref="y domain",
+        y=1,
+        yanchor="bottom",
         align="left",
-        text=f"<b>{plain(axis.label)}</b>{'<br>log scale' if axis.is_log else ''}",
+        text=f"<b>{heading}</b>{'<br>log scale' if axis.is_log else ''}",
         showarrow=False,
         xanchor="left",
         xshift=-6,

@@ -51,7 +51,7 @@ def styled(figure: go.Figure, height_px: int, **layout: Any) -> go.Figure:
         paper_bgcolor=CLEAR,
         plot_bgcolor=CLEAR,
         font={"family": FONT, "size": 13, "color": INK},
-        margin={"l": 8, "r": 12, "t": 12, "b": 8},
+        margin={"l": 8, "r": 18, "t": 12, "b": 8},
         hovermode="closest",
         hoverlabel={
             "bgcolor": "#20262d",

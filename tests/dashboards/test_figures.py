@@ -1,0 +1,168 @@
+import base64
+import io
+
+import fake_sweep
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+from PIL import Image
+
+from dashboards.figures import FIGURES, NothingToDrawError
+from dashboards.figures.choices import choices_info
+from dashboards.figures.classes import classes_info
+from dashboards.figures.curves import curves_info
+from dashboards.figures.history import history_info
+from dashboards.figures.importance import importance_info
+from dashboards.figures.parallel import parallel_info
+from dashboards.figures.predictions import COLUMNS, ERROR_COLOR, RIGHT_COLOR, VOID_COLOR, predictions_info
+from segray.results import load
+
+
+def load_sweep(sweep):
+    return load(sweep.files.folder.path)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_draws_a_full_sweep_and_says_how_to_read_it(name, full):
+    figure = FIGURES[name]
+    assert isinstance(figure.plot(full), go.Figure)
+    assert figure.title
+    assert figure.reading.endswith(".")
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_says_in_a_sentence_that_a_sweep_without_trials_gives_nothing(name, sweep):
+    with pytest.raises(NothingToDrawError, match=r"^[A-Z].*\.$"):
+        FIGURES[name].plot(load_sweep(sweep))
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_stands_failures_only(name, sweep):
+    fake_sweep.write_trial(sweep, "0000", {}, [], status="failed", reason="why")
+    fake_sweep.write_trial(sweep, "0001", {}, [float("nan")], status="diverged")
+    try:
+        figure = FIGURES[name].plot(load_sweep(sweep))
+    except NothingToDrawError:
+        return
+    assert name == "history"
+    assert {"failed", "diverged"} <= {trace.name for trace in figure.data}
+
+
+def test_history_keeps_the_best_so_far_and_leaves_failed_trials_out(sweep):
+    for number, (miou, status) in enumerate(
+        [(0.2, "finished"), (0.1, "stopped"), (0.9, "diverged"), (None, "failed"), (0.3, "finished")]
+    ):
+        mious = [] if miou is None else [miou]
+        fake_sweep.write_trial(sweep, f"{number:04d}", {}, mious, status=status)
+    info = history_info(load_sweep(sweep))
+    assert info.best_so_far == (0.2, 0.2, 0.2, 0.2, 0.3)
+    assert [point.miou for point in info.points] == [0.2, 0.1, 0.9, None, 0.3]
+    assert (info.first_miou, info.majority_class, info.majority_miou) == (0.2, "road", 0.028)
+
+
+def test_curves_highlight_the_best_three_and_draw_the_best_last(full):
+    curves = curves_info(full).curves
+    assert [curve.rank for curve in curves[-3:]] == [2, 1, 0]
+    assert all(curve.rank is None for curve in curves[:-3])
+    assert curves[-1].trial == full.best_trial()["id"]
+    assert "encoder: resnet34" in curves[-1].config
+
+
+def test_parallel_places_choices_evenly_and_numbers_by_their_scale(sweep):
+    values = [("b", 1e-4), ("a", 1e-3), ("c", 1e-2)]
+    for number, (encoder, lr) in enumerate(values):
+        fake_sweep.write_trial(sweep, f"{number:04d}", {"model.encoder": encoder, "optim.lr": lr}, [0.1 * (number + 1)])
+    info = parallel_info(load_sweep(sweep))
+    axes = {axis.label: (index, axis) for index, axis in enumerate(info.axes)}
+    encoder, axis = axes["encoder"]
+    assert [tick.label for tick in axis.ticks] == ["a", "b", "c"]
+    assert [line.positions[encoder] for line in info.lines] == pytest.approx([1 / 2, 1 / 6, 5 / 6])
+    lr, axis = axes["lr"]
+    assert axis.is_log
+    assert [line.positions[lr] for line in info.lines] == pytest.approx([0.0, 0.5, 1.0])
+    assert [tick.label for tick in axis.ticks] == ["0.0001", "0.001", "0.01"]
+    assert info.axes[-1].label == "val mIoU"
+    assert [line.miou for line in info.lines] == sorted(line.miou for line in info.lines)
+
+
+def test_parallel_puts_a_value_that_never_varied_in_the_middle(sweep):
+    for number in range(2):
+        fake_sweep.write_trial(sweep, f"{number:04d}", {}, [0.2])
+    info = parallel_info(load_sweep(sweep))
+    assert {position for line in info.lines for position in line.positions} == {0.5}
+
+
+def test_importance_finds_the_key_that_matters(sweep):
+    random = np.random.default_rng(0)
+    for number in range(16):
+        lr, decay = (float(10**exponent) for exponent in random.uniform(-4, -2, 2))
+        values = {"optim.lr": lr, "optim.weight_decay": decay, "data.policy": ["light", "strong"][number % 2]}
+        fake_sweep.write_trial(sweep, f"{number:04d}", values, [0.5 + 0.1 * float(np.log10(lr))])
+    info = importance_info(load_sweep(sweep))
+    assert info.num_trials == 16
+    assert info.shares[0][0] == "lr"
+    assert info.shares[0][1] > 0.8
+    assert sum(share for _, share in info.shares) == pytest.approx(1.0)
+    assert {label for label, _ in info.shares} == {"lr", "weight decay", "policy"}
+
+
+def test_importance_of_too_few_trials_is_not_drawn(sweep):
+    for number in range(7):
+        fake_sweep.write_trial(sweep, f"{number:04d}", {"optim.lr": 10.0 ** -(number + 1)}, [0.1 * number])
+    with pytest.raises(NothingToDrawError, match=r"takes 8 trials .* there are 7"):
+        importance_info(load_sweep(sweep))
+
+
+def test_choices_are_grouped_with_the_highest_median_first(sweep):
+    taken = [("resnet18", 0.2), ("resnet18", 0.3), ("resnet34", 0.4), ("resnet34", 0.1), ("resnet34", 0.5)]
+    for number, (encoder, miou) in enumerate(taken):
+        fake_sweep.write_trial(sweep, f"{number:04d}", {"model.encoder": encoder}, [miou], status="stopped")
+    (group,) = choices_info(load_sweep(sweep)).groups
+    assert group.label == "encoder"
+    assert [(choice.name, len(choice.points)) for choice in group.choices] == [("resnet34", 3), ("resnet18", 2)]
+    assert group.choices[0].median_miou == 0.4
+    assert all(point.is_stopped for point in group.choices[0].points)
+
+
+def test_classes_come_from_each_trials_best_epoch_strongest_first(sweep):
+    trial = fake_sweep.write_trial(sweep, "0000", {}, [], status="finished")
+    ious = tuple(0.05 * (index + 1) for index in range(10))
+    trial.append_record(fake_sweep.record(1, 0.3, val_iou=(*ious, None)))
+    trial.append_record(fake_sweep.record(2, 0.2, val_iou=(0.9,) * 11))
+    info = classes_info(load_sweep(sweep))
+    assert info.trials == ("0000",)
+    assert [score.ious[0] for score in info.classes] == [*reversed(ious), None]
+    assert info.classes[0].color == fake_sweep.CLASSES["pedestrian"][0]
+
+
+def picture(uri):
+    return Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))).convert("RGB")
+
+
+def test_predictions_show_the_best_trial_and_mark_wrong_pixels(sweep):
+    fake_sweep.write_trial(sweep, "0000", {}, [0.3])
+    fake_sweep.write_trial(sweep, "0001", {}, [0.2])
+    fake_sweep.write_samples(sweep, ["0001"])
+    info = predictions_info(load_sweep(sweep))
+    assert info.trial == "0001"  # the best one of those with samples
+    sample = info.samples[0]
+    assert sample.size_px == (fake_sweep.HEIGHT_PX, fake_sweep.WIDTH_PX)
+    photo, truth, prediction, errors = (picture(uri) for uri in sample.pictures)
+    assert len(sample.pictures) == len(COLUMNS)
+    assert {image.size for image in (photo, truth, prediction, errors)} == {(160, 120)}
+    assert truth.getpixel((3, 119)) == errors.getpixel((3, 119)) == VOID_COLOR
+    colors = {color for _, color in errors.getcolors()}
+    assert colors == {ERROR_COLOR, RIGHT_COLOR, VOID_COLOR}
+    labelled = np.asarray(errors)[np.asarray(truth).any(axis=-1)]
+    assert sample.accuracy == pytest.approx((labelled == RIGHT_COLOR).all(axis=-1).mean())
+    assert ("car", (64, 0, 128)) in info.legend
+    assert "fence" not in dict(info.legend)
+
+
+def test_large_photos_are_shrunk(sweep):
+    fake_sweep.write_trial(sweep, "0000", {}, [0.3])
+    fake_sweep.write_samples(sweep, ["0000"], stems=("a",))
+    stream = io.BytesIO()
+    Image.new("RGB", (2048, 1024)).save(stream, "PNG")
+    sweep.files.folder.write_bytes("samples/a_photo.png", stream.getvalue())
+    assert predictions_info(load_sweep(sweep)).samples[0].size_px == (256, 512)

@@ -1,0 +1,87 @@
+import fake_sweep
+
+from dashboards.summary import summarise
+from segray.results import load
+
+
+def summary_of(sweep):
+    return summarise(load(sweep.files.folder.path))
+
+
+def plain(text):
+    return text.replace("\u00a0", " ")
+
+
+def test_the_headline_gives_the_gains_over_both_baselines(sweep):
+    fake_sweep.write_trial(sweep, "0000", {}, [0.30])
+    fake_sweep.write_trial(sweep, "0001", {"optim.lr": 0.01}, [0.345, 0.34])
+    best = summary_of(sweep).best
+    assert (best.id, plain(best.miou), best.epoch) == ("0001", "34.5 %", "epoch 1 of 2")
+    assert [(plain(gain.difference), plain(gain.baseline)) for gain in best.gains] == [
+        ("+4.5 points", "over the first trial (30.0 %)"),
+        ("+31.7 points", "over predicting road everywhere (2.8 %)"),
+    ]
+    assert ("optim.lr", "0.01") in best.config
+
+
+def test_facts_say_what_was_spent_and_that_the_saving_is_an_estimate(sweep):
+    fake_sweep.write_trial(sweep, "0000", {"train.epochs": 12}, [0.1] * 2, status="stopped")
+    facts = {name: plain(value) for name, value in summary_of(sweep).facts}
+    assert facts["Time spent"] == "19 min 00 s"
+    assert facts["Saved by early stopping"] == "about 1 min 00 s of training (estimate)"
+    assert facts["Trials"] == "1 of 20"
+    assert facts["Data set"] == "camvid, resized to 160×224 px"
+    assert facts["Epochs"] == "searched, at most 12"
+
+
+def test_searched_epochs_are_noted_unless_nothing_stopped_early(tmp_path):
+    def notes(name, **changes):
+        return " ".join(summary_of(fake_sweep.empty_sweep(tmp_path, name, **changes)).notes)
+
+    assert "unequal learning-rate schedules: train.epochs" in notes("epochs")
+    assert "train.patience" in notes("patience", space={"train.patience": "one of 3, 5"})
+    assert "unequal" not in notes("fixed", space={"optim.lr": "number from 0 to 1"})
+    assert "unequal" not in notes("unstopped", scheduler="none")
+
+
+def test_notes_say_what_is_missing(sweep):
+    assert any("No trial has started" in note for note in summary_of(sweep).notes)
+    fake_sweep.write_trial(sweep, "0000", {}, [], status="failed")
+    assert any("Every trial failed" in note for note in summary_of(sweep).notes)
+    fake_sweep.write_trial(sweep, "0001", {}, [0.3], status="stopped")
+    notes = summary_of(sweep).notes
+    assert any("first trial has no mIoU" in note for note in notes)
+    assert any("No trial has run to its end" in note for note in notes)
+
+
+def test_a_first_trial_that_is_still_the_best_is_said(sweep):
+    fake_sweep.write_trial(sweep, "0000", {}, [0.3])
+    assert any("only one trial" in note for note in summary_of(sweep).notes)
+    fake_sweep.write_trial(sweep, "0001", {}, [0.2])
+    assert any("first trial is still the best" in note for note in summary_of(sweep).notes)
+
+
+def test_a_running_and_a_dead_sweep_say_so(sweep):
+    sweep.files.write_state(fake_sweep.state("running"))
+    assert "still running" in summary_of(sweep).notes[0]
+    sweep.files.write_state(fake_sweep.state("running", age_seconds=100))
+    assert "interrupted" in summary_of(sweep).notes[0]
+
+
+def test_rows_sort_by_number_and_keep_missing_values_apart(full):
+    summary = summarise(full)
+    rows = {row.id: row for row in summary.rows}
+    assert sum(row.is_best for row in summary.rows) == 1
+    assert rows["0005"].miou.number is None
+    assert rows["0005"].miou.is_number
+    assert rows["0000"].miou.number == full.trials["best_val_miou"].iloc[0]
+    assert all(len(row.cells) == len(summary.columns) for row in summary.rows)
+
+
+def test_provenance_names_what_made_the_sweep(full):
+    provenance = dict(summarise(full).provenance)
+    assert provenance["Command"].startswith("python sweeps/camvid_search.py")
+    assert provenance["Encoder weights"].startswith("none: ImageNet")
+    assert "torch 2.15.0" in provenance["Versions"]
+    assert provenance["Git revision"] == "b65bb91"
+    assert provenance["Seed"] == "7"
