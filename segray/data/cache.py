@@ -142,6 +142,8 @@ def _build(folder: Path, dataset: Dataset, pairs: Pairs, config: DataConfig, ann
             if problems:
                 raise DataError(f"{len(problems)} files of {config.dataset} cannot be used:{listed(problems)}")
             partial.rename(folder)
+        except OSError as error:
+            raise ResourceError(f"cannot write decoded images to {str(partial)!r}: {error.strerror}") from None
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 

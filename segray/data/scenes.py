@@ -66,7 +66,7 @@ _WEATHERS: Final[tuple[_Weather, ...]] = (
     _Weather((120, 170, 226), (220, 226, 228), (1.0, 0.99, 0.96), 200, 0.9, 0.25, 0.02),
     _Weather((172, 180, 190), (206, 210, 214), (0.84, 0.86, 0.9), 130, 0.3, 0.08, 0.08),
     _Weather((84, 98, 150), (242, 186, 128), (0.92, 0.76, 0.64), 180, 0.7, 0.35, 0.45),
-    _Weather((186, 190, 194), (200, 203, 206), (0.86, 0.87, 0.88), 55, 0.0, 0.05, 0.15),
+    _Weather((186, 190, 194), (200, 203, 206), (0.86, 0.87, 0.88), 80, 0.0, 0.05, 0.15),
 )
 
 
@@ -183,7 +183,7 @@ class _Painter:
         clarity = np.float32(min(self.weather.visibility / 180, 1.0))
         photo *= 1 + clarity * _ROUGHNESS[label] * _blotches(self.rng, label.shape)[..., None]
         gain = np.float32(self.rng.uniform(0.94, 1.06, 3))
-        noise = self.rng.standard_normal(photo.shape, np.float32) * np.float32(self.rng.uniform(1.5, 5.0))
+        noise = self.rng.standard_normal(photo.shape, np.float32) * np.float32(self.rng.uniform(1.5, 4.0))
         return np.clip(photo * gain * _vignette(label.shape) + noise, 0, 255).astype(np.uint8), label
 
 
@@ -321,11 +321,11 @@ def _furniture(painter: _Painter, street: _Street, side: int) -> list[Thing]:
     rng = painter.rng
     things: list[Thing] = []
     spacing, z = rng.uniform(9, 15), rng.uniform(5, 12)
-    while z < 80:
+    while z < 45:
         x = street.middle + side * (street.kerb + rng.uniform(0.35, 0.7))
         things.append((z, _bind(_lamp, painter, x, z, side)))
         z += spacing
-    for z in rng.uniform(5.5, 30, int(rng.integers(1, 4))):
+    for z in rng.uniform(5.5, 26, int(rng.integers(1, 4))):
         x = street.middle + side * (street.kerb + rng.uniform(0.3, 0.9))
         things.append((z, _bind(_sign, painter, x, z)))
     for z in rng.uniform(9, 60, int(rng.integers(0, 4))):
@@ -439,11 +439,15 @@ def _tree(painter: _Painter, x: float, z: float, height: float) -> None:
 
 def _lamp(painter: _Painter, x: float, z: float, side: int) -> None:
     rng = painter.rng
-    height, radius = rng.uniform(5, 7.5), rng.uniform(0.085, 0.14)
-    metal = _pick(rng, ((86, 90, 92), (128, 132, 134), (60, 66, 62), (150, 146, 138)))
+    height, radius = rng.uniform(5, 7.5), rng.uniform(0.12, 0.17)
+    metal = _pick(rng, ((46, 66, 58), (40, 42, 48), (186, 190, 194)))
     painter.fill(_upright(x - radius, x + radius, 0, height, z), metal, "pole")
-    painter.fill(_upright(x - radius, x - radius * 0.2, 0, height, z), _scaled(metal, 1.25), None)
+    sunlit = x + painter.sunny_side * radius
+    painter.fill(_upright(sunlit, sunlit - painter.sunny_side * radius * 0.7, 0, height, z), _scaled(metal, 1.5))
     painter.fill(_upright(x - radius * 1.7, x + radius * 1.7, 0, 0.7, z), metal, "pole")
+    if rng.random() < 0.5:
+        bands = [_upright(x - radius, x + radius, y, y + 0.14, z) for y in (1.5, 1.9)]
+        painter.fill(bands, (238, 232, 220))
     tip = x - side * rng.uniform(1.0, 2.0)
     painter.fill(_upright(x, tip, height - 0.1, height + 0.08, z), metal, "pole")
     painter.fill(_upright(tip - 0.35, tip + 0.35, height - 0.16, height + 0.08, z), (208, 206, 190), "pole")
@@ -452,7 +456,7 @@ def _lamp(painter: _Painter, x: float, z: float, side: int) -> None:
 def _sign(painter: _Painter, x: float, z: float) -> None:
     rng = painter.rng
     radius, height = rng.uniform(0.4, 0.55), rng.uniform(2.2, 2.8)
-    painter.fill(_upright(x - 0.07, x + 0.07, 0, height, z), (142, 144, 146), "pole")
+    painter.fill(_upright(x - 0.09, x + 0.09, 0, height, z), (176, 178, 180), "pole")
     red, white, blue, yellow, dark = (198, 30, 36), (240, 240, 236), (28, 82, 168), (240, 196, 40), (30, 30, 32)
     plates: Sequence[tuple[int, float, Rgb, Rgb, Rgb]] = (
         (3, np.pi / 2, red, white, dark), (14, 0.0, red, white, dark), (14, 0.0, white, blue, white),
@@ -501,7 +505,7 @@ def _traffic(painter: _Painter, street: _Street) -> list[Thing]:
         side = rng.choice([-1, 1])
         x = middle + side * street.kerb * rng.uniform(0.25, 0.45)
         things.append((z, _bind(_car, painter, x, z, side > 0)))
-    for z in rng.uniform(5, 24, int(rng.integers(4, 9))):
+    for z in rng.uniform(4.5, 17, int(rng.integers(4, 9))):
         side = rng.choice([-1, 1])
         x = middle + side * rng.uniform(street.kerb + 0.5, street.front - 0.3)
         things.append((z, _bind(_person, painter, x, z)))

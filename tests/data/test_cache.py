@@ -1,0 +1,269 @@
+import multiprocessing
+import os
+import shutil
+import signal
+import time
+from collections import namedtuple
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from segray.data import cache
+from segray.data.cache import prepare
+from segray.errors import ConfigError, DataError, ResourceError
+
+SIZES = ((24, 32),) * 4
+
+
+def silent(line):
+    pass
+
+
+def root_of(config):
+    return Path(config.root)
+
+
+def cached(config):
+    """Everything in the cache but the lock files, which are empty and stay."""
+    folder = Path(config.cache_dir)
+    return sorted(p.name for p in folder.iterdir() if p.suffix != ".lock") if folder.exists() else []
+
+
+def test_photos_and_labels_are_decoded_as_they_are(write_images):
+    config = write_images(SIZES)
+    prepared = prepare(config, silent)
+    with Image.open(root_of(config) / "images/train/train2.jpg") as photo:
+        np.testing.assert_array_equal(prepared.train.photo(2), np.asarray(photo))
+    with Image.open(root_of(config) / "labels/val/val0.png") as label:
+        np.testing.assert_array_equal(prepared.val.label(0), np.asarray(label))
+    assert prepared.train.names == ("train0", "train1", "train2", "train3")
+
+
+def test_a_second_call_decodes_nothing(write_images):
+    config = write_images(SIZES)
+    said = []
+    prepare(config, said.append)
+    assert len(said) == 1
+    prepare(config, said.append)
+    assert len(said) == 1
+    assert len(cached(config)) == 1
+
+
+def test_it_says_what_it_decodes_and_the_space_it_takes(write_images):
+    said = []
+    config = write_images(((1000, 1000),) * 5)
+    prepare(config, said.append)
+    assert "5 train, 1 val" in said[0]
+    assert "0.02 GB" in said[0]
+    assert config.cache_dir in said[0]
+
+
+def test_a_changed_file_gives_another_shard(write_images):
+    config = write_images(SIZES)
+    before = prepare(config, silent).train.photo(0).copy()
+    path = root_of(config) / "images/train/train0.jpg"
+    Image.new("RGB", (32, 24), (255, 0, 0)).save(path)
+    os.utime(path, (1, 1))
+    after = prepare(config, silent).train.photo(0)
+    assert (after[..., 0] > 240).all()
+    assert not np.array_equal(before, after)
+
+
+def test_crop_and_policy_share_a_shard_but_sizes_do_not(write_images):
+    config = write_images(SIZES)
+    for changes in ({"crop_px": (8, 8)}, {"policy": "strong"}, {"resize_px": (12, 16)}):
+        prepare(config.model_copy(update=changes), silent)
+    assert len(cached(config)) == 2
+
+
+def test_the_environment_names_the_cache(write_images, tmp_path, monkeypatch):
+    monkeypatch.setenv("SEGRAY_CACHE", str(tmp_path / "elsewhere"))
+    prepared = prepare(write_images(SIZES).model_copy(update={"cache_dir": None}), silent)
+    assert prepared.train.folder.is_relative_to(tmp_path / "elsewhere")
+
+
+def test_photo_and_label_are_resized_alike(write_images):
+    config = write_images(SIZES, resize_px=(12, 16))
+    mask = np.zeros((24, 32), np.uint8)
+    mask[8:16, 4:20] = 1
+    folder = root_of(config)
+    Image.fromarray(mask).save(folder / "labels/val/val0.png")
+    Image.fromarray(np.stack([mask * 255] * 3, -1)).save(folder / "images/val/val0.jpg", quality=100)
+    prepared = prepare(config, silent)
+    assert prepared.train.common_size == (12, 16)
+    np.testing.assert_array_equal(prepared.val.photo(0)[..., 1] > 127, prepared.val.label(0) == 1)
+
+
+def _prepare_and_tell(config, barrier, queue):
+    barrier.wait()
+    said = []
+    prepared = prepare(config, said.append)
+    queue.put((sum(line.startswith("decoding") for line in said), int(prepared.train.photo(0).sum())))
+
+
+def test_two_processes_build_once(write_images):
+    config = write_images(SIZES)
+    context = multiprocessing.get_context("spawn")
+    barrier, queue = context.Barrier(2), context.Queue()
+    processes = [context.Process(target=_prepare_and_tell, args=(config, barrier, queue)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    results = [queue.get(timeout=60) for _ in processes]
+    for process in processes:
+        process.join()
+    assert sorted(built for built, _ in results) == [0, 1]
+    assert results[0][1] == results[1][1]
+
+
+def _build_slowly(config, started):
+    def stuck(path):
+        started.set()
+        time.sleep(60)
+
+    cache.read_photo = stuck
+    prepare(config, silent)
+
+
+def test_a_builder_that_was_killed_is_replaced(write_images):
+    config = write_images(SIZES)
+    context = multiprocessing.get_context("spawn")
+    started = context.Event()
+    builder = context.Process(target=_build_slowly, args=(config, started))
+    builder.start()
+    assert started.wait(60)
+    os.kill(builder.pid, signal.SIGKILL)
+    builder.join()
+    assert [name for name in cached(config) if name.endswith(".partial")]
+    assert len(prepare(config, silent).train) == 4
+    assert len(cached(config)) == 1
+
+
+def test_a_disk_too_small_is_refused_before_anything_is_written(write_images, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9, 5))
+    config = write_images(SIZES)
+    with pytest.raises(ResourceError, match=r"need 0\.00 GB but .*cache.* has 0\.00 GB free"):
+        prepare(config, silent)
+    assert cached(config) == []
+
+
+def test_a_disk_that_fills_up_leaves_nothing(write_images, monkeypatch):
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(cache.ShardWriter, "put", full)
+    config = write_images(SIZES)
+    with pytest.raises(ResourceError, match="No space left on device"):
+        prepare(config, silent)
+    assert cached(config) == []
+
+
+def test_a_cache_that_cannot_be_made_is_refused(write_images, tmp_path):
+    (tmp_path / "file").write_text("")
+    config = write_images(SIZES).model_copy(update={"cache_dir": str(tmp_path / "file")})
+    with pytest.raises(ConfigError, match=r"set data\.cache_dir or \$SEGRAY_CACHE"):
+        prepare(config, silent)
+
+
+def _cut(path, keep=0.6):
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * keep)])
+
+
+def _empty(path):
+    path.write_bytes(b"")
+
+
+def _garbage(path):
+    path.write_bytes(b"this is no image" * 20)
+
+
+def _wrong_value(path):
+    label = np.zeros((24, 32), np.uint8)
+    label[3, 5:8] = (77, 200, 77)
+    Image.fromarray(label).save(path)
+
+
+def _other_size(path):
+    Image.new("L", (30, 24)).save(path)
+
+
+def _three_channels(path):
+    Image.new("RGB", (32, 24)).save(path)
+
+
+def _sixteen_bits(path):
+    Image.fromarray(np.zeros((24, 32), np.uint16)).save(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "damage", "message"),
+    [
+        ("images", _cut, r"train1\.jpg: does not decode: .*truncated"),
+        ("labels", _cut, r"train1\.png: does not decode"),
+        ("images", _empty, r"train1\.jpg: the file is empty"),
+        ("labels", _garbage, r"train1\.png: does not decode: cannot identify"),
+        ("labels", _wrong_value, r"train1\.png: holds label values .*: 77, 200$"),
+        ("labels", _other_size, r"train1\.png: a label must have its image's size, but is 30x24 .* 32x24"),
+        ("labels", _three_channels, r"train1\.png: a label must be an 8-bit PNG with one channel.* RGB"),
+        ("labels", _sixteen_bits, r"train1\.png: a label must be an 8-bit PNG with one channel.* I;16"),
+        ("images", _sixteen_bits, r"train1\.jpg: a photo must have 8 bits a channel"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named(write_images, kind, damage, message):
+    config = write_images(SIZES)
+    path = root_of(config) / kind / "train" / ("train1.jpg" if kind == "images" else "train1.png")
+    if damage is _sixteen_bits and kind == "images":
+        path.unlink()
+        path = path.with_suffix(".png")
+        message = message.replace("jpg", "png")
+    damage(path)
+    with pytest.raises(DataError, match=message):
+        prepare(config, silent)
+    assert cached(config) == []
+
+
+def test_all_files_that_cannot_be_used_are_named_at_once(write_images):
+    config = write_images(SIZES)
+    root = root_of(config)
+    _cut(root / "images/train/train0.jpg")
+    _wrong_value(root / "labels/train/train0.png")
+    _empty(root / "images/train/train3.jpg")
+    _cut(root / "labels/val/val0.png")
+    with pytest.raises(DataError, match="4 files of folder cannot be used") as error:
+        prepare(config, silent)
+    for name in ("train0.jpg", "train0.png", "train3.jpg", "val0.png"):
+        assert name in str(error.value)
+
+
+def test_a_palette_label_counts_by_its_indices(write_images):
+    config = write_images(SIZES)
+    label = Image.new("P", (32, 24), 2)
+    label.putpalette([9, 9, 9] * 256)
+    label.save(root_of(config) / "labels/val/val0.png")
+    assert (prepare(config, silent).val.label(0) == 2).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"policy": "lite"}, "did you mean 'light'"),
+        ({"dataset": "foldr"}, "did you mean 'folder'"),
+        ({"crop_px": (0, 8)}, r"data\.crop_px must be .* at least 1, but got \[0, 8\]"),
+        ({"resize_px": (8, -8)}, r"data\.resize_px must be .* at least 1"),
+    ],
+)
+def test_a_config_that_cannot_work_is_refused(write_images, changes, message):
+    config = write_images(SIZES).model_copy(update=changes)
+    with pytest.raises(ConfigError, match=message):
+        prepare(config, silent)
+    assert cached(config) == []
+
+
+def test_whole_images_of_unequal_size_are_refused(write_images):
+    config = write_images(((24, 32), (20, 32)))
+    with pytest.raises(ConfigError, match=r"set data\.crop_px, or data\.resize_px"):
+        prepare(config, silent)
+    assert prepare(config.model_copy(update={"crop_px": (16, 16)}), silent).train.common_size is None

@@ -1,0 +1,93 @@
+import pytest
+from PIL import Image
+from torchvision.datasets import Cityscapes as Reference
+
+from segray.config import DataConfig, FolderConfig
+from segray.data.datasets import open_dataset
+from segray.data.datasets.cityscapes import LABELS, label_space
+from segray.errors import ConfigError, DataError
+
+
+def flat_folder(root, count, **changes):
+    for index in range(count):
+        for kind in ("images", "labels"):
+            (root / kind).mkdir(parents=True, exist_ok=True)
+            Image.new("L", (4, 4)).save(root / kind / f"{index:03d}.png")
+    layout = {"images": "images", "labels": "labels", "classes": ("road", "car"), **changes}
+    return DataConfig(dataset="folder", root=str(root), folder=FolderConfig(**layout))
+
+
+def names(config, split):
+    return [pair.name for pair in open_dataset(config).pairs(split)]
+
+
+def test_cityscapes_table_equals_torchvisions():
+    reference = {
+        (c.id, c.name, c.train_id if c.train_id >= 0 else 255, c.color) for c in Reference.classes if c.id >= 0
+    }
+    assert set(LABELS) == reference
+
+
+def test_cityscapes_has_its_19_classes_in_official_order():
+    assert label_space().num_classes == 19
+    assert label_space().names[:3] == ("road", "sidewalk", "building")
+    assert label_space().raw_to_train[33] == 18
+
+
+def test_ratio_split_is_disjoint_complete_and_repeats(tmp_path):
+    config = flat_folder(tmp_path, 20, val_ratio=0.25)
+    train, val = names(config, "train"), names(config, "val")
+    assert (len(train), len(val)) == (15, 5)
+    assert sorted(train + val) == [f"{index:03d}" for index in range(20)]
+    assert names(config, "val") == val
+
+
+def test_ratio_split_follows_its_seed_not_the_file_order(tmp_path):
+    first = names(flat_folder(tmp_path, 20, split_seed=0), "val")
+    assert first != names(flat_folder(tmp_path, 20, split_seed=1), "val")
+    assert first not in ([f"{i:03d}" for i in range(4)], [f"{i:03d}" for i in range(16, 20)])
+
+
+def test_ratio_split_moves_few_images_when_one_is_added(tmp_path):
+    before = set(names(flat_folder(tmp_path, 20), "val"))
+    after = set(names(flat_folder(tmp_path, 21), "val"))
+    assert len(before & after) >= 3
+
+
+def test_ratio_split_of_one_image_is_refused(tmp_path):
+    with pytest.raises(DataError, match="at least 2 images"):
+        names(flat_folder(tmp_path, 1), "train")
+
+
+def test_a_stem_that_occurs_twice_is_refused(tmp_path):
+    config = flat_folder(tmp_path, 3)
+    Image.new("RGB", (4, 4)).save(tmp_path / "images" / "001.jpg")
+    with pytest.raises(DataError, match=r"001\.jpg and 001\.png"):
+        names(config, "train")
+
+
+def test_missing_partners_are_counted_past_ten(tmp_path):
+    config = flat_folder(tmp_path, 14)
+    for index in range(12):
+        (tmp_path / "labels" / f"{index:03d}.png").unlink()
+    with pytest.raises(DataError, match=r"12 images without a label(?s:.*)\.\.\. and 2 more"):
+        names(config, "train")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"classes": ()}, r"data\.folder\.classes must list"),
+        ({"classes": ("a", "a")}, "must be unique"),
+        ({"void_ids": (1,)}, r"void_ids must lie from 2"),
+        ({"images": "{split}"}, r"both hold \{split\} or neither"),
+    ],
+)
+def test_a_folder_config_that_cannot_work_is_refused(tmp_path, changes, message):
+    with pytest.raises(ConfigError, match=message):
+        open_dataset(flat_folder(tmp_path, 2, **changes))
+
+
+def test_an_unknown_data_set_names_the_nearest():
+    with pytest.raises(ConfigError, match=r"unknown data set 'cityscape'; did you mean 'cityscapes'\?"):
+        open_dataset(DataConfig(dataset="cityscape", root="x"))

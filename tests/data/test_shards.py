@@ -1,0 +1,56 @@
+import pickle
+
+import numpy as np
+import pytest
+
+from segray.data.shards import Shard, ShardWriter
+
+SIZES = [(6, 8), (5, 7), (9, 4)]
+
+
+@pytest.fixture
+def images():
+    rng = np.random.default_rng(0)
+    return [
+        (rng.integers(0, 256, (*size, 3), dtype=np.uint8), rng.choice(np.array([0, 1, 255], np.uint8), size))
+        for size in SIZES
+    ]
+
+
+@pytest.fixture
+def shard(tmp_path, images):
+    writer = ShardWriter(tmp_path / "shard", ["a", "b", "c"], SIZES, num_classes=2)
+    for index in (2, 0, 1):
+        writer.put(index, *images[index])
+    writer.finish()
+    return Shard(tmp_path / "shard")
+
+
+def test_images_of_unequal_size_come_back(shard, images):
+    assert len(shard) == 3
+    assert shard.names == ("a", "b", "c")
+    for index, (photo, label) in enumerate(images):
+        np.testing.assert_array_equal(shard.photo(index), photo)
+        np.testing.assert_array_equal(shard.label(index), label)
+
+
+def test_class_pixels_leave_void_out(shard, images):
+    expected = [sum(int((label == train_id).sum()) for _, label in images) for train_id in (0, 1)]
+    assert shard.class_pixels.tolist() == expected
+
+
+def test_images_are_read_only_views_of_the_mapped_file(shard):
+    photo = shard.photo(1)
+    assert not photo.flags.owndata
+    assert not photo.flags.writeable
+
+
+def test_a_pickled_shard_holds_no_pixels(shard):
+    data = pickle.dumps(shard)
+    assert len(data) < 1000
+    np.testing.assert_array_equal(pickle.loads(data).photo(2), shard.photo(2))
+
+
+def test_common_size_is_none_where_sizes_differ(shard, write_shard):
+    assert shard.common_size is None
+    assert write_shard([(6, 8), (6, 8)], "equal").common_size == (6, 8)
