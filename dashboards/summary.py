@@ -143,7 +143,7 @@ def _notes(results: SweepResults) -> tuple[str, ...]:
         notes.append("The first trial is still the best: the search has not improved on it.")
     if not results.trials.empty and not (results.trials["outcome"] == "finished").any():
         notes.append("No trial has run to its end.")
-    if results.info.scheduler != "none":
+    if not results.trials.empty and results.info.scheduler != "none":
         notes += [note for key, note in SCHEDULE_NOTES.items() if key in results.info.space]
     return tuple(note for note in notes if note)
 

@@ -211,7 +211,12 @@ class Folder:
 
     def read_json(self, name: str) -> Any:
         """Parsed content of a JSON file, or None if it is missing."""
-        return json.loads(self.read_bytes(name)) if self.exists(name) else None
+        try:
+            return json.loads(self.read_bytes(name))
+        except StorageError:
+            if self.exists(name):
+                raise
+            return None
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Write a mapping as indented JSON."""

@@ -63,6 +63,7 @@ def curves_info(results: SweepResults) -> CurvesInfo:
 def draw_curves(info: CurvesInfo) -> go.Figure:
     """Draw the curves."""
     figure = go.Figure()
+    grey_opacity = min(0.55, max(0.15, 15 / len(info.curves)))
     for curve in info.curves:
         highlighted = curve.rank is not None
         color = MUTED if curve.rank is None else SERIES[curve.rank]
@@ -75,7 +76,7 @@ def draw_curves(info: CurvesInfo) -> go.Figure:
             mode="lines+markers",
             line={"color": color, "width": 2.5 if highlighted else 1.2},
             marker={"size": 6 if highlighted else 3},
-            opacity=1.0 if highlighted else 0.55,
+            opacity=1.0 if highlighted else grey_opacity,
             hovertext=[
                 f"<b>trial {plain(curve.trial)}</b>, epoch {epoch}: {text.percent(miou)}{curve.config}"
                 for epoch, miou in zip(curve.epochs, curve.mious, strict=True)

@@ -36,7 +36,9 @@ def test_facts_say_what_was_spent_and_that_the_saving_is_an_estimate(sweep):
 
 def test_searched_epochs_are_noted_unless_nothing_stopped_early(tmp_path):
     def notes(name, **changes):
-        return " ".join(summary_of(fake_sweep.empty_sweep(tmp_path, name, **changes)).notes)
+        sweep = fake_sweep.empty_sweep(tmp_path, name, **changes)
+        fake_sweep.write_trial(sweep, "0000", {}, [0.2])
+        return " ".join(summary_of(sweep).notes)
 
     assert "unequal learning-rate schedules: train.epochs" in notes("epochs")
     assert "train.patience" in notes("patience", space={"train.patience": "one of 3, 5"})

@@ -6,7 +6,7 @@ import pytest
 
 from segray.errors import StorageError
 from segray.results import load
-from segray.storage import EpochRecord
+from segray.storage import EpochRecord, Folder
 
 
 def load_sweep(sweep):
@@ -149,3 +149,17 @@ def test_json_has_exactly_the_promised_fields(full):
     assert trial["best_val_miou"] is None
     assert trial["config"]["data.resize_px"] == [160, 224]
     assert trial["config"]["data.crop_px"] is None
+
+
+def test_a_file_deleted_while_it_is_read_counts_as_missing(sweep, monkeypatch):
+    trial = fake_sweep.write_trial(sweep, "0000", {}, [0.2], status=None)
+    read_bytes = Folder.read_bytes
+
+    def deleted_just_before(folder, name):
+        if name == "last.json":
+            folder.delete(name)
+        return read_bytes(folder, name)
+
+    monkeypatch.setattr(Folder, "read_bytes", deleted_just_before)
+    assert load_sweep(sweep).epochs["epoch"].tolist() == [1]
+    assert trial.pointer("last") is None
