@@ -8,7 +8,7 @@ from statistics import median
 import plotly.graph_objects as go
 
 from dashboards.figures.base import Figure, NothingToDrawError
-from dashboards.figures.style import ACCENT, MUTED, hover, plain, styled
+from dashboards.figures.style import ACCENT, MUTED, hover, plain, styled, wrapped
 from segray.results import SearchedKey, SweepResults, text
 
 
@@ -71,9 +71,9 @@ def draw_choices(info: ChoicesInfo) -> go.Figure:
         for choice in group.choices:
             row += 1
             rows.append((row, choice))
-            names.append(f"{plain(choice.name)} · {len(choice.points)}")
+            names.append(f"{wrapped(choice.name)} · {len(choice.points)}")
         row += 1.6
-    for is_stopped, name in ((False, "trial"), (True, "trial, stopped early")):
+    for is_stopped, name in ((False, "trial"), (True, "stopped early")):
         color = MUTED if is_stopped else ACCENT
         points = [(place, point) for place, choice in rows for point in choice.points if point.is_stopped == is_stopped]
         figure.add_scatter(
@@ -100,9 +100,9 @@ def draw_choices(info: ChoicesInfo) -> go.Figure:
         hovertext=[f"median {text.percent(choice.median_miou)}" for _, choice in rows],
         hoverinfo="text",
     )
-    styled(figure, round(100 + 24 * row))
+    styled(figure, round(100 + 27 * row))
     figure.update_layout(legend_y=1.0)
-    figure.update_xaxes(title_text="best val mIoU", ticksuffix="\u00a0%")
+    figure.update_xaxes(title_text="best val mIoU", ticksuffix="\u00a0%", nticks=6, tickangle=0)
     return figure.update_yaxes(
         tickvals=[place for place, _ in headings] + [place for place, _ in rows],
         ticktext=[heading for _, heading in headings] + names,
@@ -122,7 +122,6 @@ FIGURE = Figure(
     reading="Each dot is a trial's best mIoU under the choice it took, with the number of trials behind the name: "
     "compare the medians, and trust a choice with few dots less.",
     plot=plot_choices,
-    min_width_px=560,
 )
 
 

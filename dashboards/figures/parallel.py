@@ -15,10 +15,10 @@ import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
 from dashboards.figures.base import Figure, NothingToDrawError
-from dashboards.figures.style import GRID, hover, plain, styled
+from dashboards.figures.style import GRID, hover, plain, styled, wrapped
 from segray.results import SearchedKey, SweepResults, text
 
-LOW_TO_HIGH: Final = ["rgb(172, 180, 189)", "rgb(103, 164, 214)", "rgb(20, 95, 200)"]
+LOW_TO_HIGH: Final = ["rgb(172, 180, 189)", "rgb(103, 164, 214)", "rgb(30, 108, 220)"]
 
 
 @dataclass(frozen=True)
@@ -179,19 +179,10 @@ def _draw_axis(figure: go.Figure, place: int, axis: Axis) -> None:
         figure.add_annotation(
             x=place,
             y=tick.position,
-            text=_wrapped(tick.label),
+            text=wrapped(tick.label),
             xanchor="left",
             align="left",
             xshift=3,
             showarrow=False,
             font={"size": 12},
         )
-
-
-def _wrapped(label: str, limit: int = 16) -> str:
-    """A long name on two lines, broken after the separator nearest to its middle."""
-    breaks = [index + 1 for index, letter in enumerate(label[:-1]) if letter in "_-+*"]
-    if len(label) <= limit or not breaks:
-        return plain(label)
-    middle = min(breaks, key=lambda index: abs(index - len(label) / 2))
-    return f"{plain(label[:middle])}<br>{plain(label[middle:])}"

@@ -75,6 +75,16 @@ def plain(name: object) -> str:
     return html.escape(str(name), quote=False)
 
 
+def wrapped(label: str, limit: int = 16) -> str:
+    """A long name on two lines, broken after a plus, else after the separator nearest to its middle."""
+    separators = "+" if "+" in label else "_-*"
+    breaks = [index + 1 for index, letter in enumerate(label[:-1]) if letter in separators]
+    if len(label) <= limit or not breaks:
+        return plain(label)
+    middle = min(breaks, key=lambda index: abs(index - len(label) / 2))
+    return f"{plain(label[:middle])}<br>{plain(label[middle:])}"
+
+
 def config_lines(searched: Sequence[SearchedKey], row: Any) -> str:
     """The searched values of a trial, one a line, for a hover label."""
     return "".join(f"<br>{plain(key.label)}: {plain(text.value(row[key.key]))}" for key in searched)

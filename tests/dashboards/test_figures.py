@@ -15,6 +15,7 @@ from dashboards.figures.history import history_info
 from dashboards.figures.importance import importance_info
 from dashboards.figures.parallel import parallel_info
 from dashboards.figures.predictions import COLUMNS, ERROR_COLOR, RIGHT_COLOR, VOID_COLOR, predictions_info
+from dashboards.figures.style import wrapped
 from segray.results import load
 
 
@@ -166,3 +167,17 @@ def test_large_photos_are_shrunk(sweep):
     Image.new("RGB", (2048, 1024)).save(stream, "PNG")
     sweep.files.folder.write_bytes("samples/a_photo.png", stream.getvalue())
     assert predictions_info(load_sweep(sweep)).samples[0].size_px == (256, 512)
+
+
+@pytest.mark.parametrize(
+    ("label", "expected"),
+    [
+        ("cross_entropy", "cross_entropy"),
+        ("cross_entropy+dice", "cross_entropy+<br>dice"),
+        ("tu-mobilenetv3_small_050", "tu-mobilenetv3_<br>small_050"),
+        ("<script>alert_alert", "&lt;script&gt;alert_<br>alert"),
+        ("x" * 30, "x" * 30),
+    ],
+)
+def test_long_names_are_broken_where_they_read_well(label, expected):
+    assert wrapped(label) == expected
