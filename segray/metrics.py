@@ -49,12 +49,11 @@ def confusion_matrix(
         ValueError: A label or a prediction is outside its range.
     """
     num_rows = max(num_classes, ignore_index + 1)
-    # A row for every possible label, void included, spares masking: half the time on full-size maps.
+    _check_range("predictions", predictions_BHW, num_classes)
+    _check_range("labels", labels_BHW, num_rows)
+    # A row for every possible label, void included, spares masking, which takes ten times as long.
     bins = (labels_BHW.to(torch.int32) * num_classes).add_(predictions_BHW).flatten()
-    if predictions_BHW.numel() and int(predictions_BHW.max()) >= num_classes:
-        raise ValueError(f"predictions must be below {num_classes}, but got {int(predictions_BHW.max())}")
-    counts = torch.bincount(bins, minlength=num_rows * num_classes)
-    rows = counts.view(-1, num_classes)
+    rows = torch.bincount(bins, minlength=num_rows * num_classes).view(num_rows, num_classes)
     occupied = rows.sum(dim=1).nonzero().flatten().tolist()
     wrong = [label for label in occupied if label >= num_classes and label != ignore_index]
     if wrong:
@@ -102,6 +101,14 @@ def majority_class_miou(
     if miou is None:
         raise DataError("the validation split must have labelled pixels, but all are void; check its label files")
     return majority, miou
+
+
+def _check_range(what: str, ids: Tensor, end: int) -> None:
+    if ids.numel() == 0:
+        return
+    least, most = (int(value) for value in ids.aminmax())
+    if least < 0 or most >= end:
+        raise ValueError(f"{what} must be at least 0 and below {end}, but got {least if least < 0 else most}")
 
 
 def _ratios(part: np.ndarray, whole: np.ndarray) -> list[float | None]:

@@ -37,8 +37,10 @@ class Ohem(nn.Module):
             ignore_index=IGNORE_INDEX,
             reduction="none",
         )
-        num_kept = math.ceil(self.fraction * int((labels_BHW != IGNORE_INDEX).sum()))
-        kept = losses_BHW.flatten().topk(num_kept, sorted=False)
+        void_BHW = labels_BHW == IGNORE_INDEX
+        num_kept = math.ceil(self.fraction * int((~void_BHW).sum()))
+        # Below every loss: a void pixel's 0 would tie with that of a pixel that is right beyond float32's doubt.
+        kept = losses_BHW.masked_fill(void_BHW, -1).flatten().topk(num_kept, sorted=False)
         kept_weights: Tensor = self.pixel_weights(labels_BHW).flatten()[kept.indices]
         return kept.values.sum() / kept_weights.sum().clamp(min=1e-6)
 

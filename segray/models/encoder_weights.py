@@ -162,6 +162,4 @@ def _hub_location(encoder: str) -> tuple[str, str, str | None]:
         chosen = settings.get("imagenet") or settings.get("imagenet+5k")
         if chosen:
             return chosen["repo_id"], "model.safetensors", chosen["revision"]
-    raise ConfigError(
-        f"encoder {encoder!r} has no ImageNet weights; model.encoder_weights=none and a file need none"
-    )
+    raise ConfigError(f"encoder {encoder!r} has no ImageNet weights; model.encoder_weights=none and a file need none")
