@@ -48,7 +48,7 @@ def classes_info(results: SweepResults) -> ClassesInfo:
         ClassScore(name, color, tuple(_known(iou.get((trial, name))) for trial in trials))
         for name, color in zip(results.info.classes, results.info.colors, strict=True)
     ]
-    return ClassesInfo(trials, tuple(sorted(classes, key=lambda score: score.ious[0] or -1.0, reverse=True)))
+    return ClassesInfo(trials, tuple(sorted(classes, key=_strength, reverse=True)))
 
 
 def draw_classes(info: ClassesInfo) -> go.Figure:
@@ -119,6 +119,11 @@ FIGURE = Figure(
     "the classes at the bottom hold the mean down, and where trials differ most, a combination may gain.",
     plot=plot_classes,
 )
+
+
+def _strength(score: ClassScore) -> float:
+    best_iou = score.ious[0]
+    return -1.0 if best_iou is None else best_iou
 
 
 def _known(iou: float | None) -> float | None:

@@ -25,7 +25,8 @@ ERROR_COLOR: Final = (213, 94, 0)
 RIGHT_COLOR: Final = (222, 226, 230)
 VOID_COLOR: Final = (0, 0, 0)
 COLUMN_GAP: Final = 0.012
-ROW_GAP: Final = 0.07
+ROW_GAP: Final = 0.16
+"""In heights of a row, for its caption"""
 HEADINGS_PX: Final = 46
 LEGEND_ENTRIES_PER_LINE: Final = 6
 
@@ -71,7 +72,7 @@ def predictions_info(results: SweepResults) -> PredictionsInfo:
 def draw_predictions(info: PredictionsInfo) -> go.Figure:
     """Draw a row per image: photo, truth, prediction, errors; zooming in one picture zooms its row."""
     num_rows, num_columns = len(info.samples), len(COLUMNS)
-    figure = make_subplots(num_rows, num_columns, horizontal_spacing=COLUMN_GAP, vertical_spacing=ROW_GAP)
+    figure = make_subplots(num_rows, num_columns, horizontal_spacing=COLUMN_GAP, vertical_spacing=ROW_GAP / num_rows)
     for index, sample in enumerate(info.samples):
         first = index * num_columns + 1
         for offset, picture in enumerate(sample.pictures):
@@ -208,4 +209,4 @@ def _height_per_width(info: PredictionsInfo) -> float:
     height_px, width_px = info.samples[0].size_px
     num_rows, num_columns = len(info.samples), len(COLUMNS)
     picture_width = (1 - COLUMN_GAP * (num_columns - 1)) / num_columns
-    return num_rows * picture_width * height_px / width_px / (1 - ROW_GAP * (num_rows - 1))
+    return num_rows * picture_width * height_px / width_px / (1 - ROW_GAP * (num_rows - 1) / num_rows)
