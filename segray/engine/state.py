@@ -111,7 +111,12 @@ def build_state(config: RunConfig, label_space: LabelSpace, steps_per_epoch: int
 
 
 def _distributed(model: nn.Module, device: torch.device) -> nn.Module:
-    # Buffers are made equal once, before validation; to send them at every step would cost a broadcast a step.
+    # Buffers are made equal once, before validation; to do it at every step would cost a broadcast a step.
+    # Some networks leave parameters unused (EfficientNet its head, PSPNet the deepest stages): a static graph finds
+    # them at the first step, where find_unused_parameters would search at every step.
     return DistributedDataParallel(
-        model, device_ids=[device] if device.type == "cuda" else None, broadcast_buffers=False
+        model,
+        device_ids=[device] if device.type == "cuda" else None,
+        forward_sync_buffers=False,
+        static_graph=True,
     )
