@@ -1,9 +1,30 @@
 """segray: hyperparameter sweeps for street-scene segmentation, on a laptop or a Ray cluster."""
 
-from segray.config import RunConfig
-from segray.errors import SegrayError
-from segray.labels import LabelSpace
+from __future__ import annotations
 
-__all__ = ["LabelSpace", "RunConfig", "SegrayError", "__version__"]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from segray.config import RunConfig
+    from segray.engine.checkpoint import load_model
+    from segray.errors import SegrayError
+    from segray.labels import LabelSpace
+
+__all__ = ["LabelSpace", "RunConfig", "SegrayError", "__version__", "load_model"]
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "LabelSpace": "segray.labels",
+    "RunConfig": "segray.config",
+    "SegrayError": "segray.errors",
+    "load_model": "segray.engine.checkpoint",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Imported when first asked for: the command line answers before torch, or even pydantic, would be loaded.
+    if name not in _HOMES:
+        raise AttributeError(f"module 'segray' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -24,7 +24,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, BinaryIO, Final, Literal
 
 from pyarrow import fs as pafs
 from pydantic import BaseModel, ConfigDict
@@ -196,10 +196,11 @@ class Folder:
             raise StorageError(f"cannot write {target!r}: {error}; choose a storage path you may write to") from None
 
     def append_line(self, name: str, line: str) -> None:
-        """Append to a text file; local filesystems only."""
+        """Append to a text file, after what a crash may have left of an earlier line; local filesystems only."""
         self.filesystem.create_dir(self.path, recursive=True)
-        with open(self._at(name), "a", encoding="utf-8") as file:  # noqa: PTH123
-            file.write(line + "\n")
+        with Path(self._at(name)).open("ab+") as file:
+            cut = file.seek(0, os.SEEK_END) > 0 and not _ends_in_newline(file)
+            file.write((b"\n" if cut else b"") + line.encode() + b"\n")
 
     def delete(self, name: str = "") -> None:
         """Delete a file or a whole folder if it is there."""
@@ -227,6 +228,11 @@ class Folder:
 
     def _info(self, name: str) -> pafs.FileInfo:
         return self.filesystem.get_file_info(self._at(name))
+
+
+def _ends_in_newline(file: BinaryIO) -> bool:
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) == b"\n"
 
 
 def open_folder(location: str | Path) -> Folder:
@@ -367,7 +373,7 @@ class SweepFiles:
 
     def trials(self) -> list[TrialFiles]:
         """Every trial that has started, by id."""
-        return [self.trial(name) for name in self.folder.names("trials")]
+        return [self.trial(name) for name in self.folder.names("trials") if name.isdecimal()]
 
     def best(self) -> tuple[TrialFiles, CheckpointPointer]:
         """The trial with the highest validation mIoU so far, running ones included, and its best checkpoint.

@@ -68,6 +68,8 @@ def test_a_line_cut_by_a_crash_is_left_out(tmp_path):
     with (tmp_path / "epochs.jsonl").open("a") as file:
         file.write(record(2).model_dump_json()[:40])
     assert [r.epoch for r in trial.records()] == [1]
+    trial.append_record(record(3))
+    assert [r.epoch for r in trial.records()] == [1, 3]
 
 
 def test_what_is_not_there_yet_is_none(folder, trial):

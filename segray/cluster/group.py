@@ -22,11 +22,19 @@ from segray.storage import SweepFiles
 HEALTH_CHECK_SECONDS = "0.5"
 
 
+def _worker_loop(config: dict[str, Any]) -> None:
+    # Imported here, in the workers alone: the models' libraries take seconds and hundreds of MB in every process.
+    from segray.cluster.worker import WorkerConfig, worker_loop
+
+    worker_loop(WorkerConfig(**config))
+
+
 class WarmGroup:
     """Starts its workers in the background at once, and restarts them for as long as it is not closed."""
 
     def __init__(self, channel: Any, sweep: SweepFiles, plan: Plan) -> None:
         os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = HEALTH_CHECK_SECONDS
+        os.environ["RAY_TRAIN_ENABLE_PREEMPTION_WATCHER"] = "0"
         os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"
         self.slot = uuid.uuid4().hex[:8]
         self._channel, self._sweep, self._plan = channel, sweep, plan
@@ -48,14 +56,15 @@ class WarmGroup:
         self._thread.join(timeout_seconds)
 
     def _run(self) -> None:
-        from segray.cluster.worker import WorkerConfig, worker_loop
-
         plan = self._plan
         train_files = tempfile.mkdtemp(prefix="segray-train-")
         trainer = TorchTrainer(
-            worker_loop,
+            _worker_loop,
             train_loop_config={
-                "worker": WorkerConfig(self._channel, self.slot, self._sweep, max(0, int(plan.cpus_per_worker) - 1))
+                "channel": self._channel,
+                "slot": self.slot,
+                "sweep": self._sweep,
+                "num_loader_workers": max(0, int(plan.cpus_per_worker) - 1),
             },
             torch_config=TorchConfig(backend="nccl" if plan.gpus_per_worker else "gloo"),
             scaling_config=ScalingConfig(

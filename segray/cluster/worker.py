@@ -35,9 +35,8 @@ class WorkerConfig:
     """Loader processes where a trial's config leaves them open"""
 
 
-def worker_loop(config: dict[str, WorkerConfig]) -> None:
+def worker_loop(worker: WorkerConfig) -> None:
     """Train trial after trial until the channel says that there is none left; one call per worker process."""
-    worker = config["worker"]
     rank = dist.get_rank()
     joined = [ray.get(worker.channel.join.remote(worker.slot)) if rank == 0 else None]
     dist.broadcast_object_list(joined, src=0)

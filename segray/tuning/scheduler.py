@@ -10,7 +10,6 @@ from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 from segray.storage import SweepFiles
 from segray.tuning.slot import TUNE_METRIC
 
-
 BASELINE_ID = "0000"
 """The first trial: the report measures the search against it, so it is trained to its end."""
 

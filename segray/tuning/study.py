@@ -11,17 +11,20 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from dashboards.report import write_report
 
+from dashboards.report import write_report
 from segray.cluster.resources import Resources
 from segray.config import RunConfig
-from segray.errors import SegrayError
+from segray.errors import SegrayError, StorageError
 from segray.storage import SweepFiles
 from segray.tuning.search import Space
 from segray.tuning.sweep import Sweep, run_sweep
 
 JOB_STORAGE = "~/segray/runs"
 """Where a `ray job submit` without --storage writes: its own folder is an upload that the cluster deletes."""
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
 
 
 class Searcher(StrEnum):
@@ -104,7 +107,10 @@ class Study:
                 seed=seed,
                 resume=resume,
             )
-            _conclude(run_sweep(sweep))
+            try:
+                sys.exit(_conclude(run_sweep(sweep)))
+            except KeyboardInterrupt:
+                sys.exit(INTERRUPTED)
 
         app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
         command.__doc__ = sys.modules["__main__"].__doc__
@@ -125,20 +131,23 @@ def default_storage() -> str:
     return storage
 
 
-def _conclude(files: SweepFiles) -> None:
-    """Say what the sweep found, and where its report is; exit code 1 where no trial came to a result."""
-    report = write_report(files.folder.path, f"{files.folder.path}/report.html") if files.folder.is_local else None
-    best = max(
-        (
-            (outcome.best_val_miou, trial.id)
-            for trial in files.trials()
-            if (outcome := trial.outcome()) and outcome.best_val_miou is not None
-        ),
-        default=None,
-    )
-    if best is not None:
-        print(f"best val mIoU: {best[0]:.4f} (trial {best[1]})")
-    print(f"table:  segray results {files.folder.path}")
-    print(f"report: {report}" if report else f"report: segray report {files.folder.path} -o report.html")
-    if best is None:
-        sys.exit(1)
+def _conclude(files: SweepFiles) -> int:
+    """Say what the sweep found and where its report is; returns the exit code."""
+    folder = files.folder.path
+    try:
+        trial, pointer = files.best()
+    except StorageError as error:
+        print(error)
+        return 1
+    print(f"best val mIoU: {pointer.record.val_miou:.4f} (trial {trial.id})")
+    print(f"table:  segray results {folder}")
+    if files.folder.is_local:
+        write_report(folder, f"{folder}/report.html")
+        print(f"report: {folder}/report.html")
+    else:
+        print(f"report: segray report {folder} -o report.html")
+    state = files.state()
+    if state is not None and state.status == "interrupted":
+        print("interrupted: continue with the same command and --resume")
+        return INTERRUPTED
+    return 0

@@ -42,6 +42,14 @@ from segray.tuning.slot import Slot
 MAX_ATTEMPTS_OF_A_SLOT = 2
 """How often Tune starts a slot again whose own process died."""
 
+TUNE_ENVIRONMENT = {
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+}
+"""No banner, no folder changes, no loggers, no signal handler of Tune's own."""
+
 MAY_DIFFER_ON_RESUME = {"data.root", "data.cache_dir", "data.num_loader_workers", "train.epochs"}
 VERSIONED = ("segray", "ray", "torch", "segmentation-models-pytorch", "albumentations", "optuna", "numpy")
 
@@ -117,8 +125,7 @@ def run_sweep(sweep: Sweep, announce: Callable[[str], None] = print) -> SweepFil
 
 
 def _tune(sweep: Sweep, checked: Checked, plan: Plan, files: SweepFiles, done: int) -> None:
-    # Relative paths keep their meaning in Tune's processes; its banner and loggers have nothing to add to ours.
-    os.environ |= {"RAY_CHDIR_TO_TRIAL_DIR": "0", "RAY_AIR_NEW_OUTPUT": "0", "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1"}
+    os.environ |= TUNE_ENVIRONMENT
     channel = ray.remote(num_cpus=0, max_concurrency=10_000)(Channel).remote()
     state = files.state()
     progress = Progress(

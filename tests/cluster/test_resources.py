@@ -51,8 +51,13 @@ def test_more_than_the_cluster_has_is_refused_with_what_there_is(nodes, resource
 
 @pytest.mark.parametrize(
     "resources",
-    [{"workers_per_trial": 0}, {"cpus_per_worker": 0}, {"gpus_per_worker": -1}, {"gpus_per_worker": 1.5}]
-    + [{"gpus_per_worker": 0.5, "workers_per_trial": 2}],
+    [
+        {"workers_per_trial": 0},
+        {"cpus_per_worker": 0},
+        {"gpus_per_worker": -1},
+        {"gpus_per_worker": 1.5},
+        {"gpus_per_worker": 0.5, "workers_per_trial": 2},
+    ],
 )
 def test_impossible_requests_are_refused(resources):
     with pytest.raises(ConfigError):

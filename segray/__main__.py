@@ -1,0 +1,5 @@
+"""`python -m segray`."""
+
+from segray.cli import main
+
+main()

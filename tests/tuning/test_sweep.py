@@ -1,0 +1,140 @@
+"""Whole sweeps on a Ray cluster of this machine."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import optuna
+import pytest
+
+from segray.engine.checkpoint import load_model
+
+pytestmark = pytest.mark.ray
+
+
+def outcomes(sweep):
+    return {trial.id: trial.outcome() for trial in sweep.trials() if trial.outcome()}
+
+
+def test_a_sweep_leaves_records_models_a_study_and_a_report(start):
+    running = start("--trials", 4, "--scheduler", "none")
+    code, output = running.end()
+    assert code == 0, output
+    assert "2 trials at once" in output
+    assert {outcome.status for outcome in outcomes(running.sweep).values()} == {"finished"}
+    assert len(outcomes(running.sweep)) == 4
+    for trial in running.sweep.trials():
+        assert [record.epoch for record in trial.records()] == [1, 2, 3]
+        assert len(trial.folder.names("samples")) == 4
+        _, config, _ = load_model(trial.folder.child(trial.pointer("best").checkpoint))
+        assert config.model.encoder == "tu-test_resnet"
+        assert "epoch 3/3" in (trial.folder.read_bytes("log.txt")).decode()
+    first = running.sweep.trial("0000").config()
+    assert (first["loss"]["name"], first["optim"]["lr"]) == ("dice", 1e-3)
+    assert Path(running.sweep.folder.path, "report.html").stat().st_size > 100_000
+    assert running.sweep.state().status == "finished"
+    study = optuna.load_study(study_name="tiny", storage=f"sqlite:///{running.sweep.folder.path}/study.db")
+    best = max(outcome.best_val_miou for outcome in outcomes(running.sweep).values())
+    assert study.best_value == pytest.approx(best)
+    assert running.processes_left() == []
+
+
+def test_early_stopping_prunes_and_two_ddp_workers_agree(start):
+    running = start("--trials", 6, "--epochs", 4, "--workers-per-trial", 2, "--cpus-per-worker", 0.5)
+    code, output = running.end()
+    assert code == 0, output
+    ended = outcomes(running.sweep)
+    assert len(ended) == 6
+    assert ended["0000"].status == "finished", "the baseline is never stopped early"
+    stopped = {trial_id for trial_id, outcome in ended.items() if outcome.status == "stopped"}
+    assert stopped, "ASHA stopped nobody"
+    study = optuna.load_study(study_name="tiny", storage=f"sqlite:///{running.sweep.folder.path}/study.db")
+    pruned = [trial for trial in study.trials if trial.state == optuna.trial.TrialState.PRUNED]
+    assert {f"{trial.number:04d}" for trial in pruned} == stopped
+    assert all(trial.intermediate_values for trial in pruned)
+
+
+def test_a_killed_worker_costs_its_trial_at_most_the_epoch_it_was_in(start):
+    running = start("--trials", 1, "--epochs", 40)
+    trial = running.sweep.trial("0000")
+    running.wait_for(lambda: len(trial.records()) >= 3)
+    epochs_before = len(trial.records())
+    [worker] = running.processes("ray::RayTrainWorker")
+    os.kill(worker, signal.SIGKILL)
+    code, output = running.end()
+    assert code == 0, output
+    records = trial.records()
+    assert [record.epoch for record in records] == list(range(1, 41))
+    first_of_second_attempt = next(record.epoch for record in records if record.attempt == 2)
+    assert first_of_second_attempt >= epochs_before
+    assert trial.outcome().status == "finished"
+
+
+def test_a_sweep_killed_with_sigkill_is_resumed_where_it_was(start):
+    running = start("--trials", 3, "--epochs", 30, "--scheduler", "none")
+    running.wait_for(lambda: outcomes(running.sweep) and len(running.sweep.trials()) == 3)
+    unfinished = [trial for trial in running.sweep.trials() if trial.outcome() is None]
+    running.wait_for(lambda: all(len(trial.records()) >= 2 for trial in unfinished))
+    for pid in running.processes():
+        os.kill(pid, signal.SIGKILL)
+    running.end()
+    finished = outcomes(running.sweep)
+    epochs = {trial.id: len(trial.records()) for trial in unfinished}
+    shown = subprocess.run(
+        [sys.executable, "-m", "segray", "results", running.sweep.folder.path, "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert len(json.loads(shown.stdout)["trials"]) == 3
+
+    resumed = start("--trials", 5, "--epochs", 30, "--scheduler", "none", "--resume")
+    code, output = resumed.end()
+    assert code == 0, output
+    ended = outcomes(resumed.sweep)
+    assert len(ended) == 5
+    assert {trial_id: ended[trial_id] for trial_id in finished} == finished, "finished trials were run again"
+    for trial in unfinished:
+        attempts = [record.attempt for record in trial.records()]
+        assert attempts.count(1) >= epochs[trial.id]
+        assert 2 in attempts or trial.id in finished
+        assert [record.epoch for record in trial.records()] == list(range(1, 31))
+    study = optuna.load_study(study_name="tiny", storage=f"sqlite:///{resumed.sweep.folder.path}/study.db")
+    assert len(study.trials) == 5
+    assert {trial.state for trial in study.trials} == {optuna.trial.TrialState.COMPLETE}
+
+
+def test_ctrl_c_ends_cleanly_and_leaves_no_process(start):
+    running = start("--trials", 4, "--epochs", 1000)
+    running.wait_for(lambda: any(trial.records() for trial in running.sweep.trials()))
+    running.interrupt()
+    code, output = running.end(timeout=60)
+    assert code == 130, output
+    assert "Traceback" not in output
+    assert running.sweep.state().status == "interrupted"
+    assert outcomes(running.sweep) == {}
+    assert all(trial.pointer("last") for trial in running.sweep.trials() if trial.records())
+    assert running.processes_left() == []
+
+
+def test_a_second_ctrl_c_ends_at_once(start):
+    running = start("--trials", 4, "--epochs", 1000)
+    running.wait_for(lambda: any(trial.records() for trial in running.sweep.trials()))
+    running.interrupt()
+    running.interrupt()
+    code, output = running.end(timeout=30)
+    assert code == 130, output
+    assert "Traceback" not in output
+    assert running.processes_left() == []
+
+
+def test_a_time_budget_ends_the_sweep_and_a_resume_goes_on(start):
+    running = start("--minutes", 0.7, "--trials", 1, "--epochs", 100000)
+    code, output = running.end()
+    assert running.sweep.state().status == "finished"
+    assert code == 0, output
+    assert outcomes(running.sweep) == {}
+    assert running.sweep.trial("0000").records()

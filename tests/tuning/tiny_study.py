@@ -1,0 +1,25 @@
+"""A study small enough for tests: two-second trials on a few tiny scenes."""
+
+from segray.config import RunConfig
+from segray.tuning.study import Study
+
+BASE = RunConfig().with_values(
+    {
+        "data.dataset": "cityscapes",
+        "model.encoder": "tu-test_resnet",
+        "model.encoder_weights": "none",
+        "train.batch_size": 4,
+        "train.epochs": 3,
+    }
+)
+
+
+def space(trial):
+    trial.suggest_categorical("loss.name", ["cross_entropy", "dice"])
+    trial.suggest_float("optim.lr", 1e-4, 1e-2, log=True)
+
+
+STUDY = Study(name="tiny", base=BASE, space=space, first_trials=[{"loss.name": "dice", "optim.lr": 1e-3}], trials=4)
+
+if __name__ == "__main__":
+    STUDY.main()
