@@ -124,6 +124,7 @@ def test_region_losses_equal_the_formula(logits_BCHW, labels_BHW, config, alpha,
     ("name", "reference"),
     [
         ("dice", smp.losses.DiceLoss("multiclass", ignore_index=255)),
+        ("jaccard", smp.losses.JaccardLoss("multiclass", ignore_index=255)),
         ("tversky", smp.losses.TverskyLoss("multiclass", ignore_index=255, alpha=0.3, beta=0.7)),
     ],
 )
