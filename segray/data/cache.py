@@ -94,7 +94,7 @@ def _cache_folder(config: DataConfig) -> Path:
 def _key(config: DataConfig, label_space: LabelSpace, pairs: Pairs) -> str:
     def fingerprint(path: Path) -> tuple[str, int, int]:
         status = path.stat()
-        return path.relative_to(root).as_posix(), status.st_size, status.st_mtime_ns
+        return os.path.relpath(path, root), status.st_size, status.st_mtime_ns
 
     root = Path(config.root).expanduser()
     content = {
@@ -143,7 +143,7 @@ def _build(folder: Path, dataset: Dataset, pairs: Pairs, config: DataConfig, ann
                 raise DataError(f"{len(problems)} files of {config.dataset} cannot be used:{listed(problems)}")
             partial.rename(folder)
         except OSError as error:
-            raise ResourceError(f"cannot write decoded images to {str(partial)!r}: {error.strerror}") from None
+            raise ResourceError(f"cannot write decoded images to {str(partial)!r}: {error.strerror or error}") from None
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 

@@ -16,7 +16,7 @@ from segray.data.datasets import Pair
 from segray.errors import DataError
 
 # What Pillow raises on damaged files. OpenCV is no choice here: it returns a full array for a truncated JPEG.
-_DAMAGE: Final = (OSError, SyntaxError, ValueError, EOFError, struct.error)
+_DAMAGE: Final = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 _PHOTO_MODES: Final = frozenset({"RGB", "RGBA", "L", "LA", "P", "CMYK"})
 _LABEL_MODES: Final = frozenset({"L", "P"})
 

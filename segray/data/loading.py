@@ -65,10 +65,10 @@ def train_loader(
     Raises:
         ConfigError: The batch is larger than the split, the policy is unknown, or images without a crop differ in size.
     """
-    if batch_size * world_size > len(shard):
+    if not 1 <= batch_size <= len(shard) // world_size:
         raise ConfigError(
-            f"train.batch_size must not exceed the training split, but a batch of {batch_size * world_size} images "
-            f"is asked of {len(shard)}; lower train.batch_size"
+            f"train.batch_size must lie from {world_size}, the number of workers, to {len(shard)}, the number of "
+            f"training images, but {batch_size * world_size} images are asked for a batch"
         )
     policy = build_policy(config.policy, training_size(shard, config.crop_px))
     order = _TrainOrder(len(shard), batch_size, seed, rank, world_size)

@@ -3,6 +3,7 @@ from PIL import Image
 from torchvision.datasets import Cityscapes as Reference
 
 from segray.config import DataConfig, FolderConfig
+from segray.data.cache import prepare
 from segray.data.datasets import open_dataset
 from segray.data.datasets.cityscapes import LABELS, label_space
 from segray.errors import ConfigError, DataError
@@ -57,6 +58,16 @@ def test_ratio_split_moves_few_images_when_one_is_added(tmp_path):
 def test_ratio_split_of_one_image_is_refused(tmp_path):
     with pytest.raises(DataError, match="at least 2 images"):
         names(flat_folder(tmp_path, 1), "train")
+
+
+def test_folders_outside_the_root_are_decoded(tmp_path):
+    config = flat_folder(tmp_path / "elsewhere", 4)
+    (tmp_path / "root").mkdir()
+    layout = config.folder.model_copy(
+        update={kind: str(tmp_path / "elsewhere" / kind) for kind in ("images", "labels")}
+    )
+    changes = {"root": str(tmp_path / "root"), "folder": layout, "cache_dir": str(tmp_path / "cache")}
+    assert len(prepare(config.model_copy(update=changes), announce=lambda line: None).train) == 3
 
 
 def test_a_stem_that_occurs_twice_is_refused(tmp_path):

@@ -85,9 +85,11 @@ def test_loader_processes_give_the_same_batches(shard):
         assert there[0].photos_BCHW.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_a_batch_larger_than_the_split_is_refused(shard):
-    with pytest.raises(ConfigError, match=r"a batch of 12 images is asked of 11; lower train\.batch_size"):
-        train_loader(shard, CONFIG, batch_size=6, seed=0, world_size=2)
+@pytest.mark.parametrize("batch_size", [0, 6])
+def test_a_batch_size_that_cannot_work_is_refused(shard, batch_size):
+    message = rf"from 2, the number of workers, to 11, the number of training images, but {2 * batch_size} images"
+    with pytest.raises(ConfigError, match=message):
+        train_loader(shard, CONFIG, batch_size=batch_size, seed=0, world_size=2)
 
 
 def test_padding_arrives_as_void(shard):
