@@ -35,7 +35,7 @@ _SMALL_ENCODERS = (
 )
 
 # How SMP and timm say that they do not take an argument or one another.
-_REFUSALS = (AssertionError, AttributeError, KeyError, TypeError, ValueError)
+_REFUSALS = (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
 def build_smp(config: ModelConfig, num_classes: int) -> SegmentationModel:
@@ -56,11 +56,9 @@ def build_smp(config: ModelConfig, num_classes: int) -> SegmentationModel:
     try:
         network = _construct(config.arch, config.encoder, num_classes, timm_file=path if by_timm else None)
     except _REFUSALS as error:
+        if by_timm and path is not None and isinstance(error, RuntimeError):
+            raise ConfigError(unfitting(config.encoder, path, error)) from None
         raise ConfigError(_refusal(config, error)) from None
-    except RuntimeError as error:
-        if path is None:
-            raise
-        raise ConfigError(unfitting(config.encoder, path, error)) from None
     if path is not None and not by_timm:
         load_encoder(network.encoder, config.encoder, path)
     return SegmentationModel(network, stride=_stride(config.arch, network))
