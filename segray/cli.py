@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from segray.errors import SegrayError
+from segray.errors import call_or_exit
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -53,15 +51,18 @@ def report(
     print(f"wrote {output} ({size_bytes / 1e6:.1f} MB)")
 
 
-def run_command(command: Callable[[], object]) -> None:
-    """Call a command; a SegrayError becomes one message on standard error and exit code 2."""
-    try:
-        command()
-    except SegrayError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+@app.command()
+def predict(
+    run: Annotated[str, typer.Argument(help="Folder or URL of a sweep, such as runs/camvid")],
+    photo: Annotated[Path, typer.Argument(help="An image file")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="PNG or JPEG file to write")] = Path("overlay.png"),
+) -> None:
+    """Segment a photo with the model of a sweep's best trial and draw the classes over it."""
+    from segray.inference.predict import predict_file
+
+    print(predict_file(run, photo, output))
 
 
 def main() -> None:
     """Entry point of the ``segray`` command."""
-    run_command(app)
+    call_or_exit(app)

@@ -12,7 +12,8 @@ without a traceback and exits with code 2.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 
 
@@ -56,6 +57,15 @@ def listed(items: Sequence[str], limit: int = 10) -> str:
     lines = "".join(f"\n  {item}" for item in items[:limit])
     rest = len(items) - limit
     return lines + (f"\n  ... and {rest} more" if rest > 0 else "")
+
+
+def call_or_exit(command: Callable[[], object]) -> None:
+    """Call a command line's entry point; a SegrayError is one message on standard error and exit code 2."""
+    try:
+        command()
+    except SegrayError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 def _or(names: Sequence[str]) -> str:

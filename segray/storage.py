@@ -155,6 +155,11 @@ class Folder:
         """The folder or file ``name`` below this one; not created."""
         return Folder(self.filesystem, f"{self.path}/{name}")
 
+    @property
+    def parent(self) -> Folder:
+        """The folder that holds this one."""
+        return Folder(self.filesystem, self.path.rpartition("/")[0] or "/")
+
     def exists(self, name: str = "") -> bool:
         """Whether the file or folder is there."""
         return bool(self._info(name).type != pafs.FileType.NotFound)

@@ -80,7 +80,8 @@ def draw_overlay(photo_HWC: np.ndarray, labels_HW: np.ndarray, label_space: Labe
     """The photo with the classes' colours over it, (H, W, 3) uint8."""
     colors_HWC = label_space.palette()[labels_HW]
     blended = OVERLAY_OPACITY * colors_HWC + (1 - OVERLAY_OPACITY) * photo_HWC
-    return blended.round().astype(np.uint8)
+    rounded: np.ndarray = np.rint(blended).astype(np.uint8)
+    return rounded
 
 
 def _read(photo: Path) -> np.ndarray:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import optuna
 
-from segray.config import ModelConfig, RunConfig
+from segray.config import ModelConfig, RunConfig, SizePx
+from segray.data.augment import training_size
 from segray.data.cache import PreparedData
 from segray.engine.trial import per_rank_batch_size, prepared_data
 from segray.errors import ConfigError, unknown_name
 from segray.losses import check_loss
-from segray.models import check_model, resolve_encoder_weights
+from segray.models import check_model, check_train_shape, resolve_encoder_weights
 from segray.tuning.search import EPOCHS_KEY, CappedSpace, Space
 
 DRAWS = 200
@@ -47,6 +48,7 @@ def check(
     *,
     max_epochs: int | None,
     num_workers: int,
+    announce: Callable[[str], None],
 ) -> Checked:
     """Check keys, values, models, losses, data and sizes of a sweep, and resolve what a trial must not decide.
 
@@ -56,6 +58,7 @@ def check(
         first_trials: Values of the first trials, under the space's keys; they may leave keys out.
         max_epochs: No trial runs longer; None for the largest number of epochs in the space, or the base's.
         num_workers: Workers a trial, among which its batch is divided.
+        announce: Told first what the encoders start from.
 
     Raises:
         ConfigError: A key, value or combination cannot work.
@@ -79,11 +82,16 @@ def check(
     models = _distinct(config.model for config in configs)
     for model in models:
         check_model(model)
+    weights, weights_line = _resolve_weights(models, configs[0].model)
+    announce(weights_line)
+    base = base.with_values({"model.encoder_weights": weights})
     data = {config.data: prepared_data(config.data) for config in configs}
     for config in configs:
         _check_batch(config, data[config.data], num_workers)
-    weights, weights_line = _resolve_weights(models, configs[0].model)
-    base = base.with_values({"model.encoder_weights": weights})
+    for model, batch_size, size_px in _distinct(
+        _train_shape(config, data[config.data], num_workers) for config in configs
+    ):
+        check_train_shape(model, batch_size=batch_size, size_px=size_px)
     return Checked(base, capped, distributions, first_trials, max_epochs, data[configs[0].data], weights_line)
 
 
@@ -144,6 +152,11 @@ def _check_batch(config: RunConfig, data: PreparedData, num_workers: int) -> Non
         raise ConfigError(
             f"train.batch_size must be at most the {len(data.train)} training images, but got {config.train.batch_size}"
         )
+
+
+def _train_shape(config: RunConfig, data: PreparedData, num_workers: int) -> tuple[ModelConfig, int, SizePx]:
+    size_px = training_size(data.train, config.data.crop_px)
+    return config.model, per_rank_batch_size(config, num_workers), size_px
 
 
 def _resolve_weights(models: Sequence[ModelConfig], first: ModelConfig) -> tuple[str, str]:

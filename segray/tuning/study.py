@@ -15,7 +15,7 @@ import typer
 from dashboards.report import write_report
 from segray.cluster.resources import Resources
 from segray.config import RunConfig
-from segray.errors import SegrayError, StorageError
+from segray.errors import StorageError, call_or_exit
 from segray.storage import SweepFiles
 from segray.tuning.search import Space
 from segray.tuning.sweep import Sweep, run_sweep
@@ -115,11 +115,7 @@ class Study:
         app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
         command.__doc__ = sys.modules["__main__"].__doc__
         app.command()(command)
-        try:
-            app()
-        except SegrayError as error:
-            print(f"error: {error}", file=sys.stderr)
-            sys.exit(2)
+        call_or_exit(app)
 
 
 def default_storage() -> str:

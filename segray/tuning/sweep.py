@@ -105,8 +105,8 @@ def run_sweep(sweep: Sweep, announce: Callable[[str], None] = print) -> SweepFil
         sweep.first_trials,
         max_epochs=sweep.epochs,
         num_workers=sweep.resources.workers_per_trial,
+        announce=announce,
     )
-    announce(checked.weights_line)
     if sweep.resume:
         _check_same_sweep(files, checked)
     done = sum(files_of_trial.outcome() is not None for files_of_trial in files.trials())
@@ -212,11 +212,14 @@ def _check_name(files: SweepFiles, resume: bool) -> None:
 
 
 def _check_writable(files: SweepFiles) -> None:
-    """Write and delete a file where the sweep will lie, leaving no folder that was not there."""
+    """Write a file where the sweep will lie, and delete it and all folders that were made for it."""
     if files.folder.names():
         raise StorageError(f"{files.folder.path!r} holds files that are not a sweep's; choose another --name")
+    made = files.folder
+    while not (parent := made.parent).exists():
+        made = parent
     files.folder.write_bytes("writable", b"")
-    files.folder.delete()
+    made.delete()
 
 
 def _check_same_sweep(files: SweepFiles, checked: Checked) -> None:

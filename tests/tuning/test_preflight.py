@@ -1,0 +1,182 @@
+"""What can be wrong with a sweep is one error before anything is written."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from segray.config import RunConfig
+from segray.errors import ConfigError, DataError, StorageError
+from segray.tuning.preflight import check, describe
+from segray.tuning.sweep import Sweep, run_sweep
+
+
+def space(trial):
+    trial.suggest_float("optim.lr", 1e-4, 1e-2, log=True)
+
+
+def choosing(key, *choices):
+    def choose(trial):
+        trial.suggest_categorical(key, list(choices))
+
+    return choose
+
+
+@pytest.fixture
+def base(scenes, tmp_path):
+    return RunConfig().with_values(
+        {
+            "data.dataset": "cityscapes",
+            "data.root": str(scenes),
+            "data.cache_dir": str(tmp_path / "cache"),
+            "model.encoder": "tu-test_resnet",
+            "model.encoder_weights": "none",
+            "train.batch_size": 4,
+        }
+    )
+
+
+def checked(base, space=space, first_trials=(), max_epochs=None, num_workers=1, said=None):
+    announce = [].append if said is None else said.append
+    return check(base, space, first_trials, max_epochs=max_epochs, num_workers=num_workers, announce=announce)
+
+
+@pytest.mark.parametrize(
+    ("key", "choices", "message"),
+    [
+        ("model.encodr", ["resnet18"], "did you mean 'model.encoder'"),
+        ("model.encoder", ["resnet18", "resnet81"], "did you mean 'resnet18'"),
+        ("model.arch", ["Unett"], "did you mean 'Unet'"),
+        ("model.name", ["smpp"], "did you mean 'smp'"),
+        ("loss.name", ["dyce"], "did you mean 'dice'"),
+        ("loss.name", ["cross_entropy+lovas"], "did you mean 'lovasz'"),
+        ("data.policy", ["lite"], "did you mean 'light'"),
+        ("data.dataset", ["cityscape"], "did you mean 'cityscapes'"),
+        ("optim.name", ["adamv"], "'adamw', 'adam' or 'sgd'"),
+        ("train.batch_size", [4, 9], "at most the 8 training images, but got 9"),
+        ("train.batch_size", [0], "greater than or equal to 1, but got 0"),
+    ],
+)
+def test_a_wrong_key_or_choice_is_named_with_what_is_valid(base, key, choices, message):
+    with pytest.raises(ConfigError) as error:
+        checked(base, choosing(key, *choices))
+    assert message in str(error.value)
+
+
+def test_a_pair_that_smp_refuses_is_found_among_the_drawn_ones(base):
+    def pairs(trial):
+        trial.suggest_categorical("model.arch", ["Unet", "Linknet"])
+        trial.suggest_categorical("model.encoder", ["resnet18", "mit_b0"])
+
+    with pytest.raises(ConfigError, match=r"Linknet.*mit_b0"):
+        checked(base, pairs)
+
+
+def test_a_batch_that_the_architecture_cannot_train_on(base):
+    values = {"model.arch": "DeepLabV3Plus", "model.encoder": "resnet18", "train.batch_size": 1}
+    with pytest.raises(ConfigError, match="at least 2 images per worker"):
+        checked(base.with_values(values))
+
+
+def test_a_batch_that_does_not_divide_among_the_workers(base):
+    with pytest.raises(ConfigError, match="batch 4 with 3 workers"):
+        checked(base, num_workers=3)
+
+
+@pytest.mark.parametrize(
+    ("point", "message"),
+    [
+        ({"optim.lrr": 1e-3}, "did you mean 'optim.lr'"),
+        ({"optim.lr": 1.0}, "from 0.0001 to 0.01, log scale, but got 1.0"),
+    ],
+)
+def test_a_first_trial_outside_the_space(base, point, message):
+    with pytest.raises(ConfigError) as error:
+        checked(base, first_trials=[point])
+    assert message in str(error.value)
+
+
+def test_imagenet_that_cannot_be_fetched_is_refused_and_auto_says_so(base, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(ConfigError, match="imagenet"):
+        checked(base.with_values({"model.encoder": "resnet18", "model.encoder_weights": "imagenet"}))
+    said = []
+    result = checked(base.with_values({"model.encoder": "resnet18", "model.encoder_weights": "auto"}), said=said)
+    assert "scratch" in said[0]
+    assert result.base.model.encoder_weights == "none"
+
+
+def test_searched_epochs_are_cut_to_the_budget(base):
+    def epochs(trial):
+        trial.suggest_int("train.epochs", 5, 60)
+
+    assert describe(checked(base, epochs, max_epochs=12).distributions["train.epochs"]) == "whole number from 5 to 12"
+    assert describe(checked(base, epochs, max_epochs=3).distributions["train.epochs"]) == "whole number from 3 to 3"
+    assert checked(base, epochs).max_epochs == 60
+    assert checked(base, epochs, [{"train.epochs": 40}], max_epochs=12).first_trials[0]["train.epochs"] == 12
+
+
+def test_epochs_that_are_not_searched_are_the_budget(base):
+    assert checked(base, max_epochs=7).base.train.epochs == 7
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"trials": None}, ConfigError, "--trials or --minutes"),
+        ({"trials": 0}, ConfigError, "at least 1, but got 0"),
+        ({"minutes": -1.0}, ConfigError, "above 0, but got -1"),
+        ({"epochs": 0}, ConfigError, "--epochs must be at least 1"),
+        ({"resume": True}, StorageError, "no sweep to resume"),
+        ({"storage": "/proc/runs"}, StorageError, "cannot write"),
+    ],
+)
+def test_a_sweep_that_cannot_work_writes_nothing(base, tmp_path, changes, error, message):
+    values = {"name": "s", "base": base, "space": space, "trials": 1, "storage": f"{tmp_path}/runs", **changes}
+    with pytest.raises(error, match=message):
+        run_sweep(Sweep(**values))
+    assert not (tmp_path / "runs" / "s").exists()
+
+
+def test_a_data_folder_that_is_missing_writes_nothing(base, tmp_path):
+    missing = base.with_values({"data.root": str(tmp_path / "nowhere")})
+    with pytest.raises(DataError, match="nowhere"):
+        run_sweep(Sweep(name="s", base=missing, space=space, trials=1, storage=f"{tmp_path}/runs"))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_taken_name_and_a_foreign_folder_are_refused(base, tmp_path):
+    folder = tmp_path / "runs" / "s"
+    folder.mkdir(parents=True)
+    (folder / "notes.txt").write_text("mine")
+    sweep = Sweep(name="s", base=base, space=space, trials=1, storage=f"{tmp_path}/runs")
+    with pytest.raises(StorageError, match="not a sweep's"):
+        run_sweep(sweep)
+    (folder / "sweep.json").write_text("{}")
+    with pytest.raises(StorageError, match="continue it with --resume"):
+        run_sweep(sweep)
+    assert sorted(path.name for path in folder.iterdir()) == ["notes.txt", "sweep.json"]
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--cpus-per-worker", "10000"], "hold 0 such workers"),
+        (["--gpus-per-worker", "1.5"], "whole number"),
+        (["--encoder-weights", "missing.safetensors"], "missing.safetensors"),
+    ],
+)
+def test_the_command_line_says_it_in_one_error_with_exit_code_2(scenes, tmp_path, arguments, message):
+    study = Path(__file__).with_name("tiny_study.py")
+    command = [sys.executable, str(study), "--data", str(scenes), "--storage", f"{tmp_path}/runs", *arguments]
+    ended = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "SEGRAY_CACHE": f"{tmp_path}/cache"}, check=False
+    )
+    assert ended.returncode == 2, ended.stdout + ended.stderr
+    assert ended.stderr.startswith("error: ")
+    assert message in ended.stderr
+    assert "Traceback" not in ended.stderr + ended.stdout
+    assert not (tmp_path / "runs").exists()
