@@ -136,7 +136,7 @@ class RunConfig(Section):
     loss: LossConfig = LossConfig()
     optim: OptimConfig = OptimConfig()
     train: TrainConfig = TrainConfig()
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     """Seed of initial weights, data order and augmentation"""
 
     def flat(self) -> dict[str, Any]:

@@ -38,14 +38,10 @@ def build_schedule(optimizer: Optimizer, config: OptimConfig, *, epochs: int, st
     Raises:
         ConfigError: The warm-up takes the whole run.
     """
+    check_warmup(config, epochs)
     num_steps = epochs * steps_per_epoch
     if config.schedule == "onecycle":
         return OneCycleLR(optimizer, config.lr, total_steps=num_steps + 1, cycle_momentum=config.name != "sgd")
-    if config.warmup_epochs >= epochs:
-        raise ConfigError(
-            f"`optim.warmup_epochs` must be below `train.epochs`, but got {config.warmup_epochs} of {epochs}; "
-            "shorten the warm-up or train longer"
-        )
     num_warmup = round(config.warmup_epochs * steps_per_epoch)
     decay = _DECAYS[config.schedule]
 
@@ -55,6 +51,19 @@ def build_schedule(optimizer: Optimizer, config: OptimConfig, *, epochs: int, st
         return decay((step - num_warmup) / (num_steps - num_warmup), config)
 
     return LambdaLR(optimizer, factor)
+
+
+def check_warmup(config: OptimConfig, epochs: int) -> None:
+    """Check that a run has epochs left after its warm-up.
+
+    Raises:
+        ConfigError: The warm-up takes the whole run.
+    """
+    if config.schedule != "onecycle" and config.warmup_epochs >= epochs:
+        raise ConfigError(
+            f"optim.warmup_epochs must be below train.epochs, but got {config.warmup_epochs:g} of {epochs}; "
+            "shorten the warm-up or train longer"
+        )
 
 
 # Share of the peak rate left after the share `done` (0 to 1) of the steps that follow the warm-up.

@@ -104,6 +104,8 @@ def train_trial(
     """
     started = time.monotonic()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
     data = prepared_data(config.data)
     common = _LoaderOptions(
         batch_size=per_rank_batch_size(config),

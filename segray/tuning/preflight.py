@@ -12,9 +12,10 @@ import optuna
 from segray.config import ModelConfig, RunConfig, SizePx
 from segray.data.augment import training_size
 from segray.data.cache import PreparedData
+from segray.engine.optim import check_warmup
 from segray.engine.trial import per_rank_batch_size, prepared_data
 from segray.errors import ConfigError, unknown_name
-from segray.losses import check_loss
+from segray.losses import build_loss
 from segray.models import check_model, check_train_shape, resolve_encoder_weights
 from segray.tuning.search import EPOCHS_KEY, CappedSpace, Space
 
@@ -77,8 +78,8 @@ def check(
     first_trials = [_check_first_trial(point, distributions, max_epochs) for point in first_trials]
 
     configs = [base.with_values(values) for values in (*first_trials, *draws)]
-    for loss in _distinct(config.loss.name for config in configs):
-        check_loss(loss)
+    for loss in _distinct(config.loss for config in configs):
+        build_loss(loss, [1])
     models = _distinct(config.model for config in configs)
     for model in models:
         check_model(model)
@@ -87,7 +88,7 @@ def check(
     base = base.with_values({"model.encoder_weights": weights})
     data = {config.data: prepared_data(config.data) for config in configs}
     for config in configs:
-        _check_batch(config, data[config.data], num_workers)
+        _check_training(config, data[config.data], num_workers)
     for model, batch_size, size_px in _distinct(
         _train_shape(config, data[config.data], num_workers) for config in configs
     ):
@@ -146,7 +147,8 @@ def _contains(distribution: Distribution, value: Any) -> bool:
     return isinstance(value, (int, float)) and distribution.low <= value <= distribution.high
 
 
-def _check_batch(config: RunConfig, data: PreparedData, num_workers: int) -> None:
+def _check_training(config: RunConfig, data: PreparedData, num_workers: int) -> None:
+    check_warmup(config.optim, config.train.epochs)
     per_rank_batch_size(config, num_workers)
     if config.train.batch_size > len(data.train):
         raise ConfigError(

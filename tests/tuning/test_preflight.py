@@ -55,6 +55,8 @@ def checked(base, space=space, first_trials=(), max_epochs=None, num_workers=1, 
         ("data.policy", ["lite"], "did you mean 'light'"),
         ("data.dataset", ["cityscape"], "did you mean 'cityscapes'"),
         ("optim.name", ["adamv"], "'adamw', 'adam' or 'sgd'"),
+        ("loss.label_smoothing", [1.5], "less than 1, but got 1.5"),
+        ("seed", [-1], "greater than or equal to 0, but got -1"),
         ("train.batch_size", [4, 9], "at most the 8 training images, but got 9"),
         ("train.batch_size", [0], "greater than or equal to 1, but got 0"),
     ],
@@ -83,6 +85,11 @@ def test_a_batch_that_the_architecture_cannot_train_on(base):
 def test_a_batch_that_does_not_divide_among_the_workers(base):
     with pytest.raises(ConfigError, match="batch 4 with 3 workers"):
         checked(base, num_workers=3)
+
+
+def test_a_warm_up_as_long_as_the_run(base):
+    with pytest.raises(ConfigError, match=r"must be below train\.epochs, but got 2 of 2"):
+        checked(base.with_values({"optim.schedule": "poly", "optim.warmup_epochs": 2}), max_epochs=2)
 
 
 @pytest.mark.parametrize(
