@@ -4,7 +4,7 @@
     config.json         RunConfig
     label_space.json    LabelSpace
     training.pt         optimiser, schedule, epoch and best so far; the trained weights where model.safetensors
-                        holds their average
+                        holds their average. Not written once the run is finished: it is most of the bytes
 
 Files are written one by one; a checkpoint counts once a pointer that is written after it names it.
 """
@@ -24,7 +24,7 @@ from segray.engine.state import TrainState
 from segray.errors import StorageError
 from segray.labels import LabelSpace
 from segray.models import SegmentationModel, build_model
-from segray.storage import Folder, open_folder
+from segray.storage import TRAINING_STATE, Folder, open_folder
 
 
 def save(state: TrainState, folder: Folder) -> None:
@@ -39,10 +39,11 @@ def save(state: TrainState, folder: Folder) -> None:
     """
     training = state.state_dict()
     weights = {name: tensor.contiguous() for name, tensor in training.pop("kept").items()}
-    buffer = io.BytesIO()
-    torch.save(training, buffer)
     folder.write_bytes("model.safetensors", safetensors.torch.save(weights))
-    folder.write_bytes("training.pt", buffer.getbuffer())
+    if not state.is_finished:
+        buffer = io.BytesIO()
+        torch.save(training, buffer)
+        folder.write_bytes(TRAINING_STATE, buffer.getbuffer())
     folder.write_json("label_space.json", state.label_space.model_dump(mode="json"))
     folder.write_json("config.json", state.config.model_dump(mode="json"))
 
@@ -58,7 +59,7 @@ def restore(state: TrainState, folder: Folder) -> None:
         StorageError: The checkpoint is missing, damaged, or of another model.
     """
     try:
-        training = torch.load(io.BytesIO(folder.read_bytes("training.pt")), map_location="cpu", weights_only=True)
+        training = torch.load(io.BytesIO(folder.read_bytes(TRAINING_STATE)), map_location="cpu", weights_only=True)
         training["kept"] = safetensors.torch.load(folder.read_bytes("model.safetensors"))
         state.load_state_dict(training)
     except (SafetensorError, RuntimeError, pickle.UnpicklingError, KeyError, ValueError) as error:

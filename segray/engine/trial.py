@@ -30,7 +30,7 @@ from segray.engine.steps import SupervisedStep
 from segray.errors import ConfigError
 from segray.labels import LabelSpace
 from segray.losses import build_loss
-from segray.storage import CheckpointPointer, EpochRecord, Folder, TrialFiles
+from segray.storage import TRAINING_STATE, CheckpointPointer, EpochRecord, Folder, TrialFiles
 
 NUM_SAMPLES = 4
 """Validation images whose predictions are kept for the report."""
@@ -103,6 +103,13 @@ def train_trial(
         Diverged: The training loss became NaN or infinite.
     """
     started = time.monotonic()
+    last = files.pointer("last")
+    if last is not None and not files.folder.exists(f"{last.checkpoint}/{TRAINING_STATE}"):
+        # The trial had come to its end, and died before anyone heard.
+        if rank() == 0:
+            files.append_record(last.record)
+            reporter.hand_over(last.record, last.seconds, final=True)
+        return
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
@@ -124,7 +131,12 @@ def train_trial(
         micro_batches=micro_batches,
     )
     keeper = _Keeper(files, data.label_space)
-    seconds_before = keeper.restore(state)
+    seconds_before = 0.0 if last is None else last.seconds
+    if last is not None:
+        checkpoint.restore(state, files.folder.child(last.checkpoint))
+        if rank() == 0:
+            # The crash may have come between the pointer and the record.
+            files.append_record(last.record)
     log.write(f"attempt {attempt} on {device.type}, {world_size()} workers, from epoch {state.epoch}")
     for record in fit(state, step, loader, validation, attempt=attempt, interrupted=reporter.interrupted):
         go_on = torch.zeros(1, device=device)
@@ -217,16 +229,6 @@ class _Keeper:
 
     def __init__(self, files: TrialFiles, label_space: LabelSpace) -> None:
         self._files, self._label_space = files, label_space
-
-    def restore(self, state: TrainState) -> float:
-        """Continue from the last checkpoint if there is one; returns the seconds spent up to it."""
-        last = self._files.pointer("last")
-        if last is None:
-            return 0.0
-        checkpoint.restore(state, self._files.folder.child(last.checkpoint))
-        # A crash may have come between the pointer and the record.
-        self._files.append_record(last.record)
-        return last.seconds
 
     def keep(self, state: TrainState, record: EpochRecord, seconds: float, samples: dict[str, np.ndarray]) -> None:
         """Write a checkpoint, then what points to it, then the record, then delete the one that it replaces."""

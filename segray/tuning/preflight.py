@@ -17,7 +17,7 @@ from segray.engine.trial import per_rank_batch_size, prepared_data
 from segray.errors import ConfigError, unknown_name
 from segray.losses import build_loss
 from segray.models import check_model, check_train_shape, resolve_encoder_weights
-from segray.tuning.search import EPOCHS_KEY, CappedSpace, Space
+from segray.tuning.space import EPOCHS_KEY, CappedSpace, Space
 
 DRAWS = 200
 """Random trials drawn from a space to learn its keys and check its values; rarer combinations fail as trials."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,41 +13,7 @@ from ray.tune.search.optuna import OptunaSearch
 
 from segray.storage import METRIC, SweepFiles
 from segray.tuning.slot import TUNE_METRIC
-
-Space = Callable[[optuna.Trial], Mapping[str, Any] | None]
-"""Draws dotted RunConfig keys with ``trial.suggest_*``; may return further values that follow from them."""
-
-EPOCHS_KEY = "train.epochs"
-
-
-class CappedSpace:
-    """A space in which no trial draws more epochs than the sweep allows."""
-
-    def __init__(self, space: Space, max_epochs: int) -> None:
-        self._space, self._max_epochs = space, max_epochs
-
-    def __call__(self, trial: optuna.Trial) -> Mapping[str, Any] | None:
-        """Draw from the space."""
-        return self._space(_CappedTrial(trial, self._max_epochs))  # type: ignore[arg-type]
-
-
-class _CappedTrial:
-    def __init__(self, trial: optuna.Trial, max_epochs: int) -> None:
-        self._trial, self._max_epochs = trial, max_epochs
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._trial, name)
-
-    def suggest_int(self, name: str, low: int, high: int, **options: Any) -> int:
-        if name == EPOCHS_KEY:
-            high = min(high, self._max_epochs)
-            low = min(low, high)
-        return int(self._trial.suggest_int(name, low, high, **options))
-
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        if name == EPOCHS_KEY:
-            choices = sorted({min(choice, self._max_epochs) for choice in choices})
-        return self._trial.suggest_categorical(name, choices)
+from segray.tuning.space import Space
 
 
 def make_sampler(searcher: Literal["tpe", "random"], seed: int) -> optuna.samplers.BaseSampler:

@@ -17,7 +17,7 @@ from segray.cluster.resources import Resources
 from segray.config import RunConfig
 from segray.errors import StorageError, call_or_exit
 from segray.storage import SweepFiles
-from segray.tuning.search import Space
+from segray.tuning.space import Space
 from segray.tuning.sweep import Sweep, run_sweep
 
 JOB_STORAGE = "~/segray/runs"
