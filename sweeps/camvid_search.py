@@ -11,21 +11,13 @@ import optuna
 from segray.config import RunConfig
 from segray.tuning.study import Study
 
-BASE = RunConfig().with_values(
-    {
-        "data.dataset": "camvid",
-        "data.resize_px": [176, 240],
-        "data.policy": "light",
-        "model.arch": "Unet",
-        "model.encoder": "resnet18",
-        "optim.schedule": "onecycle",
-    }
-)
+BASE = RunConfig().with_values({"data.dataset": "camvid", "data.resize_px": [160, 224], "optim.schedule": "onecycle"})
 
 FIRST_TRIAL = {
-    "model.encoder": "resnet18",
     "model.arch": "Unet",
+    "model.encoder": "resnet18",
     "loss.name": "cross_entropy",
+    "loss.class_weights": "none",
     "data.policy": "light",
     "train.batch_size": 8,
     "optim.lr": 1e-3,
@@ -36,15 +28,25 @@ FIRST_TRIAL = {
 def space(trial: optuna.Trial) -> None:
     """What is searched."""
     trial.suggest_categorical("model.arch", ["Unet", "FPN", "Linknet"])
-    trial.suggest_categorical("model.encoder", ["resnet18", "mobilenet_v2"])
-    trial.suggest_categorical("loss.name", ["cross_entropy", "cross_entropy+dice", "focal", "ohem"])
+    trial.suggest_categorical("model.encoder", ["resnet18", "tu-regnetx_002", "mobilenet_v2"])
+    trial.suggest_categorical("loss.name", ["cross_entropy", "cross_entropy+dice", "cross_entropy+lovasz"])
+    trial.suggest_categorical("loss.class_weights", ["none", "balanced"])
     trial.suggest_categorical("data.policy", ["none", "light", "medium"])
     trial.suggest_categorical("train.batch_size", [4, 8, 16])
-    trial.suggest_float("optim.lr", 1e-4, 1e-2, log=True)
-    trial.suggest_float("optim.weight_decay", 1e-6, 1e-1, log=True)
+    trial.suggest_float("optim.lr", 5e-4, 5e-3, log=True)
+    trial.suggest_float("optim.weight_decay", 1e-5, 1e-1, log=True)
 
 
-STUDY = Study(name="camvid", base=BASE, space=space, first_trials=[FIRST_TRIAL], trials=16, epochs=6)
+STUDY = Study(
+    name="camvid",
+    base=BASE,
+    space=space,
+    first_trials=[FIRST_TRIAL],
+    trials=16,
+    epochs=6,
+    grace_epochs=2,
+    reduction_factor=2,
+)
 
 if __name__ == "__main__":
     STUDY.main()
