@@ -89,14 +89,9 @@ def drive(sweep: Sweep, files: SweepFiles, connection: Connection, announce: Cal
 def _tune(sweep: Sweep, checked: Checked, plan: Plan, files: SweepFiles, done: int) -> None:
     os.environ |= TUNE_ENVIRONMENT
     channel = ray.remote(num_cpus=0, max_concurrency=10_000)(Channel).remote()
+    progress = _progress(sweep, plan, files, done)
     state = files.state()
-    progress = Progress(
-        total=sweep.trials,
-        slots=plan.slots,
-        deadline=None if sweep.minutes is None else time.monotonic() + 60 * sweep.minutes,
-        done=done,
-    )
-    search = StudySearch(files, checked.space, make_sampler(sweep.searcher, sweep.seed + done), checked.first_trials)
+    stop = Stop(channel, progress.deadline)
     scheduler = make_scheduler(
         sweep.scheduler,
         max_epochs=checked.max_epochs,
@@ -104,8 +99,9 @@ def _tune(sweep: Sweep, checked: Checked, plan: Plan, files: SweepFiles, done: i
         reduction_factor=sweep.reduction_factor,
     )
     replay(scheduler, files)
-    stop = Stop(channel, progress.deadline)
-    with View(progress) as view, _signals(stop, view), tempfile.TemporaryDirectory(prefix="segray-tune-") as tune_files:
+    with View(progress) as view, _signals(stop, view), tempfile.TemporaryDirectory(prefix="segray-") as scratch:
+        sampler = make_sampler(sweep.searcher, sweep.seed + done)
+        search = StudySearch(files, checked.space, sampler, checked.first_trials, Path(scratch, "study.db"))
         conductor = Conductor(channel, files, checked.base, progress, view, state.seconds if state else 0.0)
         conductor.write_state("running")
         tune.Tuner(
@@ -124,8 +120,8 @@ def _tune(sweep: Sweep, checked: Checked, plan: Plan, files: SweepFiles, done: i
                 reuse_actors=True,
             ),
             run_config=tune.RunConfig(
-                name=sweep.name,
-                storage_path=tune_files,
+                name="tune",
+                storage_path=scratch,
                 stop=stop,
                 verbose=0,
                 callbacks=[conductor],
@@ -133,6 +129,20 @@ def _tune(sweep: Sweep, checked: Checked, plan: Plan, files: SweepFiles, done: i
             ),
         ).fit()
         conductor.write_state("interrupted" if stop.asked else "finished")
+
+
+def _progress(sweep: Sweep, plan: Plan, files: SweepFiles, done: int) -> Progress:
+    outcomes = {trial.id: trial.outcome() for trial in files.trials()}
+    reached = [(end.best_val_miou, name) for name, end in outcomes.items() if end and end.best_val_miou is not None]
+    best, best_id = max(reached, default=(None, ""))
+    return Progress(
+        total=sweep.trials,
+        slots=plan.slots,
+        deadline=None if sweep.minutes is None else time.monotonic() + 60 * sweep.minutes,
+        done=done,
+        best=best,
+        best_id=best_id,
+    )
 
 
 @contextmanager

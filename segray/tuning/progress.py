@@ -12,6 +12,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from segray.results.searched import short_labels
+
 
 @dataclass
 class RunningTrial:
@@ -104,12 +106,13 @@ class View:
 
 
 def shown(values: Mapping[str, Any]) -> str:
-    """Searched values as short text: the last part of each key, numbers to three digits."""
+    """Searched values as short text: what is clear of each key, numbers to three digits."""
 
     def text(value: Any) -> str:
         return f"{value:.3g}" if isinstance(value, float) else str(value)
 
-    return ", ".join(f"{key.rpartition('.')[2]} {text(value)}" for key, value in values.items())
+    labels = short_labels(values)
+    return ", ".join(f"{labels[key]} {text(value)}" for key, value in values.items())
 
 
 def duration(seconds: float) -> str:

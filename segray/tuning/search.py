@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -26,8 +25,8 @@ def make_sampler(searcher: Literal["tpe", "random"], seed: int) -> optuna.sample
 class StudySearch(OptunaSearch):
     """OptunaSearch that tells Optuna COMPLETE, PRUNED or FAIL by a trial's outcome.
 
-    The study lives on the driver's disk, because SQLite must not lie on a network filesystem, and is copied into
-    the sweep's folder whenever a trial starts or ends.
+    The study lives in ``database`` on the driver's own disk, because SQLite must not lie on a network filesystem, and is
+    copied into the sweep's folder whenever a trial starts or ends.
     """
 
     def __init__(
@@ -36,9 +35,9 @@ class StudySearch(OptunaSearch):
         space: Space,
         sampler: optuna.samplers.BaseSampler,
         first_trials: Sequence[Mapping[str, Any]],
+        database: Path,
     ) -> None:
-        self._sweep = sweep
-        self._database = Path(tempfile.mkdtemp(prefix="segray-study-")) / "study.db"
+        self._sweep, self._database = sweep, database
         resumed = sweep.folder.exists("study.db")
         if resumed:
             self._database.write_bytes(sweep.folder.read_bytes("study.db"))

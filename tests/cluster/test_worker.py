@@ -1,0 +1,109 @@
+"""How a worker says that a trial ended, for every way in which it can."""
+
+import pytest
+import torch
+import torch.distributed as dist
+from fake_sweep import record
+
+from segray.cluster import worker
+from segray.cluster.channel import Task
+from segray.config import RunConfig
+from segray.engine.endings import Diverged, Interrupted
+from segray.storage import open_sweep
+
+
+class Line:
+    said = []
+
+    def __init__(self, *_):
+        self.said.clear()
+
+    def hand_over(self, record, seconds, final):
+        return True
+
+    def end(self, status, reason, trace=""):
+        self.said.append((status, reason, trace))
+
+
+@pytest.fixture
+def one_rank(tmp_path):
+    dist.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
+    yield
+    dist.destroy_process_group()
+
+
+@pytest.fixture
+def run(one_rank, tmp_path, monkeypatch):
+    """Run a task whose training raises what it is given, call after call."""
+
+    def run_task(*outcomes):
+        waiting, used = list(outcomes), []
+
+        def train_trial(*_, micro_batches, **__):
+            used.append(micro_batches)
+            outcome = waiting.pop(0)
+            if outcome is not None:
+                raise outcome
+
+        monkeypatch.setattr(worker, "train_trial", train_trial)
+        monkeypatch.setattr(worker, "Line", Line)
+        config = RunConfig().with_values({"train.batch_size": 4})
+        task = Task("0000", config.model_dump(mode="json"))
+        settings = worker.WorkerConfig(None, "slot", open_sweep(tmp_path / "sweep"), 0)
+        worker.run_task(task, settings, 1, None)
+        return used
+
+    return run_task
+
+
+def test_a_trial_that_ends_by_itself_or_is_interrupted_says_nothing_more(run):
+    for outcome in (None, Interrupted()):
+        run(outcome)
+        assert Line.said == []
+
+
+def test_divergence(run):
+    run(Diverged(epoch=2, step=7))
+    [(status, reason, _)] = Line.said
+    assert status == "diverged"
+    assert "step 7 of epoch 2" in reason
+
+
+def test_an_error_fails_the_trial_with_its_traceback_and_spares_the_process(run):
+    run(ValueError("what is wrong"))
+    [(status, reason, trace)] = Line.said
+    assert (status, reason) == ("failed", "ValueError: what is wrong")
+    assert "Traceback" in trace
+
+
+def test_out_of_memory_splits_the_batch_until_it_fits(run):
+    assert run(torch.OutOfMemoryError("full"), torch.OutOfMemoryError("full"), None) == [1, 2, 4]
+    assert Line.said == []
+
+
+def test_out_of_memory_with_single_images_ends_the_trial(run):
+    full = torch.OutOfMemoryError("full")
+    assert run(full, full, full) == [1, 2, 4]
+    [(status, reason, _)] = Line.said
+    assert status == "out_of_memory"
+    assert "train.batch_size 4 does not fit" in reason
+
+
+def test_after_a_device_error_the_process_is_not_used_again(run):
+    with pytest.raises(torch.AcceleratorError):
+        run(torch.AcceleratorError("illegal memory access"))
+    assert Line.said[0][0] == "failed"
+
+
+def test_gauges_skip_what_there_is_not():
+    shown = []
+
+    class Gauge:
+        def set(self, value, tags):
+            shown.append((value, tags))
+
+    gauges = worker.Gauges("sweep")
+    gauges._gauges = dict.fromkeys(worker.Gauges.NAMES, Gauge())
+    gauges.show("0000", record(1, 0.4).model_copy(update={"train_loss": None}))
+    assert len(shown) == len(worker.Gauges.NAMES) - 1
+    assert shown[0] == (0.4, {"sweep": "sweep", "trial": "0000"})

@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+import torch
+from fake_sweep import empty_sweep, record
+from PIL import Image
+
+from segray.config import RunConfig
+from segray.engine import checkpoint
+from segray.engine.state import build_state
+from segray.errors import DataError, StorageError
+from segray.inference.predict import draw_overlay, predict, predict_file
+from segray.labels import LabelSpace
+from segray.models import SegmentationModel
+from segray.storage import CheckpointPointer
+
+SPACE = LabelSpace(names=("sky", "road"), colors=((0, 0, 255), (128, 64, 128)), raw_to_train={0: 0, 1: 1})
+
+
+class BrightIsSky(torch.nn.Module):
+    def forward(self, photos_BCHW):
+        brightness = photos_BCHW.mean(1, keepdim=True)
+        return torch.cat([brightness, -brightness], 1)
+
+
+@pytest.fixture
+def photo_HWC():
+    photo = np.zeros((30, 41, 3), np.uint8)
+    photo[:15] = 255
+    return photo
+
+
+@pytest.mark.parametrize("resize_px", [None, [10, 14], [60, 82]])
+def test_predictions_have_the_photos_size_and_place(photo_HWC, resize_px):
+    config = RunConfig().with_values({"data.resize_px": resize_px})
+    labels_HW = predict(SegmentationModel(BrightIsSky(), stride=1).eval(), photo_HWC, config)
+    assert labels_HW.shape == (30, 41)
+    assert labels_HW.dtype == np.uint8
+    assert (labels_HW[:13] == 0).all()
+    assert (labels_HW[17:] == 1).all()
+
+
+def test_the_overlay_mixes_photo_and_class_colour(photo_HWC):
+    labels_HW = np.zeros((30, 41), np.uint8)
+    overlay = draw_overlay(photo_HWC, labels_HW, SPACE)
+    assert overlay.shape == photo_HWC.shape
+    assert tuple(overlay[29, 0]) == (0, 0, 140)
+    assert overlay[0, 0, 2] == 255
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    """Two trials with a model each; the second has the higher mIoU."""
+    sweep = empty_sweep(tmp_path)
+    config = RunConfig().with_values({"model.encoder": "tu-test_resnet", "model.encoder_weights": "none"})
+    state = build_state(config, SPACE, steps_per_epoch=1, device=torch.device("cpu"))
+    for trial_id, miou in (("0000", 0.3), ("0001", 0.4)):
+        trial = sweep.files.trial(trial_id)
+        checkpoint.save(state, trial.folder.child("checkpoints/1-1"))
+        pointer = CheckpointPointer(checkpoint="checkpoints/1-1", record=record(1, miou), seconds=1.0)
+        trial.write_pointer("best", pointer)
+    return sweep.files
+
+
+@pytest.fixture
+def photo(tmp_path, photo_HWC):
+    path = tmp_path / "photo.png"
+    Image.fromarray(photo_HWC).save(path)
+    return path
+
+
+def test_the_best_trials_model_is_used(tmp_path, sweep, photo):
+    said = predict_file(sweep.folder.path, photo, tmp_path / "overlay.png")
+    assert "trial 0001, val mIoU 0.400" in said
+    with Image.open(tmp_path / "overlay.png") as overlay:
+        assert overlay.size == (41, 30)
+
+
+def test_a_sweep_without_a_model(tmp_path, photo):
+    sweep = empty_sweep(tmp_path)
+    with pytest.raises(StorageError, match="no trial of .* has completed an epoch yet"):
+        predict_file(sweep.files.folder.path, photo, tmp_path / "overlay.png")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a photo", None])
+def test_a_photo_that_does_not_decode(tmp_path, sweep, content):
+    photo = tmp_path / "bad.jpg"
+    if content is not None:
+        photo.write_bytes(content)
+    with pytest.raises(DataError, match=r"bad\.jpg"):
+        predict_file(sweep.folder.path, photo, tmp_path / "overlay.png")
+
+
+@pytest.mark.parametrize("output", ["missing/overlay.png", "overlay.xyz"])
+def test_an_overlay_that_cannot_be_written(tmp_path, sweep, photo, output):
+    with pytest.raises(StorageError, match=r"name a \.png or \.jpg file"):
+        predict_file(sweep.folder.path, photo, tmp_path / output)

@@ -1,0 +1,137 @@
+"""What Optuna and ASHA are told, and what they are told again after a crash."""
+
+import math
+from pathlib import Path
+
+import optuna
+import pytest
+from fake_sweep import empty_sweep, record
+from optuna.trial import TrialState
+
+from segray.storage import Outcome
+from segray.tuning.scheduler import make_scheduler, replay
+from segray.tuning.search import StudySearch, make_sampler
+from segray.tuning.space import CappedSpace
+
+
+def space(trial):
+    trial.suggest_float("optim.lr", 1e-4, 1e-2, log=True)
+    trial.suggest_int("train.epochs", 2, 50)
+
+
+FIRST = {"optim.lr": 5e-3, "train.epochs": 4}
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    return empty_sweep(tmp_path).files
+
+
+def searcher(sweep, seed=0):
+    database = Path(sweep.folder.path, f"driver-{seed}.db")
+    return StudySearch(sweep, CappedSpace(space, 9), make_sampler("tpe", seed), [FIRST], database)
+
+
+def result(epoch, miou, status=None):
+    return {"epoch": epoch, "val_miou": miou, "best_val_miou": miou, "status": status}
+
+
+def test_the_first_trial_is_the_given_one_and_epochs_are_capped(sweep):
+    search = searcher(sweep)
+    assert search.suggest("a") == {"trial": "0000", "values": FIRST}
+    drawn = [search.suggest(str(number)) for number in range(20)]
+    assert all(config["values"]["train.epochs"] <= 9 for config in drawn)
+    assert [config["trial"] for config in drawn] == [f"{number:04d}" for number in range(1, 21)]
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "value"),
+    [
+        ("finished", TrialState.COMPLETE, 0.5),
+        (None, TrialState.PRUNED, 0.5),
+        ("diverged", TrialState.FAIL, None),
+        ("failed", TrialState.FAIL, None),
+        ("out_of_memory", TrialState.FAIL, None),
+    ],
+)
+def test_optuna_hears_how_a_trial_really_ended(sweep, status, state, value):
+    search = searcher(sweep)
+    search.suggest("a")
+    search.on_trial_result("a", result(1, 0.4))
+    search.on_trial_complete("a", result(2, 0.5, status))
+    [trial] = search.study.trials
+    assert (trial.state, trial.value) == (state, value)
+    assert trial.intermediate_values == {1: 0.4, 2: 0.5}
+
+
+def test_a_failure_before_the_first_epoch_leaves_no_trial_running(sweep):
+    search = searcher(sweep)
+    search.suggest("a")
+    search.on_trial_complete("a", result(0, math.nan, "failed"))
+    search.suggest("b")
+    search.on_trial_complete("b", None, error=True)
+    assert [trial.state for trial in search.study.trials] == [TrialState.FAIL] * 2
+
+
+def test_a_resume_gives_unfinished_trials_their_values_back_and_tells_the_others(sweep):
+    search = searcher(sweep)
+    first, second, third = (search.suggest(name) for name in "abc")
+    sweep.trial("0000").append_record(record(1, 0.3))
+    sweep.trial("0000").finish(Outcome(status="finished", epochs=1, best_val_miou=0.3))
+    sweep.trial("0001").append_record(record(1, 0.2))
+    sweep.trial("0001").finish(Outcome(status="stopped", epochs=1, best_val_miou=0.2))
+
+    resumed = searcher(sweep, seed=1)
+    states = [trial.state for trial in resumed.study.trials]
+    assert states == [TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING]
+    assert resumed.study.trials[1].intermediate_values == {1: 0.2}
+    assert resumed.suggest("x") == third
+    assert resumed.suggest("y")["trial"] == "0003"
+    assert first["values"] == FIRST
+    assert second["values"] != third["values"]
+
+
+def test_the_study_in_the_sweeps_folder_opens_with_optuna(sweep):
+    searcher(sweep).suggest("a")
+    study = optuna.load_study(study_name=sweep.name, storage=f"sqlite:///{sweep.folder.path}/study.db")
+    assert study.trials[0].params == FIRST
+
+
+class Trial:
+    def __init__(self, trial_id):
+        self.trial_id = trial_id
+        self.config = {"trial": trial_id}
+
+
+def decide(scheduler, trial_id, epoch, miou):
+    trial = Trial(trial_id)
+    scheduler.on_trial_add(None, trial)
+    return scheduler.on_trial_result(None, trial, {"epoch": epoch, "best_val_miou": miou})
+
+
+@pytest.fixture
+def scheduler():
+    return make_scheduler("asha", max_epochs=9, grace_epochs=1, reduction_factor=3)
+
+
+def test_asha_stops_the_weak_but_never_the_baseline(scheduler):
+    assert decide(scheduler, "0001", 1, 0.5) == "CONTINUE"
+    assert decide(scheduler, "0002", 1, 0.4) == "STOP"
+    assert decide(scheduler, "0000", 1, 0.1) == "CONTINUE"
+
+
+def test_rungs_are_rebuilt_from_the_files_of_trials_that_ended(sweep, scheduler):
+    strong, unfinished = sweep.trial("0001"), sweep.trial("0002")
+    strong.append_record(record(1, 0.5))
+    strong.finish(Outcome(status="finished"))
+    unfinished.append_record(record(1, 0.9))
+    replay(scheduler, sweep)
+    assert decide(scheduler, "0003", 1, 0.4) == "STOP"
+    assert decide(scheduler, "0004", 1, 0.6) == "CONTINUE"
+
+
+def test_no_scheduler_stops_nobody(sweep):
+    scheduler = make_scheduler("none", max_epochs=9, grace_epochs=1, reduction_factor=3)
+    replay(scheduler, sweep)
+    assert decide(scheduler, "0001", 1, 0.5) == "CONTINUE"
+    assert decide(scheduler, "0002", 1, 0.1) == "CONTINUE"
