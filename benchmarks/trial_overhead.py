@@ -76,7 +76,7 @@ def nested_worker(config: dict[str, Any]) -> None:
     from segray.storage import EpochRecord, open_sweep
 
     class Reporter:
-        def hand_over(self, record: EpochRecord, seconds: float, final: bool) -> bool:  # noqa: ARG002
+        def hand_over(self, record: EpochRecord, final: bool) -> bool:  # noqa: ARG002
             records.append(record)
             return True
 

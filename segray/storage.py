@@ -21,7 +21,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal
@@ -97,7 +98,7 @@ class CheckpointPointer(_Record):
 
 
 class SweepInfo(_Record):
-    """What a sweep is: written once at its start, extended by a resume."""
+    """What a sweep is: written once, at its start."""
 
     name: str
     created_at: str
@@ -137,6 +138,8 @@ class SweepState(_Record):
     """Wall time over all starts of the sweep"""
     trials: int
     """Trials asked for"""
+    driver: str = ""
+    """HOST:PID of the process that runs it"""
 
 
 @dataclass(frozen=True)
@@ -167,7 +170,8 @@ class Folder:
     def names(self, name: str = "") -> list[str]:
         """Sorted names of the files and folders directly inside; empty if there is no such folder."""
         selector = pafs.FileSelector(self._at(name), allow_not_found=True)
-        return sorted(info.base_name for info in self.filesystem.get_file_info(selector))
+        with self._reaching(name):
+            return sorted(info.base_name for info in self.filesystem.get_file_info(selector))
 
     def read_bytes(self, name: str) -> bytes:
         """Whole content of a file.
@@ -210,10 +214,11 @@ class Folder:
     def delete(self, name: str = "") -> None:
         """Delete a file or a whole folder if it is there."""
         kind = self._info(name).type
-        if kind == pafs.FileType.Directory:
-            self.filesystem.delete_dir(self._at(name))
-        elif kind == pafs.FileType.File:
-            self.filesystem.delete_file(self._at(name))
+        with self._reaching(name):
+            if kind == pafs.FileType.Directory:
+                self.filesystem.delete_dir(self._at(name))
+            elif kind == pafs.FileType.File:
+                self.filesystem.delete_file(self._at(name))
 
     def read_json(self, name: str) -> Any:
         """Parsed content of a JSON file, or None if it is missing."""
@@ -232,7 +237,15 @@ class Folder:
         return f"{self.path}/{name}" if name else self.path
 
     def _info(self, name: str) -> pafs.FileInfo:
-        return self.filesystem.get_file_info(self._at(name))
+        with self._reaching(name):
+            return self.filesystem.get_file_info(self._at(name))
+
+    @contextmanager
+    def _reaching(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StorageError(f"cannot reach {self._at(name)!r}: {error}; choose a storage path you may use") from None
 
 
 def _ends_in_newline(file: BinaryIO) -> bool:
@@ -303,6 +316,11 @@ class TrialFiles:
         """How the trial ended, or None while it has not."""
         content = self.folder.read_json("outcome.json")
         return None if content is None else Outcome.model_validate(content)
+
+    def has_failed(self) -> bool:
+        """Whether the trial ended in a way that its model should not be used."""
+        outcome = self.outcome()
+        return outcome is not None and outcome.status not in ("finished", "stopped")
 
     def finish(self, outcome: Outcome) -> None:
         """Write outcome.json: the trial is over and will not be run again. Of its checkpoints only the best stays."""
@@ -381,13 +399,17 @@ class SweepFiles:
         return [self.trial(name) for name in self.folder.names("trials") if name.isdecimal()]
 
     def best(self) -> tuple[TrialFiles, CheckpointPointer]:
-        """The trial with the highest validation mIoU so far, running ones included, and its best checkpoint.
+        """The trial with the highest validation mIoU so far and its best checkpoint; running ones count, failed do not.
 
         Raises:
             StorageError: There is no sweep here, or none of its trials has a checkpoint.
         """
         self.info()
-        found = [(trial, pointer) for trial in self.trials() if (pointer := trial.pointer("best")) is not None]
+        found = [
+            (trial, pointer)
+            for trial in self.trials()
+            if (pointer := trial.pointer("best")) is not None and not trial.has_failed()
+        ]
         if not found:
             raise StorageError(f"no trial of {self.folder.path!r} has completed an epoch yet")
         return max(found, key=lambda item: item[1].record.val_miou or 0.0)

@@ -38,8 +38,6 @@ class Message:
     """None while the trial goes on"""
     reason: str = ""
     traceback: str = ""
-    seconds: float = 0.0
-    """Time spent on the trial so far, over all attempts"""
 
 
 @dataclass
@@ -55,7 +53,8 @@ class _Slot:
     """Set when the trial in flight must end between two batches"""
     inbox: asyncio.Queue[Message] = field(default_factory=asyncio.Queue)
     finished: bool = False
-    last_seconds: float = 0.0
+    failure: tuple[str, str] = ("", "")
+    """Reason and traceback of the trial in flight's latest failed attempt"""
 
 
 class Channel:
@@ -72,7 +71,9 @@ class Channel:
         """Give a slot its next trial."""
         state = self._slot(slot)
         state.task, state.taken, state.first_attempt = task, False, task.attempt
-        state.inbox, state.stop, state.last_seconds = asyncio.Queue(), asyncio.Event(), 0.0
+        # Whoever still waits for the last trial's stop is let go: a waiting call takes a place in this actor.
+        state.stop.set()
+        state.inbox, state.stop, state.failure = asyncio.Queue(), asyncio.Event(), ("", "")
         state.sequence += 1
         if self._interrupted:
             self._interrupt_slot(state)
@@ -86,7 +87,7 @@ class Channel:
         """The slot's worker group is gone for good; a trial in flight has failed."""
         state = self._slot(slot)
         if state.task is not None:
-            self._end(state, "failed", "the trial's worker group could not be kept running", traceback)
+            self._fail(state, "the trial's worker group could not be kept running", traceback)
         await self._notify()
 
     async def finish(self, slot: str) -> None:
@@ -129,9 +130,11 @@ class Channel:
         after = state.sequence
         if state.task is not None:
             if state.taken:
-                state.task = replace(state.task, attempt=state.task.attempt + 1)
+                state.task, state.taken = replace(state.task, attempt=state.task.attempt + 1), False
             if state.task.attempt - state.first_attempt >= MAX_ATTEMPTS:
-                self._end(state, "failed", f"its worker process died {MAX_ATTEMPTS} times; see the log of the node")
+                reason, traceback = state.failure
+                why = f": {reason}" if reason else "; see Ray's logs"
+                self._fail(state, f"its workers died {MAX_ATTEMPTS} times{why}", traceback)
             else:
                 state.sequence += 1
                 after = state.sequence - 1
@@ -163,7 +166,6 @@ class Channel:
         current = state.task
         if state.generation != generation or current is None or current.trial_id != message.trial_id:
             return False
-        state.last_seconds = message.seconds
         if message.status is not None:
             state.task = None
             state.inbox.put_nowait(message)
@@ -174,6 +176,12 @@ class Channel:
             return await state.verdict
         except asyncio.CancelledError:
             return False
+
+    async def note_failure(self, slot: str, generation: int, reason: str, traceback: str) -> None:
+        """Keep why one of several ranks is about to end its process; the trial gets another attempt."""
+        state = self._slot(slot)
+        if state.generation == generation:
+            state.failure = reason, traceback
 
     async def should_stop(self, slot: str, generation: int) -> None:
         """Return once the trial in flight must end between two batches."""
@@ -191,17 +199,14 @@ class Channel:
         if state.verdict is not None and not state.verdict.done():
             state.verdict.set_result(False)
         if state.task is not None:
-            message = Message(state.task.trial_id, status="interrupted", seconds=state.last_seconds)
+            message = Message(state.task.trial_id, status="interrupted")
             state.task = None
             state.inbox.put_nowait(message)
 
-    def _end(self, state: _Slot, status: OutcomeStatus, reason: str, traceback: str = "") -> None:
+    def _fail(self, state: _Slot, reason: str, traceback: str) -> None:
         assert state.task is not None
-        message = Message(
-            state.task.trial_id, status=status, reason=reason, traceback=traceback, seconds=state.last_seconds
-        )
+        state.inbox.put_nowait(Message(state.task.trial_id, status="failed", reason=reason, traceback=traceback))
         state.task = None
-        state.inbox.put_nowait(message)
 
     async def _notify(self) -> None:
         async with self._changed:

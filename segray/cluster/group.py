@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 import threading
 import traceback
@@ -62,10 +61,23 @@ class WarmGroup:
         ray.get(self._channel.finish.remote(self.slot))
         self._thread.join(timeout_seconds)
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether it takes trials."""
+        return self._thread.is_alive()
+
     def _run(self) -> None:
+        trace = ""
+        try:
+            with tempfile.TemporaryDirectory(prefix="segray-train-") as train_files:
+                self._trainer(train_files).fit()
+        except Exception:
+            trace = traceback.format_exc()
+        ray.get(self._channel.group_ended.remote(self.slot, trace))
+
+    def _trainer(self, train_files: str) -> TorchTrainer:
         plan = self._plan
-        train_files = tempfile.mkdtemp(prefix="segray-train-")
-        trainer = TorchTrainer(
+        return TorchTrainer(
             _worker_loop,
             train_loop_config={
                 "channel": self._channel,
@@ -86,11 +98,3 @@ class WarmGroup:
                 worker_runtime_env={"env_vars": WORKER_ENVIRONMENT},
             ),
         )
-        try:
-            trainer.fit()
-            trace = ""
-        except Exception:
-            trace = traceback.format_exc()
-        finally:
-            shutil.rmtree(train_files, ignore_errors=True)
-        ray.get(self._channel.group_ended.remote(self.slot, trace))

@@ -77,7 +77,7 @@ def make_plan(resources: Resources, nodes: Sequence[Mapping[str, float]], max_sl
         gpus_per_worker = 1.0 if gpus else 0.0
     cpus_per_worker = resources.cpus_per_worker
     if cpus_per_worker is None:
-        cpus_per_worker = float(max(1, int(_cpu_share(nodes, gpus_per_worker))))
+        cpus_per_worker = float(max(1, int(_cpu_share(nodes, gpus_per_worker, resources.workers_per_trial))))
     capacity = sum(_workers_on(node, cpus_per_worker, gpus_per_worker) for node in nodes)
     slots = capacity // resources.workers_per_trial
     if slots == 0:
@@ -97,14 +97,20 @@ def make_plan(resources: Resources, nodes: Sequence[Mapping[str, float]], max_sl
     )
 
 
-def _cpu_share(nodes: Sequence[Mapping[str, float]], gpus_per_worker: float) -> float:
+def _cpu_share(nodes: Sequence[Mapping[str, float]], gpus_per_worker: float, workers_per_trial: int) -> float:
     """CPUs a worker can have without leaving a GPU idle; without GPUs, a slot's part of all CPUs."""
     if not gpus_per_worker:
-        return sum(node.get("CPU", 0.0) for node in nodes) / CPU_SLOTS
+        cpus = [node.get("CPU", 0.0) for node in nodes]
+        return min(sum(cpus) / CPU_SLOTS / workers_per_trial, max(cpus, default=1.0))
     shares = [node.get("CPU", 0.0) * gpus_per_worker / node["GPU"] for node in nodes if node.get("GPU")]
     return min(shares, default=1.0)
 
 
 def _workers_on(node: Mapping[str, float], cpus: float, gpus: float) -> int:
     by_cpu = int(node.get("CPU", 0.0) / cpus + 1e-9)
-    return min(by_cpu, int(node.get("GPU", 0.0) / gpus + 1e-9)) if gpus else by_cpu
+    if not gpus:
+        return by_cpu
+    num_gpus = node.get("GPU", 0.0)
+    # A fraction is a part of one GPU: Ray never puts a worker astride two.
+    by_gpu = int(num_gpus) * int(1 / gpus + 1e-9) if gpus < 1 else int(num_gpus / gpus)
+    return min(by_cpu, by_gpu)

@@ -17,6 +17,7 @@ from segray.cluster.channel import Message, Task
 from segray.config import run_config
 from segray.engine.loop import Diverged, Interrupted
 from segray.engine.trial import TrialLog, train_trial
+from segray.errors import StorageError
 from segray.storage import EpochRecord, OutcomeStatus, SweepFiles
 
 LOOK_SECONDS = 0.5
@@ -60,13 +61,14 @@ def run_task(task: Task, worker: WorkerConfig, generation: int, gauges: Gauges) 
         Exception: What only this rank saw, or what the process cannot be trusted after; the group starts afresh.
     """
     line = Line(task, worker, generation, gauges)
-    files = worker.sweep.trial(task.trial_id)
     config = run_config(task.config)
-    alone = dist.get_world_size() == 1
+    files = worker.sweep.trial(task.trial_id)
     log = TrialLog(files.folder if dist.get_rank() == 0 else None)
+    alone = dist.get_world_size() == 1
     micro_batches = 1
     while True:
         try:
+            _check_storage(worker.sweep)
             train_trial(
                 config,
                 files,
@@ -77,24 +79,32 @@ def run_task(task: Task, worker: WorkerConfig, generation: int, gauges: Gauges) 
                 num_loader_workers=worker.num_loader_workers,
             )
         except Interrupted:
-            pass
+            break
         except Diverged as error:
             line.end("diverged", str(error))
+            break
         except torch.OutOfMemoryError as error:
-            if alone and micro_batches < config.train.batch_size:
-                micro_batches *= 2
-                log.write(f"out of memory; trying again with {micro_batches} micro-batches a step")
-                _free_memory()
-                continue
-            line.end("out_of_memory", f"train.batch_size {config.train.batch_size} does not fit: {error}")
-            if not alone:
-                raise
+            if not alone or micro_batches >= config.train.batch_size:
+                line.end("out_of_memory", f"train.batch_size {config.train.batch_size} does not fit: {error}")
+                if not alone:
+                    raise
+                break
         except Exception as error:
-            log.write(traceback.format_exc())
-            line.end("failed", f"{type(error).__name__}: {error}", traceback.format_exc())
-            if not alone or isinstance(error, torch.AcceleratorError):
+            reason, trace = f"{type(error).__name__}: {error}", traceback.format_exc()
+            if not alone:
+                line.note_failure(reason, trace)
                 raise
-        break
+            line.end("failed", reason, trace)
+            log.write(trace)
+            if isinstance(error, torch.AcceleratorError):
+                raise
+            break
+        else:
+            break
+        # Out of memory. The exception, which held the model, is gone only now.
+        micro_batches *= 2
+        _free_memory()
+        log.write(f"out of memory; trying again with {micro_batches} micro-batches a step")
     _free_memory()
 
 
@@ -106,14 +116,11 @@ class Line:
         self._gauges = gauges
         self._stop = worker.channel.should_stop.remote(worker.slot, generation)
         self._next_look = 0.0
-        self._last: tuple[EpochRecord | None, float] = (None, 0.0)
 
-    def hand_over(self, record: EpochRecord, seconds: float, final: bool) -> bool:
+    def hand_over(self, record: EpochRecord, final: bool) -> bool:
         """Pass on an epoch's record (rank 0); returns whether to train on."""
-        self._last = record, seconds
         self._gauges.show(self._task.trial_id, record)
-        status: OutcomeStatus | None = "finished" if final else None
-        message = Message(self._task.trial_id, record=record, status=status, seconds=seconds)
+        message = Message(self._task.trial_id, record=record, status="finished" if final else None)
         return bool(ray.get(self._channel.hand_over.remote(self._slot, self._generation, message)))
 
     def interrupted(self) -> bool:
@@ -126,9 +133,12 @@ class Line:
 
     def end(self, status: OutcomeStatus, reason: str, trace: str = "") -> None:
         """Say how the trial ended other than with its last epoch."""
-        record, seconds = self._last
-        message = Message(self._task.trial_id, record, status, reason, trace, seconds)
+        message = Message(self._task.trial_id, status=status, reason=reason, traceback=trace)
         ray.get(self._channel.hand_over.remote(self._slot, self._generation, message))
+
+    def note_failure(self, reason: str, trace: str) -> None:
+        """Say why this rank is about to end its process."""
+        ray.get(self._channel.note_failure.remote(self._slot, self._generation, reason, trace))
 
 
 class Gauges:
@@ -149,6 +159,14 @@ class Gauges:
             value = getattr(record, name)
             if value is not None:
                 gauge.set(float(value), tags={"sweep": self._sweep, "trial": trial_id})
+
+
+def _check_storage(sweep: SweepFiles) -> None:
+    if not sweep.exists():
+        raise StorageError(
+            f"the sweep's folder {sweep.folder.path!r} is not visible on node {ray.util.get_node_ip_address()}; "
+            "--storage must be a filesystem or a URL that all nodes share"
+        )
 
 
 def _free_memory() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, cast
 
 import torch.distributed as dist
 from torch import Tensor, nn
+
+T = TypeVar("T")
 
 
 def world_size() -> int:
@@ -40,6 +42,14 @@ def gather_over_ranks(value: Any) -> Sequence[Any]:
     values: list[Any] = [None] * world_size()
     dist.all_gather_object(values, value)
     return values
+
+
+def from_first_rank(make: Callable[[], T]) -> T:
+    """What ``make`` gives on rank 0, where alone it is called, on every rank; any small picklable object."""
+    values = [make() if rank() == 0 else None]
+    if world_size() > 1:
+        dist.broadcast_object_list(values, src=0)
+    return cast(T, values[0])
 
 
 def broadcast_buffers(model: nn.Module) -> None:

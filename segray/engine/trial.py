@@ -21,7 +21,7 @@ from segray.data.cache import PreparedData, prepare
 from segray.data.loading import Batch, train_loader, val_loader
 from segray.data.shards import Shard
 from segray.engine import checkpoint
-from segray.engine.distributed import rank, world_size
+from segray.engine.distributed import from_first_rank, rank, world_size
 from segray.engine.evaluate import Evaluation, evaluate
 from segray.engine.loop import fit
 from segray.engine.precision import resolve_precision
@@ -39,7 +39,7 @@ NUM_SAMPLES = 4
 class Reporter(Protocol):
     """Whom a trial tells of its epochs, and who may end it."""
 
-    def hand_over(self, record: EpochRecord, seconds: float, final: bool) -> bool:
+    def hand_over(self, record: EpochRecord, final: bool) -> bool:
         """Take a record (called on rank 0); returns whether to train on."""
 
     def interrupted(self) -> bool:
@@ -59,7 +59,8 @@ class TrialLog:
 
     def __init__(self, folder: Folder | None) -> None:
         self._folder = folder
-        self._lines: list[str] = []
+        earlier = folder is not None and not folder.is_local and folder.exists("log.txt")
+        self._lines = folder.read_bytes("log.txt").decode().splitlines() if folder and earlier else []
 
     def write(self, text: str) -> None:
         """Add lines, each with the time of day (UTC)."""
@@ -103,12 +104,11 @@ def train_trial(
         Diverged: The training loss became NaN or infinite.
     """
     started = time.monotonic()
-    last = files.pointer("last")
-    if last is not None and not files.folder.exists(f"{last.checkpoint}/{TRAINING_STATE}"):
+    last, is_over = from_first_rank(lambda: _last_checkpoint(files))
+    if last is not None and is_over:
         # The trial had come to its end, and died before anyone heard.
         if rank() == 0:
-            files.append_record(last.record)
-            reporter.hand_over(last.record, last.seconds, final=True)
+            reporter.hand_over(last.record, final=True)
         return
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if device.type == "cuda":
@@ -134,9 +134,6 @@ def train_trial(
     seconds_before = 0.0 if last is None else last.seconds
     if last is not None:
         checkpoint.restore(state, files.folder.child(last.checkpoint))
-        if rank() == 0:
-            # The crash may have come between the pointer and the record.
-            files.append_record(last.record)
     log.write(f"attempt {attempt} on {device.type}, {world_size()} workers, from epoch {state.epoch}")
     for record in fit(state, step, loader, validation, attempt=attempt, interrupted=reporter.interrupted):
         go_on = torch.zeros(1, device=device)
@@ -144,7 +141,7 @@ def train_trial(
             seconds = seconds_before + time.monotonic() - started
             keeper.keep(state, record, seconds, validation.samples)
             log.write(_log_line(record, config))
-            go_on += reporter.hand_over(record, seconds, state.is_finished)
+            go_on += reporter.hand_over(record, state.is_finished)
         if world_size() > 1:
             dist.broadcast(go_on, src=0)
         if not go_on.item():
@@ -194,6 +191,16 @@ def write_labels(folder: Folder, name: str, labels_HW: np.ndarray, label_space: 
     stream = io.BytesIO()
     image.save(stream, "PNG")
     folder.write_bytes(f"samples/{name}.png", stream.getvalue())
+
+
+def _last_checkpoint(files: TrialFiles) -> tuple[CheckpointPointer | None, bool]:
+    """Where an earlier attempt got to, and whether that was the trial's end."""
+    last = files.pointer("last")
+    if last is None:
+        return None, False
+    # The crash may have come between the pointer and the record.
+    files.append_record(last.record)
+    return last, not files.folder.exists(f"{last.checkpoint}/{TRAINING_STATE}")
 
 
 class _Validation:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import socket
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -11,12 +13,17 @@ import ray
 from ray import tune
 
 from segray.config import RunConfig
-from segray.storage import Outcome, SweepFiles, SweepState
+from segray.storage import Outcome, OutcomeStatus, SweepFiles, SweepState
 from segray.tuning.progress import Progress, RunningTrial, View, shown
 from segray.tuning.slot import TUNE_METRIC
 
 STATE_SECONDS = 5.0
 """How often state.json says that the sweep is alive."""
+
+
+def this_driver() -> str:
+    """Host and process id of this process."""
+    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 class Stop(tune.Stopper):
@@ -75,58 +82,35 @@ class Conductor(tune.Callback):
         self._view.refresh()
 
     def on_trial_result(self, trial: Any, result: Mapping[str, Any], **_: Any) -> None:
-        """An epoch is done, and Tune's scheduler has decided."""
-        trial_id = trial.config["trial"]
-        if result["status"] is None:
-            self._channel.verdict.remote(trial_id, not result.get("done"))
-        running = self._progress.running[trial_id]
-        running.epoch, running.best = result["epoch"], _number(result[TUNE_METRIC])
-        if running.best is not None and (self._progress.best is None or running.best > self._progress.best):
-            self._progress.best, self._progress.best_id = running.best, trial_id
-        self._view.refresh()
+        """An epoch is done, or the trial is, and Tune's scheduler has decided.
 
-    def on_trial_complete(self, trial: Any, **_: Any) -> None:
-        """A trial ended by itself or was stopped."""
-        result = trial.last_result
-        best = _number(result[TUNE_METRIC])
-        if result["status"] == "interrupted":
+        The outcome is written here, before Optuna hears of it: a resume makes the study agree with the files.
+        """
+        trial_id, best = trial.config["trial"], result[TUNE_METRIC]
+        running = self._progress.running[trial_id]
+        if not math.isnan(best):
+            running.epoch, running.best = result["epoch"], best
+            if self._progress.best is None or best > self._progress.best:
+                self._progress.best, self._progress.best_id = best, trial_id
+        if result["status"] is not None:
+            self._finish(trial, result["status"], result["reason"], result["traceback"])
             return
-        reason = result["reason"]
-        if result["status"] is None:
-            reason = (
-                f"stopped early after epoch {result['epoch']}: with a best val mIoU of "
-                f"{'none' if best is None else f'{best:.3f}'} it was not among those that ASHA lets go on"
+        go_on = not result.get("done")
+        self._channel.verdict.remote(trial_id, go_on)
+        if not go_on:
+            self._finish(
+                trial,
+                "stopped",
+                f"stopped early after epoch {result['epoch']}: with a best val mIoU of {best:.3f} it was not among "
+                "those that ASHA lets go on",
             )
-        self._finish(
-            trial,
-            Outcome(
-                status=result["status"] or "stopped",
-                reason=reason,
-                traceback=result["traceback"],
-                epochs=result["epoch"],
-                best_val_miou=best,
-                best_epoch=result["best_epoch"],
-                seconds=result["trial_seconds"],
-            ),
-        )
+        self._view.refresh()
 
     def on_trial_error(self, trial: Any, **_: Any) -> None:
         """The trial's slot itself died and could not be restarted."""
-        last = trial.last_result or {}
-        reason = "the process in front of the trial's workers died; see Ray's logs"
         error = trial.get_error()
-        self._finish(
-            trial,
-            Outcome(
-                status="failed",
-                reason=reason,
-                traceback=str(error) if error else "",
-                epochs=last.get("epoch", 0),
-                best_val_miou=_number(last.get(TUNE_METRIC, math.nan)),
-                best_epoch=last.get("best_epoch"),
-                seconds=last.get("trial_seconds", 0.0),
-            ),
-        )
+        reason = "the process in front of the trial's workers died; see Ray's logs"
+        self._finish(trial, "failed", reason, str(error) if error else "")
 
     def on_step_end(self, **_: Any) -> None:
         """Say that the sweep is alive, now and then."""
@@ -141,29 +125,37 @@ class Conductor(tune.Callback):
         self._sweep.write_state(
             SweepState(
                 status=status,
+                driver=this_driver(),
                 updated_at=time.time(),
                 seconds=self._seconds_before + spent,
                 trials=self._progress.total or self._progress.done,
             )
         )
 
-    def _finish(self, trial: Any, outcome: Outcome) -> None:
+    def _finish(self, trial: Any, status: OutcomeStatus, reason: str = "", traceback: str = "") -> None:
         trial_id = trial.config["trial"]
-        self._sweep.trial(trial_id).finish(outcome)
+        files = self._sweep.trial(trial_id)
+        last = files.pointer("last")
+        outcome = Outcome(
+            status=status,
+            reason=reason,
+            traceback=traceback,
+            epochs=last.record.epoch if last else 0,
+            best_val_miou=last.record.best_val_miou if last else None,
+            best_epoch=last.record.best_epoch if last else None,
+            seconds=last.seconds if last else 0.0,
+        )
+        files.finish(outcome)
         progress = self._progress
         progress.running.pop(trial_id, None)
         progress.done += 1
         progress.trial_seconds.append(outcome.seconds)
         best = "none" if outcome.best_val_miou is None else f"{outcome.best_val_miou:.3f}"
-        why = f" ({outcome.reason})" if outcome.status not in ("finished", "stopped") else ""
+        why = "" if status in ("finished", "stopped") else f" ({reason})"
         self._view.say(
-            f"trial {trial_id} {outcome.status} after {outcome.epochs} epochs, best val mIoU {best}: "
+            f"trial {trial_id} {status} after {outcome.epochs} epochs, best val mIoU {best}: "
             f"{shown(trial.config['values'])}{why}"
         )
         if self._view.is_plain:
             self._view.say(progress.headline())
         self._view.refresh()
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else value

@@ -20,6 +20,7 @@ from types import FrameType
 import optuna
 import ray
 from ray import tune
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from segray.cluster.channel import Channel
 from segray.cluster.connection import Connection
@@ -31,13 +32,13 @@ from segray.storage import SweepFiles, SweepInfo
 from segray.tuning.conductor import Conductor, Stop
 from segray.tuning.preflight import Checked, check, describe
 from segray.tuning.progress import Progress, View
-from segray.tuning.scheduler import make_scheduler, replay
+from segray.tuning.scheduler import make_scheduler
 from segray.tuning.search import StudySearch, make_sampler
 from segray.tuning.slot import Slot
 from segray.tuning.sweep import Sweep
 
-MAX_ATTEMPTS_OF_A_SLOT = 2
-"""How often Tune starts a slot again whose own process died."""
+SLOT_RETRIES = 2
+"""How often Tune starts a trial again whose slot's own process died."""
 
 TUNE_ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -47,7 +48,7 @@ TUNE_ENVIRONMENT = {
 }
 """No banner, no folder changes, no loggers, no signal handler of Tune's own."""
 
-MAY_DIFFER_ON_RESUME = {"data.root", "data.cache_dir", "data.num_loader_workers", "train.epochs"}
+MAY_DIFFER_ON_RESUME = {"data.root", "data.cache_dir", "data.num_loader_workers"}
 VERSIONED = ("segray", "ray", "torch", "segmentation-models-pytorch", "albumentations", "optuna", "numpy")
 
 
@@ -64,43 +65,46 @@ def drive(sweep: Sweep, files: SweepFiles, connection: Connection, announce: Cal
         SegrayError: Something cannot work; nothing has been written then.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    checked = check(
-        sweep.base,
-        sweep.space,
-        sweep.first_trials,
-        max_epochs=sweep.epochs,
-        num_workers=sweep.resources.workers_per_trial,
-        announce=announce,
-    )
-    if sweep.resume:
-        _check_same_sweep(files, checked)
     done = sum(trial.outcome() is not None for trial in files.trials())
     if sweep.trials is not None and done >= sweep.trials:
         announce(f"nothing left to do: {done} of {sweep.trials} trials have ended; ask for more with --trials")
         return
     plan = make_plan(sweep.resources, connection.nodes(), None if sweep.trials is None else sweep.trials - done)
+    checked = check(
+        sweep.base,
+        sweep.space,
+        sweep.first_trials,
+        max_epochs=sweep.epochs or (files.info().max_epochs if sweep.resume else None),
+        num_workers=plan.workers_per_trial,
+        announce=announce,
+    )
     announce(plan.describe())
-    if not sweep.resume:
+    if sweep.resume:
+        _check_same_sweep(files.info(), checked)
+    else:
         files.write_info(_info(sweep, checked, plan))
+    if not files.folder.exists("samples"):
         write_samples(files.folder, checked.data)
     _tune(sweep, checked, plan, files, done)
 
 
 def _tune(sweep: Sweep, checked: Checked, plan: Plan, files: SweepFiles, done: int) -> None:
     os.environ |= TUNE_ENVIRONMENT
-    channel = ray.remote(num_cpus=0, max_concurrency=10_000)(Channel).remote()
+    # Beside the driver, whose end is the sweep's: no other node can take the channel away.
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    channel = ray.remote(num_cpus=0, max_concurrency=10_000, scheduling_strategy=here)(Channel).remote()
     progress = _progress(sweep, plan, files, done)
     state = files.state()
     stop = Stop(channel, progress.deadline)
     scheduler = make_scheduler(
         sweep.scheduler,
+        files,
         max_epochs=checked.max_epochs,
         grace_epochs=sweep.grace_epochs,
         reduction_factor=sweep.reduction_factor,
     )
-    replay(scheduler, files)
     with View(progress) as view, _signals(stop, view), tempfile.TemporaryDirectory(prefix="segray-") as scratch:
-        sampler = make_sampler(sweep.searcher, sweep.seed + done)
+        sampler = make_sampler(sweep.searcher, sweep.seed + len(files.trials()))
         search = StudySearch(files, checked.space, sampler, checked.first_trials, Path(scratch, "study.db"))
         conductor = Conductor(channel, files, checked.base, progress, view, state.seconds if state else 0.0)
         conductor.write_state("running")
@@ -125,7 +129,7 @@ def _tune(sweep: Sweep, checked: Checked, plan: Plan, files: SweepFiles, done: i
                 stop=stop,
                 verbose=0,
                 callbacks=[conductor],
-                failure_config=tune.FailureConfig(max_failures=MAX_ATTEMPTS_OF_A_SLOT),
+                failure_config=tune.FailureConfig(max_failures=SLOT_RETRIES),
             ),
         ).fit()
         conductor.write_state("interrupted" if stop.asked else "finished")
@@ -163,18 +167,24 @@ def _signals(stop: Stop, view: View) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _check_same_sweep(files: SweepFiles, checked: Checked) -> None:
-    before, now = files.info().base, checked.base.flat()
+def _check_same_sweep(info: SweepInfo, checked: Checked) -> None:
+    before = info.base | {f"space of {key}": text for key, text in info.space.items()} | {"--epochs": info.max_epochs}
+    now = checked.base.flat() | {f"space of {key}": text for key, text in _described(checked).items()}
+    now["--epochs"] = checked.max_epochs
     changed = [
-        f"{key}: was {before.get(key)!r}, now {value!r}"
-        for key, value in now.items()
-        if before.get(key) != value and key not in MAY_DIFFER_ON_RESUME
+        f"{key}: was {before.get(key)!r}, now {now.get(key)!r}"
+        for key in dict.fromkeys([*before, *now])
+        if before.get(key) != now.get(key) and key not in MAY_DIFFER_ON_RESUME
     ]
     if changed:
         raise ConfigError(
-            f"a resumed sweep must keep its base config, or its trials cannot be compared, but these keys "
-            f"changed; put them back, or choose another --name:{listed(changed)}"
+            "a resumed sweep must keep its base config, space and epochs, or its trials cannot be compared, but "
+            f"these changed; put them back, or choose another --name:{listed(changed)}"
         )
+
+
+def _described(checked: Checked) -> dict[str, str]:
+    return {key: describe(distribution) for key, distribution in checked.distributions.items()}
 
 
 def _info(sweep: Sweep, checked: Checked, plan: Plan) -> SweepInfo:
@@ -185,7 +195,7 @@ def _info(sweep: Sweep, checked: Checked, plan: Plan) -> SweepInfo:
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         command=shlex.join(sys.argv),
         base=checked.base.flat(),
-        space={key: describe(distribution) for key, distribution in checked.distributions.items()},
+        space=_described(checked),
         first_trials=tuple(dict(point) for point in checked.first_trials),
         searcher=sweep.searcher,
         scheduler=sweep.scheduler,

@@ -15,7 +15,26 @@ BASELINE_ID = "0000"
 
 
 class Asha(ASHAScheduler):
-    """ASHA that never stops the baseline, though its results count for the others."""
+    """ASHA that never stops the baseline, though its results count for the others, and that knows earlier starts.
+
+    Tune does not keep a scheduler's rungs: they are filled from the sweep's files, those of a trial that goes on
+    under its own id.
+    """
+
+    def __init__(self, sweep: SweepFiles, **options: Any) -> None:
+        super().__init__(time_attr="epoch", metric=TUNE_METRIC, mode="max", **options)
+        self._sweep = sweep
+        for files in sweep.trials():
+            if files.outcome() is not None:
+                self.on_trial_add(None, SimpleNamespace(trial_id=f"earlier-{files.id}", config={"trial": files.id}))
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        """Take a trial in, with what it reached in earlier starts."""
+        super().on_trial_add(tune_controller, trial)
+        for record in self._sweep.trial(trial.config["trial"]).records():
+            if record.best_val_miou is not None:
+                result = {"epoch": record.epoch, TUNE_METRIC: record.best_val_miou}
+                super().on_trial_result(tune_controller, trial, result)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Whether the trial goes on."""
@@ -24,37 +43,17 @@ class Asha(ASHAScheduler):
 
 
 def make_scheduler(
-    kind: Literal["asha", "none"], *, max_epochs: int, grace_epochs: int, reduction_factor: float
+    kind: Literal["asha", "none"], sweep: SweepFiles, *, max_epochs: int, grace_epochs: int, reduction_factor: float
 ) -> TrialScheduler:
     """The scheduler of a name.
 
     Args:
         kind: "asha" for asynchronous successive halving (Li et al. 2020), "none" to train every trial to its end.
+        sweep: The sweep's files, those of earlier starts among them.
         max_epochs: No trial runs longer.
         grace_epochs: No trial is stopped before it has completed so many.
         reduction_factor: One in so many trials passes each rung.
     """
     if kind == "none":
         return FIFOScheduler()
-    return Asha(
-        time_attr="epoch",
-        metric=TUNE_METRIC,
-        mode="max",
-        max_t=max_epochs,
-        grace_period=min(grace_epochs, max_epochs),
-        reduction_factor=reduction_factor,
-    )
-
-
-def replay(scheduler: TrialScheduler, sweep: SweepFiles) -> None:
-    """Tell a new scheduler what earlier trials reached, as Tune would have. Unfinished trials tell it themselves."""
-    if isinstance(scheduler, FIFOScheduler):
-        return
-    for files in sweep.trials():
-        if files.outcome() is None:
-            continue
-        trial = SimpleNamespace(trial_id=f"earlier-{files.id}", config={"trial": files.id})
-        scheduler.on_trial_add(None, trial)
-        for record in files.records():
-            if record.best_val_miou is not None:
-                scheduler.on_trial_result(None, trial, {"epoch": record.epoch, TUNE_METRIC: record.best_val_miou})
+    return Asha(sweep, max_t=max_epochs, grace_period=min(grace_epochs, max_epochs), reduction_factor=reduction_factor)

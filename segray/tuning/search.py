@@ -25,8 +25,8 @@ def make_sampler(searcher: Literal["tpe", "random"], seed: int) -> optuna.sample
 class StudySearch(OptunaSearch):
     """OptunaSearch that tells Optuna COMPLETE, PRUNED or FAIL by a trial's outcome.
 
-    The study lives in ``database`` on the driver's own disk, because SQLite must not lie on a network filesystem, and is
-    copied into the sweep's folder whenever a trial starts or ends.
+    The study lives in ``database`` on the driver's own disk, because SQLite must not lie on a network filesystem, and
+    is copied into the sweep's folder whenever a trial starts or ends.
     """
 
     def __init__(
@@ -77,10 +77,10 @@ class StudySearch(OptunaSearch):
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Tell Optuna how the trial ended."""
-        trial = self._ot_trials.pop(trial_id)
-        status = "failed" if error or not result else result["status"] or "stopped"
-        if status == "interrupted":
+        trial = self._ot_trials.pop(trial_id, None)
+        if trial is None:
             return
+        status = "failed" if error or not result else result["status"] or "stopped"
         if result and result["epoch"]:
             trial.report(result[METRIC], result["epoch"])
         if status == "finished" and result:

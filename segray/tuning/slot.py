@@ -25,12 +25,14 @@ class Slot(tune.Trainable):
 
     def setup(self, config: dict[str, Any], channel: Any, sweep: SweepFiles, plan: Plan, base: RunConfig) -> None:
         """Start the group; called once per slot."""
-        self._sweep, self._base = sweep, base
+        self._channel, self._sweep, self._plan, self._base = channel, sweep, plan, base
         self._group = WarmGroup(channel, sweep, plan)
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take the next trial; the group stays as it is."""
+        """Take the next trial; the group stays as it is, unless it could not be kept running."""
+        if not self._group.is_alive:
+            self._group = WarmGroup(self._channel, self._sweep, self._plan)
         self._trial_id = new_config["trial"]
         self._run_config = self._base.with_values(new_config["values"])
         self._submitted = False
@@ -66,10 +68,8 @@ def to_result(message: Message) -> dict[str, Any]:
         TUNE_METRIC: math.nan if best is None else best,
         METRIC: math.nan if record is None or record.val_miou is None else record.val_miou,
         "epoch": record.epoch if record else 0,
-        "best_epoch": record.best_epoch if record else None,
         "status": message.status,
         "reason": message.reason,
         "traceback": message.traceback,
-        "trial_seconds": message.seconds,
         "done": message.status is not None,
     }

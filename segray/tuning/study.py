@@ -108,7 +108,7 @@ class Study:
                 resume=resume,
             )
             try:
-                sys.exit(_conclude(run_sweep(sweep)))
+                sys.exit(_conclude(run_sweep(sweep), f"{sweep.storage.rstrip('/')}/{name}"))
             except KeyboardInterrupt:
                 sys.exit(INTERRUPTED)
 
@@ -127,23 +127,23 @@ def default_storage() -> str:
     return storage
 
 
-def _conclude(files: SweepFiles) -> int:
+def _conclude(files: SweepFiles, location: str) -> int:
     """Say what the sweep found and where its report is; returns the exit code."""
-    folder = files.folder.path
     try:
         trial, pointer = files.best()
+        print(f"best val mIoU: {pointer.record.val_miou:.4f} (trial {trial.id})")
+        code = 0
     except StorageError as error:
         print(error)
-        return 1
-    print(f"best val mIoU: {pointer.record.val_miou:.4f} (trial {trial.id})")
-    print(f"table:  segray results {folder}")
+        code = 1
+    print(f"table:  segray results {location}")
     if files.folder.is_local:
-        write_report(folder, f"{folder}/report.html")
-        print(f"report: {folder}/report.html")
+        write_report(files.folder.path, f"{files.folder.path}/report.html")
+        print(f"report: {location}/report.html")
     else:
-        print(f"report: segray report {folder} -o report.html")
+        print(f"report: segray report {location} -o report.html")
     state = files.state()
     if state is not None and state.status == "interrupted":
         print("interrupted: continue with the same command and --resume")
         return INTERRUPTED
-    return 0
+    return code

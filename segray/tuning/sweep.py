@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import math
+import socket
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from segray.cluster.connection import Connection
 from segray.cluster.resources import Resources
 from segray.config import RunConfig
 from segray.errors import ConfigError, StorageError
-from segray.storage import SweepFiles, open_sweep
+from segray.storage import SweepFiles, open_folder
 from segray.tuning.space import Space
+
+ALIVE_SECONDS = 30.0
+"""A driver on another node that has not written its state for so long is taken for dead."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +62,7 @@ def run_sweep(sweep: Sweep, announce: Callable[[str], None] = print) -> SweepFil
     Raises:
         SegrayError: Something cannot work; nothing has been written then.
     """
-    files = open_sweep(f"{sweep.storage.rstrip('/')}/{sweep.name}")
+    files = SweepFiles(open_folder(sweep.storage).child(sweep.name))
     _check_budget(sweep)
     _check_name(files, sweep.resume)
     with Connection() as connection:
@@ -83,8 +89,22 @@ def _check_name(files: SweepFiles, resume: bool) -> None:
         )
     if resume and not files.exists():
         raise StorageError(f"there is no sweep to resume at {files.folder.path!r}; leave --resume out to start it")
-    if not files.exists():
+    if resume:
+        _check_not_running(files)
+    else:
         _check_writable(files)
+
+
+def _check_not_running(files: SweepFiles) -> None:
+    state = files.state()
+    if state is None or state.status != "running":
+        return
+    host, _, pid = state.driver.rpartition(":")
+    here = host == socket.gethostname()
+    if Path(f"/proc/{pid}").exists() if here else time.time() - state.updated_at < ALIVE_SECONDS:
+        raise StorageError(
+            f"the sweep at {files.folder.path!r} is still running, as process {pid} on {host}; end that first"
+        )
 
 
 def _check_writable(files: SweepFiles) -> None:

@@ -104,16 +104,38 @@ def test_a_group_that_died_before_it_took_the_trial_costs_no_attempt():
     run(scenario)
 
 
+def test_a_group_that_dies_twice_before_it_takes_the_trial_again_costs_one_attempt():
+    async def scenario(channel):
+        await start(channel)
+        await channel.join("slot")
+        generation, after = await channel.join("slot")
+        assert (await channel.next_task("slot", generation, after))[1].attempt == 2
+
+    run(scenario)
+
+
+def test_the_next_trial_lets_the_waiters_of_the_last_one_go():
+    async def scenario(channel):
+        generation, *_ = await start(channel)
+        stop = asyncio.create_task(channel.should_stop("slot", generation))
+        await channel.hand_over("slot", generation, message("0000", status="finished"))
+        await channel.submit("slot", Task("0001", {}))
+        await stop
+
+    run(scenario)
+
+
 def test_a_trial_that_kills_its_workers_again_and_again_fails():
     async def scenario(channel):
         generation, after, _ = await start(channel)
         for _ in range(MAX_ATTEMPTS - 1):
             generation, after = await channel.join("slot")
             await channel.next_task("slot", generation, after)
+            await channel.note_failure("slot", generation, "Connection closed by peer", "Traceback")
         await channel.join("slot")
         end = await channel.next_message("slot")
         assert end.status == "failed"
-        assert "died 3 times" in end.reason
+        assert "died 3 times: Connection closed by peer" in end.reason
 
     run(scenario)
 

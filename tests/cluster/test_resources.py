@@ -28,6 +28,15 @@ def test_two_trials_share_a_gpu():
     assert (made.slots, made.cpus_per_worker) == (2, 4)
 
 
+def test_a_worker_never_spans_two_gpus():
+    assert plan([{"CPU": 64.0, "GPU": 4.0}], gpus_per_worker=0.4).slots == 8
+
+
+def test_many_small_nodes_get_workers_that_fit_a_node():
+    assert plan([{"CPU": 8.0}] * 9).slots == 9
+    assert plan([{"CPU": 64.0}], workers_per_trial=2).slots == 8
+
+
 def test_no_more_slots_than_trials():
     assert plan([{"CPU": 16.0}], max_slots=3).slots == 3
 

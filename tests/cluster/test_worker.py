@@ -11,18 +11,17 @@ from segray.config import RunConfig
 from segray.engine.endings import Diverged, Interrupted
 from segray.storage import open_sweep
 
+SAID = []
+
 
 class Line:
-    said = []
+    """Keeps what a trial's end is said to be."""
 
     def __init__(self, *_):
-        self.said.clear()
-
-    def hand_over(self, record, seconds, final):
-        return True
+        SAID.clear()
 
     def end(self, status, reason, trace=""):
-        self.said.append((status, reason, trace))
+        SAID.append((status, reason, trace))
 
 
 @pytest.fixture
@@ -46,6 +45,7 @@ def run(one_rank, tmp_path, monkeypatch):
                 raise outcome
 
         monkeypatch.setattr(worker, "train_trial", train_trial)
+        monkeypatch.setattr(worker, "_check_storage", lambda _: None)
         monkeypatch.setattr(worker, "Line", Line)
         config = RunConfig().with_values({"train.batch_size": 4})
         task = Task("0000", config.model_dump(mode="json"))
@@ -59,32 +59,32 @@ def run(one_rank, tmp_path, monkeypatch):
 def test_a_trial_that_ends_by_itself_or_is_interrupted_says_nothing_more(run):
     for outcome in (None, Interrupted()):
         run(outcome)
-        assert Line.said == []
+        assert SAID == []
 
 
 def test_divergence(run):
     run(Diverged(epoch=2, step=7))
-    [(status, reason, _)] = Line.said
+    [(status, reason, _)] = SAID
     assert status == "diverged"
     assert "step 7 of epoch 2" in reason
 
 
 def test_an_error_fails_the_trial_with_its_traceback_and_spares_the_process(run):
     run(ValueError("what is wrong"))
-    [(status, reason, trace)] = Line.said
+    [(status, reason, trace)] = SAID
     assert (status, reason) == ("failed", "ValueError: what is wrong")
     assert "Traceback" in trace
 
 
 def test_out_of_memory_splits_the_batch_until_it_fits(run):
     assert run(torch.OutOfMemoryError("full"), torch.OutOfMemoryError("full"), None) == [1, 2, 4]
-    assert Line.said == []
+    assert SAID == []
 
 
 def test_out_of_memory_with_single_images_ends_the_trial(run):
     full = torch.OutOfMemoryError("full")
     assert run(full, full, full) == [1, 2, 4]
-    [(status, reason, _)] = Line.said
+    [(status, reason, _)] = SAID
     assert status == "out_of_memory"
     assert "train.batch_size 4 does not fit" in reason
 
@@ -92,7 +92,7 @@ def test_out_of_memory_with_single_images_ends_the_trial(run):
 def test_after_a_device_error_the_process_is_not_used_again(run):
     with pytest.raises(torch.AcceleratorError):
         run(torch.AcceleratorError("illegal memory access"))
-    assert Line.said[0][0] == "failed"
+    assert SAID[0][0] == "failed"
 
 
 def test_gauges_skip_what_there_is_not():

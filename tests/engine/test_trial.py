@@ -41,8 +41,7 @@ class Reporter:
         self.records, self.finals = [], []
         self.stop_after, self.interrupt_after = stop_after, interrupt_after
 
-    def hand_over(self, record, seconds, final):
-        assert seconds > 0
+    def hand_over(self, record, final):
         self.records.append(record)
         self.finals.append(final)
         return record.epoch != self.stop_after

@@ -23,7 +23,7 @@ class BrightIsSky(torch.nn.Module):
 
 
 @pytest.fixture
-def photo_HWC():
+def photo_HWC():  # noqa: N802 - a shape suffix
     photo = np.zeros((30, 41, 3), np.uint8)
     photo[:15] = 255
     return photo
@@ -77,7 +77,7 @@ def test_the_best_trials_model_is_used(tmp_path, sweep, photo):
 
 def test_a_sweep_without_a_model(tmp_path, photo):
     sweep = empty_sweep(tmp_path)
-    with pytest.raises(StorageError, match="no trial of .* has completed an epoch yet"):
+    with pytest.raises(StorageError, match=r"no trial of .* has completed an epoch yet"):
         predict_file(sweep.files.folder.path, photo, tmp_path / "overlay.png")
 
 

@@ -50,6 +50,15 @@ class Running:
             assert time.monotonic() < deadline, "waited too long"
             time.sleep(0.05)
 
+    def read_until(self, text):
+        """Output up to the line that holds ``text``."""
+        seen = ""
+        for line in self.process.stdout:
+            seen += line
+            if text in line:
+                break
+        return seen
+
     def interrupt(self):
         """Ctrl-C: the terminal sends it to the whole process group."""
         os.killpg(self.process.pid, signal.SIGINT)

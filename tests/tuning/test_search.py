@@ -9,7 +9,7 @@ from fake_sweep import empty_sweep, record
 from optuna.trial import TrialState
 
 from segray.storage import Outcome
-from segray.tuning.scheduler import make_scheduler, replay
+from segray.tuning.scheduler import make_scheduler
 from segray.tuning.search import StudySearch, make_sampler
 from segray.tuning.space import CappedSpace
 
@@ -109,29 +109,37 @@ def decide(scheduler, trial_id, epoch, miou):
     return scheduler.on_trial_result(None, trial, {"epoch": epoch, "best_val_miou": miou})
 
 
-@pytest.fixture
-def scheduler():
-    return make_scheduler("asha", max_epochs=9, grace_epochs=1, reduction_factor=3)
+def asha(sweep):
+    return make_scheduler("asha", sweep, max_epochs=9, grace_epochs=1, reduction_factor=3)
 
 
-def test_asha_stops_the_weak_but_never_the_baseline(scheduler):
+def test_asha_stops_the_weak_but_never_the_baseline(sweep):
+    scheduler = asha(sweep)
     assert decide(scheduler, "0001", 1, 0.5) == "CONTINUE"
     assert decide(scheduler, "0002", 1, 0.4) == "STOP"
     assert decide(scheduler, "0000", 1, 0.1) == "CONTINUE"
 
 
-def test_rungs_are_rebuilt_from_the_files_of_trials_that_ended(sweep, scheduler):
-    strong, unfinished = sweep.trial("0001"), sweep.trial("0002")
+def test_rungs_are_rebuilt_from_the_files_of_trials_that_ended(sweep):
+    strong = sweep.trial("0001")
     strong.append_record(record(1, 0.5))
     strong.finish(Outcome(status="finished"))
-    unfinished.append_record(record(1, 0.9))
-    replay(scheduler, sweep)
+    scheduler = asha(sweep)
     assert decide(scheduler, "0003", 1, 0.4) == "STOP"
     assert decide(scheduler, "0004", 1, 0.6) == "CONTINUE"
 
 
+def test_a_trial_that_goes_on_keeps_its_place_in_every_rung(sweep):
+    unfinished = sweep.trial("0002")
+    for epoch, miou in enumerate((0.1, 0.2, 0.3, 0.4), start=1):
+        unfinished.append_record(record(epoch, miou))
+    scheduler = asha(sweep)
+    decide(scheduler, "0002", 5, 0.9)
+    assert decide(scheduler, "0003", 1, 0.2) == "CONTINUE", "compared with epoch 1, not with epoch 5"
+    assert decide(scheduler, "0004", 1, 0.05) == "STOP"
+
+
 def test_no_scheduler_stops_nobody(sweep):
-    scheduler = make_scheduler("none", max_epochs=9, grace_epochs=1, reduction_factor=3)
-    replay(scheduler, sweep)
+    scheduler = make_scheduler("none", sweep, max_epochs=9, grace_epochs=1, reduction_factor=3)
     assert decide(scheduler, "0001", 1, 0.5) == "CONTINUE"
     assert decide(scheduler, "0002", 1, 0.1) == "CONTINUE"

@@ -73,6 +73,29 @@ def test_a_killed_worker_costs_its_trial_at_most_the_epoch_it_was_in(start):
     assert trial.outcome().status == "finished"
 
 
+def test_a_killed_rank_of_two_gives_its_trial_another_attempt(start):
+    running = start("--trials", 1, "--epochs", 40, "--workers-per-trial", 2, "--cpus-per-worker", 0.5)
+    trial = running.sweep.trial("0000")
+    running.wait_for(lambda: len(trial.records()) >= 3)
+    os.kill(max(running.processes("ray::RayTrainWorker")), signal.SIGKILL)
+    code, output = running.end()
+    assert code == 0, output
+    assert [record.epoch for record in trial.records()] == list(range(1, 41))
+    assert {record.attempt for record in trial.records()} == {1, 2}
+    assert trial.outcome().status == "finished"
+
+
+def test_a_resume_refuses_what_would_make_its_trials_incomparable(start):
+    running = start("--trials", 1)
+    assert running.end()[0] == 0
+    code, output = start("--trials", 2, "--epochs", 9, "--resume").end()
+    assert code == 2
+    assert "--epochs: was 3, now 9" in output
+    code, output = start("--trials", 1, "--resume").end()
+    assert code == 0
+    assert "nothing left to do" in output
+
+
 def test_a_sweep_killed_with_sigkill_is_resumed_where_it_was(start):
     running = start("--trials", 3, "--epochs", 30, "--scheduler", "none")
     running.wait_for(lambda: outcomes(running.sweep) and len(running.sweep.trials()) == 3)
@@ -124,6 +147,7 @@ def test_a_second_ctrl_c_ends_at_once(start):
     running = start("--trials", 4, "--epochs", 1000)
     running.wait_for(lambda: any(trial.records() for trial in running.sweep.trials()))
     running.interrupt()
+    assert "again to end at once" in running.read_until("again to end at once")
     running.interrupt()
     code, output = running.end(timeout=30)
     assert code == 130, output
@@ -131,7 +155,7 @@ def test_a_second_ctrl_c_ends_at_once(start):
     assert running.processes_left() == []
 
 
-def test_a_time_budget_ends_the_sweep_and_a_resume_goes_on(start):
+def test_a_time_budget_ends_the_sweep(start):
     running = start("--minutes", 0.7, "--trials", 1, "--epochs", 100000)
     code, output = running.end()
     assert running.sweep.state().status == "finished"
