@@ -1,7 +1,7 @@
 """Search on drawn street scenes: a first look at segray that needs no download and no GPU.
 
 Command:        make demo, or python sweeps/demo_search.py
-Data:           drawn on the first run into data/synthetic (300 training and 60 validation scenes of 96x192)
+Data:           drawn on the first run into data/synthetic (240 training and 60 validation scenes of 96x192)
 """
 
 from __future__ import annotations
@@ -50,5 +50,5 @@ STUDY = Study(name="demo", base=BASE, space=space, first_trials=[FIRST_TRIAL], t
 if __name__ == "__main__":
     if not SCENES.exists():
         print(f"drawing street scenes into {SCENES}")
-        write_cityscapes(SCENES, train=300, val=60, size_px=(96, 192), seed=0)
+        write_cityscapes(SCENES, train=240, val=60, size_px=(96, 192), seed=0)
     STUDY.main(needs_data=False)

@@ -74,7 +74,7 @@ def drive(sweep: Sweep, files: SweepFiles, connection: Connection, announce: Cal
         sweep.base,
         sweep.space,
         sweep.first_trials,
-        max_epochs=sweep.epochs or (files.info().max_epochs if sweep.resume else None),
+        max_epochs=files.info().max_epochs if sweep.resume and sweep.epochs is None else sweep.epochs,
         num_workers=plan.workers_per_trial,
         announce=announce,
     )

@@ -118,6 +118,7 @@ def test_the_next_trial_lets_the_waiters_of_the_last_one_go():
     async def scenario(channel):
         generation, *_ = await start(channel)
         stop = asyncio.create_task(channel.should_stop("slot", generation))
+        await asyncio.sleep(0.01)
         await channel.hand_over("slot", generation, message("0000", status="finished"))
         await channel.submit("slot", Task("0001", {}))
         await stop

@@ -1,5 +1,15 @@
 import pytest
 import torch
+from tiny_run import register
+
+from segray.models import MODELS
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _tiny_model():
+    register()
+    yield
+    del MODELS["tiny"]
 
 
 @pytest.fixture(autouse=True)

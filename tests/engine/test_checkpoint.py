@@ -1,4 +1,5 @@
 import shutil
+from itertools import islice
 
 import pytest
 import safetensors.torch
@@ -12,8 +13,9 @@ from segray.storage import open_folder
 
 @pytest.fixture(params=[None, 0.9], ids=["weights", "average"])
 def trained(request):
-    state = tiny_state(tiny_config(train__epochs=2, train__ema_decay=request.param))
-    list(start(state))
+    """A run with an epoch still to go."""
+    state = tiny_state(tiny_config(train__epochs=3, train__ema_decay=request.param))
+    list(islice(start(state), 2))
     return state
 
 
@@ -46,6 +48,15 @@ def test_weights_are_kept_once_and_in_float32(trained, folder):
     weights = safetensors.torch.load(folder.read_bytes("model.safetensors"))
     assert {value.dtype for value in weights.values() if value.is_floating_point()} == {torch.float32}
     assert folder.names() == ["config.json", "label_space.json", "model.safetensors", "training.pt"]
+
+
+def test_a_finished_run_keeps_no_training_state(folder):
+    state = tiny_state(tiny_config(train__epochs=1))
+    list(start(state))
+    checkpoint.save(state, folder)
+    assert folder.names() == ["config.json", "label_space.json", "model.safetensors"]
+    with pytest.raises(StorageError, match=r"training\.pt"):
+        checkpoint.restore(tiny_state(tiny_config(train__epochs=1)), folder)
 
 
 def test_a_model_is_loaded_without_its_pretrained_weights(trained, folder, monkeypatch):

@@ -7,7 +7,17 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from tiny_run import CPU, cross_entropy, start, tiny_config, tiny_state, val_loader, validation, without_timing
+from tiny_run import (
+    CPU,
+    cross_entropy,
+    register,
+    start,
+    tiny_config,
+    tiny_state,
+    val_loader,
+    validation,
+    without_timing,
+)
 
 from segray.engine import checkpoint
 from segray.engine.endings import Diverged, Interrupted
@@ -22,6 +32,7 @@ SAMPLES = (0, 1, 6)
 
 
 def train_on_two(rank, folder):
+    register()
     warnings.simplefilter("error")
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
