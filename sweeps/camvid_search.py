@@ -9,7 +9,8 @@ from __future__ import annotations
 import optuna
 
 from segray.config import RunConfig
-from segray.tuning.study import Study
+from segray.tuning.command import main
+from segray.tuning.sweep import Sweep
 
 BASE = RunConfig().with_values({"data.dataset": "camvid", "data.resize_px": [160, 224], "optim.schedule": "onecycle"})
 
@@ -37,7 +38,7 @@ def space(trial: optuna.Trial) -> None:
     trial.suggest_float("optim.weight_decay", 1e-5, 1e-1, log=True)
 
 
-STUDY = Study(
+SWEEP = Sweep(
     name="camvid",
     base=BASE,
     space=space,
@@ -49,4 +50,4 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    STUDY.main()
+    main(SWEEP)

@@ -13,7 +13,8 @@ from __future__ import annotations
 import optuna
 
 from segray.config import RunConfig
-from segray.tuning.study import Study
+from segray.tuning.command import main
+from segray.tuning.sweep import Sweep
 
 BASE = RunConfig().with_values(
     {
@@ -50,7 +51,7 @@ def space(trial: optuna.Trial) -> None:
     trial.suggest_float("optim.weight_decay", 1e-5, 1e-1, log=True)
 
 
-STUDY = Study(name="cityscapes", base=BASE, space=space, first_trials=[FIRST_TRIAL], trials=50, grace_epochs=8)
+SWEEP = Sweep(name="cityscapes", base=BASE, space=space, first_trials=[FIRST_TRIAL], trials=50, grace_epochs=8)
 
 if __name__ == "__main__":
-    STUDY.main()
+    main(SWEEP)

@@ -12,7 +12,8 @@ import optuna
 
 from segray.config import RunConfig
 from segray.data.synthetic import write_cityscapes
-from segray.tuning.study import Study
+from segray.tuning.command import main
+from segray.tuning.sweep import Sweep
 
 SCENES = Path("data/synthetic")
 
@@ -45,10 +46,10 @@ def space(trial: optuna.Trial) -> None:
     trial.suggest_float("optim.lr", 1e-3, 1e-2, log=True)
 
 
-STUDY = Study(name="demo", base=BASE, space=space, first_trials=[FIRST_TRIAL], trials=16, epochs=5)
+SWEEP = Sweep(name="demo", base=BASE, space=space, first_trials=[FIRST_TRIAL], trials=16, epochs=5)
 
 if __name__ == "__main__":
     if not SCENES.exists():
         print(f"drawing street scenes into {SCENES}")
         write_cityscapes(SCENES, train=240, val=60, size_px=(96, 192), seed=0)
-    STUDY.main(needs_data=False)
+    main(SWEEP, needs_data=False)

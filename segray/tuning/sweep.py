@@ -17,6 +17,9 @@ from segray.errors import ConfigError, StorageError
 from segray.storage import SweepFiles, open_folder
 from segray.tuning.space import Space
 
+SearcherName = Literal["tpe", "random"]
+SchedulerName = Literal["asha", "none"]
+
 ALIVE_SECONDS = 30.0
 """A driver on another node that has not written its state for so long is taken for dead."""
 
@@ -38,8 +41,8 @@ class Sweep:
     """Time for this start"""
     epochs: int | None = None
     """No trial runs longer"""
-    searcher: Literal["tpe", "random"] = "tpe"
-    scheduler: Literal["asha", "none"] = "asha"
+    searcher: SearcherName = "tpe"
+    scheduler: SchedulerName = "asha"
     grace_epochs: int = 1
     reduction_factor: float = 3.0
     resources: Resources = field(default_factory=Resources)

@@ -1,7 +1,8 @@
 """A study small enough for tests: two-second trials on a few tiny scenes."""
 
 from segray.config import RunConfig
-from segray.tuning.study import Study
+from segray.tuning.command import main
+from segray.tuning.sweep import Sweep
 
 BASE = RunConfig().with_values(
     {
@@ -19,7 +20,7 @@ def space(trial):
     trial.suggest_float("optim.lr", 1e-4, 1e-2, log=True)
 
 
-STUDY = Study(name="tiny", base=BASE, space=space, first_trials=[{"loss.name": "dice", "optim.lr": 1e-3}], trials=4)
+SWEEP = Sweep(name="tiny", base=BASE, space=space, first_trials=[{"loss.name": "dice", "optim.lr": 1e-3}], trials=4)
 
 if __name__ == "__main__":
-    STUDY.main()
+    main(SWEEP)

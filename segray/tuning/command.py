@@ -1,0 +1,112 @@
+"""The command line that every file in sweeps/ has: a sweep's budget, place and resources as options."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from segray.cluster.resources import Resources
+from segray.errors import StorageError, call_or_exit
+from segray.storage import SweepFiles
+from segray.tuning.sweep import SchedulerName, SearcherName, Sweep, run_sweep
+
+JOB_STORAGE = "~/segray/runs"
+"""Where a `ray job submit` without --storage writes: its own folder is an upload that the cluster deletes."""
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+
+def main(sweep: Sweep, *, needs_data: bool = True) -> None:
+    """Parse the command line, run the sweep, write its report, and exit: 0, or 2 where something cannot work.
+
+    Args:
+        sweep: What a file in sweeps/ defines; its values are the options' defaults.
+        needs_data: Whether --data must be given; else the base config names the data.
+    """
+    default_data = ... if needs_data else sweep.base.data.root
+
+    def command(
+        data: Annotated[str, typer.Option(help="Folder of the data set")] = default_data,  # type: ignore[assignment]
+        storage: Annotated[str | None, typer.Option(help="Path or URL for sweeps (default: runs)")] = None,
+        name: Annotated[str, typer.Option(help="Name of the sweep and of its folder")] = sweep.name,
+        trials: Annotated[int | None, typer.Option(help="Trials in all")] = sweep.trials,
+        minutes: Annotated[float | None, typer.Option(help="Time budget of this start")] = sweep.minutes,
+        epochs: Annotated[int | None, typer.Option(help="Longest trial")] = sweep.epochs,
+        seed: Annotated[int, typer.Option(help="Seed of the search")] = sweep.seed,
+        resume: Annotated[bool, typer.Option("--resume", help="Continue the sweep of this name")] = False,
+        workers_per_trial: Annotated[int, typer.Option(help="Data-parallel workers of a trial")] = 1,
+        cpus_per_worker: Annotated[float | None, typer.Option(help="CPUs of a worker")] = None,
+        gpus_per_worker: Annotated[float | None, typer.Option(help="GPUs of a worker; may be 0.5")] = None,
+        encoder_weights: Annotated[str | None, typer.Option(help="none, imagenet, auto or a file")] = None,
+        searcher: Annotated[SearcherName, typer.Option(help="Who proposes trials")] = sweep.searcher,
+        scheduler: Annotated[SchedulerName, typer.Option(help="Who stops trials early")] = sweep.scheduler,
+    ) -> None:
+        values: dict[str, Any] = {"data.root": data}
+        if encoder_weights is not None:
+            values["model.encoder_weights"] = encoder_weights
+        asked = replace(
+            sweep,
+            name=name,
+            base=sweep.base.with_values(values),
+            trials=trials,
+            minutes=minutes,
+            epochs=epochs,
+            searcher=searcher,
+            scheduler=scheduler,
+            resources=Resources(
+                workers_per_trial=workers_per_trial,
+                cpus_per_worker=cpus_per_worker,
+                gpus_per_worker=gpus_per_worker,
+            ),
+            storage=storage or default_storage(),
+            seed=seed,
+            resume=resume,
+        )
+        try:
+            sys.exit(_conclude(run_sweep(asked), f"{asked.storage.rstrip('/')}/{name}"))
+        except KeyboardInterrupt:
+            sys.exit(INTERRUPTED)
+
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    command.__doc__ = sys.modules["__main__"].__doc__
+    app.command()(command)
+    call_or_exit(app)
+
+
+def default_storage() -> str:
+    """`runs` below the folder the person stands in; under `ray job submit` a fixed folder outside the upload."""
+    if "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ:
+        return "runs"
+    storage = str(Path(JOB_STORAGE).expanduser())
+    print(f"no --storage given: this job writes to {storage} on the cluster's head node", flush=True)
+    return storage
+
+
+def _conclude(files: SweepFiles, location: str) -> int:
+    """Say what the sweep found and where its report is; returns the exit code."""
+    try:
+        trial, pointer = files.best()
+        print(f"best val mIoU: {pointer.record.val_miou:.4f} (trial {trial.id})")
+        code = 0
+    except StorageError as error:
+        print(error)
+        code = 1
+    print(f"table:  segray results {location}")
+    if files.folder.is_local:
+        from dashboards.report import write_report
+
+        write_report(files.folder.path, f"{files.folder.path}/report.html")
+        print(f"report: {location}/report.html")
+    else:
+        print(f"report: segray report {location} -o report.html")
+    state = files.state()
+    if state is not None and state.status == "interrupted":
+        print("interrupted: continue with the same command and --resume")
+        return INTERRUPTED
+    return code
