@@ -31,6 +31,7 @@ import optuna
 
 from segray.config import RunConfig
 from segray.data.synthetic import write_cityscapes
+from segray.process import end_process
 
 
 def base_config(data: str) -> RunConfig:
@@ -149,7 +150,7 @@ def main() -> None:
     if arguments.side:
         run = run_ours if arguments.side == "ours" else run_reference
         run(arguments.data, arguments.runs, arguments.trials, arguments.workers)
-        return
+        end_process(0)
     with tempfile.TemporaryDirectory() as data:
         write_cityscapes(f"{data}/scenes", train=4, val=4, size_px=(64, 64), seed=0)
         # Once untimed: the libraries' files come from the page cache for both sides, and the shards are there for both.

@@ -11,11 +11,13 @@ from typing import Any
 
 import ray
 from ray.train import FailureConfig, RunConfig, ScalingConfig
-from ray.train.torch import TorchConfig, TorchTrainer
 from ray.train.v2._internal.callbacks import DatasetsCallback
+from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from segray.cluster.channel import Message, Task
+from segray.cluster.rendezvous import RendezvousConfig
 from segray.cluster.resources import Plan
+from segray.process import importing_much
 from segray.storage import SweepFiles
 
 # Read by Train's controller, which a dead worker's trial waits for: 2 s unless told.
@@ -31,13 +33,14 @@ WORKER_ENVIRONMENT = {
 
 def _worker_loop(config: dict[str, Any]) -> None:
     # Imported here, in the workers alone: the models' libraries take seconds and hundreds of MB in every process.
-    from segray.cluster.worker import WorkerConfig, worker_loop
+    with importing_much():
+        from segray.cluster.worker import WorkerConfig, worker_loop
 
     worker_loop(WorkerConfig(**config))
 
 
-class _Trainer(TorchTrainer):
-    """TorchTrainer without Ray Data, whose manager would be an idle process of 200 MB in every group."""
+class _Trainer(DataParallelTrainer):
+    """Train's trainer without Ray Data, whose manager would be an idle process of 200 MB in every group."""
 
     def _create_default_callbacks(self) -> list[Any]:
         return [one for one in super()._create_default_callbacks() if not isinstance(one, DatasetsCallback)]
@@ -83,7 +86,7 @@ class WarmGroup:
             trace = traceback.format_exc()
         ray.get(self._channel.group_ended.remote(self.slot, trace))
 
-    def _trainer(self, train_files: str) -> TorchTrainer:
+    def _trainer(self, train_files: str) -> DataParallelTrainer:
         plan = self._plan
         return _Trainer(
             _worker_loop,
@@ -93,7 +96,7 @@ class WarmGroup:
                 "sweep": self._sweep,
                 "num_loader_workers": max(0, int(plan.cpus_per_worker) - 1),
             },
-            torch_config=TorchConfig(backend="nccl" if plan.gpus_per_worker else "gloo"),
+            backend_config=RendezvousConfig(),
             scaling_config=ScalingConfig(
                 num_workers=plan.workers_per_trial,
                 use_gpu=plan.gpus_per_worker > 0,

@@ -6,11 +6,14 @@ import gc
 import time
 import traceback
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import ray
+import ray.train
 import torch
 import torch.distributed as dist
+from ray.train.torch import get_device
 from ray.util.metrics import Gauge
 
 from segray.cluster.channel import Message, Task
@@ -19,6 +22,9 @@ from segray.engine.loop import Diverged, Interrupted
 from segray.engine.trial import TrialLog, train_trial
 from segray.errors import StorageError
 from segray.storage import EpochRecord, OutcomeStatus, SweepFiles
+
+COLLECTIVE_TIMEOUT = timedelta(minutes=30)
+"""Rank 0 may write a large checkpoint to slow storage while the others wait."""
 
 LOOK_SECONDS = 0.5
 """How often a worker looks, between batches, whether its trial must end."""
@@ -38,20 +44,30 @@ class WorkerConfig:
 
 def worker_loop(worker: WorkerConfig) -> None:
     """Train trial after trial until the channel says that there is none left; one call per worker process."""
-    rank = dist.get_rank()
+    rank = _join_process_group()
     joined = [ray.get(worker.channel.join.remote(worker.slot)) if rank == 0 else None]
     dist.broadcast_object_list(joined, src=0)
     assert joined[0] is not None
     generation, after = joined[0]
     gauges = Gauges(worker.sweep.name)
-    # What the libraries made stays for good: without this, collecting a trial's garbage looks at all of it (0.4 s).
-    gc.freeze()
-    while True:
-        given = ray.get(worker.channel.next_task.remote(worker.slot, generation, after))
-        if given is None:
-            return
+    while given := ray.get(worker.channel.next_task.remote(worker.slot, generation, after)):
         after, task = given
         run_task(task, worker, generation, gauges)
+    dist.destroy_process_group()
+
+
+def _join_process_group() -> int:
+    """Meet the group's other workers in torch.distributed; returns this one's rank."""
+    context = ray.train.get_context()
+    if torch.cuda.is_available():
+        torch.cuda.set_device(get_device())
+    dist.init_process_group(
+        "nccl" if torch.cuda.is_available() else "gloo",
+        rank=context.get_world_rank(),
+        world_size=context.get_world_size(),
+        timeout=COLLECTIVE_TIMEOUT,
+    )
+    return dist.get_rank()
 
 
 def run_task(task: Task, worker: WorkerConfig, generation: int, gauges: Gauges) -> None:

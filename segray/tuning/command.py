@@ -12,6 +12,7 @@ import typer
 
 from segray.cluster.resources import Resources
 from segray.errors import StorageError, call_or_exit
+from segray.process import end_process
 from segray.storage import SweepFiles
 from segray.tuning.sweep import SchedulerName, SearcherName, Sweep, run_sweep
 
@@ -69,9 +70,10 @@ def main(sweep: Sweep, *, needs_data: bool = True) -> None:
             resume=resume,
         )
         try:
-            sys.exit(_conclude(run_sweep(asked), f"{asked.storage.rstrip('/')}/{name}"))
+            code = _conclude(run_sweep(asked), f"{asked.storage.rstrip('/')}/{name}")
         except KeyboardInterrupt:
-            sys.exit(INTERRUPTED)
+            code = INTERRUPTED
+        end_process(code)
 
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     command.__doc__ = sys.modules["__main__"].__doc__

@@ -14,6 +14,7 @@ from segray.cluster.connection import Connection
 from segray.cluster.resources import Resources
 from segray.config import RunConfig
 from segray.errors import ConfigError, StorageError
+from segray.process import importing_much
 from segray.storage import SweepFiles, open_folder
 from segray.tuning.space import Space
 
@@ -70,7 +71,8 @@ def run_sweep(sweep: Sweep, announce: Callable[[str], None] = print) -> SweepFil
     _check_name(files, sweep.resume)
     with Connection() as connection:
         # Ray takes as long to start as the models' libraries take to import.
-        from segray.tuning.driver import drive
+        with importing_much():
+            from segray.tuning.driver import drive
 
         drive(sweep, files, connection, announce)
     return files
