@@ -9,13 +9,16 @@ the slot's end resolves it.
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from segray.storage import EpochRecord, OutcomeStatus
 
 MAX_ATTEMPTS = 3
-"""Starts of a trial whose worker process dies before the trial counts as failed."""
+"""Starts of a trial whose worker process dies before the trial counts as failed; of a group that never gets ready."""
+
+GROUP_ENDED = "the trial's worker group could not be kept running"
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class Message:
     """None while the trial goes on"""
     reason: str = ""
     traceback: str = ""
+    seconds: float = 0.0
+    """How long the attempt that ended in a failure took"""
 
 
 @dataclass
@@ -52,9 +57,15 @@ class _Slot:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the trial in flight must end between two batches"""
     inbox: asyncio.Queue[Message] = field(default_factory=asyncio.Queue)
+    starts: int = 0
+    """Starts of the group since one of them was last ready for a trial"""
     finished: bool = False
     failure: tuple[str, str] = ("", "")
-    """Reason and traceback of the trial in flight's latest failed attempt"""
+    """Reason and traceback of what ended a worker last"""
+    ended: bool = False
+    """The group is gone for good"""
+    submitted_at: float = 0.0
+    """time.monotonic() of the latest trial"""
 
 
 class Channel:
@@ -73,10 +84,15 @@ class Channel:
         state.task, state.taken, state.first_attempt = task, False, task.attempt
         # Whoever still waits for the last trial's stop is let go: a waiting call takes a place in this actor.
         state.stop.set()
-        state.inbox, state.stop, state.failure = asyncio.Queue(), asyncio.Event(), ("", "")
+        state.inbox, state.stop = asyncio.Queue(), asyncio.Event()
         state.sequence += 1
+        state.submitted_at = time.monotonic()
         if self._interrupted:
             self._interrupt_slot(state)
+        elif state.ended:
+            self._fail(state, GROUP_ENDED)
+        else:
+            state.failure = "", ""
         await self._notify()
 
     async def next_message(self, slot: str) -> Message:
@@ -84,10 +100,13 @@ class Channel:
         return await self._slot(slot).inbox.get()
 
     async def group_ended(self, slot: str, traceback: str) -> None:
-        """The slot's worker group is gone for good; a trial in flight has failed."""
+        """The slot's worker group is gone for good; a trial in flight has failed, and any that comes will."""
         state = self._slot(slot)
+        state.ended = True
+        if not state.failure[0]:
+            state.failure = traceback.strip().rpartition("\n")[2], traceback
         if state.task is not None:
-            self._fail(state, "the trial's worker group could not be kept running", traceback)
+            self._fail(state, GROUP_ENDED)
         await self._notify()
 
     async def finish(self, slot: str) -> None:
@@ -112,12 +131,26 @@ class Channel:
                 state.task = None
         await self._notify()
 
+    async def waiting_seconds(self) -> dict[str, float]:
+        """How long each trial that no worker group has taken yet has waited, by trial id."""
+        now = time.monotonic()
+        slots = [state for state in self._slots.values() if state.task is not None and not state.taken]
+        return {state.task.trial_id: now - state.submitted_at for state in slots if state.task is not None}
+
     async def interrupt(self) -> None:
         """End every trial between two batches, and take no new one."""
         self._interrupted = True
         for state in self._slots.values():
             self._interrupt_slot(state)
         await self._notify()
+
+    # ---- called by Train's controller
+
+    async def starting(self, slot: str) -> bool:
+        """A group's processes are there; False when they died too often before they were ready for a trial."""
+        state = self._slot(slot)
+        state.starts += 1
+        return state.starts <= MAX_ATTEMPTS
 
     # ---- called by the workers
 
@@ -132,9 +165,7 @@ class Channel:
             if state.taken:
                 state.task, state.taken = replace(state.task, attempt=state.task.attempt + 1), False
             if state.task.attempt - state.first_attempt >= MAX_ATTEMPTS:
-                reason, traceback = state.failure
-                why = f": {reason}" if reason else "; see Ray's logs"
-                self._fail(state, f"its workers died {MAX_ATTEMPTS} times{why}", traceback)
+                self._fail(state, f"its workers died {MAX_ATTEMPTS} times")
             else:
                 state.sequence += 1
                 after = state.sequence - 1
@@ -144,6 +175,8 @@ class Channel:
     async def next_task(self, slot: str, generation: int, after: int) -> tuple[int, Task] | None:
         """Wait for the task that follows sequence number ``after``; None when the worker should return."""
         state = self._slot(slot)
+        if state.generation == generation:
+            state.starts = 0
 
         def ready() -> bool:
             return (
@@ -177,11 +210,9 @@ class Channel:
         except asyncio.CancelledError:
             return False
 
-    async def note_failure(self, slot: str, generation: int, reason: str, traceback: str) -> None:
-        """Keep why one of several ranks is about to end its process; the trial gets another attempt."""
-        state = self._slot(slot)
-        if state.generation == generation:
-            state.failure = reason, traceback
+    async def note_failure(self, slot: str, reason: str, traceback: str) -> None:
+        """Keep why a worker is about to end its process; a trial in flight gets another attempt."""
+        self._slot(slot).failure = reason, traceback
 
     async def should_stop(self, slot: str, generation: int) -> None:
         """Return once the trial in flight must end between two batches."""
@@ -203,8 +234,10 @@ class Channel:
             state.task = None
             state.inbox.put_nowait(message)
 
-    def _fail(self, state: _Slot, reason: str, traceback: str) -> None:
+    def _fail(self, state: _Slot, what: str) -> None:
         assert state.task is not None
+        why, traceback = state.failure
+        reason = f"{what}: {why}" if why else f"{what}; see Ray's logs"
         state.inbox.put_nowait(Message(state.task.trial_id, status="failed", reason=reason, traceback=traceback))
         state.task = None
 

@@ -32,11 +32,16 @@ WORKER_ENVIRONMENT = {
 
 
 def _worker_loop(config: dict[str, Any]) -> None:
-    # Imported here, in the workers alone: the models' libraries take seconds and hundreds of MB in every process.
-    with importing_much():
-        from segray.cluster.worker import WorkerConfig, worker_loop
+    try:
+        # Imported here, in the workers alone: the models' libraries take seconds and hundreds of MB in every process.
+        with importing_much():
+            from segray.cluster.worker import WorkerConfig, worker_loop
 
-    worker_loop(WorkerConfig(**config))
+        worker_loop(WorkerConfig(**config))
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        ray.get(config["channel"].note_failure.remote(config["slot"], reason, traceback.format_exc()))
+        raise
 
 
 class _Trainer(DataParallelTrainer):
@@ -55,6 +60,8 @@ class WarmGroup:
         os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"
         self.slot = uuid.uuid4().hex[:8]
         self._channel, self._sweep, self._plan = channel, sweep, plan
+        self.is_alive = True
+        """Whether it takes trials"""
         self._thread = threading.Thread(target=self._run, name=f"warm-group-{self.slot}", daemon=True)
         self._thread.start()
 
@@ -72,11 +79,6 @@ class WarmGroup:
         ray.get(self._channel.finish.remote(self.slot))
         self._thread.join(timeout_seconds)
 
-    @property
-    def is_alive(self) -> bool:
-        """Whether it takes trials."""
-        return self._thread.is_alive()
-
     def _run(self) -> None:
         trace = ""
         try:
@@ -84,6 +86,7 @@ class WarmGroup:
                 self._trainer(train_files).fit()
         except Exception:
             trace = traceback.format_exc()
+        self.is_alive = False
         ray.get(self._channel.group_ended.remote(self.slot, trace))
 
     def _trainer(self, train_files: str) -> DataParallelTrainer:
@@ -94,9 +97,10 @@ class WarmGroup:
                 "channel": self._channel,
                 "slot": self.slot,
                 "sweep": self._sweep,
+                "device": "cuda" if plan.gpus_per_worker else "cpu",
                 "num_loader_workers": max(0, int(plan.cpus_per_worker) - 1),
             },
-            backend_config=RendezvousConfig(),
+            backend_config=RendezvousConfig(self._channel, self.slot),
             scaling_config=ScalingConfig(
                 num_workers=plan.workers_per_trial,
                 use_gpu=plan.gpus_per_worker > 0,

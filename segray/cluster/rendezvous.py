@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import os
 import socket
+from dataclasses import dataclass
 from typing import Any
 
 import ray
 from ray.train.backend import Backend, BackendConfig
 
 
+@dataclass
 class RendezvousConfig(BackendConfig):
     """Has Train tell every worker of a group its first worker's address, as torchrun does; workers do the rest.
 
     TorchConfig would import torch, seconds and 300 MB, in a slot's actor and in its controller.
     """
+
+    channel: Any
+    """Handle of the sweep's channel actor"""
+    slot: str
 
     @property
     def backend_cls(self) -> type[Backend]:
@@ -26,7 +32,10 @@ class _Rendezvous(Backend):
     share_cuda_visible_devices = True
     """NCCL copies between the GPUs of a node, and must see them all"""
 
-    def on_start(self, worker_group: Any, backend_config: BackendConfig) -> None:  # noqa: ARG002 - Train's signature
+    def on_start(self, worker_group: Any, backend_config: RendezvousConfig) -> None:
+        if not ray.get(backend_config.channel.starting.remote(backend_config.slot)):
+            # Train restarts a group whose workers die for ever, but ends it with what its callbacks raise.
+            raise RuntimeError("the group's workers died again and again before they were ready for a trial")
         address, port = worker_group.execute_single(0, _free_address)
         worker_group.execute(_remember, address, port)
 

@@ -7,7 +7,7 @@ import time
 import traceback
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 import ray
 import ray.train
@@ -20,7 +20,7 @@ from segray.cluster.channel import Message, Task
 from segray.config import run_config
 from segray.engine.loop import Diverged, Interrupted
 from segray.engine.trial import TrialLog, train_trial
-from segray.errors import StorageError
+from segray.errors import SegrayError, StorageError
 from segray.storage import EpochRecord, OutcomeStatus, SweepFiles
 
 COLLECTIVE_TIMEOUT = timedelta(minutes=30)
@@ -38,13 +38,14 @@ class WorkerConfig:
     """Handle of the sweep's channel actor"""
     slot: str
     sweep: SweepFiles
+    device: Literal["cpu", "cuda"]
     num_loader_workers: int
     """Loader processes where a trial's config leaves them open"""
 
 
 def worker_loop(worker: WorkerConfig) -> None:
     """Train trial after trial until the channel says that there is none left; one call per worker process."""
-    rank = _join_process_group()
+    rank = _join_process_group(worker.device)
     joined = [ray.get(worker.channel.join.remote(worker.slot)) if rank == 0 else None]
     dist.broadcast_object_list(joined, src=0)
     assert joined[0] is not None
@@ -56,13 +57,13 @@ def worker_loop(worker: WorkerConfig) -> None:
     dist.destroy_process_group()
 
 
-def _join_process_group() -> int:
+def _join_process_group(device: str) -> int:
     """Meet the group's other workers in torch.distributed; returns this one's rank."""
     context = ray.train.get_context()
-    if torch.cuda.is_available():
+    if device == "cuda":
         torch.cuda.set_device(get_device())
     dist.init_process_group(
-        "nccl" if torch.cuda.is_available() else "gloo",
+        "nccl" if device == "cuda" else "gloo",
         rank=context.get_world_rank(),
         world_size=context.get_world_size(),
         timeout=COLLECTIVE_TIMEOUT,
@@ -93,6 +94,7 @@ def run_task(task: Task, worker: WorkerConfig, generation: int, gauges: Gauges) 
                 attempt=task.attempt,
                 micro_batches=micro_batches,
                 num_loader_workers=worker.num_loader_workers,
+                device=torch.device(worker.device),
             )
         except Interrupted:
             break
@@ -106,13 +108,13 @@ def run_task(task: Task, worker: WorkerConfig, generation: int, gauges: Gauges) 
                     raise
                 break
         except Exception as error:
-            reason, trace = f"{type(error).__name__}: {error}", traceback.format_exc()
-            if not alone:
-                line.note_failure(reason, trace)
+            if not alone and not isinstance(error, SegrayError):
+                # Another rank may have died, and this one only lost its connection: the trial is tried again.
                 raise
-            line.end("failed", reason, trace)
+            trace = traceback.format_exc()
+            line.end("failed", f"{type(error).__name__}: {error}", trace)
             log.write(trace)
-            if isinstance(error, torch.AcceleratorError):
+            if not alone or isinstance(error, torch.AcceleratorError):
                 raise
             break
         else:
@@ -132,6 +134,7 @@ class Line:
         self._gauges = gauges
         self._stop = worker.channel.should_stop.remote(worker.slot, generation)
         self._next_look = 0.0
+        self._started = time.monotonic()
 
     def hand_over(self, record: EpochRecord, final: bool) -> bool:
         """Pass on an epoch's record (rank 0); returns whether to train on."""
@@ -149,12 +152,9 @@ class Line:
 
     def end(self, status: OutcomeStatus, reason: str, trace: str = "") -> None:
         """Say how the trial ended other than with its last epoch."""
-        message = Message(self._task.trial_id, status=status, reason=reason, traceback=trace)
+        seconds = time.monotonic() - self._started
+        message = Message(self._task.trial_id, status=status, reason=reason, traceback=trace, seconds=seconds)
         ray.get(self._channel.hand_over.remote(self._slot, self._generation, message))
-
-    def note_failure(self, reason: str, trace: str) -> None:
-        """Say why this rank is about to end its process."""
-        ray.get(self._channel.note_failure.remote(self._slot, self._generation, reason, trace))
 
 
 class Gauges:

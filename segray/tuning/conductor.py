@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import socket
@@ -13,6 +14,7 @@ import ray
 from ray import tune
 
 from segray.config import RunConfig
+from segray.errors import StorageError
 from segray.storage import Outcome, OutcomeStatus, SweepFiles, SweepState
 from segray.tuning.progress import Progress, RunningTrial, View, shown
 from segray.tuning.slot import TUNE_METRIC
@@ -20,10 +22,22 @@ from segray.tuning.slot import TUNE_METRIC
 STATE_SECONDS = 5.0
 """How often state.json says that the sweep is alive."""
 
+PATIENCE_SECONDS = 60.0
+"""How long a trial waits for a worker group before the person hears of it; a group starts in a quarter of that."""
+
 
 def this_driver() -> str:
     """Host and process id of this process."""
     return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def best_so_far(sweep: SweepFiles) -> tuple[float | None, str]:
+    """The best val mIoU of a sweep's trials, and whose it is; None and an empty id before there is one."""
+    try:
+        trial, pointer = sweep.best()
+    except StorageError:
+        return None, ""
+    return pointer.record.val_miou, trial.id
 
 
 class Stop(tune.Stopper):
@@ -69,6 +83,7 @@ class Conductor(tune.Callback):
         self._channel, self._sweep, self._base = channel, sweep, base
         self._progress, self._view, self._seconds_before = progress, view, seconds_before
         self._next_state = 0.0
+        self._told: set[str] = set()
 
     def __getstate__(self) -> dict[str, Any]:
         # Tune pickles all it is given for a restore of its own, which segray has no use for.
@@ -93,7 +108,7 @@ class Conductor(tune.Callback):
             if self._progress.best is None or best > self._progress.best:
                 self._progress.best, self._progress.best_id = best, trial_id
         if result["status"] is not None:
-            self._finish(trial, result["status"], result["reason"], result["traceback"])
+            self._finish(trial, result["status"], result["reason"], result["traceback"], result["attempt_seconds"])
             return
         go_on = not result.get("done")
         self._channel.verdict.remote(trial_id, go_on)
@@ -109,14 +124,17 @@ class Conductor(tune.Callback):
     def on_trial_error(self, trial: Any, **_: Any) -> None:
         """The trial's slot itself died and could not be restarted."""
         error = trial.get_error()
-        reason = "the process in front of the trial's workers died; see Ray's logs"
+        reason = "the process in front of the trial's workers failed; see its traceback and Ray's logs"
         self._finish(trial, "failed", reason, str(error) if error else "")
 
     def on_step_end(self, **_: Any) -> None:
-        """Say that the sweep is alive, now and then."""
+        """Now and then, say that the sweep is alive, and which trials wait."""
         if time.monotonic() >= self._next_state:
             self._next_state = time.monotonic() + STATE_SECONDS
-            self.write_state("running")
+            # The next one may succeed, and nothing is lost meanwhile.
+            with contextlib.suppress(StorageError):
+                self.write_state("running")
+            self._say_who_waits()
             self._view.refresh()
 
     def write_state(self, status: str) -> None:
@@ -132,7 +150,18 @@ class Conductor(tune.Callback):
             )
         )
 
-    def _finish(self, trial: Any, status: OutcomeStatus, reason: str = "", traceback: str = "") -> None:
+    def _say_who_waits(self) -> None:
+        for trial_id, seconds in ray.get(self._channel.waiting_seconds.remote()).items():
+            if seconds > PATIENCE_SECONDS and trial_id not in self._told:
+                self._told.add(trial_id)
+                self._view.say(
+                    f"trial {trial_id} has waited {seconds:.0f} s for its workers: other jobs hold the resources they "
+                    "need, or they cannot start; see `ray status` and Ray's logs"
+                )
+
+    def _finish(
+        self, trial: Any, status: OutcomeStatus, reason: str = "", traceback: str = "", attempt_seconds: float = 0.0
+    ) -> None:
         trial_id = trial.config["trial"]
         files = self._sweep.trial(trial_id)
         last = files.pointer("last")
@@ -143,12 +172,14 @@ class Conductor(tune.Callback):
             epochs=last.record.epoch if last else 0,
             best_val_miou=last.record.best_val_miou if last else None,
             best_epoch=last.record.best_epoch if last else None,
-            seconds=last.seconds if last else 0.0,
+            seconds=max(last.seconds if last else 0.0, attempt_seconds),
         )
         files.finish(outcome)
         progress = self._progress
         progress.running.pop(trial_id, None)
         progress.done += 1
+        if progress.best_id == trial_id and files.has_failed():
+            progress.best, progress.best_id = best_so_far(self._sweep)
         progress.trial_seconds.append(outcome.seconds)
         best = "none" if outcome.best_val_miou is None else f"{outcome.best_val_miou:.3f}"
         why = "" if status in ("finished", "stopped") else f" ({reason})"

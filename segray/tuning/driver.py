@@ -29,7 +29,7 @@ from segray.engine.trial import write_samples
 from segray.errors import ConfigError, listed
 from segray.metrics import majority_class_miou
 from segray.storage import SweepFiles, SweepInfo
-from segray.tuning.conductor import Conductor, Stop
+from segray.tuning.conductor import Conductor, Stop, best_so_far
 from segray.tuning.preflight import Checked, check, describe
 from segray.tuning.progress import Progress, View
 from segray.tuning.scheduler import make_scheduler
@@ -107,8 +107,7 @@ def _tune(sweep: Sweep, checked: Checked, plan: Plan, files: SweepFiles, done: i
         sampler = make_sampler(sweep.searcher, sweep.seed + len(files.trials()))
         search = StudySearch(files, checked.space, sampler, checked.first_trials, Path(scratch, "study.db"))
         conductor = Conductor(channel, files, checked.base, progress, view, state.seconds if state else 0.0)
-        conductor.write_state("running")
-        tune.Tuner(
+        tuner = tune.Tuner(
             tune.with_parameters(
                 tune.with_resources(Slot, {"cpu": 0, "memory": 1}),
                 channel=channel,
@@ -131,14 +130,19 @@ def _tune(sweep: Sweep, checked: Checked, plan: Plan, files: SweepFiles, done: i
                 callbacks=[conductor],
                 failure_config=tune.FailureConfig(max_failures=SLOT_RETRIES),
             ),
-        ).fit()
-        conductor.write_state("interrupted" if stop.asked else "finished")
+        )
+        conductor.write_state("running")
+        status = "interrupted"
+        try:
+            tuner.fit()
+            if not stop.asked:
+                status = "finished"
+        finally:
+            conductor.write_state(status)
 
 
 def _progress(sweep: Sweep, plan: Plan, files: SweepFiles, done: int) -> Progress:
-    outcomes = {trial.id: trial.outcome() for trial in files.trials()}
-    reached = [(end.best_val_miou, name) for name, end in outcomes.items() if end and end.best_val_miou is not None]
-    best, best_id = max(reached, default=(None, ""))
+    best, best_id = best_so_far(files)
     return Progress(
         total=sweep.trials,
         slots=plan.slots,

@@ -11,6 +11,7 @@ from segray.cluster.channel import Message, Task
 from segray.cluster.group import WarmGroup
 from segray.cluster.resources import Plan
 from segray.config import RunConfig
+from segray.errors import ConfigError
 from segray.storage import METRIC, SweepFiles
 
 TUNE_METRIC = f"best_{METRIC}"
@@ -30,24 +31,30 @@ class Slot(tune.Trainable):
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take the next trial; the group stays as it is, unless it could not be kept running."""
-        if not self._group.is_alive:
-            self._group = WarmGroup(self._channel, self._sweep, self._plan)
-        self._trial_id = new_config["trial"]
-        self._run_config = self._base.with_values(new_config["values"])
+        """Take the next trial; the group stays as it is."""
+        self._trial_id, self._values = new_config["trial"], new_config["values"]
         self._submitted = False
         return True
 
     def step(self) -> dict[str, Any]:
         """Wait for the trial's next epoch, or for its end."""
         if not self._submitted:
-            files = self._sweep.trial(self._trial_id)
-            last = files.pointer("last")
-            files.write_config(self._run_config)
-            attempt = last.record.attempt + 1 if last else 1
-            self._group.submit(Task(self._trial_id, self._run_config.model_dump(mode="json"), attempt))
+            try:
+                config = self._base.with_values(self._values)
+            except ConfigError as error:
+                return to_result(Message(self._trial_id, status="failed", reason=str(error)))
+            self._submit(config)
             self._submitted = True
         return to_result(self._group.next_message())
+
+    def _submit(self, config: RunConfig) -> None:
+        if not self._group.is_alive:
+            self._group = WarmGroup(self._channel, self._sweep, self._plan)
+        files = self._sweep.trial(self._trial_id)
+        last = files.pointer("last")
+        files.write_config(config)
+        attempt = last.record.attempt + 1 if last else 1
+        self._group.submit(Task(self._trial_id, config.model_dump(mode="json"), attempt))
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Nothing: where a trial's checkpoint lies follows from its id."""
@@ -71,5 +78,6 @@ def to_result(message: Message) -> dict[str, Any]:
         "status": message.status,
         "reason": message.reason,
         "traceback": message.traceback,
+        "attempt_seconds": message.seconds,
         "done": message.status is not None,
     }

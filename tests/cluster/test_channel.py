@@ -132,7 +132,7 @@ def test_a_trial_that_kills_its_workers_again_and_again_fails():
         for _ in range(MAX_ATTEMPTS - 1):
             generation, after = await channel.join("slot")
             await channel.next_task("slot", generation, after)
-            await channel.note_failure("slot", generation, "Connection closed by peer", "Traceback")
+            await channel.note_failure("slot", "Connection closed by peer", "Traceback")
         await channel.join("slot")
         end = await channel.next_message("slot")
         assert end.status == "failed"
@@ -191,5 +191,48 @@ def test_a_group_that_is_gone_for_good_fails_its_trial_with_the_reason():
         end = await channel.next_message("slot")
         assert end.status == "failed"
         assert "no resources" in end.traceback
+
+    run(scenario)
+
+
+def test_a_trial_for_a_group_that_is_gone_fails_at_once():
+    async def scenario(channel):
+        await channel.join("slot")
+        await channel.group_ended("slot", "Traceback: no controller")
+        await channel.submit("slot", Task("0000", {}))
+        end = await channel.next_message("slot")
+        assert end.status == "failed"
+        assert "no controller" in end.traceback
+
+    run(scenario)
+
+
+def test_a_group_that_never_gets_ready_is_given_up():
+    async def scenario(channel):
+        await channel.submit("slot", Task("0000", {}))
+        assert [await channel.starting("slot") for _ in range(MAX_ATTEMPTS + 1)] == [True] * MAX_ATTEMPTS + [False]
+
+    run(scenario)
+
+
+def test_a_group_that_was_ready_may_start_again_as_often():
+    async def scenario(channel):
+        for _ in range(2 * MAX_ATTEMPTS):
+            assert await channel.starting("slot")
+            generation, after = await channel.join("slot")
+            await channel.submit("slot", Task("0000", {}))
+            await channel.next_task("slot", generation, after)
+            await channel.hand_over("slot", generation, message("0000", status="finished"))
+
+    run(scenario)
+
+
+def test_only_trials_that_no_group_took_wait():
+    async def scenario(channel):
+        await start(channel)
+        await channel.submit("other", Task("0001", {}))
+        await asyncio.sleep(0.01)
+        assert list(await channel.waiting_seconds()) == ["0001"]
+        assert (await channel.waiting_seconds())["0001"] >= 0.01
 
     run(scenario)

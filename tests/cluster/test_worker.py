@@ -9,6 +9,7 @@ from segray.cluster import worker
 from segray.cluster.channel import Task
 from segray.config import RunConfig
 from segray.engine.endings import Diverged, Interrupted
+from segray.errors import DataError
 from segray.storage import open_sweep
 
 SAID = []
@@ -38,7 +39,8 @@ def run(one_rank, tmp_path, monkeypatch):
     def run_task(*outcomes):
         waiting, used = list(outcomes), []
 
-        def train_trial(*_, micro_batches, **__):
+        def train_trial(*_, micro_batches, device, **__):
+            assert device == torch.device("cpu")
             used.append(micro_batches)
             outcome = waiting.pop(0)
             if outcome is not None:
@@ -49,7 +51,7 @@ def run(one_rank, tmp_path, monkeypatch):
         monkeypatch.setattr(worker, "Line", Line)
         config = RunConfig().with_values({"train.batch_size": 4})
         task = Task("0000", config.model_dump(mode="json"))
-        settings = worker.WorkerConfig(None, "slot", open_sweep(tmp_path / "sweep"), 0)
+        settings = worker.WorkerConfig(None, "slot", open_sweep(tmp_path / "sweep"), "cpu", 0)
         worker.run_task(task, settings, 1, None)
         return used
 
@@ -74,6 +76,16 @@ def test_an_error_fails_the_trial_with_its_traceback_and_spares_the_process(run)
     [(status, reason, trace)] = SAID
     assert (status, reason) == ("failed", "ValueError: what is wrong")
     assert "Traceback" in trace
+
+
+def test_of_several_ranks_one_with_an_error_ends_its_process_and_only_a_clear_error_ends_the_trial(run, monkeypatch):
+    monkeypatch.setattr(dist, "get_world_size", lambda: 2)
+    with pytest.raises(RuntimeError):
+        run(RuntimeError("Connection closed by peer"))
+    assert SAID == []
+    with pytest.raises(DataError):
+        run(DataError("label 7 is not in the class list"))
+    assert SAID[0][:2] == ("failed", "DataError: label 7 is not in the class list")
 
 
 def test_out_of_memory_splits_the_batch_until_it_fits(run):
