@@ -1,8 +1,10 @@
-# make install | demo | test | test-slow | check
+# make install | demo | test | test-slow | check | format
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
+# Each demo is a sweep of its own: runs/demo, runs/demo-1, ...; ARGS gives the study's options instead.
+FREE_NAME = $(shell n=; while [ -e runs/demo$$n ]; do n=$$((n - 1)); done; echo demo$$n)
 
 .PHONY: install demo test test-slow check format
 
@@ -14,7 +16,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $@
 
 demo: install
-	$(BIN)/python sweeps/demo_search.py
+	$(BIN)/python sweeps/demo_search.py $(or $(ARGS),--name $(FREE_NAME))
 
 test: install
 	$(BIN)/python -m pytest

@@ -2,6 +2,8 @@
 
 Command:        make demo, or python sweeps/demo_search.py
 Data:           drawn on the first run into data/synthetic (240 training and 60 validation scenes of 96x192)
+Hardware:       two CPU cores
+Expected:       4 min 17 s, best val mIoU 63.3 % (docs/benchmarks.md)
 """
 
 from __future__ import annotations
@@ -48,8 +50,13 @@ def space(trial: optuna.Trial) -> None:
 
 SWEEP = Sweep(name="demo", base=BASE, space=space, first_trials=[FIRST_TRIAL], trials=16, epochs=5)
 
-if __name__ == "__main__":
+
+def draw_scenes() -> None:
+    """Draw the data set, once."""
     if not SCENES.exists():
-        print(f"drawing street scenes into {SCENES}")
+        print(f"drawing street scenes into {SCENES}", flush=True)
         write_cityscapes(SCENES, train=240, val=60, size_px=(96, 192), seed=0)
-    main(SWEEP, needs_data=False)
+
+
+if __name__ == "__main__":
+    main(SWEEP, make_data=draw_scenes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +14,7 @@ import typer
 from segray.cluster.resources import Resources
 from segray.errors import StorageError, call_or_exit
 from segray.process import end_process
+from segray.results import load, text
 from segray.storage import SweepFiles
 from segray.tuning.sweep import SchedulerName, SearcherName, Sweep, run_sweep
 
@@ -23,21 +25,28 @@ INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
 
-def main(sweep: Sweep, *, needs_data: bool = True) -> None:
-    """Parse the command line, run the sweep, write its report, and exit: 0, or 2 where something cannot work.
+def main(sweep: Sweep, *, make_data: Callable[[], object] | None = None) -> None:
+    """Parse the command line, run the sweep, write its report, and exit.
+
+    The exit code is 0, or 1 where no trial has completed an epoch, 2 where something cannot work (nothing has been
+    written then), and 130 after Ctrl-C.
 
     Args:
         sweep: What a file in sweeps/ defines; its values are the options' defaults.
-        needs_data: Whether --data must be given; else the base config names the data.
+        make_data: Makes the data that the base config names, if it is not there, whenever a sweep without --data
+            starts; None where --data must be given.
     """
-    default_data = ... if needs_data else sweep.base.data.root
+    default_data = sweep.base.data.root if make_data else ...
 
     def command(
+        context: typer.Context,
         data: Annotated[str, typer.Option(help="Folder of the data set")] = default_data,  # type: ignore[assignment]
         storage: Annotated[str | None, typer.Option(help="Path or URL for sweeps (default: runs)")] = None,
         name: Annotated[str, typer.Option(help="Name of the sweep and of its folder")] = sweep.name,
         trials: Annotated[int | None, typer.Option(help="Trials in all")] = sweep.trials,
-        minutes: Annotated[float | None, typer.Option(help="Time budget of this start")] = sweep.minutes,
+        minutes: Annotated[
+            float | None, typer.Option(help="Time budget of this start; given alone, as many trials as fit")
+        ] = sweep.minutes,
         epochs: Annotated[int | None, typer.Option(help="Longest trial")] = sweep.epochs,
         seed: Annotated[int, typer.Option(help="Seed of the search")] = sweep.seed,
         resume: Annotated[bool, typer.Option("--resume", help="Continue the sweep of this name")] = False,
@@ -51,6 +60,8 @@ def main(sweep: Sweep, *, needs_data: bool = True) -> None:
         values: dict[str, Any] = {"data.root": data}
         if encoder_weights is not None:
             values["model.encoder_weights"] = encoder_weights
+        if _is_given(context, "minutes") and not _is_given(context, "trials"):
+            trials = None
         asked = replace(
             sweep,
             name=name,
@@ -70,6 +81,8 @@ def main(sweep: Sweep, *, needs_data: bool = True) -> None:
             resume=resume,
         )
         try:
+            if make_data and data == default_data:
+                make_data()
             code = _conclude(run_sweep(asked), f"{asked.storage.rstrip('/')}/{name}")
         except KeyboardInterrupt:
             code = INTERRUPTED
@@ -79,6 +92,11 @@ def main(sweep: Sweep, *, needs_data: bool = True) -> None:
     command.__doc__ = sys.modules["__main__"].__doc__
     app.command()(command)
     call_or_exit(app)
+
+
+def _is_given(context: typer.Context, option: str) -> bool:
+    source = context.get_parameter_source(option)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def default_storage() -> str:
@@ -94,7 +112,7 @@ def _conclude(files: SweepFiles, location: str) -> int:
     """Say what the sweep found and where its report is; returns the exit code."""
     try:
         trial, pointer = files.best()
-        print(f"best val mIoU: {pointer.record.val_miou:.4f} (trial {trial.id})")
+        print(f"best val mIoU: {text.percent(pointer.record.val_miou)} (trial {trial.id})")
         code = 0
     except StorageError as error:
         print(error)
@@ -107,8 +125,7 @@ def _conclude(files: SweepFiles, location: str) -> int:
         print(f"report: {location}/report.html")
     else:
         print(f"report: segray report {location} -o report.html")
-    state = files.state()
-    if state is not None and state.status == "interrupted":
-        print("interrupted: continue with the same command and --resume")
-        return INTERRUPTED
-    return code
+    results = load(location)
+    if note := results.state_note():
+        print(note)
+    return INTERRUPTED if results.state == "interrupted" else code
