@@ -4,7 +4,7 @@ Command:        python sweeps/cityscapes_search.py --data /path/to/cityscapes
                 ray job submit --working-dir . -- python sweeps/cityscapes_search.py \
                     --data /path/to/cityscapes --storage /path/to/runs
 Data:           leftImg8bit/ and gtFine/ as https://www.cityscapes-dataset.com unpacks them
-Hardware:       GPUs, one a trial unless --gpus-per-worker says otherwise; decoded shards take 23 GB on each node
+Hardware:       GPUs, one a trial unless --gpus-per-worker says otherwise; decoded shards take 29 GB on each node
 Expected:       not measured: no full-size run has been made yet
 """
 
