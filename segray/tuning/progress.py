@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from segray.results import text
 from segray.results.searched import short_labels
 
 
@@ -44,24 +45,29 @@ class Progress:
     started: float = field(default_factory=time.monotonic)
 
     def seconds_left(self) -> float | None:
-        """Estimate from the mean trial so far and the time budget, whichever ends first; None before there is one."""
+        """Estimate from the mean trial so far and the time budget, whichever ends first; None before there is one.
+
+        Running trials count with the epochs they have left, and the end cannot come before the longest of them.
+        """
         left = []
         if self.deadline is not None:
             left.append(max(0.0, self.deadline - time.monotonic()))
         if self.total is not None and self.trial_seconds:
             mean = sum(self.trial_seconds) / len(self.trial_seconds)
-            left.append(mean * (self.total - self.done) / self.slots)
+            parts = [1 - trial.epoch / trial.epochs for trial in self.running.values()]
+            waiting = self.total - self.done - len(parts)
+            left.append(mean * max((waiting + sum(parts)) / self.slots, *parts, 0.0))
         return min(left) if left else None
 
     def headline(self) -> str:
         """One line: trials done and running, best so far, time left."""
         of_total = f"/{self.total}" if self.total is not None else ""
-        best = "none yet" if self.best is None else f"{self.best:.3f} (trial {self.best_id})"
+        best = "none yet" if self.best is None else f"{text.percent(self.best)} (trial {self.best_id})"
         left = self.seconds_left()
         return (
             f"{self.done}{of_total} trials done, {len(self.running)} running, best val mIoU {best}, "
-            f"{duration(time.monotonic() - self.started)} spent"
-            + (f", about {duration(left)} left" if left is not None else "")
+            f"{text.duration(time.monotonic() - self.started)} spent"
+            + (f", about {text.duration(left)} left" if left is not None else "")
         )
 
 
@@ -89,8 +95,8 @@ class View:
             self._live.stop()
 
     def say(self, line: str) -> None:
-        """Print a line that stays."""
-        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+        """Print a line that stays: broken between words on a terminal, in one piece elsewhere."""
+        self._console.print(line, highlight=False, markup=False, soft_wrap=self.is_plain)
 
     def refresh(self) -> None:
         """Draw the table anew; without a terminal, nothing."""
@@ -100,26 +106,11 @@ class View:
     def _table(self) -> Table:
         table = Table("trial", "epoch", "best val mIoU", "values", box=None, pad_edge=False, header_style="bold")
         for trial in self._progress.running.values():
-            best = "" if trial.best is None else f"{trial.best:.3f}"
-            table.add_row(trial.id, f"{trial.epoch}/{trial.epochs}", best, shown(trial.values))
+            table.add_row(trial.id, f"{trial.epoch}/{trial.epochs}", text.percent(trial.best), shown(trial.values))
         return table
 
 
 def shown(values: Mapping[str, Any]) -> str:
-    """Searched values as short text: what is clear of each key, numbers to three digits."""
-
-    def text(value: Any) -> str:
-        return f"{value:.3g}" if isinstance(value, float) else str(value)
-
+    """Searched values as short text: ``lr 0.00123, arch Unet``."""
     labels = short_labels(values)
-    return ", ".join(f"{labels[key]} {text(value)}" for key, value in values.items())
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person says them: 42 s, 3 min 20 s, 2 h 5 min."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return ", ".join(f"{labels[key]} {text.value(value)}" for key, value in values.items())

@@ -1,6 +1,8 @@
 import time
 
-from segray.tuning.progress import Progress, RunningTrial, View, duration, shown
+import pytest
+
+from segray.tuning.progress import Progress, RunningTrial, View, shown
 
 
 def progress(**values):
@@ -10,8 +12,16 @@ def progress(**values):
 def test_the_headline_says_what_is_done_running_best_and_left():
     now = progress(done=4, best=0.4251, best_id="0002", trial_seconds=[60.0] * 4)
     now.running["0005"] = RunningTrial("0005", {}, 6)
-    assert now.headline().startswith("4/10 trials done, 1 running, best val mIoU 0.425 (trial 0002), 0 s spent")
-    assert now.headline().endswith("about 3 min 0 s left")
+    headline = now.headline().replace("\u00a0", " ")
+    assert headline.startswith("4/10 trials done, 1 running, best val mIoU 42.5 % (trial 0002), 0 s spent")
+    assert headline.endswith("about 3 min 00 s left")
+
+
+def test_the_last_trials_take_as_long_as_the_longest_of_them():
+    now = progress(done=8, trial_seconds=[60.0])
+    now.running["0008"] = RunningTrial("0008", {}, epochs=6, epoch=5)
+    now.running["0009"] = RunningTrial("0009", {}, epochs=6, epoch=2)
+    assert now.seconds_left() == pytest.approx(40)
 
 
 def test_a_time_budget_bounds_what_is_left():
@@ -29,6 +39,12 @@ def test_without_a_terminal_lines_are_all_there_is(capsys):
     assert capsys.readouterr().out == "trial 0000 [bold]finished[/bold]\n"
 
 
-def test_values_and_durations_are_short():
+def test_on_a_terminal_lines_break_between_words(monkeypatch, capsys):
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("COLUMNS", "20")
+    View(progress()).say("trial 0000 finished after 2 epochs")
+    assert capsys.readouterr().out == "trial 0000 finished \nafter 2 epochs\n"
+
+
+def test_values_are_short():
     assert shown({"optim.lr": 0.0012345, "model.arch": "Unet"}) == "lr 0.00123, arch Unet"
-    assert [duration(seconds) for seconds in (42, 200, 7500)] == ["42 s", "3 min 20 s", "2 h 5 min"]
