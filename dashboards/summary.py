@@ -151,18 +151,15 @@ def _notes(results: SweepResults) -> tuple[str, ...]:
 def _state_note(results: SweepResults) -> str:
     if results.state == "running":
         return "The sweep is still running: this is what it had given when the report was written."
-    if results.state == "interrupted":
-        return "The sweep was interrupted before its end; --resume continues it."
-    return ""
+    return results.state_note()
 
 
 def _facts(results: SweepResults) -> tuple[tuple[str, str], ...]:
     saved = results.seconds_saved()
-    started, planned = len(results.trials), results.num_planned
     return (
         ("Time spent", text.duration(results.seconds)),
         ("Saved by early stopping", f"about {text.duration(saved)} of training (estimate)" if saved else "nothing"),
-        ("Trials", str(started) if started >= planned else f"{started} of {planned}"),
+        ("Trials", results.progress()),
         ("Data set", _data(results.info.base)),
         ("Epochs", _epochs(results)),
         ("Search", f"{results.info.searcher}, {results.info.scheduler}"),
@@ -175,7 +172,9 @@ def _data(base: Mapping[str, Any]) -> str:
         for name, key in (("resized to", "data.resize_px"), ("crops of", "data.crop_px"))
         if base.get(key)
     ]
-    return ", ".join([str(base.get("data.dataset", "unknown")), *sizes])
+    layout = base.get("data.dataset", "unknown")
+    place = f"{base['data.root']} in the layout of {layout}" if base.get("data.root") else layout
+    return ", ".join([place, *sizes])
 
 
 def _epochs(results: SweepResults) -> str:

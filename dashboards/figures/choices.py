@@ -69,9 +69,10 @@ def draw_choices(info: ChoicesInfo) -> go.Figure:
     for group in info.groups:
         headings.append((row, f"<b>{plain(group.label)}</b>"))
         for choice in group.choices:
-            row += 1
+            name = f"{wrapped(choice.name)} · {len(choice.points)}"
+            row += 1.3 if "<br>" in name else 1
             rows.append((row, choice))
-            names.append(f"{wrapped(choice.name)} · {len(choice.points)}")
+            names.append(name)
         row += 1.6
     for is_stopped, name in ((False, "trial"), (True, "stopped early")):
         color = MUTED if is_stopped else ACCENT

@@ -99,6 +99,6 @@ def plot_curves(results: SweepResults) -> go.Figure:
 FIGURE = Figure(
     title="Learning curves",
     reading="Validation mIoU after each epoch, the best three trials in colour: "
-    "curves that still rise at their end would gain from more epochs, grey ones that end early were stopped or failed.",
+    "curves that still rise at their end may gain from more epochs, those that end early were stopped or failed.",
     plot=plot_curves,
 )

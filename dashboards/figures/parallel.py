@@ -115,7 +115,7 @@ def plot_parallel(results: SweepResults) -> go.Figure:
 FIGURE = Figure(
     title="Parallel coordinates",
     reading="Each line is a trial, from its searched values to its mIoU, the bluer and thicker the better: "
-    "where the strong lines run together, that value matters.",
+    "where the strong lines run together, the best trials agree.",
     plot=plot_parallel,
     min_width_px=860,
 )

@@ -46,7 +46,7 @@ def headline(results: SweepResults) -> str:
     """One line on the sweep as a whole: ``camvid, running: 7 of 16 trials (5 finished, 2 running), 12 min 05 s``."""
     counts = Counter(text.words(outcome) for outcome in results.trials["outcome"])
     outcomes = ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
-    trials = f"{len(results.trials)} of {results.num_planned} trials" + (f" ({outcomes})" if outcomes else "")
+    trials = f"{results.progress()} trials" + (f" ({outcomes})" if outcomes else "")
     return f"{results.info.name}, {results.state}: {trials}, {text.duration(results.seconds)}"
 
 
@@ -85,5 +85,7 @@ def _print_table(results: SweepResults) -> None:
     if results.trials.empty:
         return
     console.print(table)
+    if note := results.state_note():
+        console.print(note, markup=False, soft_wrap=True)
     for row in results.trials[results.trials["outcome"].isin(FAILURES)].to_dict("records"):
         console.print(f"{row['id']} {text.words(row['outcome'])}: {row['reason']}", markup=False, soft_wrap=True)

@@ -34,7 +34,7 @@ class SweepResults:
     state: Status
     """``finished``, ``running``, or ``interrupted``: stopped on purpose, or dead"""
     num_planned: int
-    """Trials asked for"""
+    """Trials asked for; where only time is limited, those that have ended"""
     seconds: float
     """Wall time of the sweep over all its starts"""
     trials: pd.DataFrame
@@ -68,6 +68,21 @@ class SweepResults:
     def first_trial(self) -> pd.Series[Any] | None:
         """Row of the trial that was started first, which later ones are compared with; None before it started."""
         return None if self.trials.empty else self.trials.iloc[0]
+
+    def progress(self) -> str:
+        """Trials started, and of how many if there are more to come: ``16``, ``7 of 16``."""
+        started = len(self.trials)
+        return f"{started} of {self.num_planned}" if started < self.num_planned else str(started)
+
+    def state_note(self) -> str:
+        """What a sweep that does not run has left undone, and how to go on; empty if nothing."""
+        if self.state == "interrupted":
+            return "The sweep was interrupted before its end; --resume continues it."
+        num_open = int(self.trials["outcome"].eq("interrupted").sum())
+        if self.state == "finished" and (num_open or len(self.trials) < self.num_planned):
+            cut = f" and interrupted {num_open} of its trials" if num_open else ""
+            return f"The time budget ended the sweep{cut}; --resume continues it."
+        return ""
 
     def seconds_saved(self) -> float:
         """Estimate of the training time that early stopping saved, in seconds over all trials.

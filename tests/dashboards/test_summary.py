@@ -63,11 +63,22 @@ def test_a_first_trial_that_is_still_the_best_is_said(sweep):
     assert any("first trial is still the best" in note for note in summary_of(sweep).notes)
 
 
+def test_the_data_set_is_the_folder_and_how_it_was_read(sweep):
+    base = {**sweep.info.base, "data.dataset": "cityscapes", "data.root": "data/synthetic", "data.resize_px": None}
+    sweep.files.write_info(sweep.info.model_copy(update={"base": base}))
+    assert dict(summary_of(sweep).facts)["Data set"] == "data/synthetic in the layout of cityscapes"
+
+
 def test_a_running_and_a_dead_sweep_say_so(sweep):
     sweep.files.write_state(fake_sweep.state("running"))
     assert "still running" in summary_of(sweep).notes[0]
     sweep.files.write_state(fake_sweep.state("running", age_seconds=100))
     assert "interrupted" in summary_of(sweep).notes[0]
+
+
+def test_trials_cut_by_the_time_budget_are_noted(sweep):
+    fake_sweep.write_trial(sweep, "0000", {}, [0.3], status=None)
+    assert summary_of(sweep).notes[0].startswith("The time budget ended the sweep and interrupted 1 of its trials")
 
 
 def test_rows_sort_by_number_and_keep_missing_values_apart(full):

@@ -12,10 +12,27 @@ from segray.results.printing import print_results
 def test_the_table_puts_the_best_first_and_gives_reasons_of_failures(full, capsys):
     print_results(full.files.folder.path)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("camvid, finished: 20 of 20 trials")
+    assert lines[0].startswith("camvid, finished: 20 trials (")
     assert lines[2].startswith(full.best_trial()["id"])
     assert "0005 failed: DeepLabV3Plus needs more than one image a step in training" in lines
     assert not any("below the median" in line for line in lines)
+
+
+def test_trials_cut_by_the_time_budget_can_be_resumed(sweep, capsys):
+    fake_sweep.write_trial(sweep, "0000", {}, [0.3])
+    fake_sweep.write_trial(sweep, "0001", {}, [0.2], status=None)
+    print_results(sweep.files.folder.path)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("camvid, finished: 2 of 20 trials (1 finished, 1 interrupted)")
+    assert lines[-1] == "The time budget ended the sweep and interrupted 1 of its trials; --resume continues it."
+
+
+def test_without_a_planned_number_there_is_no_of(sweep, capsys):
+    fake_sweep.write_trial(sweep, "0000", {}, [0.3])
+    fake_sweep.write_trial(sweep, "0001", {}, [0.2], status=None)
+    sweep.files.write_state(fake_sweep.state(trials=1))
+    print_results(sweep.files.folder.path)
+    assert capsys.readouterr().out.startswith("camvid, finished: 2 trials (")
 
 
 def test_markup_in_a_name_is_printed_as_it_is(sweep, capsys):
