@@ -33,15 +33,6 @@ to it nor to the gradient, and a batch of nothing else gives 0.0.
 """
 
 
-def check_loss(name: str) -> None:
-    """Check a loss name or weighted sum such as ``0.5*cross_entropy+dice``.
-
-    Raises:
-        ConfigError: A name is unknown or appears twice, or a weight is not a positive number.
-    """
-    parse_terms(name, LOSSES)
-
-
 def build_loss(config: LossConfig, class_pixels: Sequence[int] | np.ndarray) -> nn.Module:
     """The loss that a config names.
 

@@ -39,7 +39,8 @@ class LovaszSoftmax(nn.Module):
 def _jaccard_slopes(errors_BCHW: Tensor, truth_BCHW: Tensor, labelled_B1HW: Tensor) -> Tensor:
     """How much a class's Jaccard loss grows when a pixel joins the wrong ones, which it does in order of its error."""
     num_classes = errors_BCHW.shape[1]
-    best_first_BCHW = (errors_BCHW * NUM_BINS).to(torch.int32).clamp_(max=NUM_BINS - 1)
+    # NaN becomes the least integer on x86; its bin does not matter, as the loss is NaN by its error.
+    best_first_BCHW = (errors_BCHW * NUM_BINS).to(torch.int32).clamp_(0, NUM_BINS - 1)
     bins_BCHW = torch.where(labelled_B1HW, NUM_BINS - 1 - best_first_BCHW, NUM_BINS)
     classes_C11 = torch.arange(num_classes, dtype=torch.int32, device=errors_BCHW.device).view(-1, 1, 1)
     bins_BCHW += classes_C11 * (NUM_BINS + 1)

@@ -3,7 +3,7 @@ import re
 import pytest
 
 from segray.errors import ConfigError
-from segray.losses import LOSSES, check_loss
+from segray.losses import LOSSES
 from segray.losses.weighted_sum import parse_terms
 
 
@@ -37,4 +37,4 @@ def test_terms_are_read(text, terms):
 )
 def test_what_cannot_be_read_is_named(text, message):
     with pytest.raises(ConfigError, match=re.escape(message)):
-        check_loss(text)
+        parse_terms(text, LOSSES)
