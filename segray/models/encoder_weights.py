@@ -65,8 +65,8 @@ def imagenet_file(encoder: str) -> Path:
     if failure is None:
         try:
             return Path(huggingface_hub.hf_hub_download(repository, filename, revision=revision))
-        except OSError as error:
-            failure = str(error).splitlines()[0]
+        except Exception as error:  # those of its HTTP client are not all OSErrors
+            failure = (str(error).splitlines() or [type(error).__name__])[0]
     raise ConfigError(
         f"ImageNet weights of {encoder!r} ({repository}) cannot be fetched: {failure}; "
         "model.encoder_weights=none and a file need no network"

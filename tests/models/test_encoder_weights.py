@@ -217,6 +217,22 @@ def local_hub(cache, monkeypatch, tmp_path):
     server.server_close()
 
 
+class ClientError(Exception):
+    """Like those of the hub library's HTTP client, which are no OSErrors and may be without words."""
+
+
+def test_a_fetch_that_breaks_off_is_none_for_auto_and_an_error_for_imagenet(local_hub, monkeypatch):
+    def broken(*args, **kwargs):
+        raise ClientError
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", broken)
+    value, line = resolve_encoder_weights(ModelConfig(encoder_weights="auto"))
+    assert value == "none"
+    assert "(ImageNet weights of 'resnet18' (smp-hub/resnet18.imagenet) cannot be fetched: ClientError; " in line
+    with pytest.raises(ConfigError, match="cannot be fetched: ClientError"):
+        resolve_encoder_weights(ModelConfig(encoder_weights="imagenet"))
+
+
 def test_auto_fetches_from_a_hub_that_answers(local_hub):
     value, line = resolve_encoder_weights(ModelConfig(encoder_weights="auto"))
     assert (value, line) == ("imagenet", "encoder weights: ImageNet for resnet18")
