@@ -87,7 +87,7 @@ def build_state(config: RunConfig, label_space: LabelSpace, steps_per_epoch: int
     """A run before its first epoch; the same config and seed give the same weights on every rank.
 
     Args:
-        config: The run; ``model.encoder_weights`` already resolved.
+        config: The run; ``model.encoder_weights`` "auto" is settled here, by this process.
         label_space: The classes to tell apart.
         steps_per_epoch: Training batches an epoch, at least 1.
         device: Where to train.

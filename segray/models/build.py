@@ -20,7 +20,7 @@ def build_model(config: ModelConfig, num_classes: int) -> SegmentationModel:
     """The model that a config names, on the default device, its encoder's weights loaded.
 
     Args:
-        config: Which network; ``encoder_weights`` as ``resolve_encoder_weights`` gives it, and "auto" is resolved here.
+        config: Which network; ``encoder_weights`` "auto" is settled by ``resolve_encoder_weights``.
         num_classes: Logits per pixel.
 
     Raises:
