@@ -62,14 +62,6 @@ class LabelSpace(BaseModel):
         palette[: len(self.colors)] = self.colors
         return palette
 
-    def train_to_raw(self) -> np.ndarray:
-        """Table of shape (256,), uint8: training id -> its lowest raw value; for label-id submissions."""
-        table = np.zeros(256, dtype=np.uint8)
-        for raw, train in sorted(self.raw_to_train.items(), reverse=True):
-            if 0 <= raw <= 255:
-                table[train] = raw
-        return table
-
 
 def distinct_colors(count: int) -> tuple[Color, ...]:
     """``count`` RGB colours that a person can tell apart, the same for the same count: hues by golden angle."""

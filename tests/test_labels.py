@@ -21,10 +21,6 @@ def test_lookup_marks_values_that_are_not_allowed():
     assert (table == -1).sum() == 253
 
 
-def test_train_to_raw_inverts_the_lookup():
-    assert list(space().train_to_raw()[:2]) == [7, 26]
-
-
 def test_void_is_black_in_the_palette():
     assert tuple(space().palette()[1]) == (4, 5, 6)
     assert tuple(space().palette()[IGNORE_INDEX]) == (0, 0, 0)
