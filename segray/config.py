@@ -126,6 +126,8 @@ class TrainConfig(Section):
     """auto is bfloat16 autocast where the hardware has it, else float32"""
     channels_last: bool = True
     """Store tensors channels-last: faster convolutions on CPUs and on GPUs with tensor cores"""
+    deterministic: bool = False
+    """On a GPU, take kernels that give the same bits every time where there are any: slower; CPUs need it not"""
 
 
 class RunConfig(Section):
@@ -136,7 +138,7 @@ class RunConfig(Section):
     loss: LossConfig = LossConfig()
     optim: OptimConfig = OptimConfig()
     train: TrainConfig = TrainConfig()
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**32)
     """Seed of initial weights, data order and augmentation"""
 
     def flat(self) -> dict[str, Any]:
@@ -188,7 +190,7 @@ def read_yaml(path: str | Path) -> RunConfig:
         tree = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read config file {str(path)!r}: {error.strerror}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{str(path)!r} is not YAML: {error}") from None
     if tree is not None and not isinstance(tree, dict):
         raise ConfigError(f"{str(path)!r} must hold a mapping of config keys, but holds {type(tree).__name__}")

@@ -30,6 +30,7 @@ def test_flat_and_with_values_are_inverse():
         ({"model.encodr": "x"}, "did you mean 'model.encoder'"),
         ({"data.folder": {}}, "unknown config key 'data.folder'"),
         ({"optim.lr": -1.0}, "optim.lr: input should be greater than 0, but got -1.0"),
+        ({"seed": 2**32}, "seed: input should be less than 4294967296, but got 4294967296"),
         ({"optim.name": "adamv"}, "'adamw', 'adam' or 'sgd'"),
     ],
 )
@@ -51,6 +52,9 @@ def test_unreadable_and_malformed_files(tmp_path):
         read_yaml(tmp_path / "missing.yaml")
     path = tmp_path / "bad.yaml"
     path.write_text("a: [")
+    with pytest.raises(ConfigError, match="not YAML"):
+        read_yaml(path)
+    path.write_bytes(b"\xff\xd8\xff\xe0")
     with pytest.raises(ConfigError, match="not YAML"):
         read_yaml(path)
     path.write_text("- 1")
