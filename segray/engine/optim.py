@@ -42,7 +42,7 @@ def build_schedule(optimizer: Optimizer, config: OptimConfig, *, epochs: int, st
     num_steps = epochs * steps_per_epoch
     if config.schedule == "onecycle":
         return OneCycleLR(optimizer, config.lr, total_steps=num_steps + 1, cycle_momentum=config.name != "sgd")
-    num_warmup = round(config.warmup_epochs * steps_per_epoch)
+    num_warmup = min(round(config.warmup_epochs * steps_per_epoch), num_steps - 1)
     decay = _DECAYS[config.schedule]
 
     def factor(step: int) -> float:

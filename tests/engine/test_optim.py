@@ -89,6 +89,12 @@ def test_a_run_of_one_step_trains_at_a_useful_rate(schedule):
     assert 0.05 < values[0] <= 0.1
 
 
+@pytest.mark.parametrize("schedule", ["cosine", "poly", "constant"])
+def test_a_warm_up_that_rounds_up_to_the_whole_run_leaves_its_last_step(schedule):
+    values = rates(OptimConfig(lr=0.1, schedule=schedule, warmup_epochs=0.9), epochs=1, steps_per_epoch=2)
+    assert values[:2] == pytest.approx([0.05, 0.1])
+
+
 def test_a_warm_up_as_long_as_the_run_is_refused():
     with pytest.raises(ConfigError, match=r"warmup_epochs.*below.*got 3 of 3"):
         rates(OptimConfig(schedule="poly", warmup_epochs=3), epochs=3, steps_per_epoch=4)
