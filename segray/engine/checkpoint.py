@@ -26,6 +26,9 @@ from segray.labels import LabelSpace
 from segray.models import SegmentationModel, build_model
 from segray.storage import TRAINING_STATE, Folder, open_folder
 
+# What reading a file that is empty, cut short or something else raises.
+_DAMAGE = (SafetensorError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError)
+
 
 def save(state: TrainState, folder: Folder) -> None:
     """Write a checkpoint; of several ranks only the first needs to.
@@ -62,8 +65,9 @@ def restore(state: TrainState, folder: Folder) -> None:
         training = torch.load(io.BytesIO(folder.read_bytes(TRAINING_STATE)), map_location="cpu", weights_only=True)
         training["kept"] = safetensors.torch.load(folder.read_bytes("model.safetensors"))
         state.load_state_dict(training)
-    except (SafetensorError, RuntimeError, pickle.UnpicklingError, KeyError, ValueError) as error:
-        raise StorageError(f"cannot resume from the checkpoint at {folder.path!r}: {error}") from None
+    except _DAMAGE as error:
+        reason = str(error) or type(error).__name__
+        raise StorageError(f"cannot resume from the checkpoint at {folder.path!r}: {reason}") from None
 
 
 def load_model(location: str | Path | Folder) -> tuple[SegmentationModel, RunConfig, LabelSpace]:

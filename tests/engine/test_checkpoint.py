@@ -97,9 +97,18 @@ def test_weights_cut_short_are_refused(trained, folder):
 
 
 @pytest.mark.parametrize("name", ["training.pt", "model.safetensors"])
-def test_resuming_from_a_damaged_file_is_refused(name, trained, folder):
+@pytest.mark.parametrize("num_bytes", [0, 50])
+def test_resuming_from_a_file_cut_short_is_refused(name, num_bytes, trained, folder):
     checkpoint.save(trained, folder)
-    folder.write_bytes(name, folder.read_bytes(name)[:50])
+    folder.write_bytes(name, folder.read_bytes(name)[:num_bytes])
+    with pytest.raises(StorageError, match="cannot resume"):
+        checkpoint.restore(tiny_state(trained.config), folder)
+
+
+@pytest.mark.parametrize("content", [None, [1, 2]])
+def test_resuming_from_a_training_state_that_is_none_is_refused(content, trained, folder):
+    checkpoint.save(trained, folder)
+    torch.save(content, f"{folder.path}/training.pt")
     with pytest.raises(StorageError, match="cannot resume"):
         checkpoint.restore(tiny_state(trained.config), folder)
 
