@@ -1,4 +1,4 @@
-"""What one batch does. A step is called with the state and a batch and returns the detached mean loss."""
+"""What one batch does. A step is called with the state and this rank's batch and returns its detached loss."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from segray.data.loading import Batch
+from segray.engine.distributed import sum_over_ranks, world_size
 from segray.engine.precision import autocast
 from segray.engine.state import TrainState
+from segray.labels import IGNORE_INDEX
 
 Step = Callable[[TrainState, Batch], Tensor]
 
@@ -25,12 +27,15 @@ def to_device(batch: Batch, device: torch.device, *, channels_last: bool) -> tup
 class SupervisedStep:
     """Learn from labelled photos: forward, loss, backward, optimiser, schedule, moving average.
 
+    Ranks and micro-batches count by their labelled pixels, so a loss that is a mean over labelled pixels has the
+    gradients of the whole batch, however that is split. Any other loss is the mean of what it is on the parts.
+
     Args:
         loss: (logits_BCHW, labels_BHW) -> scalar, a mean over the batch.
         device: Where the model lies.
         precision: dtype of autocast, as ``resolve_precision`` gives it.
-        micro_batches: Parts the batch is split into to save memory; their gradients are added up, each weighted
-            by its images. BatchNorm sees the parts, not the whole.
+        micro_batches: Parts the batch is split into to save memory, as even as can be; more than its images is its
+            images. BatchNorm sees the parts, not the whole.
     """
 
     def __init__(
@@ -45,16 +50,20 @@ class SupervisedStep:
         """Train on one batch.
 
         Returns:
-            The batch's loss, a detached float32 scalar on the device.
+            A detached float32 scalar on the device, whose mean over ranks is the loss of the whole batch.
         """
         photos_BCHW, labels_BHW = to_device(batch, self.device, channels_last=state.config.train.channels_last)
+        labelled_BHW = labels_BHW != IGNORE_INDEX
+        # DistributedDataParallel takes the mean over ranks, so this is the number of labelled pixels in it.
+        num_labelled = sum_over_ranks(labelled_BHW.sum()).clamp(min=1) / world_size()
         batch_loss = torch.zeros((), device=self.device)
-        for photos, labels in zip(
-            photos_BCHW.chunk(self.micro_batches), labels_BHW.chunk(self.micro_batches), strict=True
+        num_parts = min(self.micro_batches, len(photos_BCHW))
+        for photos, labels, labelled in zip(
+            *(whole.tensor_split(num_parts) for whole in (photos_BCHW, labels_BHW, labelled_BHW)), strict=True
         ):
             with autocast(self.device, self.precision):
                 logits = state.model(photos)
-            loss = self.loss(logits.float(), labels) * (len(photos) / len(photos_BCHW))
+            loss = self.loss(logits.float(), labels) * (labelled.sum() / num_labelled)
             loss.backward()
             batch_loss += loss.detach()
 

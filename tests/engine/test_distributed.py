@@ -120,8 +120,9 @@ def test_two_ranks_hold_the_same_weights(ranks):
 
 def test_two_ranks_train_like_one_with_the_whole_batch(ranks):
     for found, expected in zip(ranks[0]["plain"], without_timing(start(tiny_state(PLAIN))), strict=True):
-        assert found["train_loss"] == pytest.approx(expected["train_loss"], rel=2e-2)
-        assert found["val_miou"] == pytest.approx(expected["val_miou"], abs=2e-2)
+        assert found["train_loss"] == pytest.approx(expected["train_loss"], rel=1e-5)
+        assert found["val_loss"] == pytest.approx(expected["val_loss"], rel=1e-5)
+        assert found["val_miou"] == pytest.approx(expected["val_miou"], abs=2e-3)
 
 
 def test_two_ranks_resume_as_if_never_interrupted(ranks):

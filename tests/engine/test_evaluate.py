@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from tiny_run import NUM_VAL, cross_entropy, scenes, tiny_config, tiny_state, validation
-from torch import nn
+from tiny_run import NUM_VAL, TinyLoader, cross_entropy, scenes, tiny_config, tiny_state, validation
 
 from segray.engine.endings import Interrupted
 
@@ -26,13 +25,16 @@ def test_confusion_counts_every_pixel_of_every_image_once():
     np.testing.assert_array_equal(evaluation.confusion.numpy(), reference_confusion(model))
 
 
-def test_loss_is_the_mean_over_images():
-    class NumberOfImages(nn.Module):
-        def forward(self, logits_BCHW, labels_BHW):
-            return torch.tensor(float(len(logits_BCHW)))
-
-    evaluation = validation(loss=NumberOfImages())(tiny_state(tiny_config()).network)
-    assert evaluation.loss == pytest.approx((2 * 2 + 2 * 2 + 2 * 2 + 1 * 1) / 7)
+@pytest.mark.parametrize("batch_size", [1, 2, NUM_VAL])
+def test_loss_and_confusion_are_those_of_all_labelled_pixels_whatever_the_batches(batch_size):
+    model = tiny_state(tiny_config()).network
+    loader = TinyLoader(NUM_VAL, 1, batch_size=batch_size, shuffle=False)
+    evaluation = validation(loader)(model)
+    np.testing.assert_array_equal(evaluation.confusion.numpy(), reference_confusion(model))
+    photos, labels = scenes(NUM_VAL, seed=1)
+    with torch.no_grad():
+        expected = cross_entropy()(model(photos), labels.long())
+    assert evaluation.loss == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_samples_are_the_predictions_asked_for():

@@ -35,6 +35,13 @@ def test_micro_batches_train_like_the_whole_batch(micro_batches):
     torch.testing.assert_close(parts.network.state_dict(), whole.network.state_dict())
 
 
+def test_micro_batches_are_as_even_as_can_be():
+    state, sizes = tiny_state(tiny_config()), []
+    state.network.register_forward_hook(lambda module, photos, logits: sizes.append(len(logits)))
+    step(micro_batches=4)(state, batch(9))
+    assert sizes == [3, 2, 2, 2]
+
+
 def test_more_micro_batches_than_images_are_fine():
     state = tiny_state(tiny_config())
     assert step(micro_batches=8)(state, batch(2)).isfinite()
