@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import resource
-import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
@@ -17,15 +15,16 @@ from segray.data.loading import Batch
 from segray.engine.distributed import max_over_ranks, rank, sum_over_ranks
 from segray.engine.endings import Diverged, Interrupted
 from segray.engine.evaluate import Evaluation
+from segray.engine.memory import PeakMemory
 from segray.engine.state import TrainState
 from segray.engine.steps import Step
 from segray.metrics import scores
 from segray.storage import EpochRecord
 
-__all__ = ["Diverged", "Interrupted", "TrainLoader", "fit"]
+__all__ = ["Diverged", "EpochLoader", "Interrupted", "fit"]
 
 
-class TrainLoader(Protocol):
+class EpochLoader(Protocol):
     """Training batches of this rank: as many on every rank, drawn anew every epoch, the same in every run."""
 
     def set_epoch(self, epoch: int) -> None:
@@ -38,7 +37,7 @@ class TrainLoader(Protocol):
 def fit(
     state: TrainState,
     step: Step,
-    train_loader: TrainLoader,
+    train_loader: EpochLoader,
     validate: Callable[[nn.Module], Evaluation],
     *,
     attempt: int = 1,
@@ -64,6 +63,7 @@ def fit(
         Interrupted: ``interrupted`` gave True.
         Diverged: The training loss became NaN or infinite.
     """
+    peak_memory = PeakMemory(state.device)
     # To look at a loss on a GPU is to wait for it, so it is done now and then.
     check_every = 1 if state.device.type == "cpu" else 10
     while not state.is_finished:
@@ -103,7 +103,7 @@ def fit(
             learning_rate=learning_rate,
             images_per_second=images_total / train_seconds,
             epoch_seconds=time.perf_counter() - epoch_started,
-            peak_memory_bytes=_peak_memory_bytes(state.device),
+            peak_memory_bytes=peak_memory.num_bytes(),
             best_val_miou=state.best_val_miou,
             best_epoch=state.best_epoch,
         )
@@ -121,12 +121,3 @@ def _check(loss_sum: Tensor, interrupted: bool, epoch: int, num_steps: int) -> N
         raise Diverged(epoch, num_steps)
     if stop:
         raise Interrupted
-
-
-def _peak_memory_bytes(device: torch.device) -> int:
-    if device.type == "cuda":
-        peak = torch.cuda.max_memory_allocated(device)
-    else:
-        unit = 1 if sys.platform == "darwin" else 1024
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    return int(max_over_ranks(torch.tensor(peak, dtype=torch.int64, device=device)).item())

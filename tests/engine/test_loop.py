@@ -39,7 +39,6 @@ def test_a_record_is_complete():
     assert 0 < record.learning_rate < 0.02
     assert record.images_per_second > 0
     assert record.epoch_seconds > 0
-    assert record.peak_memory_bytes > 10 * 2**20
     assert record.best_epoch == 1
 
 

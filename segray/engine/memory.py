@@ -1,0 +1,45 @@
+"""How much memory a run takes at most."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from segray.engine.distributed import max_over_ranks
+
+_PROCESS = Path("/proc/self")
+
+
+class PeakMemory:
+    """The most that this process held since this was made: on a GPU by its allocator, else resident memory.
+
+    A process that trains run after run makes one for each: its all-time peak is that of the largest run so far.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._is_known = device.type == "cuda" or _forget_resident_peak()
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+
+    def num_bytes(self) -> int | None:
+        """The largest over ranks; None where no rank can tell, as Linux alone lets a process forget its peak."""
+        peak = 0
+        if self._is_known:
+            on_gpu = self._device.type == "cuda"
+            peak = torch.cuda.max_memory_allocated(self._device) if on_gpu else _resident_peak_bytes()
+        return int(max_over_ranks(torch.tensor(peak, dtype=torch.int64, device=self._device)).item()) or None
+
+
+def _forget_resident_peak() -> bool:
+    try:
+        (_PROCESS / "clear_refs").write_text("5")
+    except OSError:
+        return False
+    return True
+
+
+def _resident_peak_bytes() -> int:
+    lines = (_PROCESS / "status").read_text().splitlines()
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)
