@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import math
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol, TypedDict
+from typing import Final, Protocol, TypedDict
 
 import numpy as np
 import torch
@@ -17,10 +18,12 @@ from PIL import Image
 from torch import nn
 
 from segray.config import DataConfig, RunConfig
+from segray.data.augment import training_size
 from segray.data.cache import PreparedData, prepare
 from segray.data.loading import Batch, train_loader, val_loader
 from segray.data.shards import Shard
 from segray.engine import checkpoint
+from segray.engine.determinism import deterministic
 from segray.engine.distributed import from_first_rank, rank, world_size
 from segray.engine.evaluate import Evaluation, evaluate
 from segray.engine.loop import fit
@@ -30,10 +33,16 @@ from segray.engine.steps import SupervisedStep
 from segray.errors import ConfigError
 from segray.labels import LabelSpace
 from segray.losses import build_loss
+from segray.models import check_train_shape
 from segray.storage import TRAINING_STATE, CheckpointPointer, EpochRecord, Folder, TrialFiles
 
 NUM_SAMPLES = 4
 """Validation images whose predictions are kept for the report."""
+
+MAX_VAL_LOADER_WORKERS: Final = 2
+"""Validation images are copied from the shards as they are, without augmentation."""
+
+CPU: Final = torch.device("cpu")
 
 
 class Reporter(Protocol):
@@ -47,10 +56,8 @@ class Reporter(Protocol):
 
 
 class _LoaderOptions(TypedDict):
-    batch_size: int
     rank: int
     world_size: int
-    num_workers: int
     pin_memory: bool
 
 
@@ -80,6 +87,7 @@ def train_trial(
     reporter: Reporter,
     *,
     log: TrialLog,
+    device: torch.device = CPU,
     attempt: int = 1,
     micro_batches: int = 1,
     num_loader_workers: int = 0,
@@ -93,8 +101,9 @@ def train_trial(
         files: Where records and checkpoints go, and where the last checkpoint is looked for.
         reporter: Hears of every epoch after its checkpoint is written.
         log: Gets a line an epoch.
+        device: Where to train.
         attempt: Which start of the trial this is, from 1.
-        micro_batches: Parts a batch is split into; see SupervisedStep.
+        micro_batches: Parts a batch is split into, and validation batches alike; see SupervisedStep.
         num_loader_workers: Loader processes where the config leaves them open.
 
     Raises:
@@ -110,19 +119,20 @@ def train_trial(
         if rank() == 0:
             reporter.hand_over(last.record, final=True)
         return
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats()
     data = prepared_data(config.data)
-    common = _LoaderOptions(
-        batch_size=per_rank_batch_size(config),
-        rank=rank(),
-        world_size=world_size(),
-        num_workers=num_loader_workers if config.data.num_loader_workers is None else config.data.num_loader_workers,
-        pin_memory=device.type == "cuda",
+    batch_size = per_rank_batch_size(config)
+    common = _LoaderOptions(rank=rank(), world_size=world_size(), pin_memory=device.type == "cuda")
+    workers = num_loader_workers if config.data.num_loader_workers is None else config.data.num_loader_workers
+    loader = train_loader(
+        data.train, config.data, batch_size=batch_size, seed=config.seed, num_workers=workers, **common
     )
-    loader = train_loader(data.train, config.data, seed=config.seed, **common)
-    validation = _Validation(config, data, val_loader(data.val, **common), device, reporter)
+    whole_images = val_loader(
+        data.val,
+        batch_size=val_batch_size(config.data, data, math.ceil(batch_size / micro_batches)),
+        num_workers=min(workers, MAX_VAL_LOADER_WORKERS),
+        **common,
+    )
+    validation = _Validation(config, data, whole_images, device, reporter)
     state = build_state(config, data.label_space, len(loader), device)
     step = SupervisedStep(
         build_loss(config.loss, data.train.class_pixels),
@@ -135,17 +145,18 @@ def train_trial(
     if last is not None:
         checkpoint.restore(state, files.folder.child(last.checkpoint))
     log.write(f"attempt {attempt} on {device.type}, {world_size()} workers, from epoch {state.epoch}")
-    for record in fit(state, step, loader, validation, attempt=attempt, interrupted=reporter.interrupted):
-        go_on = torch.zeros(1, device=device)
-        if rank() == 0:
-            seconds = seconds_before + time.monotonic() - started
-            keeper.keep(state, record, seconds, validation.samples)
-            log.write(_log_line(record, config))
-            go_on += reporter.hand_over(record, state.is_finished)
-        if world_size() > 1:
-            dist.broadcast(go_on, src=0)
-        if not go_on.item():
-            return
+    with deterministic(config.train.deterministic):
+        for record in fit(state, step, loader, validation, attempt=attempt, interrupted=reporter.interrupted):
+            go_on = torch.zeros(1, device=device)
+            if rank() == 0:
+                seconds = seconds_before + time.monotonic() - started
+                keeper.keep(state, record, seconds, validation.samples)
+                log.write(_log_line(record, config))
+                go_on += reporter.hand_over(record, state.is_finished)
+            if world_size() > 1:
+                dist.broadcast(go_on, src=0)
+            if not go_on.item():
+                return
 
 
 @lru_cache(maxsize=4)
@@ -167,6 +178,29 @@ def per_rank_batch_size(config: RunConfig, num_workers: int | None = None) -> in
             f"but got batch {config.train.batch_size} with {num_workers} workers"
         )
     return config.train.batch_size // num_workers
+
+
+def max_micro_batches(config: RunConfig) -> int:
+    """Most parts into which a worker's batch can be split.
+
+    Single images, or pairs where the architecture cannot train on a single one; see ``check_train_shape``.
+
+    Args:
+        config: The run of a trial that is under way.
+    """
+    batch_size = per_rank_batch_size(config)
+    size_px = training_size(prepared_data(config.data).train, config.data.crop_px)
+    try:
+        check_train_shape(config.model, batch_size=1, size_px=size_px)
+    except ConfigError:
+        return max(1, batch_size // 2)
+    return batch_size
+
+
+def val_batch_size(config: DataConfig, data: PreparedData, train_batch_size: int) -> int:
+    """Validation images that hold no more pixels than a training batch, whose images may be crops; at least one."""
+    train_pixels = train_batch_size * math.prod(training_size(data.train, config.crop_px))
+    return max(1, train_pixels // int(data.val.sizes.prod(axis=1).max()))
 
 
 def sample_indices(shard: Shard) -> list[int]:

@@ -1,11 +1,20 @@
 """One trial from config to files, without Ray."""
 
 import pytest
+import torch
 
 from segray.config import RunConfig
 from segray.data.synthetic import write_cityscapes
+from segray.engine import trial as trial_module
 from segray.engine.endings import Interrupted
-from segray.engine.trial import TrialLog, per_rank_batch_size, train_trial
+from segray.engine.trial import (
+    TrialLog,
+    max_micro_batches,
+    per_rank_batch_size,
+    prepared_data,
+    train_trial,
+    val_batch_size,
+)
 from segray.errors import ConfigError
 from segray.storage import TRAINING_STATE, open_sweep
 
@@ -50,9 +59,9 @@ class Reporter:
         return self.interrupt_after is not None and len(self.records) >= self.interrupt_after
 
 
-def train(config, files, reporter=None, attempt=1):
+def train(config, files, reporter=None, **options):
     reporter = reporter or Reporter()
-    train_trial(config, files, reporter, log=TrialLog(files.folder), attempt=attempt)
+    train_trial(config, files, reporter, log=TrialLog(files.folder), **options)
     return reporter
 
 
@@ -113,3 +122,85 @@ def test_a_batch_must_divide_among_the_workers():
     assert per_rank_batch_size(config, 3) == 2
     with pytest.raises(ConfigError, match="batch 6 with 4 workers"):
         per_rank_batch_size(config, 4)
+
+
+@pytest.fixture
+def loaders(monkeypatch):
+    """What the two loaders were asked for; they load in this process whatever they are asked."""
+    asked = {}
+
+    def spy(name):
+        build = getattr(trial_module, name)
+
+        def loader(*data, **options):
+            asked[name] = options
+            return build(*data, **{**options, "num_workers": 0})
+
+        monkeypatch.setattr(trial_module, name, loader)
+
+    spy("train_loader")
+    spy("val_loader")
+    return asked
+
+
+def test_a_trial_lies_where_it_is_told(config, files, monkeypatch):
+    devices = []
+
+    def build_state(config, label_space, steps_per_epoch, device):
+        devices.append(device)
+        raise Interrupted
+
+    monkeypatch.setattr(trial_module, "build_state", build_state)
+    for options in ({}, {"device": torch.device("meta")}):
+        with pytest.raises(Interrupted):
+            train(config, files, **options)
+    assert devices == [torch.device("cpu"), torch.device("meta")]
+
+
+@pytest.mark.parametrize(("crop_px", "images", "expected"), [(None, 4, 4), ([32, 64], 4, 2), ([32, 32], 3, 1)])
+def test_a_validation_batch_has_no_more_pixels_than_a_training_batch(config, crop_px, images, expected):
+    config = config.with_values({"data.crop_px": crop_px})
+    assert val_batch_size(config.data, prepared_data(config.data), images) == expected
+
+
+def test_validation_batches_shrink_with_the_micro_batches(config, files, loaders):
+    train(config, files, Reporter(stop_after=1), micro_batches=3)
+    assert loaders["train_loader"]["batch_size"] == 4
+    assert loaders["val_loader"]["batch_size"] == 2
+
+
+@pytest.mark.parametrize(("available", "taken"), [(0, 0), (1, 1), (7, 2)])
+def test_validation_starts_two_loader_processes_at_most(config, files, loaders, available, taken):
+    train(config, files, Reporter(stop_after=1), num_loader_workers=available)
+    assert loaders["train_loader"]["num_workers"] == available
+    assert loaders["val_loader"]["num_workers"] == taken
+
+
+@pytest.mark.parametrize(
+    ("arch", "batch_size", "most"), [("Unet", 5, 5), ("DeepLabV3Plus", 5, 2), ("DeepLabV3Plus", 1, 1)]
+)
+def test_a_batch_is_split_into_parts_that_the_architecture_can_train_on(config, arch, batch_size, most):
+    values = {"model.arch": arch, "model.encoder": "tu-test_efficientnet", "train.batch_size": batch_size}
+    assert max_micro_batches(config.with_values(values)) == most
+
+
+class DeterminismSpy(Reporter):
+    def hand_over(self, record, final):
+        self.seen = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+        return super().hand_over(record, final)
+
+
+def test_kernels_are_deterministic_where_asked_for_and_for_that_trial_alone(config, files, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    one_epoch = config.with_values({"train.epochs": 1})
+    asking = train(one_epoch.with_values({"train.deterministic": True}), files, DeterminismSpy())
+    assert asking.seen == (True, False)
+    with pytest.raises(Interrupted):
+        train(
+            config.with_values({"train.deterministic": True}),
+            open_sweep(tmp_path / "interrupted").trial("0000"),
+            Reporter(interrupt_after=0),
+        )
+    after = train(one_epoch, open_sweep(tmp_path / "after").trial("0000"), DeterminismSpy())
+    assert after.seen == (False, True)
+    assert same(after.records) == same(asking.records)
