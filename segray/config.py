@@ -127,7 +127,7 @@ class TrainConfig(Section):
     channels_last: bool = True
     """Store tensors channels-last: faster convolutions on CPUs and on GPUs with tensor cores"""
     deterministic: bool = False
-    """On a GPU, take kernels that give the same bits every time where there are any: slower; CPUs need it not"""
+    """On a GPU, use deterministic kernels where PyTorch has them, which are slower; a CPU's records repeat anyway"""
 
 
 class RunConfig(Section):
