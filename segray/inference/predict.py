@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch.nn import functional as F
 
 from segray.config import RunConfig
+from segray.data.decode import read_photo
 from segray.engine.checkpoint import load_model
 from segray.errors import DataError, StorageError
 from segray.labels import LabelSpace
@@ -32,11 +33,13 @@ def predict_file(sweep: str, photo: Path, overlay: Path) -> str:
 
     Raises:
         StorageError: There is no sweep or no trained model, or the overlay cannot be written.
-        DataError: The photo does not decode.
+        DataError: There is no photo, or it does not decode.
     """
     trial, pointer = open_sweep(sweep).best()
     model, config, label_space = load_model(trial.folder.child(pointer.checkpoint))
-    photo_HWC = _read(photo)
+    if not photo.is_file():
+        raise DataError(f"no photo at {str(photo)!r}")
+    photo_HWC = read_photo(photo)
     labels_HW = predict(model, photo_HWC, config)
     try:
         Image.fromarray(draw_overlay(photo_HWC, labels_HW, label_space)).save(overlay)
@@ -65,7 +68,7 @@ def predict(model: SegmentationModel, photo_HWC: np.ndarray, config: RunConfig) 
     Returns:
         (H, W) uint8.
     """
-    photo_1CHW = torch.from_numpy(photo_HWC).permute(2, 0, 1)[None].float()
+    photo_1CHW = torch.tensor(photo_HWC).permute(2, 0, 1)[None].float()
     if config.data.resize_px is not None:
         photo_1CHW = F.interpolate(
             photo_1CHW, config.data.resize_px, mode="bilinear", antialias=True, align_corners=False
@@ -82,13 +85,3 @@ def draw_overlay(photo_HWC: np.ndarray, labels_HW: np.ndarray, label_space: Labe
     blended = OVERLAY_OPACITY * colors_HWC + (1 - OVERLAY_OPACITY) * photo_HWC
     rounded: np.ndarray = np.rint(blended).astype(np.uint8)
     return rounded
-
-
-def _read(photo: Path) -> np.ndarray:
-    try:
-        with Image.open(photo) as image:
-            return np.array(image.convert("RGB"))
-    except FileNotFoundError:
-        raise DataError(f"no photo at {str(photo)!r}") from None
-    except (OSError, UnidentifiedImageError, SyntaxError) as error:
-        raise DataError(f"cannot decode photo {str(photo)!r}: {error}") from None

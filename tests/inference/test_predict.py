@@ -90,6 +90,12 @@ def test_a_photo_that_does_not_decode(tmp_path, sweep, content):
         predict_file(sweep.folder.path, photo, tmp_path / "overlay.png")
 
 
+def test_a_photo_too_large_to_decode(tmp_path, sweep, photo, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    with pytest.raises(DataError, match=r"photo\.png.*decompression bomb"):
+        predict_file(sweep.folder.path, photo, tmp_path / "overlay.png")
+
+
 @pytest.mark.parametrize("output", ["missing/overlay.png", "overlay.xyz"])
 def test_an_overlay_that_cannot_be_written(tmp_path, sweep, photo, output):
     with pytest.raises(StorageError, match=r"name a \.png or \.jpg file"):
