@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from segray.errors import ConfigError, ResourceError
 
 CPU_SLOTS = 8
-"""Trials at once that a cluster without GPUs runs unless `cpus_per_worker` says otherwise."""
+"""Trials at once that a machine without GPUs runs at most, unless `cpus_per_worker` says otherwise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,9 +78,11 @@ def make_plan(resources: Resources, nodes: Sequence[Mapping[str, float]], max_sl
         gpus_per_worker = 1.0 if gpus else 0.0
     cpus_per_worker = resources.cpus_per_worker
     if cpus_per_worker is None:
-        cpus_per_worker = float(max(1, int(_cpu_share(nodes, gpus_per_worker, resources.workers_per_trial))))
+        cpus_per_worker = _cpu_share(nodes, gpus_per_worker, resources.workers_per_trial)
     capacity = sum(_workers_on(node, cpus_per_worker, gpus_per_worker) for node in nodes)
     slots = capacity // resources.workers_per_trial
+    if resources.cpus_per_worker is None and not gpus_per_worker:
+        slots = min(slots, CPU_SLOTS * sum(bool(node.get("CPU")) for node in nodes))
     if slots == 0:
         raise ResourceError(
             f"a trial needs {resources.workers_per_trial} workers of {cpus_per_worker:g} CPUs and "
@@ -98,12 +101,15 @@ def make_plan(resources: Resources, nodes: Sequence[Mapping[str, float]], max_sl
 
 
 def _cpu_share(nodes: Sequence[Mapping[str, float]], gpus_per_worker: float, workers_per_trial: int) -> float:
-    """CPUs a worker can have without leaving a GPU idle; without GPUs, a slot's part of all CPUs."""
+    """CPUs a worker can have without leaving a GPU idle; without GPUs, a slot's part of a machine, at least one CPU."""
     if not gpus_per_worker:
-        cpus = [node.get("CPU", 0.0) for node in nodes]
-        return min(sum(cpus) / CPU_SLOTS / workers_per_trial, max(cpus, default=1.0))
-    shares = [node.get("CPU", 0.0) * gpus_per_worker / node["GPU"] for node in nodes if node.get("GPU")]
-    return min(shares, default=1.0)
+        cpus = [node["CPU"] for node in nodes if node.get("CPU")]
+        mean = sum(cpus) / len(cpus) if cpus else 0.0
+        return float(max(1, int(mean / CPU_SLOTS / workers_per_trial)))
+    shares = [node["CPU"] * gpus_per_worker / node["GPU"] for node in nodes if node.get("GPU") and node.get("CPU")]
+    share = min(shares, default=1.0)
+    # Ray counts CPUs in steps of 0.0001.
+    return float(int(share)) if share >= 1 else math.floor(share * 10_000) / 10_000
 
 
 def _workers_on(node: Mapping[str, float], cpus: float, gpus: float) -> int:

@@ -18,6 +18,36 @@ def test_a_large_cpu_machine_runs_eight_trials_with_a_share_each():
     assert (made.slots, made.cpus_per_worker) == (8, 8)
 
 
+@pytest.mark.parametrize(
+    ("nodes", "workers_per_trial", "slots", "cpus"),
+    [
+        ([{"CPU": 15.0}], 1, 8, 1),
+        ([{"CPU": 8.0}] * 9, 1, 72, 1),
+        ([{"CPU": 64.0}, {"CPU": 8.0}], 1, 16, 4),
+        ([{"CPU": 0.0}, {"CPU": 15.0}], 1, 8, 1),
+        ([{"CPU": 64.0}], 2, 8, 4),
+    ],
+)
+def test_a_machine_without_gpus_runs_at_most_eight_trials(nodes, workers_per_trial, slots, cpus):
+    made = plan(nodes, workers_per_trial=workers_per_trial)
+    assert (made.slots, made.cpus_per_worker) == (slots, cpus)
+    assert plan(nodes, workers_per_trial=workers_per_trial, cpus_per_worker=0.5).slots > slots
+
+
+@pytest.mark.parametrize(
+    ("nodes", "gpus_per_worker", "slots", "cpus"),
+    [
+        ([{"CPU": 2.0, "GPU": 1.0}], 0.25, 4, 0.5),
+        ([{"CPU": 4.0, "GPU": 8.0}], None, 8, 0.5),
+        ([{"CPU": 1.0, "GPU": 3.0}], None, 3, 0.3333),
+        ([{"CPU": 0.0, "GPU": 1.0}, {"CPU": 6.0, "GPU": 4.0}], None, 4, 1),
+    ],
+)
+def test_few_cpus_leave_no_gpu_idle(nodes, gpus_per_worker, slots, cpus):
+    made = plan(nodes, gpus_per_worker=gpus_per_worker)
+    assert (made.slots, made.cpus_per_worker) == (slots, cpus)
+
+
 def test_gpus_decide_and_their_nodes_cpus_are_shared_among_them():
     made = plan([{"CPU": 32.0, "GPU": 4.0}, {"CPU": 16.0, "GPU": 4.0}, {"CPU": 64.0}], workers_per_trial=2)
     assert (made.slots, made.gpus_per_worker, made.cpus_per_worker) == (4, 1, 4)
@@ -30,11 +60,6 @@ def test_two_trials_share_a_gpu():
 
 def test_a_worker_never_spans_two_gpus():
     assert plan([{"CPU": 64.0, "GPU": 4.0}], gpus_per_worker=0.4).slots == 8
-
-
-def test_many_small_nodes_get_workers_that_fit_a_node():
-    assert plan([{"CPU": 8.0}] * 9).slots == 9
-    assert plan([{"CPU": 64.0}], workers_per_trial=2).slots == 8
 
 
 def test_no_more_slots_than_trials():
