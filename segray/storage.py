@@ -204,6 +204,22 @@ class Folder:
         except OSError as error:
             raise StorageError(f"cannot write {target!r}: {error}; choose a storage path you may write to") from None
 
+    def create(self, name: str) -> bool:
+        """Make an empty file unless it is there, which on local disks only one process can; returns whether it did.
+
+        Elsewhere nothing is made: object stores have no such operation.
+        """
+        if self.exists(name):
+            return False
+        if self.is_local:
+            with self._reaching(name):
+                self.filesystem.create_dir(self.path, recursive=True)
+                try:
+                    Path(self._at(name)).touch(exist_ok=False)
+                except FileExistsError:
+                    return False
+        return True
+
     def append_line(self, name: str, line: str) -> None:
         """Append to a text file, after what a crash may have left of an earlier line; local filesystems only."""
         self.filesystem.create_dir(self.path, recursive=True)
@@ -378,7 +394,16 @@ class SweepFiles:
         return SweepInfo.model_validate(content)
 
     def write_info(self, info: SweepInfo) -> None:
-        """Write sweep.json."""
+        """Write sweep.json, once.
+
+        Raises:
+            StorageError: Another start of this name was faster, or the place cannot be written.
+        """
+        if not self.folder.create("sweep.json"):
+            raise StorageError(
+                f"another start has made {self.folder.path!r} meanwhile; choose another --name, or continue that one "
+                "with --resume when it has ended"
+            )
         self.folder.write_json("sweep.json", info.model_dump(mode="json"))
 
     def state(self) -> SweepState | None:

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -68,19 +69,22 @@ def drive(sweep: Sweep, files: SweepFiles, connection: Connection, announce: Cal
     done = sum(trial.outcome() is not None for trial in files.trials())
     if sweep.trials is not None and done >= sweep.trials:
         announce(f"nothing left to do: {done} of {sweep.trials} trials have ended; ask for more with --trials")
+        _mark_finished(files, sweep.trials)
         return
+    if sweep.resume:
+        sweep = _as_begun(sweep, files.info())
     plan = make_plan(sweep.resources, connection.nodes(), None if sweep.trials is None else sweep.trials - done)
     checked = check(
         sweep.base,
         sweep.space,
         sweep.first_trials,
-        max_epochs=files.info().max_epochs if sweep.resume and sweep.epochs is None else sweep.epochs,
+        max_epochs=sweep.epochs,
         num_workers=plan.workers_per_trial,
         announce=announce,
     )
     announce(plan.describe())
     if sweep.resume:
-        _check_same_sweep(files.info(), checked)
+        _check_same_sweep(files.info(), sweep, checked)
     else:
         files.write_info(_info(sweep, checked, plan))
     if not files.folder.exists("samples"):
@@ -171,10 +175,26 @@ def _signals(stop: Stop, view: View) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _check_same_sweep(info: SweepInfo, checked: Checked) -> None:
-    before = info.base | {f"space of {key}": text for key, text in info.space.items()} | {"--epochs": info.max_epochs}
+def _mark_finished(files: SweepFiles, trials: int) -> None:
+    """Of a sweep that was interrupted after its last trial, or is asked for no more than has ended."""
+    state = files.state()
+    if state is not None and state.status != "finished":
+        now = {"status": "finished", "updated_at": time.time(), "trials": trials}
+        files.write_state(state.model_copy(update=now))
+
+
+def _as_begun(sweep: Sweep, info: SweepInfo) -> Sweep:
+    """A resumed sweep in which what is left open comes to what it came to at the first start."""
+    is_open = sweep.base.model.encoder_weights == "auto"
+    values = {"model.encoder_weights": info.base["model.encoder_weights"]} if is_open else {}
+    return replace(sweep, base=sweep.base.with_values(values), epochs=sweep.epochs or info.max_epochs)
+
+
+def _check_same_sweep(info: SweepInfo, sweep: Sweep, checked: Checked) -> None:
+    before = info.base | {f"space of {key}": text for key, text in info.space.items()}
+    before |= {"--epochs": info.max_epochs, "--searcher": info.searcher, "--scheduler": info.scheduler}
     now = checked.base.flat() | {f"space of {key}": text for key, text in _described(checked).items()}
-    now["--epochs"] = checked.max_epochs
+    now |= {"--epochs": checked.max_epochs, "--searcher": sweep.searcher, "--scheduler": sweep.scheduler}
     changed = [
         f"{key}: was {before.get(key)!r}, now {now.get(key)!r}"
         for key in dict.fromkeys([*before, *now])
@@ -182,8 +202,8 @@ def _check_same_sweep(info: SweepInfo, checked: Checked) -> None:
     ]
     if changed:
         raise ConfigError(
-            "a resumed sweep must keep its base config, space and epochs, or its trials cannot be compared, but "
-            f"these changed; put them back, or choose another --name:{listed(changed)}"
+            "a resumed sweep must keep its base config, space, epochs, searcher and scheduler, or its trials cannot be "
+            f"compared, but these changed; put them back, or choose another --name:{listed(changed)}"
         )
 
 
@@ -230,6 +250,6 @@ def _git_revision() -> str:
     command = ["git", "-C", os.fspath(folder), "describe", "--always", "--dirty=+", "--abbrev=12"]
     try:
         result = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except OSError:
+    except (OSError, subprocess.SubprocessError):
         return ""
     return result.stdout.strip()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product, takewhile
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +22,9 @@ from segray.tuning.space import EPOCHS_KEY, CappedSpace, Space
 
 DRAWS = 200
 """Random trials drawn from a space to learn its keys and check its values; rarer combinations fail as trials."""
+
+MAX_PAIRS = 200
+"""Up to so many pairs of architecture and encoder are all checked, at 0.3 s each; of more, those that are drawn."""
 
 T = TypeVar("T")
 Distribution = optuna.distributions.BaseDistribution
@@ -53,6 +57,8 @@ def check(
 ) -> Checked:
     """Check keys, values, models, losses, data and sizes of a sweep, and resolve what a trial must not decide.
 
+    What is checked are the first trials, random ones, and such as hold every choice and pair of model choices.
+
     Args:
         base: The run that every trial starts from.
         space: What is searched.
@@ -66,13 +72,12 @@ def check(
         DataError: The data set cannot be read.
         ResourceError: The disk is too small for the shards.
     """
-    if max_epochs is not None and max_epochs < 1:
-        raise ConfigError(f"--epochs must be at least 1, but got {max_epochs}")
     base = _with_absolute_paths(base)
     distributions, draws = _draw(space)
-    max_epochs = max_epochs or _longest(distributions.get(EPOCHS_KEY)) or base.train.epochs
-    if EPOCHS_KEY not in distributions:
-        base = base.with_values({EPOCHS_KEY: max_epochs})
+    longest = max(base.with_values(draw).train.epochs for draw in draws)
+    max_epochs = max_epochs or max(longest, _longest(distributions.get(EPOCHS_KEY)))
+    epochs_vary = any(EPOCHS_KEY in draw for draw in draws)
+    base = base.with_values({EPOCHS_KEY: min(base.train.epochs, max_epochs) if epochs_vary else max_epochs})
     capped = CappedSpace(space, max_epochs)
     distributions, draws = _draw(capped)
     first_trials = [_check_first_trial(point, distributions, max_epochs) for point in first_trials]
@@ -86,7 +91,7 @@ def check(
     weights, weights_line = _resolve_weights(models, configs[0].model)
     announce(weights_line)
     base = base.with_values({"model.encoder_weights": weights})
-    data = {config.data: prepared_data(config.data) for config in configs}
+    data = {config: prepared_data(config) for config in _distinct(config.data for config in configs)}
     for config in configs:
         _check_training(config, data[config.data], num_workers)
     for model, batch_size, size_px in _distinct(
@@ -107,23 +112,57 @@ def describe(distribution: Distribution) -> str:
 
 
 def _draw(space: Space) -> tuple[dict[str, Distribution], list[dict[str, Any]]]:
+    """Distributions and values of random trials, and of one for each choice and model that these have missed."""
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     distributions: dict[str, Distribution] = {}
+    drawn: list[dict[str, Any]] = []
     draws = []
-    for _ in range(DRAWS):
+
+    def draw() -> None:
         trial = study.ask()
         further = space(trial)
-        distributions |= trial.distributions
+        distributions.update(trial.distributions)
+        drawn.append(trial.params)
         draws.append({**trial.params, **(further or {})})
+
+    for _ in range(DRAWS):
+        draw()
+    for choices in _to_hold(distributions):
+        if not any(choices.items() <= params.items() for params in drawn):
+            start = _start(drawn, choices)
+            if start is not None:
+                study.enqueue_trial(start)
+                draw()
     return distributions, draws
 
 
-def _longest(distribution: Distribution | None) -> int | None:
+def _to_hold(distributions: Mapping[str, Distribution]) -> list[dict[str, Any]]:
+    """Every choice of every key, and the pairs of architecture and encoder unless they are too many."""
+    choices = {
+        key: distribution.choices
+        for key, distribution in distributions.items()
+        if isinstance(distribution, optuna.distributions.CategoricalDistribution)
+    }
+    single = [{key: choice} for key in choices for choice in choices[key]]
+    models = list(product(choices.get("model.arch", ()), choices.get("model.encoder", ())))
+    pairs = [{"model.arch": arch, "model.encoder": encoder} for arch, encoder in models]
+    return single + (pairs if len(pairs) <= MAX_PAIRS else [])
+
+
+def _start(drawn: Sequence[Mapping[str, Any]], choices: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What a drawn trial that asks for the keys drew before them, and the choices: what follows is drawn anew."""
+    for params in drawn:
+        if choices.keys() <= params.keys():
+            return {**dict(takewhile(lambda item: item[0] not in choices, params.items())), **choices}
+    return None
+
+
+def _longest(distribution: Distribution | None) -> int:
     if isinstance(distribution, optuna.distributions.IntDistribution):
         return distribution.high
     if isinstance(distribution, optuna.distributions.CategoricalDistribution):
         return max(int(str(choice)) for choice in distribution.choices)
-    return None
+    return 0
 
 
 def _check_first_trial(

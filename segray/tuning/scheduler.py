@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any, Literal
+from typing import Any
 
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
 from segray.storage import SweepFiles
 from segray.tuning.slot import TUNE_METRIC
+from segray.tuning.sweep import SchedulerName
 
 BASELINE_ID = "0000"
 """The first trial: the report measures the search against it, so it is trained to its end."""
@@ -43,7 +44,7 @@ class Asha(ASHAScheduler):
 
 
 def make_scheduler(
-    kind: Literal["asha", "none"], sweep: SweepFiles, *, max_epochs: int, grace_epochs: int, reduction_factor: float
+    kind: SchedulerName, sweep: SweepFiles, *, max_epochs: int, grace_epochs: int, reduction_factor: float
 ) -> TrialScheduler:
     """The scheduler of a name.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import optuna
 from optuna.trial import TrialState
@@ -13,9 +13,10 @@ from ray.tune.search.optuna import OptunaSearch
 from segray.storage import METRIC, SweepFiles
 from segray.tuning.slot import TUNE_METRIC
 from segray.tuning.space import Space
+from segray.tuning.sweep import SearcherName
 
 
-def make_sampler(searcher: Literal["tpe", "random"], seed: int) -> optuna.samplers.BaseSampler:
+def make_sampler(searcher: SearcherName, seed: int) -> optuna.samplers.BaseSampler:
     """The Optuna sampler of a searcher's name."""
     if searcher == "random":
         return optuna.samplers.RandomSampler(seed=seed)

@@ -14,14 +14,17 @@ EPOCHS_KEY = "train.epochs"
 
 
 class CappedSpace:
-    """A space in which no trial draws more epochs than the sweep allows."""
+    """A space in which no trial draws or returns more epochs than the sweep allows."""
 
     def __init__(self, space: Space, max_epochs: int) -> None:
         self._space, self._max_epochs = space, max_epochs
 
     def __call__(self, trial: optuna.Trial) -> Mapping[str, Any] | None:
         """Draw from the space."""
-        return self._space(_CappedTrial(trial, self._max_epochs))  # type: ignore[arg-type]
+        further = self._space(_CappedTrial(trial, self._max_epochs))  # type: ignore[arg-type]
+        if not further or EPOCHS_KEY not in further:
+            return further
+        return {**further, EPOCHS_KEY: min(int(further[EPOCHS_KEY]), self._max_epochs)}
 
 
 class _CappedTrial:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,8 +22,8 @@ from segray.tuning.space import Space
 SearcherName = Literal["tpe", "random"]
 SchedulerName = Literal["asha", "none"]
 
-ALIVE_SECONDS = 30.0
-"""A driver on another node that has not written its state for so long is taken for dead."""
+LARGEST_SEED = 2**31 - 1
+"""Half of what Optuna's samplers take: a resume adds the number of trials before it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +67,8 @@ def run_sweep(sweep: Sweep, announce: Callable[[str], None] = print) -> SweepFil
     Raises:
         SegrayError: Something cannot work; nothing has been written then.
     """
+    _check_values(sweep)
     files = SweepFiles(open_folder(sweep.storage).child(sweep.name))
-    _check_budget(sweep)
     _check_name(files, sweep.resume)
     with Connection() as connection:
         # Ray takes as long to start as the models' libraries take to import.
@@ -78,13 +79,24 @@ def run_sweep(sweep: Sweep, announce: Callable[[str], None] = print) -> SweepFil
     return files
 
 
-def _check_budget(sweep: Sweep) -> None:
+def _check_values(sweep: Sweep) -> None:
+    name = sweep.name
+    if not name.strip() or not name.isprintable() or name.startswith(".") or "/" in name:
+        raise ConfigError(f"--name must be a folder's name, not begin with '.' and hold no '/', but got {name!r}")
     if sweep.trials is None and sweep.minutes is None:
         raise ConfigError("a sweep needs an end: give --trials or --minutes")
     if sweep.trials is not None and sweep.trials < 1:
         raise ConfigError(f"--trials must be at least 1, but got {sweep.trials}")
     if sweep.minutes is not None and not 0 < sweep.minutes < math.inf:
         raise ConfigError(f"--minutes must be above 0, but got {sweep.minutes:g}")
+    if sweep.epochs is not None and sweep.epochs < 1:
+        raise ConfigError(f"--epochs must be at least 1, but got {sweep.epochs}")
+    if not 0 <= sweep.seed <= LARGEST_SEED:
+        raise ConfigError(f"--seed must be from 0 to {LARGEST_SEED}, but got {sweep.seed}")
+    if sweep.grace_epochs < 1:
+        raise ConfigError(f"grace_epochs must be at least 1, but got {sweep.grace_epochs}")
+    if not 1 < sweep.reduction_factor < math.inf:
+        raise ConfigError(f"reduction_factor must be above 1, but got {sweep.reduction_factor:g}")
 
 
 def _check_name(files: SweepFiles, resume: bool) -> None:
@@ -101,12 +113,17 @@ def _check_name(files: SweepFiles, resume: bool) -> None:
 
 
 def _check_not_running(files: SweepFiles) -> None:
+    """Refuse a sweep whose driver is alive: not this process, not gone from this machine, not silent for long."""
+    # Imports pandas, which no other start needs before Ray's.
+    from segray.results.sweep import SILENCE_SECONDS
+
     state = files.state()
-    if state is None or state.status != "running":
+    if state is None or state.status != "running" or time.time() - state.updated_at > SILENCE_SECONDS:
         return
     host, _, pid = state.driver.rpartition(":")
-    here = host == socket.gethostname()
-    if Path(f"/proc/{pid}").exists() if here else time.time() - state.updated_at < ALIVE_SECONDS:
+    # After a container's restart the driver of before had this one's id.
+    dead = pid == str(os.getpid()) or not Path(f"/proc/{pid}").exists()
+    if host != socket.gethostname() or not dead:
         raise StorageError(
             f"the sweep at {files.folder.path!r} is still running, as process {pid} on {host}; end that first"
         )

@@ -5,10 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import optuna
 import pytest
 
 from segray.config import RunConfig
+from segray.engine.trial import prepared_data
 from segray.errors import ConfigError, DataError, StorageError
+from segray.tuning import preflight
 from segray.tuning.preflight import check, describe
 from segray.tuning.sweep import Sweep, run_sweep
 
@@ -76,6 +79,43 @@ def test_a_pair_that_smp_refuses_is_found_among_the_drawn_ones(base):
         checked(base, pairs)
 
 
+@pytest.mark.parametrize("conditional", [False, True])
+def test_a_choice_that_random_trials_miss_is_checked(base, conditional):
+    def rare(trial):
+        schedule = trial.suggest_categorical("optim.schedule", ["poly", "cosine"])
+        if schedule == "poly" or not conditional:
+            trial.suggest_categorical("loss.name", [*(f"{weight}*dice" for weight in range(1, 600)), "dyce"])
+
+    with pytest.raises(ConfigError, match="dyce"):
+        checked(base, rare)
+
+
+@pytest.mark.parametrize(("num_encoders", "complete"), [(15, True), (80, False)])
+def test_every_choice_and_up_to_a_limit_every_pair_of_models_is_checked(base, monkeypatch, num_encoders, complete):
+    def models(trial):
+        trial.suggest_categorical("model.encoder", [f"encoder{number}" for number in range(num_encoders)])
+        trial.suggest_categorical("model.arch", [f"arch{number}" for number in range(12)])
+
+    seen = []
+    monkeypatch.setattr(preflight, "check_model", seen.append)
+    monkeypatch.setattr(preflight, "check_train_shape", lambda model, **shape: None)
+    checked(base, models)
+    assert len({model.encoder for model in seen}) == num_encoders
+    assert len({(model.arch, model.encoder) for model in seen}) == len(seen)
+    assert (len(seen) == 12 * num_encoders) == complete
+
+
+def test_the_data_set_is_looked_up_once_for_each_way_to_prepare_it(base, monkeypatch):
+    def policies(trial):
+        trial.suggest_categorical("data.policy", ["none", "light", "medium"])
+        trial.suggest_float("optim.lr", 1e-4, 1e-2)
+
+    seen = []
+    monkeypatch.setattr(preflight, "prepared_data", lambda config: seen.append(config) or prepared_data(config))
+    checked(base, policies)
+    assert sorted(config.policy for config in seen) == ["light", "medium", "none"]
+
+
 def test_a_batch_that_the_architecture_cannot_train_on(base):
     values = {"model.arch": "DeepLabV3Plus", "model.encoder": "resnet18", "train.batch_size": 1}
     with pytest.raises(ConfigError, match="at least 2 images per worker"):
@@ -125,6 +165,17 @@ def test_searched_epochs_are_cut_to_the_budget(base):
     assert checked(base, epochs, [{"train.epochs": 40}], max_epochs=12).first_trials[0]["train.epochs"] == 12
 
 
+def test_returned_epochs_are_cut_to_the_budget(base):
+    def epochs(trial):
+        return {"train.epochs": 60} if trial.suggest_categorical("train.batch_size", [4, 8]) == 8 else {}
+
+    assert checked(base, epochs).max_epochs == 60
+    result = checked(base, epochs, max_epochs=12)
+    trial = optuna.trial.FixedTrial({"train.batch_size": 8})
+    assert result.space(trial) == {"train.epochs": 12}
+    assert result.base.train.epochs == 12, "of those trials whose epochs are not returned"
+
+
 def test_epochs_that_are_not_searched_are_the_budget(base):
     assert checked(base, max_epochs=7).base.train.epochs == 7
 
@@ -136,6 +187,13 @@ def test_epochs_that_are_not_searched_are_the_budget(base):
         ({"trials": 0}, ConfigError, "at least 1, but got 0"),
         ({"minutes": -1.0}, ConfigError, "above 0, but got -1"),
         ({"epochs": 0}, ConfigError, "--epochs must be at least 1"),
+        ({"seed": -1}, ConfigError, "--seed must be from 0 to 2147483647, but got -1"),
+        ({"seed": 2**32}, ConfigError, "--seed must be from 0 to 2147483647, but got 4294967296"),
+        ({"grace_epochs": 0}, ConfigError, "grace_epochs must be at least 1, but got 0"),
+        ({"reduction_factor": 1.0}, ConfigError, "reduction_factor must be above 1, but got 1"),
+        ({"name": ""}, ConfigError, "--name must be a folder's name, .* but got ''"),
+        ({"name": "../s"}, ConfigError, "--name must be a folder's name, .* but got '../s'"),
+        ({"name": "a/b"}, ConfigError, "hold no '/'"),
         ({"resume": True}, StorageError, "no sweep to resume"),
         ({"storage": "/proc/runs"}, StorageError, "cannot write"),
     ],
@@ -144,7 +202,7 @@ def test_a_sweep_that_cannot_work_writes_nothing(base, tmp_path, changes, error,
     values = {"name": "s", "base": base, "space": space, "trials": 1, "storage": f"{tmp_path}/runs", **changes}
     with pytest.raises(error, match=message):
         run_sweep(Sweep(**values))
-    assert not (tmp_path / "runs" / "s").exists()
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_data_folder_that_is_missing_writes_nothing(base, tmp_path):

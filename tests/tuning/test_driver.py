@@ -1,0 +1,153 @@
+"""What starts and resumes a sweep, up to its first trial."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from types import SimpleNamespace
+
+import fake_sweep
+import pytest
+
+from segray.config import RunConfig
+from segray.errors import ConfigError, SegrayError, StorageError
+from segray.models import build
+from segray.storage import Outcome, open_sweep
+from segray.tuning import driver
+from segray.tuning import sweep as sweep_module
+from segray.tuning.sweep import Sweep, run_sweep
+
+
+class Begun(Exception):  # noqa: N818 - no error: the checks have let the sweep pass
+    pass
+
+
+def space(trial):
+    trial.suggest_float("optim.lr", 1e-4, 1e-2, log=True)
+
+
+@pytest.fixture
+def sweep(scenes, tmp_path):
+    base = RunConfig().with_values(
+        {"data.root": str(scenes), "data.cache_dir": str(tmp_path / "cache"), "train.batch_size": 4}
+    )
+    return Sweep(name="s", base=base, space=space, trials=2, epochs=3, storage=f"{tmp_path}/runs")
+
+
+@pytest.fixture
+def drive(monkeypatch):
+    """Start a sweep on a machine of two CPUs, without Ray: it begins, or is refused, or has nothing to do."""
+
+    def begin(*arguments):
+        raise Begun
+
+    def start(sweep, **changes):
+        sweep = Sweep(**vars(sweep) | changes)
+        connection = SimpleNamespace(nodes=lambda: [{"CPU": 2.0}])
+        files = open_sweep(f"{sweep.storage}/{sweep.name}")
+        driver.drive(sweep, files, connection, announce=lambda line: None)
+        return files
+
+    monkeypatch.setattr(driver, "_tune", begin)
+    return start
+
+
+def test_auto_weights_stay_what_they_came_to_when_the_network_comes_back(sweep, drive, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(Begun):
+        drive(sweep)
+    monkeypatch.setattr(build, "imagenet_file", lambda encoder: "fetched")
+    with pytest.raises(Begun):
+        drive(sweep, resume=True)
+    imagenet = sweep.base.with_values({"model.encoder_weights": "imagenet"})
+    with pytest.raises(ConfigError, match=r"model\.encoder_weights: was 'none', now 'imagenet'"):
+        drive(sweep, base=imagenet, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"scheduler": "none"}, "--scheduler: was 'asha', now 'none'"),
+        ({"searcher": "random"}, "--searcher: was 'tpe', now 'random'"),
+        ({"epochs": 4}, "--epochs: was 3, now 4"),
+        ({"space": lambda trial: None}, "space of optim.lr: was"),
+    ],
+)
+def test_a_resume_that_would_make_trials_incomparable_is_refused(sweep, drive, changes, message):
+    sweep = Sweep(**vars(sweep) | {"base": sweep.base.with_values({"model.encoder_weights": "none"})})
+    with pytest.raises(Begun):
+        drive(sweep)
+    with pytest.raises(ConfigError, match=message):
+        drive(sweep, resume=True, **changes)
+
+
+def test_a_resume_with_nothing_left_to_do_finishes_an_interrupted_sweep(sweep, drive):
+    files = fake_sweep.empty_sweep(sweep.storage, "s").files
+    files.trial("0000").finish(Outcome(status="finished"))
+    files.write_state(fake_sweep.state("interrupted", trials=2))
+    drive(sweep, resume=True, trials=1)
+    assert (files.state().status, files.state().trials) == ("finished", 1)
+
+
+def test_of_starts_with_one_name_at_once_one_begins(tmp_path):
+    files = open_sweep(tmp_path / "runs" / "s")
+    together = Barrier(8)
+
+    def start(seed):
+        together.wait()
+        try:
+            files.write_info(fake_sweep.info(seed=seed))
+        except StorageError:
+            return None
+        return seed
+
+    with ThreadPoolExecutor(8) as pool:
+        begun = [seed for seed in pool.map(start, range(8)) if seed is not None]
+    assert begun == [files.info().seed]
+    with pytest.raises(StorageError, match="another start has made"):
+        files.write_info(fake_sweep.info())
+
+
+def test_a_revision_that_git_is_slow_to_tell_is_left_out(monkeypatch):
+    def slow(command, **options):
+        raise subprocess.TimeoutExpired(command, 10)
+
+    monkeypatch.setattr(subprocess, "run", slow)
+    assert driver._git_revision() == ""
+
+
+HERE = socket.gethostname()
+
+
+def dead_pid():
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+@pytest.mark.parametrize(
+    ("host", "pid", "age_seconds", "runs"),
+    [
+        (HERE, os.getppid, 1, True),
+        (HERE, os.getppid, 61, False),  # the id is another process's by now
+        (HERE, os.getpid, 1, False),  # the container was started again
+        (HERE, dead_pid, 1, False),
+        ("elsewhere", dead_pid, 1, True),
+        ("elsewhere", dead_pid, 61, False),
+    ],
+)
+def test_a_sweep_is_resumed_unless_its_driver_is_alive(sweep, monkeypatch, host, pid, age_seconds, runs):
+    def connect():
+        raise Begun
+
+    monkeypatch.setattr(sweep_module, "Connection", connect)
+    files = fake_sweep.empty_sweep(sweep.storage, "s").files
+    state = fake_sweep.state("running").model_copy(
+        update={"driver": f"{host}:{pid()}", "updated_at": time.time() - age_seconds}
+    )
+    files.write_state(state)
+    with pytest.raises(SegrayError if runs else Begun, match="still running" if runs else None):
+        run_sweep(Sweep(**vars(sweep) | {"resume": True}))
