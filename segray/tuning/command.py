@@ -14,7 +14,6 @@ import typer
 from segray.cluster.resources import Resources
 from segray.errors import StorageError, call_or_exit
 from segray.process import end_process
-from segray.results import load, text
 from segray.storage import SweepFiles
 from segray.tuning.sweep import SchedulerName, SearcherName, Sweep, run_sweep
 
@@ -28,8 +27,7 @@ INTERRUPTED = 130
 def main(sweep: Sweep, *, make_data: Callable[[], object] | None = None) -> None:
     """Parse the command line, run the sweep, write its report, and exit.
 
-    The exit code is 0, or 1 where no trial has completed an epoch, 2 where something cannot work (nothing has been
-    written then), and 130 after Ctrl-C.
+    The exit code is 0, 1 where no trial has completed an epoch, 2 where something cannot work, and 130 after Ctrl-C.
 
     Args:
         sweep: What a file in sweeps/ defines; its values are the options' defaults.
@@ -109,7 +107,11 @@ def default_storage() -> str:
 
 
 def _conclude(files: SweepFiles, location: str) -> int:
-    """Say what the sweep found and where its report is; returns the exit code."""
+    """Say what the sweep found, where its report is, and what is left to do; returns the exit code."""
+    # Both bring pandas, which is nothing for a sweep's start to wait for.
+    from dashboards.report import write_report
+    from segray.results import load, text
+
     try:
         trial, pointer = files.best()
         print(f"best val mIoU: {text.percent(pointer.record.val_miou)} (trial {trial.id})")
@@ -119,8 +121,6 @@ def _conclude(files: SweepFiles, location: str) -> int:
         code = 1
     print(f"table:  segray results {location}")
     if files.folder.is_local:
-        from dashboards.report import write_report
-
         write_report(files.folder.path, f"{files.folder.path}/report.html")
         print(f"report: {location}/report.html")
     else:

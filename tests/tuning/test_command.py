@@ -1,6 +1,7 @@
 import sys
 
 import pytest
+from fake_sweep import empty_sweep, state, write_trial
 
 from segray.config import RunConfig
 from segray.tuning import command
@@ -49,3 +50,42 @@ def test_ctrl_c_while_data_is_made_is_an_interrupt(call):
 def test_data_must_be_given_where_none_is_made(call, capsys):
     assert call(make_data=None) == []
     assert "--data" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "trials", "minutes"),
+    [
+        ([], 1, None),
+        (["--trials", "9"], 9, None),
+        (["--minutes", "480"], None, 480),
+        (["--minutes", "480", "--trials", "1"], 1, 480),
+    ],
+)
+def test_a_time_budget_alone_runs_as_many_trials_as_fit(arguments, trials, minutes, call, monkeypatch):
+    asked = []
+    monkeypatch.setattr(command, "run_sweep", asked.append)
+    call(*arguments)
+    assert (asked[0].trials, asked[0].minutes) == (trials, minutes)
+
+
+@pytest.mark.parametrize(
+    ("status", "mious", "code", "said"),
+    [
+        (
+            "finished",
+            [0.4],
+            0,
+            "interrupted 1 of its trials; --resume continues it.",
+        ),
+        ("interrupted", [0.4], 130, "The sweep was interrupted before its end; --resume continues it."),
+        ("finished", [], 1, "no trial"),
+    ],
+)
+def test_the_end_says_what_is_left_to_do(tmp_path, capsys, status, mious, code, said):
+    sweep = empty_sweep(tmp_path)
+    trial = write_trial(sweep, "0000", {}, mious, status=None)
+    if mious:
+        trial.write_pointer("best", trial.pointer("last"))
+    sweep.files.write_state(state(status, trials=1))
+    assert command._conclude(sweep.files, sweep.files.folder.path) == code
+    assert said in capsys.readouterr().out
