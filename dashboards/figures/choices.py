@@ -17,7 +17,8 @@ class ChoicePoint:
     """One trial that took a choice."""
 
     miou: float
-    is_stopped: bool
+    is_cut: bool
+    """Whether it did not run to its end"""
     hover: str
 
 
@@ -74,9 +75,9 @@ def draw_choices(info: ChoicesInfo) -> go.Figure:
             rows.append((row, choice))
             names.append(name)
         row += 1.6
-    for is_stopped, name in ((False, "trial"), (True, "stopped early")):
-        color = MUTED if is_stopped else ACCENT
-        points = [(place, point) for place, choice in rows for point in choice.points if point.is_stopped == is_stopped]
+    for is_cut, name in ((False, "trial"), (True, "not run to its end")):
+        color = MUTED if is_cut else ACCENT
+        points = [(place, point) for place, choice in rows for point in choice.points if point.is_cut == is_cut]
         figure.add_scatter(
             x=[100 * point.miou for _, point in points],
             y=[place for place, _ in points],
@@ -84,7 +85,7 @@ def draw_choices(info: ChoicesInfo) -> go.Figure:
             mode="markers",
             marker={
                 "color": color,
-                "symbol": "circle-open" if is_stopped else "circle",
+                "symbol": "circle-open" if is_cut else "circle",
                 "size": 9,
                 "opacity": 0.8,
                 "line": {"width": 1.5, "color": color},
@@ -129,7 +130,7 @@ FIGURE = Figure(
 def _group(results: SweepResults, key: SearchedKey) -> ChoiceGroup:
     points: dict[str, list[ChoicePoint]] = {}
     for row in results.ranked.to_dict("records"):
-        point = ChoicePoint(row["best_val_miou"], row["outcome"] == "stopped", hover(results.searched, row))
+        point = ChoicePoint(row["best_val_miou"], row["outcome"] != "finished", hover(results.searched, row))
         points.setdefault(text.value(row[key.key]), []).append(point)
     choices = [Choice(name, tuple(taken)) for name, taken in points.items()]
     return ChoiceGroup(key.label, tuple(sorted(choices, key=lambda choice: choice.median_miou, reverse=True)))

@@ -105,7 +105,7 @@ class View:
 
     def _table(self) -> Table:
         table = Table("trial", "epoch", "best val mIoU", "values", box=None, pad_edge=False, header_style="bold")
-        for trial in self._progress.running.values():
+        for _, trial in sorted(self._progress.running.items()):
             table.add_row(trial.id, f"{trial.epoch}/{trial.epochs}", text.percent(trial.best), shown(trial.values))
         return table
 

@@ -117,12 +117,13 @@ def test_importance_of_too_few_trials_is_not_drawn(sweep):
 def test_choices_are_grouped_with_the_highest_median_first(sweep):
     taken = [("resnet18", 0.2), ("resnet18", 0.3), ("resnet34", 0.4), ("resnet34", 0.1), ("resnet34", 0.5)]
     for number, (encoder, miou) in enumerate(taken):
-        fake_sweep.write_trial(sweep, f"{number:04d}", {"model.encoder": encoder}, [miou], status="stopped")
+        status = "stopped" if number % 2 else None
+        fake_sweep.write_trial(sweep, f"{number:04d}", {"model.encoder": encoder}, [miou], status=status)
     (group,) = choices_info(load_sweep(sweep)).groups
     assert group.label == "encoder"
     assert [(choice.name, len(choice.points)) for choice in group.choices] == [("resnet34", 3), ("resnet18", 2)]
     assert group.choices[0].median_miou == 0.4
-    assert all(point.is_stopped for point in group.choices[0].points)
+    assert all(point.is_cut for point in group.choices[0].points)
 
 
 def test_classes_come_from_each_trials_best_epoch_strongest_first(sweep):

@@ -63,9 +63,9 @@ def test_a_first_trial_that_is_still_the_best_is_said(sweep):
     assert any("first trial is still the best" in note for note in summary_of(sweep).notes)
 
 
-def test_the_data_set_is_the_folder_and_how_it_was_read(sweep):
-    base = {**sweep.info.base, "data.dataset": "cityscapes", "data.root": "data/synthetic", "data.resize_px": None}
-    sweep.files.write_info(sweep.info.model_copy(update={"base": base}))
+def test_the_data_set_is_the_folder_and_how_it_was_read(tmp_path):
+    base = {"data.dataset": "cityscapes", "data.root": "data/synthetic"}
+    sweep = fake_sweep.empty_sweep(tmp_path, base=base)
     assert dict(summary_of(sweep).facts)["Data set"] == "data/synthetic in the layout of cityscapes"
 
 

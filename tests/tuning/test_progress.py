@@ -46,5 +46,14 @@ def test_on_a_terminal_lines_break_between_words(monkeypatch, capsys):
     assert capsys.readouterr().out == "trial 0000 finished \nafter 2 epochs\n"
 
 
+def test_the_table_lists_running_trials_by_id(monkeypatch, capsys):
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    now = progress(running={name: RunningTrial(name, {}, 6) for name in ("0001", "0000")})
+    with View(now) as view:
+        view.refresh()
+    out = capsys.readouterr().out
+    assert 0 < out.index("0000") < out.index("0001")
+
+
 def test_values_are_short():
     assert shown({"optim.lr": 0.0012345, "model.arch": "Unet"}) == "lr 0.00123, arch Unet"
