@@ -285,6 +285,12 @@ def open_folder(location: str | Path) -> Folder:
     return Folder(filesystem, path.rstrip("/"))
 
 
+def location_below(location: str, name: str) -> str:
+    """Path or URL of ``name`` below a path or URL; a URL's query, such as ``?region=eu-west-1``, stays at its end."""
+    path, mark, query = location.partition("?") if "://" in location else (location, "", "")
+    return f"{path.rstrip('/')}/{name}{mark}{query}"
+
+
 @dataclass(frozen=True)
 class TrialFiles:
     """The files of one trial."""

@@ -10,6 +10,7 @@ from segray.storage import (
     SweepFiles,
     SweepState,
     TrialFiles,
+    location_below,
     open_folder,
     open_sweep,
 )
@@ -125,3 +126,9 @@ def test_a_folder_without_a_sweep_is_refused(tmp_path):
 def test_unknown_scheme_is_refused():
     with pytest.raises(StorageError, match="cannot open storage"):
         open_folder("ftp8://bucket/x")
+
+
+def test_a_sweep_below_a_path_or_a_url_with_a_query():
+    assert location_below("runs/", "camvid") == "runs/camvid"
+    assert location_below("runs?", "camvid") == "runs?/camvid"
+    assert location_below("s3://bucket/runs?region=eu-west-1", "camvid") == "s3://bucket/runs/camvid?region=eu-west-1"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,7 +15,7 @@ import typer
 from segray.cluster.resources import Resources
 from segray.errors import StorageError, call_or_exit
 from segray.process import end_process
-from segray.storage import SweepFiles
+from segray.storage import SweepFiles, location_below
 from segray.tuning.sweep import SchedulerName, SearcherName, Sweep, run_sweep
 
 JOB_STORAGE = "~/segray/runs"
@@ -81,7 +82,7 @@ def main(sweep: Sweep, *, make_data: Callable[[], object] | None = None) -> None
         try:
             if make_data and data == default_data:
                 make_data()
-            code = _conclude(run_sweep(asked), f"{asked.storage.rstrip('/')}/{name}")
+            code = _conclude(run_sweep(asked), location_below(asked.storage, name))
         except KeyboardInterrupt:
             code = INTERRUPTED
         end_process(code)
@@ -119,12 +120,13 @@ def _conclude(files: SweepFiles, location: str) -> int:
     except StorageError as error:
         print(error)
         code = 1
-    print(f"table:  segray results {location}")
+    quoted = shlex.quote(location)
+    print(f"table:  segray results {quoted}")
     if files.folder.is_local:
         write_report(files.folder.path, f"{files.folder.path}/report.html")
         print(f"report: {location}/report.html")
     else:
-        print(f"report: segray report {location} -o report.html")
+        print(f"report: segray report {quoted} -o report.html")
     results = load(location)
     if note := results.state_note():
         print(note)

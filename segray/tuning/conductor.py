@@ -15,6 +15,7 @@ from ray import tune
 
 from segray.config import RunConfig
 from segray.errors import StorageError
+from segray.results import text
 from segray.storage import Outcome, OutcomeStatus, SweepFiles, SweepState
 from segray.tuning.progress import Progress, RunningTrial, View, shown
 from segray.tuning.slot import TUNE_METRIC
@@ -92,8 +93,10 @@ class Conductor(tune.Callback):
     def on_trial_start(self, trial: Any, **_: Any) -> None:
         """A trial has a slot."""
         trial_id, values = trial.config["trial"], trial.config["values"]
-        epochs = values.get("train.epochs", self._base.train.epochs)
-        self._progress.running[trial_id] = RunningTrial(trial_id, values, epochs)
+        running = RunningTrial(trial_id, values, epochs=values.get("train.epochs", self._base.train.epochs))
+        if last := self._sweep.trial(trial_id).pointer("last"):
+            running.epoch, running.best = last.record.epoch, last.record.best_val_miou
+        self._progress.running[trial_id] = running
         self._view.refresh()
 
     def on_trial_result(self, trial: Any, result: Mapping[str, Any], **_: Any) -> None:
@@ -116,8 +119,8 @@ class Conductor(tune.Callback):
             self._finish(
                 trial,
                 "stopped",
-                f"stopped early after epoch {result['epoch']}: with a best val mIoU of {best:.3f} it was not among "
-                "those that ASHA lets go on",
+                f"stopped early after epoch {result['epoch']}: with a best val mIoU of {text.percent(best)} it was not "
+                "among those that ASHA lets go on",
             )
         self._view.refresh()
 
@@ -181,10 +184,10 @@ class Conductor(tune.Callback):
         if progress.best_id == trial_id and files.has_failed():
             progress.best, progress.best_id = best_so_far(self._sweep)
         progress.trial_seconds.append(outcome.seconds)
-        best = "none" if outcome.best_val_miou is None else f"{outcome.best_val_miou:.3f}"
+        epochs = "1 epoch" if outcome.epochs == 1 else f"{outcome.epochs} epochs"
         why = "" if status in ("finished", "stopped") else f" ({reason})"
         self._view.say(
-            f"trial {trial_id} {status} after {outcome.epochs} epochs, best val mIoU {best}: "
+            f"trial {trial_id} {status} after {epochs}, best val mIoU {text.percent(outcome.best_val_miou)}: "
             f"{shown(trial.config['values'])}{why}"
         )
         if self._view.is_plain:

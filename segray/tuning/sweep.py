@@ -16,7 +16,7 @@ from segray.cluster.resources import Resources
 from segray.config import RunConfig
 from segray.errors import ConfigError, StorageError
 from segray.process import importing_much
-from segray.storage import SweepFiles, open_folder
+from segray.storage import SweepFiles, location_below, open_sweep
 from segray.tuning.space import Space
 
 SearcherName = Literal["tpe", "random"]
@@ -68,7 +68,7 @@ def run_sweep(sweep: Sweep, announce: Callable[[str], None] = print) -> SweepFil
         SegrayError: Something cannot work; nothing has been written then.
     """
     _check_values(sweep)
-    files = SweepFiles(open_folder(sweep.storage).child(sweep.name))
+    files = open_sweep(location_below(sweep.storage, sweep.name))
     _check_name(files, sweep.resume)
     with Connection() as connection:
         # Ray takes as long to start as the models' libraries take to import.
