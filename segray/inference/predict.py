@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from segray.config import RunConfig
 from segray.data.decode import read_photo
 from segray.engine.checkpoint import load_model
-from segray.errors import DataError, StorageError
+from segray.errors import StorageError
 from segray.labels import LabelSpace
 from segray.models import SegmentationModel
 from segray.storage import open_sweep
@@ -33,12 +33,10 @@ def predict_file(sweep: str, photo: Path, overlay: Path) -> str:
 
     Raises:
         StorageError: There is no sweep or no trained model, or the overlay cannot be written.
-        DataError: There is no photo, or it does not decode.
+        DataError: The photo cannot be read, or does not decode.
     """
     trial, pointer = open_sweep(sweep).best()
     model, config, label_space = load_model(trial.folder.child(pointer.checkpoint))
-    if not photo.is_file():
-        raise DataError(f"no photo at {str(photo)!r}")
     photo_HWC = read_photo(photo)
     labels_HW = predict(model, photo_HWC, config)
     try:

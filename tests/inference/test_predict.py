@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 from fake_sweep import empty_sweep, record
-from PIL import Image
+from PIL import ExifTags, Image
 
 from segray.config import RunConfig
 from segray.engine import checkpoint
@@ -88,6 +88,15 @@ def test_a_photo_that_does_not_decode(tmp_path, sweep, content):
         photo.write_bytes(content)
     with pytest.raises(DataError, match=r"bad\.jpg"):
         predict_file(sweep.folder.path, photo, tmp_path / "overlay.png")
+
+
+def test_an_overlay_is_upright_where_the_camera_was_not(tmp_path, sweep, photo_HWC):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.fromarray(photo_HWC).save(tmp_path / "turned.jpg", exif=exif)
+    predict_file(sweep.folder.path, tmp_path / "turned.jpg", tmp_path / "overlay.png")
+    with Image.open(tmp_path / "overlay.png") as overlay:
+        assert overlay.size == (30, 41)
 
 
 def test_a_photo_too_large_to_decode(tmp_path, sweep, photo, monkeypatch):
