@@ -15,8 +15,8 @@ from dashboards.figures import FIGURES, Figure, NothingToDrawError
 from dashboards.figures.style import OUTCOME_COLORS
 from dashboards.summary import summarise
 from segray.errors import StorageError
+from segray.folder import open_folder
 from segray.results import SweepResults, load, text
-from segray.storage import open_folder
 
 
 @dataclass(frozen=True)

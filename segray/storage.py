@@ -4,12 +4,13 @@
       sweep.json                    SweepInfo: what is searched, on what, with which versions
       state.json                    SweepState: running, finished or interrupted, and when that was last true
       study.db                      the Optuna study
+      report.html                   on local disks, written when the sweep ends
       samples/STEM_photo.png, STEM_truth.png            a few fixed validation images
       trials/ID/
         config.json                 the resolved RunConfig
         epochs.jsonl                one EpochRecord a line (on object stores: epochs/EPOCH-ATTEMPT.json)
         outcome.json                Outcome: how it ended, and why
-        log.txt                     what the trial printed
+        log.txt                     what happened to the trial, a line an event
         best.json, last.json        CheckpointPointer
         checkpoints/EPOCH-ATTEMPT/  weights and what loads them; only pointed-to ones count
         samples/STEM_prediction.png
@@ -19,18 +20,15 @@ STORAGE is a local path or a URL of a pyarrow filesystem (s3://, gs://, ...).
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
-from pyarrow import fs as pafs
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from segray.errors import StorageError
+from segray.folder import Folder, open_folder
 
 METRIC: Final = "val_miou"
 """The objective of every sweep, maximised."""
@@ -43,6 +41,9 @@ OutcomeStatus = Literal["finished", "stopped", "failed", "diverged", "out_of_mem
 
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+Record = TypeVar("Record", bound=_Record)
 
 
 class EpochRecord(_Record):
@@ -128,6 +129,10 @@ class SweepInfo(_Record):
     hardware: dict[str, Any] = {}
 
 
+SILENCE_SECONDS: Final = 60.0
+"""A running sweep writes its state every few seconds; one silent for longer is dead."""
+
+
 class SweepState(_Record):
     """What a sweep is doing; rewritten every few seconds while it runs."""
 
@@ -141,154 +146,23 @@ class SweepState(_Record):
     driver: str = ""
     """HOST:PID of the process that runs it"""
 
-
-@dataclass(frozen=True)
-class Folder:
-    """A folder on a pyarrow filesystem; picklable, so workers get it as it is."""
-
-    filesystem: pafs.FileSystem
-    path: str
-
     @property
-    def is_local(self) -> bool:
-        """Whether files can be appended to and renamed."""
-        return isinstance(self.filesystem, pafs.LocalFileSystem)
-
-    def child(self, name: str) -> Folder:
-        """The folder or file ``name`` below this one; not created."""
-        return Folder(self.filesystem, f"{self.path}/{name}")
-
-    @property
-    def parent(self) -> Folder:
-        """The folder that holds this one."""
-        return Folder(self.filesystem, self.path.rpartition("/")[0] or "/")
-
-    def exists(self, name: str = "") -> bool:
-        """Whether the file or folder is there."""
-        return bool(self._info(name).type != pafs.FileType.NotFound)
-
-    def names(self, name: str = "") -> list[str]:
-        """Sorted names of the files and folders directly inside; empty if there is no such folder."""
-        selector = pafs.FileSelector(self._at(name), allow_not_found=True)
-        with self._reaching(name):
-            return sorted(info.base_name for info in self.filesystem.get_file_info(selector))
-
-    def read_bytes(self, name: str) -> bytes:
-        """Whole content of a file.
-
-        Raises:
-            StorageError: The file is missing or cannot be read.
-        """
-        try:
-            with self.filesystem.open_input_stream(self._at(name)) as stream:
-                return bytes(stream.read())
-        except OSError as error:
-            raise StorageError(f"cannot read {self._at(name)!r}: {error}") from None
-
-    def write_bytes(self, name: str, content: bytes | memoryview) -> None:
-        """Write a whole file; on local disks by rename, so that nobody reads half of it.
-
-        Raises:
-            StorageError: The place cannot be written.
-        """
-        target = self._at(name)
-        try:
-            self.filesystem.create_dir(target.rpartition("/")[0], recursive=True)
-            if self.is_local:
-                partial = f"{target}.partial-{os.getpid()}"
-                Path(partial).write_bytes(content)
-                Path(partial).replace(target)
-            else:
-                with self.filesystem.open_output_stream(target) as stream:
-                    stream.write(content)
-        except OSError as error:
-            raise StorageError(f"cannot write {target!r}: {error}; choose a storage path you may write to") from None
-
-    def create(self, name: str) -> bool:
-        """Make an empty file unless it is there, which on local disks only one process can; returns whether it did.
-
-        Elsewhere nothing is made: object stores have no such operation.
-        """
-        if self.exists(name):
-            return False
-        if self.is_local:
-            with self._reaching(name):
-                self.filesystem.create_dir(self.path, recursive=True)
-                try:
-                    Path(self._at(name)).touch(exist_ok=False)
-                except FileExistsError:
-                    return False
-        return True
-
-    def append_line(self, name: str, line: str) -> None:
-        """Append to a text file, after what a crash may have left of an earlier line; local filesystems only."""
-        self.filesystem.create_dir(self.path, recursive=True)
-        with Path(self._at(name)).open("ab+") as file:
-            cut = file.seek(0, os.SEEK_END) > 0 and not _ends_in_newline(file)
-            file.write((b"\n" if cut else b"") + line.encode() + b"\n")
-
-    def delete(self, name: str = "") -> None:
-        """Delete a file or a whole folder if it is there."""
-        kind = self._info(name).type
-        with self._reaching(name):
-            if kind == pafs.FileType.Directory:
-                self.filesystem.delete_dir(self._at(name))
-            elif kind == pafs.FileType.File:
-                self.filesystem.delete_file(self._at(name))
-
-    def read_json(self, name: str) -> Any:
-        """Parsed content of a JSON file, or None if it is missing."""
-        try:
-            return json.loads(self.read_bytes(name))
-        except StorageError:
-            if self.exists(name):
-                raise
-            return None
-
-    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        """Write a mapping as indented JSON."""
-        self.write_bytes(name, json.dumps(content, indent=2, ensure_ascii=False).encode() + b"\n")
-
-    def _at(self, name: str) -> str:
-        return f"{self.path}/{name}" if name else self.path
-
-    def _info(self, name: str) -> pafs.FileInfo:
-        with self._reaching(name):
-            return self.filesystem.get_file_info(self._at(name))
-
-    @contextmanager
-    def _reaching(self, name: str) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise StorageError(f"cannot reach {self._at(name)!r}: {error}; choose a storage path you may use") from None
+    def is_alive(self) -> bool:
+        """Whether it runs, as far as its files tell."""
+        return self.status == "running" and time.time() - self.updated_at <= SILENCE_SECONDS
 
 
-def _ends_in_newline(file: BinaryIO) -> bool:
-    file.seek(-1, os.SEEK_END)
-    return file.read(1) == b"\n"
-
-
-def open_folder(location: str | Path) -> Folder:
-    """The folder at a local path or pyarrow filesystem URL; not created.
-
-    Raises:
-        StorageError: The URL's scheme is unknown or the store cannot be reached.
-    """
-    text = str(location)
-    if "://" not in text:
-        return Folder(pafs.LocalFileSystem(), str(Path(text).expanduser().absolute()))
+def _read(kind: type[Record], folder: Folder, name: str) -> Record | None:
+    """The record in a JSON file, or None if it is missing."""
+    content = folder.read_json(name)
     try:
-        filesystem, path = pafs.FileSystem.from_uri(text)
-    except (OSError, ValueError) as error:
-        raise StorageError(f"cannot open storage {text!r}: {error}") from None
-    return Folder(filesystem, path.rstrip("/"))
-
-
-def location_below(location: str, name: str) -> str:
-    """Path or URL of ``name`` below a path or URL; a URL's query, such as ``?region=eu-west-1``, stays at its end."""
-    path, mark, query = location.partition("?") if "://" in location else (location, "", "")
-    return f"{path.rstrip('/')}/{name}{mark}{query}"
+        return None if content is None else kind.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise StorageError(
+            f"{folder.child(name).path!r} is damaged, or another version's: {where}: {first['msg']}"
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -336,8 +210,7 @@ class TrialFiles:
 
     def outcome(self) -> Outcome | None:
         """How the trial ended, or None while it has not."""
-        content = self.folder.read_json("outcome.json")
-        return None if content is None else Outcome.model_validate(content)
+        return _read(Outcome, self.folder, "outcome.json")
 
     def has_failed(self) -> bool:
         """Whether the trial ended in a way that its model should not be used."""
@@ -363,8 +236,7 @@ class TrialFiles:
 
     def pointer(self, which: Literal["best", "last"]) -> CheckpointPointer | None:
         """What best.json or last.json points to, or None if there is none."""
-        content = self.folder.read_json(f"{which}.json")
-        return None if content is None else CheckpointPointer.model_validate(content)
+        return _read(CheckpointPointer, self.folder, f"{which}.json")
 
     def write_pointer(self, which: Literal["best", "last"], pointer: CheckpointPointer) -> None:
         """Point best.json or last.json to a checkpoint that is whole."""
@@ -392,12 +264,12 @@ class SweepFiles:
         Raises:
             StorageError: There is no sweep here.
         """
-        content = self.folder.read_json("sweep.json")
-        if content is None:
+        info = _read(SweepInfo, self.folder, "sweep.json")
+        if info is None:
             raise StorageError(
                 f"no sweep at {self.folder.path!r}: it has no sweep.json; give the folder of a sweep, such as runs/NAME"
             )
-        return SweepInfo.model_validate(content)
+        return info
 
     def write_info(self, info: SweepInfo) -> None:
         """Write sweep.json, once.
@@ -414,8 +286,7 @@ class SweepFiles:
 
     def state(self) -> SweepState | None:
         """What the sweep was doing when it last said so."""
-        content = self.folder.read_json("state.json")
-        return None if content is None else SweepState.model_validate(content)
+        return _read(SweepState, self.folder, "state.json")
 
     def write_state(self, state: SweepState) -> None:
         """Write state.json."""

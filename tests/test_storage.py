@@ -2,18 +2,8 @@ import pytest
 from pyarrow import fs as pafs
 
 from segray.errors import StorageError
-from segray.storage import (
-    CheckpointPointer,
-    EpochRecord,
-    Folder,
-    Outcome,
-    SweepFiles,
-    SweepState,
-    TrialFiles,
-    location_below,
-    open_folder,
-    open_sweep,
-)
+from segray.folder import Folder, location_below, open_folder
+from segray.storage import CheckpointPointer, EpochRecord, Outcome, SweepFiles, SweepState, TrialFiles, open_sweep
 
 
 def record(epoch, attempt=1, miou=0.5):
@@ -132,3 +122,9 @@ def test_a_sweep_below_a_path_or_a_url_with_a_query():
     assert location_below("runs/", "camvid") == "runs/camvid"
     assert location_below("runs?", "camvid") == "runs?/camvid"
     assert location_below("s3://bucket/runs?region=eu-west-1", "camvid") == "s3://bucket/runs/camvid?region=eu-west-1"
+
+
+def test_a_damaged_file_is_a_clear_error(folder):
+    folder.write_bytes("state.json", b"{")
+    with pytest.raises(StorageError, match=r"state\.json' is damaged"):
+        SweepFiles(folder).state()

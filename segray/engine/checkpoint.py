@@ -22,9 +22,10 @@ from safetensors import SafetensorError
 from segray.config import RunConfig, run_config
 from segray.engine.state import TrainState
 from segray.errors import StorageError
+from segray.folder import Folder, open_folder
 from segray.labels import LabelSpace
 from segray.models import SegmentationModel, build_model
-from segray.storage import TRAINING_STATE, Folder, open_folder
+from segray.storage import TRAINING_STATE
 
 # What reading a file that is empty, cut short or something else raises.
 _DAMAGE = (SafetensorError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError)

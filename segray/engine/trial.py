@@ -31,10 +31,11 @@ from segray.engine.precision import resolve_precision
 from segray.engine.state import TrainState, build_state
 from segray.engine.steps import SupervisedStep
 from segray.errors import ConfigError
+from segray.folder import Folder
 from segray.labels import LabelSpace
 from segray.losses import build_loss
 from segray.models import check_train_shape
-from segray.storage import TRAINING_STATE, CheckpointPointer, EpochRecord, Folder, TrialFiles
+from segray.storage import TRAINING_STATE, CheckpointPointer, EpochRecord, TrialFiles
 
 NUM_SAMPLES = 4
 """Validation images whose predictions are kept for the report."""

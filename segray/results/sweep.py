@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,16 +9,12 @@ from typing import Any, Final, Literal
 
 import pandas as pd
 
-from segray.errors import StorageError
 from segray.results.frames import TRIAL_COLUMNS, classes_frame, epochs_frame, read_trials, trials_frame
 from segray.results.searched import SearchedKey, searched_keys
 from segray.results.text import is_missing
 from segray.storage import SweepFiles, SweepInfo, SweepState, open_sweep
 
 Status = Literal["finished", "running", "interrupted"]
-
-SILENCE_SECONDS: Final = 60.0
-"""A running sweep writes its state every few seconds; one silent for longer is dead."""
 
 FAILURES: Final = ("failed", "diverged", "out_of_memory")
 """Outcomes after which a trial's config is not one to recommend, whatever it had reached."""
@@ -121,11 +116,8 @@ def load(path: str | Path) -> SweepResults:
         StorageError: There is no sweep, or it cannot be read.
     """
     files = open_sweep(path)
-    try:
-        info, state = files.info(), files.state()
-        contents = read_trials(files.trials())
-    except (OSError, ValueError) as error:
-        raise StorageError(f"cannot read the sweep at {str(path)!r}: {str(error).splitlines()[0]}") from None
+    info, state = files.info(), files.state()
+    contents = read_trials(files.trials())
     status = _status(state)
     trials = trials_frame(contents, unended="running" if status == "running" else "interrupted")
     return SweepResults(
@@ -143,8 +135,7 @@ def load(path: str | Path) -> SweepResults:
 def _status(state: SweepState | None) -> Status:
     if state is None:
         return "interrupted"
-    silent = time.time() - state.updated_at > SILENCE_SECONDS
-    return "interrupted" if state.status == "running" and silent else state.status
+    return "interrupted" if state.status == "running" and not state.is_alive else state.status
 
 
 def _json_value(value: Any) -> Any:

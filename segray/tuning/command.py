@@ -14,8 +14,9 @@ import typer
 
 from segray.cluster.resources import Resources
 from segray.errors import StorageError, call_or_exit
+from segray.folder import location_below
 from segray.process import end_process
-from segray.storage import SweepFiles, location_below
+from segray.storage import SweepFiles
 from segray.tuning.sweep import SchedulerName, SearcherName, Sweep, run_sweep
 
 JOB_STORAGE = "~/segray/runs"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import socket
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +14,9 @@ from segray.cluster.connection import Connection
 from segray.cluster.resources import Resources
 from segray.config import RunConfig
 from segray.errors import ConfigError, StorageError
+from segray.folder import location_below
 from segray.process import importing_much
-from segray.storage import SweepFiles, location_below, open_sweep
+from segray.storage import SweepFiles, open_sweep
 from segray.tuning.space import Space
 
 SearcherName = Literal["tpe", "random"]
@@ -114,11 +114,8 @@ def _check_name(files: SweepFiles, resume: bool) -> None:
 
 def _check_not_running(files: SweepFiles) -> None:
     """Refuse a sweep whose driver is alive: not this process, not gone from this machine, not silent for long."""
-    # Imports pandas, which no other start needs before Ray's.
-    from segray.results.sweep import SILENCE_SECONDS
-
     state = files.state()
-    if state is None or state.status != "running" or time.time() - state.updated_at > SILENCE_SECONDS:
+    if state is None or not state.is_alive:
         return
     host, _, pid = state.driver.rpartition(":")
     # After a container's restart the driver of before had this one's id.
@@ -133,8 +130,12 @@ def _check_writable(files: SweepFiles) -> None:
     """Write a file where the sweep will lie, and delete it and all folders that were made for it."""
     if files.folder.names():
         raise StorageError(f"{files.folder.path!r} holds files that are not a sweep's; choose another --name")
-    made = files.folder
-    while not (parent := made.parent).exists():
-        made = parent
+    made = [files.folder]
+    while not made[-1].parent.exists():
+        made.append(made[-1].parent)
     files.folder.write_bytes("writable", b"")
-    made.delete()
+    files.folder.delete("writable")
+    for folder in made:
+        # Another sweep may have begun beside this one.
+        if not folder.names():
+            folder.delete()

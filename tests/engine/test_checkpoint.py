@@ -8,7 +8,7 @@ from tiny_run import LABEL_SPACE, scenes, start, tiny_config, tiny_state
 
 from segray.engine import checkpoint
 from segray.errors import StorageError
-from segray.storage import open_folder
+from segray.folder import open_folder
 
 
 @pytest.fixture(params=[None, 0.9], ids=["weights", "average"])

@@ -22,7 +22,7 @@ from tiny_run import (
 from segray.engine import checkpoint
 from segray.engine.endings import Diverged, Interrupted
 from segray.engine.steps import SupervisedStep
-from segray.storage import open_folder
+from segray.folder import open_folder
 
 PLAIN = tiny_config(
     model__arch="without_batchnorm", optim__name="sgd", optim__schedule="constant", train__epochs=2,

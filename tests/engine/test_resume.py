@@ -4,7 +4,7 @@ from pyarrow import fs as pafs
 from tiny_run import start, tiny_config, tiny_state, without_timing
 
 from segray.engine import checkpoint
-from segray.storage import Folder, open_folder
+from segray.folder import Folder, open_folder
 
 RUNS = {
     "onecycle, EMA": {"train__ema_decay": 0.9},

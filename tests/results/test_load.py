@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from segray.errors import StorageError
+from segray.folder import Folder
 from segray.results import load
-from segray.storage import EpochRecord, Folder
+from segray.storage import EpochRecord
 
 
 def load_sweep(sweep):
@@ -127,10 +128,11 @@ def test_a_missing_sweep_is_refused(tmp_path):
 
 
 def test_a_damaged_file_is_named_in_one_line(sweep):
-    sweep.files.folder.write_bytes("sweep.json", b"{")
-    with pytest.raises(StorageError, match="cannot read the sweep at") as raised:
-        load_sweep(sweep)
-    assert "\n" not in str(raised.value)
+    for damage in (b"{", b'{"name": 1}'):
+        sweep.files.folder.write_bytes("sweep.json", damage)
+        with pytest.raises(StorageError, match=r"camvid/sweep\.json' is damaged") as raised:
+            load_sweep(sweep)
+        assert "\n" not in str(raised.value)
 
 
 def test_the_best_trial_is_no_failed_one(sweep):
