@@ -1,7 +1,8 @@
 """POLICIES: named albumentations pipelines that end in a crop of a fixed size.
 
 Photos stay uint8 RGB (the model normalises); label pixels that no image covers are void. A policy that zooms crops
-first and resizes the crop, so a large photo is never resized as a whole.
+first and resizes the crop, so a large photo is never resized as a whole. Zooms go in equal steps, as in DeepLab's
+training code.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # read when albumentations is impo
 
 import albumentations as A
 import cv2
+import numpy as np
 
 from segray.config import SizePx
 from segray.data.shards import Shard
@@ -22,6 +24,7 @@ from segray.labels import IGNORE_INDEX
 
 # Photos are padded with the mean colour of ImageNet, which the model's normalisation turns into zeros.
 _PADDING: Final[dict[str, Any]] = {"fill": (124, 116, 104), "fill_mask": IGNORE_INDEX}
+_ZOOM_STEP: Final = 0.125
 
 
 def none(size: SizePx) -> A.Compose:
@@ -38,7 +41,7 @@ def medium(size: SizePx) -> A.Compose:
     """Zoom of 0.75 to 1.5, mirror, colour."""
     return A.Compose(
         [
-            *_zoomed_crop(size, 0.75, 1.5),
+            _zoomed_crop(size, 0.75, 1.5),
             A.HorizontalFlip(),
             A.RandomBrightnessContrast(0.2, 0.2),
             A.HueSaturationValue(hue_shift_limit=8, sat_shift_limit=25, val_shift_limit=0),
@@ -50,7 +53,7 @@ def strong(size: SizePx) -> A.Compose:
     """Zoom of 0.5 to 2, mirror, strong colour, blur, sensor noise."""
     return A.Compose(
         [
-            *_zoomed_crop(size, 0.5, 2.0),
+            _zoomed_crop(size, 0.5, 2.0),
             A.HorizontalFlip(),
             A.RandomBrightnessContrast(0.35, 0.35, p=0.8),
             A.HueSaturationValue(hue_shift_limit=15, sat_shift_limit=40, val_shift_limit=0, p=0.8),
@@ -100,16 +103,10 @@ def _crop(size: SizePx) -> A.BasicTransform:
     return A.RandomCrop(*size, pad_if_needed=True, pad_position="random", **_PADDING)
 
 
-def _zoomed_crop(size: SizePx, smallest: float, largest: float) -> list[A.BasicTransform]:
+def _zoomed_crop(size: SizePx, smallest: float, largest: float) -> A.OneOf:
+    """A crop for each zoom, so that a window is padded by no more than what its own zoom lacks of the image."""
+    resize = A.Resize(*size, mask_interpolation=cv2.INTER_NEAREST_EXACT, area_for_downscale="image")
     height, width = size
-    window = round(height / smallest), round(width / smallest)
-    return [
-        A.PadIfNeeded(*window, position="random", **_PADDING),
-        A.RandomSizedCrop(
-            (max(round(height / largest), 1), window[0]),
-            size,
-            w2h_ratio=width / height,
-            mask_interpolation=cv2.INTER_NEAREST_EXACT,
-            area_for_downscale="image",
-        ),
-    ]
+    zooms = np.arange(smallest, largest + _ZOOM_STEP / 2, _ZOOM_STEP)
+    windows = [(max(round(height / zoom), 1), max(round(width / zoom), 1)) for zoom in zooms]
+    return A.OneOf([A.Sequential([_crop(window), resize], p=1) for window in windows], p=1)
