@@ -72,7 +72,29 @@ def test_a_run_repeats_and_another_seed_does_not(shard):
         return photos(epoch(train_loader(shard, CONFIG, batch_size=4, seed=seed), 3))
 
     np.testing.assert_array_equal(run(5), run(5))
-    assert not np.array_equal(run(5), run(-6))
+    assert not np.array_equal(run(5), run(6))
+
+
+def test_transforms_of_a_sample_are_drawn_independently(shard):
+    loader = train_loader(shard, DataConfig(policy="light"), batch_size=11, seed=0)
+    seen = set()
+    for number in range(1, 5):
+        (batch,) = epoch(loader, number)
+        for photo, label, index in zip(photos([batch]), batch.labels_BHW.numpy(), batch.indices, strict=True):
+            is_mirrored = not np.array_equal(label, shard.label(index))
+            unmirrored = photo.transpose(1, 2, 0)[:, :: -1 if is_mirrored else 1]
+            seen.add((is_mirrored, np.array_equal(unmirrored, shard.photo(index))))
+    assert seen == {(False, False), (False, True), (True, False), (True, True)}
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_loading_draws_nothing_from_the_generator_of_the_model(shard, num_workers):
+    train = train_loader(shard, CONFIG, batch_size=4, seed=0, num_workers=num_workers)
+    val = val_loader(shard, batch_size=4, num_workers=num_workers)
+    before = torch.get_rng_state()
+    for loader in (train, val):
+        list(loader)
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_loader_processes_give_the_same_batches(shard):
