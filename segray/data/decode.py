@@ -9,7 +9,7 @@ from typing import Final
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ExifTags, Image
 
 from segray.config import SizePx
 from segray.data.datasets import Pair
@@ -17,6 +17,16 @@ from segray.errors import DataError
 
 # What Pillow raises on damaged files. OpenCV is no choice here: it returns a full array for a truncated JPEG.
 _DAMAGE: Final = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+# How a camera that was held at an angle is put right, by EXIF orientation: what ImageOps.exif_transpose does.
+_TURNS: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _PHOTO_MODES: Final = frozenset({"RGB", "RGBA", "L", "LA", "P", "CMYK"})
 _LABEL_MODES: Final = frozenset({"L", "P"})
 
@@ -27,25 +37,26 @@ def pair_size(pair: Pair) -> SizePx:
     Raises:
         DataError: A header cannot be read, or the two sizes differ.
     """
-    photo, label = _header_size(pair.photo), _header_size(pair.label)
+    (photo, orientation), (label, _) = _header(pair.photo), _header(pair.label)
     if photo != label:
+        turned = f", turned by its EXIF orientation {orientation}" if orientation in _TURNS else ""
         raise DataError(
             f"{pair.label}: a label must have its image's size, but is {label[1]}x{label[0]} "
-            f"and the image is {photo[1]}x{photo[0]}"
+            f"and the image is {photo[1]}x{photo[0]}{turned}"
         )
     return photo
 
 
 def read_photo(path: Path) -> NDArray[np.uint8]:
-    """Photo of shape (height, width, 3), uint8 RGB.
+    """Photo of shape (height, width, 3), uint8 RGB, writable, turned upright by its EXIF orientation.
 
     Raises:
-        DataError: It does not decode to the end, or has more than 8 bits a channel.
+        DataError: It cannot be read, does not decode to the end, or has more than 8 bits a channel.
     """
     try:
         with Image.open(path) as image:
             if image.mode in _PHOTO_MODES:
-                return np.asarray(image.convert("RGB"))
+                return np.array(_upright(image).convert("RGB"))
             mode = image.mode
     except _DAMAGE as error:
         raise _damaged(path, error) from None
@@ -60,12 +71,13 @@ def read_label(path: Path, lookup_table: NDArray[np.int16]) -> NDArray[np.uint8]
         lookup_table: `LabelSpace.lookup_table()`.
 
     Raises:
-        DataError: It does not decode to the end, has several channels, or a value that the table does not allow.
+        DataError: It cannot be read, does not decode to the end, has several channels, or a value that the table does
+            not allow.
     """
     try:
         with Image.open(path) as image:
             mode = image.mode
-            raw = np.asarray(image)
+            raw = np.asarray(_upright(image))
     except _DAMAGE as error:
         raise _damaged(path, error) from None
     if mode not in _LABEL_MODES:
@@ -93,15 +105,31 @@ def resize_pair(
     return resized_photo.astype(np.uint8, copy=False), resized_label.astype(np.uint8, copy=False)
 
 
-def _header_size(path: Path) -> SizePx:
+def _header(path: Path) -> tuple[SizePx, int]:
+    """(height, width) once turned upright, and the EXIF orientation."""
     try:
         with Image.open(path) as image:
-            return image.height, image.width
+            orientation = _orientation(image)
+            size = (image.width, image.height) if orientation in (5, 6, 7, 8) else (image.height, image.width)
+            return size, orientation
     except _DAMAGE as error:
         raise _damaged(path, error) from None
 
 
+def _upright(image: Image.Image) -> Image.Image:
+    turn = _TURNS.get(_orientation(image))
+    return image if turn is None else image.transpose(turn)
+
+
+def _orientation(image: Image.Image) -> int:
+    # The base class's method, because PNG's own decodes all pixels to find EXIF data that may stand behind them.
+    orientation: int = Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
+    return orientation
+
+
 def _damaged(path: Path, error: Exception) -> DataError:
+    if isinstance(error, OSError) and error.strerror:
+        return DataError(f"{path}: cannot be read: {error.strerror}")
     if path.stat().st_size == 0:
         return DataError(f"{path}: the file is empty")
     return DataError(f"{path}: does not decode: {str(error).removesuffix(repr(str(path))).rstrip()}")
