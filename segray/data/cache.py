@@ -1,6 +1,6 @@
 """Decoded images, once per node: every trial and worker on it maps the same shards.
 
-    CACHE/DATASET-KEY/         train/ and val/, each a shard; appears whole, by one rename
+    CACHE/DATASET-KEY/         train/ and val/, each a shard; appears whole, by one rename; if damaged, built anew
     CACHE/DATASET-KEY.lock     held by the process that builds it; the system frees it should that process die
     CACHE/DATASET-KEY.partial/ while it is being built
 
@@ -16,6 +16,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Final, ParamSpec, TypeVar
@@ -24,13 +25,13 @@ from filelock import FileLock, Timeout
 
 from segray.config import DataConfig, SizePx
 from segray.data.augment import build_policy, training_size
-from segray.data.datasets import SPLITS, Dataset, Pair, Split, open_dataset
+from segray.data.datasets import SPLITS, Pair, Split, open_dataset
 from segray.data.decode import pair_size, read_label, read_photo, resize_pair
-from segray.data.shards import BYTES_PER_PIXEL, Shard, ShardWriter
+from segray.data.shards import BYTES_PER_PIXEL, Shard, ShardWriter, sync
 from segray.errors import ConfigError, DataError, ResourceError, listed
 from segray.labels import LabelSpace
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 """Part of the key: raise it when decoding or the shards' layout changes."""
 
 Pairs = Mapping[Split, Sequence[Pair]]
@@ -48,7 +49,9 @@ class PreparedData:
 
 
 def prepare(config: DataConfig, announce: Callable[[str], None] = print) -> PreparedData:
-    """Open the data set's shards, building them first if this node has none.
+    """Open the data set's shards, building them first if this node has none, or damaged ones.
+
+    A process lists the files once for all policies, crops and caches; what changes later in its life goes unnoticed.
 
     Args:
         config: Data set, sizes and policy; all of it is checked.
@@ -56,19 +59,29 @@ def prepare(config: DataConfig, announce: Callable[[str], None] = print) -> Prep
 
     Raises:
         ConfigError: A name is unknown or a size cannot work.
-        DataError: Files are missing or do not decode; all of them are named.
-        ResourceError: The disk is too small for the shards.
+        DataError: Files are missing, cannot be read or do not decode; all of them are named.
+        ResourceError: The disk is too small for the shards, or they cannot be read.
     """
     _check_sizes(config)
     build_policy(config.policy, config.crop_px or (1, 1))
-    dataset = open_dataset(config)
-    pairs: Pairs = {split: dataset.pairs(split) for split in SPLITS}
-    folder = _cache_folder(config) / f"{config.dataset}-{_key(config, dataset.label_space, pairs)}"
-    if not folder.exists():
-        _build_locked(folder, dataset, pairs, config, announce)
-    prepared = PreparedData(dataset.label_space, Shard(folder / "train"), Shard(folder / "val"))
+    content = config.model_copy(
+        update={"policy": "", "crop_px": None, "num_loader_workers": None, "cache_dir": None}  # they change no shard
+    )
+    label_space, pairs, name = _listing(content)
+    folder = _cache_folder(config) / name
+    prepared = _open(folder, label_space) or _build_locked(folder, label_space, pairs, config, announce)
     training_size(prepared.train, config.crop_px)
     return prepared
+
+
+def _open(folder: Path, label_space: LabelSpace) -> PreparedData | None:
+    """The shards in a folder; None if there are none or they are damaged."""
+    try:
+        return PreparedData(label_space, Shard(folder / "train"), Shard(folder / "val"))
+    except DataError:
+        return None
+    except OSError as error:
+        raise ResourceError(f"cannot read decoded images in {str(folder)!r}: {error.strerror}") from None
 
 
 def _check_sizes(config: DataConfig) -> None:
@@ -91,11 +104,24 @@ def _cache_folder(config: DataConfig) -> Path:
         ) from None
 
 
+@lru_cache
+def _listing(config: DataConfig) -> tuple[LabelSpace, Pairs, str]:
+    """The data set's classes, its files, and the name of its folder in the cache."""
+    dataset = open_dataset(config)
+    pairs: Pairs = {split: dataset.pairs(split) for split in SPLITS}
+    return dataset.label_space, pairs, f"{config.dataset}-{_key(config, dataset.label_space, pairs)}"
+
+
 def _key(config: DataConfig, label_space: LabelSpace, pairs: Pairs) -> str:
-    def fingerprint(path: Path) -> tuple[str, int, int]:
-        status = path.stat()
+    def fingerprint(path: Path) -> tuple[str, int, int] | None:
+        try:
+            status = path.stat()
+        except OSError as error:
+            problems.append(f"{path}: cannot be read: {error.strerror}")
+            return None
         return os.path.relpath(path, root), status.st_size, status.st_mtime_ns
 
+    problems: list[str] = []
     root = Path(config.root).expanduser()
     content = {
         "format": FORMAT_VERSION,
@@ -108,12 +134,18 @@ def _key(config: DataConfig, label_space: LabelSpace, pairs: Pairs) -> str:
             for split in SPLITS
         },
     }
+    _refuse(config, problems)
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:20]
 
 
+def _refuse(config: DataConfig, problems: Sequence[str]) -> None:
+    if problems:
+        raise DataError(f"{len(problems)} files of {config.dataset} cannot be used:{listed(problems)}")
+
+
 def _build_locked(
-    folder: Path, dataset: Dataset, pairs: Pairs, config: DataConfig, announce: Callable[[str], None]
-) -> None:
+    folder: Path, label_space: LabelSpace, pairs: Pairs, config: DataConfig, announce: Callable[[str], None]
+) -> PreparedData:
     lock = FileLock(folder.with_name(f"{folder.name}.lock"))
     try:
         lock.acquire(timeout=1)
@@ -121,13 +153,15 @@ def _build_locked(
         announce(f"waiting for another process that decodes {config.dataset} into {folder}")
         lock.acquire()
     try:
-        if not folder.exists():
-            _build(folder, dataset, pairs, config, announce)
+        # Another process may have built them while this one waited.
+        return _open(folder, label_space) or _build(folder, label_space, pairs, config, announce)
     finally:
         lock.release()
 
 
-def _build(folder: Path, dataset: Dataset, pairs: Pairs, config: DataConfig, announce: Callable[[str], None]) -> None:
+def _build(
+    folder: Path, label_space: LabelSpace, pairs: Pairs, config: DataConfig, announce: Callable[[str], None]
+) -> PreparedData:
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -138,14 +172,16 @@ def _build(folder: Path, dataset: Dataset, pairs: Pairs, config: DataConfig, ann
         announce(f"decoding {config.dataset} ({counts}) once for this machine: {num_bytes / 1e9:.2f} GB in {folder}")
         try:
             for split in SPLITS:
-                _decode(partial / split, sizes[split], dataset.label_space, pool, problems)
-            if problems:
-                raise DataError(f"{len(problems)} files of {config.dataset} cannot be used:{listed(problems)}")
+                _decode(partial / split, sizes[split], label_space, pool, problems)
+            _refuse(config, problems)
+            sync(partial)
+            shutil.rmtree(folder, ignore_errors=True)
             partial.rename(folder)
         except OSError as error:
             raise ResourceError(f"cannot write decoded images to {str(partial)!r}: {error.strerror or error}") from None
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+    return PreparedData(label_space, Shard(folder / "train"), Shard(folder / "val"))
 
 
 def _sizes(

@@ -11,6 +11,7 @@ Every process on a node maps the same pages of the page cache; a random crop tou
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -19,23 +20,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segray.config import SizePx
+from segray.errors import DataError
 
 BYTES_PER_PIXEL: Final = 4
 """Three for the photo, one for the label."""
 
 
 class Shard:
-    """One split, opened for reading; pickling it passes the folder, and the other process maps the same files."""
+    """One split, opened for reading; pickling it passes the folder, and the other process maps the same files.
+
+    Raises:
+        DataError: A file is missing, does not parse, or is shorter or longer than the index says.
+        OSError: A file cannot be read.
+    """
 
     def __init__(self, folder: Path) -> None:
-        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
         self.folder = folder
+        try:
+            index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+            self._photos = np.asarray(np.memmap(folder / "photos.bin", dtype=np.uint8, mode="r"))
+            self._labels = np.asarray(np.memmap(folder / "labels.bin", dtype=np.uint8, mode="r"))
+        except (FileNotFoundError, ValueError) as error:
+            raise DataError(f"decoded images in {str(folder)!r} cannot be opened: {error}") from None
         self.names: tuple[str, ...] = tuple(index["names"])
         self.sizes: NDArray[np.int64] = np.array(index["sizes"], dtype=np.int64)
         self.class_pixels: NDArray[np.int64] = np.array(index["class_pixels"], dtype=np.int64)
         self._starts = _starts(self.sizes)
-        self._photos = np.asarray(np.memmap(folder / "photos.bin", dtype=np.uint8, mode="r"))
-        self._labels = np.asarray(np.memmap(folder / "labels.bin", dtype=np.uint8, mode="r"))
+        num_pixels = int(self.sizes.prod(axis=1).sum())
+        if (self._photos.size, self._labels.size) != (3 * num_pixels, num_pixels):
+            raise DataError(
+                f"decoded images in {str(folder)!r} must hold {num_pixels} pixels, but photos.bin has "
+                f"{self._photos.size} bytes and labels.bin {self._labels.size}"
+            )
 
     def __reduce__(self) -> tuple[type[Shard], tuple[Path]]:
         return Shard, (self.folder,)
@@ -69,7 +85,7 @@ class ShardWriter:
         folder.mkdir(parents=True)
         self._folder = folder
         self._names = list(names)
-        self._sizes = np.array(sizes, dtype=np.int64)
+        self._sizes = np.array(sizes, dtype=np.int64).reshape(-1, 2)  # (0, 2) where there are none
         self._starts = _starts(self._sizes)
         self._class_pixels = np.zeros((len(self._names), num_classes), dtype=np.int64)
         for name in ("photos.bin", "labels.bin"):
@@ -87,13 +103,24 @@ class ShardWriter:
         self._class_pixels[index] = np.bincount(label.ravel(), minlength=num_classes)[:num_classes]
 
     def finish(self) -> None:
-        """Write the index; the shard can then be read."""
+        """Write the index, and all files to the disk itself; the shard can then be read, also after a power cut."""
         index = {
             "names": self._names,
             "sizes": self._sizes.tolist(),
             "class_pixels": self._class_pixels.sum(axis=0).tolist(),
         }
         (self._folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
+        for path in (*self._folder.iterdir(), self._folder):
+            sync(path)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's content, or a folder's list of names, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _starts(sizes: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -115,6 +115,20 @@ def test_a_missing_split_is_an_error(config):
         files(config, "photo")
 
 
+@pytest.mark.parametrize("part", ["photo", "label"])
+def test_a_folder_that_cannot_be_read_is_named(config, part, monkeypatch):
+    folder, listing = files(config, part)[0].parent, Path.iterdir
+
+    def refuse(path):
+        if path == folder:
+            raise PermissionError(13, "Permission denied")
+        return listing(path)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(DataError, match=rf"1 data folders cannot be read:\n  {folder}: Permission denied"):
+        files(config, part)
+
+
 def test_a_missing_root_is_an_error(config):
     with pytest.raises(DataError, match="does not exist"):
         files(config.model_copy(update={"root": "/no/such/folder"}), "photo")

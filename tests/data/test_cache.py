@@ -12,6 +12,7 @@ from PIL import Image
 
 from segray.data import cache
 from segray.data.cache import prepare
+from segray.data.datasets import open_dataset
 from segray.errors import ConfigError, DataError, ResourceError
 
 SIZES = ((24, 32),) * 4
@@ -66,6 +67,7 @@ def test_a_changed_file_gives_another_shard(write_images):
     path = root_of(config) / "images/train/train0.jpg"
     Image.new("RGB", (32, 24), (255, 0, 0)).save(path)
     os.utime(path, (1, 1))
+    cache._listing.cache_clear()  # as in another process
     after = prepare(config, silent).train.photo(0)
     assert (after[..., 0] > 240).all()
     assert not np.array_equal(before, after)
@@ -76,6 +78,55 @@ def test_crop_and_policy_share_a_shard_but_sizes_do_not(write_images):
     for changes in ({"crop_px": (8, 8)}, {"policy": "strong"}, {"resize_px": (12, 16)}):
         prepare(config.model_copy(update=changes), silent)
     assert len(cached(config)) == 2
+
+
+def test_files_are_listed_once_for_all_policies_and_crops(write_images, monkeypatch):
+    opened = []
+    monkeypatch.setattr(cache, "open_dataset", lambda config: opened.append(config) or open_dataset(config))
+    config = write_images(SIZES)
+    for changes in ({}, {"policy": "strong"}, {"crop_px": (8, 8)}, {"num_loader_workers": 1}):
+        prepare(config.model_copy(update=changes), silent)
+    assert len(opened) == 1
+    prepare(config.model_copy(update={"resize_px": (12, 16)}), silent)
+    assert len(opened) == 2
+
+
+def _no_end(folder):
+    _cut(folder / "train/photos.bin")
+
+
+def _no_file(folder):
+    (folder / "val/labels.bin").unlink()
+
+
+def _half_an_index(folder):
+    _cut(folder / "train/index.json")
+
+
+@pytest.mark.parametrize("damage", [_no_end, _no_file, _half_an_index])
+def test_damaged_shards_are_built_anew(write_images, damage):
+    config = write_images(SIZES)
+    before = prepare(config, silent)
+    expected, folder = before.train.photo(3).copy(), before.train.folder.parent
+    damage(folder)
+    said = []
+    after = prepare(config, said.append)
+    assert [line.split()[0] for line in said] == ["decoding"]
+    assert after.train.folder.parent == folder
+    np.testing.assert_array_equal(after.train.photo(3), expected)
+    assert cached(config) == [folder.name]
+
+
+def test_shards_are_on_the_disk_before_they_get_their_name(write_images, monkeypatch):
+    events = []
+    fsync, rename = os.fsync, Path.rename
+    monkeypatch.setattr(os, "fsync", lambda fd: events.append(Path(f"/proc/self/fd/{fd}").readlink()) or fsync(fd))
+    monkeypatch.setattr(Path, "rename", lambda path, target: events.append("rename") or rename(path, target))
+    folder = prepare(write_images(SIZES), silent).train.folder.parent
+    partial = folder.with_name(f"{folder.name}.partial")
+    written = {partial / path.relative_to(folder) for path in folder.rglob("*")}
+    assert len(written) == 8
+    assert set(events[: events.index("rename")]) == {*written, partial}
 
 
 def test_the_environment_names_the_cache(write_images, tmp_path, monkeypatch):
@@ -236,6 +287,31 @@ def test_all_files_that_cannot_be_used_are_named_at_once(write_images):
         prepare(config, silent)
     for name in ("train0.jpg", "train0.png", "train3.jpg", "val0.png"):
         assert name in str(error.value)
+
+
+def test_splits_without_a_usable_pair_are_named_like_others(write_images):
+    config = write_images(SIZES)
+    root = root_of(config)
+    for index in range(4):
+        _other_size(root / f"labels/train/train{index}.png")
+    _garbage(root / "images/val/val0.jpg")
+    with pytest.raises(DataError, match="5 files of folder cannot be used") as error:
+        prepare(config, silent)
+    for name in ("train0.png", "train1.png", "train2.png", "train3.png", "val0.jpg"):
+        assert name in str(error.value)
+    assert cached(config) == []
+
+
+def test_links_to_nowhere_are_all_named(write_images):
+    config = write_images(SIZES)
+    links = [root_of(config) / path for path in ("images/train/train1.jpg", "labels/val/val0.png")]
+    for link in links:
+        link.unlink()
+        link.symlink_to("nowhere")
+    with pytest.raises(DataError, match="2 files of folder cannot be used") as error:
+        prepare(config, silent)
+    for link in links:
+        assert f"{link}: cannot be read: No such file or directory" in str(error.value)
 
 
 def test_a_palette_label_counts_by_its_indices(write_images):

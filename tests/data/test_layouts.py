@@ -70,6 +70,11 @@ def test_folders_outside_the_root_are_decoded(tmp_path):
     assert len(prepare(config.model_copy(update=changes), announce=lambda line: None).train) == 3
 
 
+def test_a_root_that_cannot_be_looked_at_is_refused():
+    with pytest.raises(DataError, match=r"File name too long|does not exist"):
+        open_dataset(DataConfig(dataset="folder", root="x" * 300, folder=FolderConfig(classes=("road",))))
+
+
 def test_a_stem_that_occurs_twice_is_refused(tmp_path):
     config = flat_folder(tmp_path, 3)
     Image.new("RGB", (4, 4)).save(tmp_path / "images" / "001.jpg")

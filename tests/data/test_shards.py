@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from segray.data.shards import Shard, ShardWriter
+from segray.errors import DataError
 
 SIZES = [(6, 8), (5, 7), (9, 4)]
 
@@ -43,6 +44,14 @@ def test_images_are_read_only_views_of_the_mapped_file(shard):
     photo = shard.photo(1)
     assert not photo.flags.owndata
     assert not photo.flags.writeable
+
+
+@pytest.mark.parametrize("name", ["photos.bin", "labels.bin"])
+def test_a_file_that_lost_its_end_is_refused(shard, name):
+    path = shard.folder / name
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(DataError, match=r"must hold 119 pixels, but photos.bin has 35[67] bytes"):
+        Shard(shard.folder)
 
 
 def test_a_pickled_shard_holds_no_pixels(shard):

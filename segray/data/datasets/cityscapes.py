@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from segray.config import DataConfig
-from segray.data.datasets.pairing import Pair, Split, existing_folder, match, root_folder
+from segray.data.datasets.pairing import Pair, Split, contents, existing_folder, match, root_folder
 from segray.labels import IGNORE_INDEX, Color, LabelSpace
 
 # Label id, name, training id, RGB colour: the table of Cordts et al., "The Cityscapes Dataset for Semantic Urban
@@ -82,4 +82,8 @@ class Cityscapes:
 
 
 def _by_city(folder: Path, suffix: str) -> dict[str, Path]:
-    return {f"{path.parent.name}/{path.name.removesuffix(suffix)}": path for path in folder.glob(f"*/*{suffix}")}
+    return {
+        f"{path.parent.name}/{path.name.removesuffix(suffix)}": path
+        for path in contents(contents([folder]))
+        if path.name.endswith(suffix)
+    }

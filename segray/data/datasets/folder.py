@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from segray.config import DataConfig, FolderConfig
-from segray.data.datasets.pairing import Pair, Split, existing_folder, match, root_folder
+from segray.data.datasets.pairing import Pair, Split, contents, existing_folder, match, root_folder
 from segray.errors import ConfigError, DataError, listed
 from segray.labels import IGNORE_INDEX, LabelSpace, distinct_colors
 
@@ -66,7 +66,7 @@ def _check(layout: FolderConfig) -> None:
 def _by_stem(folder: Path, extensions: frozenset[str]) -> dict[str, Path]:
     files: dict[str, Path] = {}
     twice = []
-    for path in sorted(folder.iterdir()):
+    for path in contents([folder]):
         if path.suffix.lower() in extensions:
             if path.stem in files:
                 twice.append(f"{files[path.stem]} and {path.name}")

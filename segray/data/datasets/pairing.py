@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, Protocol
 
@@ -51,12 +51,35 @@ def existing_folder(folder: Path) -> Path:
     """The folder itself.
 
     Raises:
-        DataError: It does not exist or is not a folder.
+        DataError: It does not exist, is not a folder, or cannot be looked at.
     """
-    if not folder.is_dir():
+    try:
+        if folder.is_dir():
+            return folder
         problem = "is not a folder" if folder.exists() else "does not exist"
-        raise DataError(f"data folder {str(folder)!r} {problem}; docs/data.md shows what data.root must hold")
-    return folder
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror}"
+    raise DataError(f"data folder {str(folder)!r} {problem}; docs/data.md shows what data.root must hold")
+
+
+def contents(folders: Iterable[Path]) -> list[Path]:
+    """All that lies in the folders, sorted; what is no folder holds nothing.
+
+    Raises:
+        DataError: Some cannot be read; all of them are named.
+    """
+    found: list[Path] = []
+    problems = []
+    for folder in folders:
+        try:
+            found += folder.iterdir()
+        except NotADirectoryError:
+            continue
+        except OSError as error:
+            problems.append(f"{folder}: {error.strerror}")
+    if problems:
+        raise DataError(f"{len(problems)} data folders cannot be read:{listed(problems)}")
+    return sorted(found)
 
 
 def match(photos: Mapping[str, Path], labels: Mapping[str, Path], photo_folder: Path, label_folder: Path) -> list[Pair]:
