@@ -55,6 +55,7 @@ class EpochRecord(_Record):
     """Which start of the trial this epoch ran in, from 1"""
     train_loss: float | None
     val_loss: float | None
+    """Loss of each validation image, averaged by their labelled pixels; does not depend on batch size or workers"""
     val_miou: float | None
     """Mean IoU over the classes with TP + FP + FN > 0 in the whole validation split"""
     val_iou: tuple[float | None, ...]
@@ -67,8 +68,9 @@ class EpochRecord(_Record):
     """Training images over the time spent training, all workers together"""
     epoch_seconds: float
     """Training and validation"""
-    peak_memory_bytes: int
-    """Peak of the device's allocator on GPU, of the process's resident memory on CPU; the largest over workers"""
+    peak_memory_bytes: int | None
+    """Most that was held since this attempt began, the largest over workers: by the allocator on a GPU, else resident
+    memory; None where the system cannot tell (Linux can)"""
     best_val_miou: float | None
     best_epoch: int | None
 

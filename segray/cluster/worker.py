@@ -19,7 +19,7 @@ from ray.util.metrics import Gauge
 from segray.cluster.channel import Message, Task
 from segray.config import run_config
 from segray.engine.loop import Diverged, Interrupted
-from segray.engine.trial import TrialLog, train_trial
+from segray.engine.trial import TrialLog, max_micro_batches, train_trial
 from segray.errors import SegrayError, StorageError
 from segray.storage import EpochRecord, OutcomeStatus, SweepFiles
 
@@ -102,8 +102,10 @@ def run_task(task: Task, worker: WorkerConfig, generation: int, gauges: Gauges) 
             line.end("diverged", str(error))
             break
         except torch.OutOfMemoryError as error:
-            if not alone or micro_batches >= config.train.batch_size:
-                line.end("out_of_memory", f"train.batch_size {config.train.batch_size} does not fit: {error}")
+            most = max_micro_batches(config)
+            if not alone or micro_batches >= most:
+                parts = f", even in {micro_batches} parts" if micro_batches > 1 else ""
+                line.end("out_of_memory", f"train.batch_size {config.train.batch_size} does not fit{parts}: {error}")
                 if not alone:
                     raise
                 break
@@ -120,7 +122,7 @@ def run_task(task: Task, worker: WorkerConfig, generation: int, gauges: Gauges) 
         else:
             break
         # Out of memory. The exception, which held the model, is gone only now.
-        micro_batches *= 2
+        micro_batches = min(2 * micro_batches, most)
         _free_memory()
         log.write(f"out of memory; trying again with {micro_batches} micro-batches a step")
     _free_memory()

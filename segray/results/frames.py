@@ -23,7 +23,7 @@ TRIAL_COLUMNS: Final = {
     "best_val_miou": "float64",
     "seconds": "float64",
 }
-_WHOLE_NUMBERS: Final = {"epoch": "int64", "attempt": "int64", "peak_memory_bytes": "int64", "best_epoch": "Int64"}
+_WHOLE_NUMBERS: Final = {"epoch": "int64", "attempt": "int64", "peak_memory_bytes": "Int64", "best_epoch": "Int64"}
 EPOCH_COLUMNS: Final = {"trial": "str"} | {
     name: _WHOLE_NUMBERS.get(name, "float64") for name in EpochRecord.model_fields if name != "val_iou"
 }

@@ -48,6 +48,7 @@ def run(one_rank, tmp_path, monkeypatch):
 
         monkeypatch.setattr(worker, "train_trial", train_trial)
         monkeypatch.setattr(worker, "_check_storage", lambda _: None)
+        monkeypatch.setattr(worker, "max_micro_batches", lambda _: 4)
         monkeypatch.setattr(worker, "Line", Line)
         config = RunConfig().with_values({"train.batch_size": 4})
         task = Task("0000", config.model_dump(mode="json"))
