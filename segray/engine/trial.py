@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Final, Protocol, TypedDict
 
@@ -120,7 +119,7 @@ def train_trial(
         if rank() == 0:
             reporter.hand_over(last.record, final=True)
         return
-    data = prepared_data(config.data)
+    data = prepare(config.data)
     batch_size = per_rank_batch_size(config)
     common = _LoaderOptions(rank=rank(), world_size=world_size(), pin_memory=device.type == "cuda")
     workers = num_loader_workers if config.data.num_loader_workers is None else config.data.num_loader_workers
@@ -160,12 +159,6 @@ def train_trial(
                 return
 
 
-@lru_cache(maxsize=4)
-def prepared_data(config: DataConfig) -> PreparedData:
-    """The data set's shards, looked up once per process: trials of a sweep share them."""
-    return prepare(config)
-
-
 def per_rank_batch_size(config: RunConfig, num_workers: int | None = None) -> int:
     """Images a step on each worker.
 
@@ -190,7 +183,7 @@ def max_micro_batches(config: RunConfig) -> int:
         config: The run of a trial that is under way.
     """
     batch_size = per_rank_batch_size(config)
-    size_px = training_size(prepared_data(config.data).train, config.data.crop_px)
+    size_px = training_size(prepare(config.data).train, config.data.crop_px)
     try:
         check_train_shape(config.model, batch_size=1, size_px=size_px)
     except ConfigError:

@@ -12,9 +12,9 @@ import optuna
 
 from segray.config import ModelConfig, RunConfig, SizePx
 from segray.data.augment import training_size
-from segray.data.cache import PreparedData
+from segray.data.cache import PreparedData, prepare
 from segray.engine.optim import check_warmup
-from segray.engine.trial import per_rank_batch_size, prepared_data
+from segray.engine.trial import per_rank_batch_size
 from segray.errors import ConfigError, unknown_name
 from segray.losses import build_loss
 from segray.models import check_model, check_train_shape, resolve_encoder_weights
@@ -91,7 +91,7 @@ def check(
     weights, weights_line = _resolve_weights(models, configs[0].model)
     announce(weights_line)
     base = base.with_values({"model.encoder_weights": weights})
-    data = {config: prepared_data(config) for config in _distinct(config.data for config in configs)}
+    data = {config: prepare(config) for config in _distinct(config.data for config in configs)}
     for config in configs:
         _check_training(config, data[config.data], num_workers)
     for model, batch_size, size_px in _distinct(

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from segray.config import RunConfig
+from segray.data.cache import prepare
 from segray.data.synthetic import write_cityscapes
 from segray.engine import trial as trial_module
 from segray.engine.endings import Interrupted
@@ -11,7 +12,6 @@ from segray.engine.trial import (
     TrialLog,
     max_micro_batches,
     per_rank_batch_size,
-    prepared_data,
     train_trial,
     val_batch_size,
 )
@@ -160,7 +160,7 @@ def test_a_trial_lies_where_it_is_told(config, files, monkeypatch):
 @pytest.mark.parametrize(("crop_px", "images", "expected"), [(None, 4, 4), ([32, 64], 4, 2), ([32, 32], 3, 1)])
 def test_a_validation_batch_has_no_more_pixels_than_a_training_batch(config, crop_px, images, expected):
     config = config.with_values({"data.crop_px": crop_px})
-    assert val_batch_size(config.data, prepared_data(config.data), images) == expected
+    assert val_batch_size(config.data, prepare(config.data), images) == expected
 
 
 def test_validation_batches_shrink_with_the_micro_batches(config, files, loaders):

@@ -9,7 +9,7 @@ import optuna
 import pytest
 
 from segray.config import RunConfig
-from segray.engine.trial import prepared_data
+from segray.data.cache import prepare
 from segray.errors import ConfigError, DataError, StorageError
 from segray.tuning import preflight
 from segray.tuning.preflight import check, describe
@@ -111,7 +111,7 @@ def test_the_data_set_is_looked_up_once_for_each_way_to_prepare_it(base, monkeyp
         trial.suggest_float("optim.lr", 1e-4, 1e-2)
 
     seen = []
-    monkeypatch.setattr(preflight, "prepared_data", lambda config: seen.append(config) or prepared_data(config))
+    monkeypatch.setattr(preflight, "prepare", lambda config: seen.append(config) or prepare(config))
     checked(base, policies)
     assert sorted(config.policy for config in seen) == ["light", "medium", "none"]
 
