@@ -22,7 +22,7 @@ BASE = RunConfig().with_values(
         "data.crop_px": [512, 1024],
         "train.ema_decay": 0.999,
         "optim.schedule": "poly",
-        "optim.warmup_epochs": 1,
+        "optim.warmup_epochs": 0.5,
         "optim.grad_clip": 5.0,
     }
 )
