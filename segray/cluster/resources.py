@@ -78,7 +78,7 @@ def make_plan(resources: Resources, nodes: Sequence[Mapping[str, float]], max_sl
         gpus_per_worker = 1.0 if gpus else 0.0
     cpus_per_worker = resources.cpus_per_worker
     if cpus_per_worker is None:
-        cpus_per_worker = _cpu_share(nodes, gpus_per_worker, resources.workers_per_trial)
+        cpus_per_worker = _cpu_share(nodes, gpus_per_worker, resources.workers_per_trial, max_slots)
     capacity = sum(_workers_on(node, cpus_per_worker, gpus_per_worker) for node in nodes)
     slots = capacity // resources.workers_per_trial
     if resources.cpus_per_worker is None and not gpus_per_worker:
@@ -100,12 +100,16 @@ def make_plan(resources: Resources, nodes: Sequence[Mapping[str, float]], max_sl
     )
 
 
-def _cpu_share(nodes: Sequence[Mapping[str, float]], gpus_per_worker: float, workers_per_trial: int) -> float:
+def _cpu_share(
+    nodes: Sequence[Mapping[str, float]], gpus_per_worker: float, workers_per_trial: int, max_slots: int | None
+) -> float:
     """CPUs a worker can have without leaving a GPU idle; without GPUs, a slot's part of a machine, at least one CPU."""
     if not gpus_per_worker:
         cpus = [node["CPU"] for node in nodes if node.get("CPU")]
-        mean = sum(cpus) / len(cpus) if cpus else 0.0
-        return float(max(1, int(mean / CPU_SLOTS / workers_per_trial)))
+        if not cpus:
+            return 1.0
+        slots = CPU_SLOTS if max_slots is None else min(CPU_SLOTS, math.ceil(max_slots / len(cpus)))
+        return float(max(1, int(sum(cpus) / len(cpus) / slots / workers_per_trial)))
     shares = [node["CPU"] * gpus_per_worker / node["GPU"] for node in nodes if node.get("GPU") and node.get("CPU")]
     share = min(shares, default=1.0)
     # Ray counts CPUs in steps of 0.0001.

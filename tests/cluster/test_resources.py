@@ -96,3 +96,10 @@ def test_more_than_the_cluster_has_is_refused_with_what_there_is(nodes, resource
 def test_impossible_requests_are_refused(resources):
     with pytest.raises(ConfigError):
         Resources(**resources)
+
+
+def test_a_single_trial_takes_the_whole_machine():
+    plan = make_plan(Resources(), [{"CPU": 16.0}], max_slots=1)
+    assert (plan.slots, plan.cpus_per_worker) == (1, 16.0)
+    plan = make_plan(Resources(workers_per_trial=2), [{"CPU": 16.0}], max_slots=2)
+    assert (plan.slots, plan.cpus_per_worker) == (2, 4.0)
