@@ -42,7 +42,7 @@ class Message:
     reason: str = ""
     traceback: str = ""
     seconds: float = 0.0
-    """How long the attempt that ended in a failure took"""
+    """Time spent on a trial that ended in a failure, over all attempts"""
 
 
 @dataclass
@@ -58,14 +58,17 @@ class _Slot:
     """Set when the trial in flight must end between two batches"""
     inbox: asyncio.Queue[Message] = field(default_factory=asyncio.Queue)
     starts: int = 0
+    unready_starts: int = 0
     """Starts of the group since one of them was last ready for a trial"""
     finished: bool = False
     failure: tuple[str, str] = ("", "")
     """Reason and traceback of what ended a worker last"""
     ended: bool = False
     """The group is gone for good"""
-    submitted_at: float = 0.0
-    """time.monotonic() of the latest trial"""
+    waiting_since: float | None = None
+    """time.monotonic() when the trial in flight began to wait for workers; None while it has them"""
+    meeting: tuple[int, str, int] | None = None
+    """Of the latest start that got so far: its number, and address and port of its first worker"""
 
 
 class Channel:
@@ -86,7 +89,7 @@ class Channel:
         state.stop.set()
         state.inbox, state.stop = asyncio.Queue(), asyncio.Event()
         state.sequence += 1
-        state.submitted_at = time.monotonic()
+        state.waiting_since = time.monotonic()
         if self._interrupted:
             self._interrupt_slot(state)
         elif state.ended:
@@ -132,10 +135,12 @@ class Channel:
         await self._notify()
 
     async def waiting_seconds(self) -> dict[str, float]:
-        """How long each trial that no worker group has taken yet has waited, by trial id."""
-        now = time.monotonic()
-        slots = [state for state in self._slots.values() if state.task is not None and not state.taken]
-        return {state.task.trial_id: now - state.submitted_at for state in slots if state.task is not None}
+        """How long each trial that has no workers has waited for them, by trial id."""
+        return {
+            state.task.trial_id: time.monotonic() - state.waiting_since
+            for state in self._slots.values()
+            if state.task is not None and state.waiting_since is not None
+        }
 
     async def interrupt(self) -> None:
         """End every trial between two batches, and take no new one."""
@@ -146,13 +151,34 @@ class Channel:
 
     # ---- called by Train's controller
 
-    async def starting(self, slot: str) -> bool:
-        """A group's processes are there; False when they died too often before they were ready for a trial."""
+    async def starting(self, slot: str) -> int | None:
+        """A group's processes are there: the number of this start, or None to give up.
+
+        That is when they died too often before they were ready for a trial.
+        """
         state = self._slot(slot)
         state.starts += 1
-        return state.starts <= MAX_ATTEMPTS
+        state.unready_starts += 1
+        return state.starts if state.unready_starts <= MAX_ATTEMPTS else None
+
+    async def stopping(self, slot: str) -> None:
+        """A group's processes are about to be ended, or some are dead."""
+        self._slot(slot).waiting_since = time.monotonic()
 
     # ---- called by the workers
+
+    async def meet_at(self, slot: str, start: int, address: str, port: int) -> None:
+        """Where rank 0 of this start waits for the others."""
+        self._slot(slot).meeting = start, address, port
+        await self._notify()
+
+    async def meeting_place(self, slot: str, start: int) -> tuple[str, int]:
+        """Wait for rank 0 of this start; returns its address and port."""
+        state = self._slot(slot)
+        async with self._changed:
+            await self._changed.wait_for(lambda: state.meeting is not None and state.meeting[0] == start)
+        assert state.meeting is not None
+        return state.meeting[1:]
 
     async def join(self, slot: str) -> tuple[int, int]:
         """A group has started (called by rank 0): its generation and the sequence number to ask for tasks after."""
@@ -162,7 +188,10 @@ class Channel:
             state.verdict.cancel()
         after = state.sequence
         if state.task is not None:
-            if state.taken:
+            if not state.taken:
+                # What was noted since then is of an earlier trial.
+                state.failure = "", ""
+            else:
                 state.task, state.taken = replace(state.task, attempt=state.task.attempt + 1), False
             if state.task.attempt - state.first_attempt >= MAX_ATTEMPTS:
                 self._fail(state, f"its workers died {MAX_ATTEMPTS} times")
@@ -176,7 +205,7 @@ class Channel:
         """Wait for the task that follows sequence number ``after``; None when the worker should return."""
         state = self._slot(slot)
         if state.generation == generation:
-            state.starts = 0
+            state.unready_starts = 0
 
         def ready() -> bool:
             return (
@@ -187,7 +216,7 @@ class Channel:
             await self._changed.wait_for(ready)
         if state.finished or state.generation != generation or state.task is None:
             return None
-        state.taken = True
+        state.taken, state.waiting_since = True, None
         return state.sequence, state.task
 
     async def hand_over(self, slot: str, generation: int, message: Message) -> bool:

@@ -1,19 +1,26 @@
-"""Where the workers of a group meet: what Train's own TorchConfig does, without torch in Train's controller."""
+"""How the workers of a group meet: what Train's own TorchConfig does, without torch in Train's controller."""
 
 from __future__ import annotations
 
 import os
-import socket
 from dataclasses import dataclass
-from typing import Any
+from datetime import timedelta
+from typing import Any, Literal
 
 import ray
+import ray.train
 from ray.train.backend import Backend, BackendConfig
+
+START = "SEGRAY_GROUP_START"
+"""Environment variable of a worker: which of its group's starts it belongs to"""
+
+COLLECTIVE_TIMEOUT = timedelta(minutes=30)
+"""Rank 0 may write a large checkpoint to slow storage while the others wait."""
 
 
 @dataclass
 class RendezvousConfig(BackendConfig):
-    """Has Train tell every worker of a group its first worker's address, as torchrun does; workers do the rest.
+    """Has Train tell every worker of a group which of the group's starts it belongs to; the workers do the rest.
 
     TorchConfig would import torch, seconds and 300 MB, in a slot's actor and in its controller.
     """
@@ -33,19 +40,45 @@ class _Rendezvous(Backend):
     """NCCL copies between the GPUs of a node, and must see them all"""
 
     def on_start(self, worker_group: Any, backend_config: RendezvousConfig) -> None:
-        if not ray.get(backend_config.channel.starting.remote(backend_config.slot)):
+        start = ray.get(backend_config.channel.starting.remote(backend_config.slot))
+        if start is None:
             # Train restarts a group whose workers die for ever, but ends it with what its callbacks raise.
             raise RuntimeError("the group's workers died again and again before they were ready for a trial")
-        address, port = worker_group.execute_single(0, _free_address)
-        worker_group.execute(_remember, address, port)
+        worker_group.execute(_remember, start)
+
+    def on_shutdown(self, worker_group: Any, backend_config: RendezvousConfig) -> None:  # noqa: ARG002 - Train's signature
+        backend_config.channel.stopping.remote(backend_config.slot)
 
 
-def _free_address() -> tuple[str, int]:
-    address = ray.util.get_node_ip_address()
-    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as listener:
-        listener.bind(("", 0))
-        return address, listener.getsockname()[1]
+def _remember(start: int) -> None:
+    os.environ[START] = str(start)
 
 
-def _remember(address: str, port: int) -> None:
-    os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = address, str(port)
+def join_process_group(channel: Any, slot: str, device: Literal["cpu", "cuda"]) -> None:
+    """Meet the group's other workers in torch.distributed.
+
+    Rank 0 opens a port and tells the others through the channel, so that no port is chosen before it is open.
+    """
+    import torch
+    import torch.distributed as dist
+    from ray.train.torch import get_device
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]
+
+    context = ray.train.get_context()
+    rank, world_size, start = context.get_world_rank(), context.get_world_size(), int(os.environ[START])
+    if device == "cuda":
+        torch.cuda.set_device(get_device())
+    if rank == 0:
+        address = ray.util.get_node_ip_address()
+        store = TCPStore(address, 0, world_size, is_master=True, wait_for_workers=False)
+        ray.get(channel.meet_at.remote(slot, start, address, store.port))
+    else:
+        address, port = ray.get(channel.meeting_place.remote(slot, start))
+        store = TCPStore(address, port, world_size)
+    dist.init_process_group(
+        "nccl" if device == "cuda" else "gloo",
+        store=store,
+        rank=rank,
+        world_size=world_size,
+        timeout=COLLECTIVE_TIMEOUT,
+    )

@@ -6,25 +6,20 @@ import gc
 import time
 import traceback
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Literal
 
 import ray
-import ray.train
 import torch
 import torch.distributed as dist
-from ray.train.torch import get_device
 from ray.util.metrics import Gauge
 
 from segray.cluster.channel import Message, Task
+from segray.cluster.rendezvous import join_process_group
 from segray.config import run_config
 from segray.engine.loop import Diverged, Interrupted
 from segray.engine.trial import TrialLog, max_micro_batches, train_trial
 from segray.errors import SegrayError, StorageError
 from segray.storage import EpochRecord, OutcomeStatus, SweepFiles
-
-COLLECTIVE_TIMEOUT = timedelta(minutes=30)
-"""Rank 0 may write a large checkpoint to slow storage while the others wait."""
 
 LOOK_SECONDS = 0.5
 """How often a worker looks, between batches, whether its trial must end."""
@@ -45,8 +40,8 @@ class WorkerConfig:
 
 def worker_loop(worker: WorkerConfig) -> None:
     """Train trial after trial until the channel says that there is none left; one call per worker process."""
-    rank = _join_process_group(worker.device)
-    joined = [ray.get(worker.channel.join.remote(worker.slot)) if rank == 0 else None]
+    join_process_group(worker.channel, worker.slot, worker.device)
+    joined = [ray.get(worker.channel.join.remote(worker.slot)) if dist.get_rank() == 0 else None]
     dist.broadcast_object_list(joined, src=0)
     assert joined[0] is not None
     generation, after = joined[0]
@@ -57,29 +52,16 @@ def worker_loop(worker: WorkerConfig) -> None:
     dist.destroy_process_group()
 
 
-def _join_process_group(device: str) -> int:
-    """Meet the group's other workers in torch.distributed; returns this one's rank."""
-    context = ray.train.get_context()
-    if device == "cuda":
-        torch.cuda.set_device(get_device())
-    dist.init_process_group(
-        "nccl" if device == "cuda" else "gloo",
-        rank=context.get_world_rank(),
-        world_size=context.get_world_size(),
-        timeout=COLLECTIVE_TIMEOUT,
-    )
-    return dist.get_rank()
-
-
 def run_task(task: Task, worker: WorkerConfig, generation: int, gauges: Gauges) -> None:
     """One attempt at one trial; whatever happens, the channel hears how it ended.
 
     Raises:
         Exception: What only this rank saw, or what the process cannot be trusted after; the group starts afresh.
     """
-    line = Line(task, worker, generation, gauges)
-    config = run_config(task.config)
     files = worker.sweep.trial(task.trial_id)
+    last = files.pointer("last")
+    line = Line(task, worker, generation, gauges, seconds_before=last.seconds if last else 0.0)
+    config = run_config(task.config)
     log = TrialLog(files.folder if dist.get_rank() == 0 else None)
     alone = dist.get_world_size() == 1
     micro_batches = 1
@@ -131,12 +113,14 @@ def run_task(task: Task, worker: WorkerConfig, generation: int, gauges: Gauges) 
 class Line:
     """A trial's line to the channel: what `train_trial` says to and hears from the world."""
 
-    def __init__(self, task: Task, worker: WorkerConfig, generation: int, gauges: Gauges) -> None:
+    def __init__(
+        self, task: Task, worker: WorkerConfig, generation: int, gauges: Gauges, seconds_before: float
+    ) -> None:
         self._task, self._channel, self._slot, self._generation = task, worker.channel, worker.slot, generation
         self._gauges = gauges
         self._stop = worker.channel.should_stop.remote(worker.slot, generation)
         self._next_look = 0.0
-        self._started = time.monotonic()
+        self._started = time.monotonic() - seconds_before
 
     def hand_over(self, record: EpochRecord, final: bool) -> bool:
         """Pass on an epoch's record (rank 0); returns whether to train on."""

@@ -24,7 +24,7 @@ STATE_SECONDS = 5.0
 """How often state.json says that the sweep is alive."""
 
 PATIENCE_SECONDS = 60.0
-"""How long a trial waits for a worker group before the person hears of it; a group starts in a quarter of that."""
+"""How long a trial waits for its workers before the person hears of it."""
 
 
 def this_driver() -> str:
@@ -111,7 +111,7 @@ class Conductor(tune.Callback):
             if self._progress.best is None or best > self._progress.best:
                 self._progress.best, self._progress.best_id = best, trial_id
         if result["status"] is not None:
-            self._finish(trial, result["status"], result["reason"], result["traceback"], result["attempt_seconds"])
+            self._finish(trial, result["status"], result["reason"], result["traceback"], result["seconds"])
             return
         go_on = not result.get("done")
         self._channel.verdict.remote(trial_id, go_on)
@@ -163,7 +163,7 @@ class Conductor(tune.Callback):
                 )
 
     def _finish(
-        self, trial: Any, status: OutcomeStatus, reason: str = "", traceback: str = "", attempt_seconds: float = 0.0
+        self, trial: Any, status: OutcomeStatus, reason: str = "", traceback: str = "", seconds: float = 0.0
     ) -> None:
         trial_id = trial.config["trial"]
         files = self._sweep.trial(trial_id)
@@ -175,7 +175,7 @@ class Conductor(tune.Callback):
             epochs=last.record.epoch if last else 0,
             best_val_miou=last.record.best_val_miou if last else None,
             best_epoch=last.record.best_epoch if last else None,
-            seconds=max(last.seconds if last else 0.0, attempt_seconds),
+            seconds=max(last.seconds if last else 0.0, seconds),
         )
         files.finish(outcome)
         progress = self._progress

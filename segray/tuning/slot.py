@@ -78,6 +78,6 @@ def to_result(message: Message) -> dict[str, Any]:
         "status": message.status,
         "reason": message.reason,
         "traceback": message.traceback,
-        "attempt_seconds": message.seconds,
+        "seconds": message.seconds,
         "done": message.status is not None,
     }

@@ -210,7 +210,8 @@ def test_a_trial_for_a_group_that_is_gone_fails_at_once():
 def test_a_group_that_never_gets_ready_is_given_up():
     async def scenario(channel):
         await channel.submit("slot", Task("0000", {}))
-        assert [await channel.starting("slot") for _ in range(MAX_ATTEMPTS + 1)] == [True] * MAX_ATTEMPTS + [False]
+        starts = [await channel.starting("slot") for _ in range(MAX_ATTEMPTS + 1)]
+        assert starts == [*range(1, MAX_ATTEMPTS + 1), None]
 
     run(scenario)
 
@@ -227,12 +228,45 @@ def test_a_group_that_was_ready_may_start_again_as_often():
     run(scenario)
 
 
-def test_only_trials_that_no_group_took_wait():
+def test_only_trials_without_workers_wait():
     async def scenario(channel):
         await start(channel)
         await channel.submit("other", Task("0001", {}))
         await asyncio.sleep(0.01)
         assert list(await channel.waiting_seconds()) == ["0001"]
         assert (await channel.waiting_seconds())["0001"] >= 0.01
+        await channel.stopping("slot")
+        assert set(await channel.waiting_seconds()) == {"0000", "0001"}
+        generation, after = await channel.join("slot")
+        await channel.next_task("slot", generation, after)
+        assert list(await channel.waiting_seconds()) == ["0001"]
+
+    run(scenario)
+
+
+def test_ranks_meet_where_rank_0_of_their_own_start_is():
+    async def scenario(channel):
+        await channel.meet_at("slot", 1, "10.0.0.1", 1111)
+        waiting = asyncio.create_task(channel.meeting_place("slot", 2))
+        await asyncio.sleep(0.01)
+        assert not waiting.done()
+        await channel.meet_at("slot", 2, "10.0.0.1", 2222)
+        assert await waiting == ("10.0.0.1", 2222)
+
+    run(scenario)
+
+
+def test_a_trial_is_not_blamed_for_what_ended_the_last_ones_workers():
+    async def scenario(channel):
+        generation, *_ = await start(channel)
+        await channel.hand_over("slot", generation, message("0000", status="failed"))
+        await channel.submit("slot", Task("0001", {}))
+        await channel.note_failure("slot", "DataError: trial 0000's", "Traceback")
+        for _ in range(MAX_ATTEMPTS):
+            generation, after = await channel.join("slot")
+            await channel.next_task("slot", generation, after)
+        await channel.join("slot")
+        end = await channel.next_message("slot")
+        assert (end.trial_id, end.reason) == ("0001", f"its workers died {MAX_ATTEMPTS} times; see Ray's logs")
 
     run(scenario)

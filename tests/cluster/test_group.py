@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import ray
@@ -8,7 +9,6 @@ from ray.exceptions import GetTimeoutError
 from segray.cluster.channel import Channel, Task
 from segray.cluster.group import WarmGroup
 from segray.cluster.resources import Plan
-from segray.storage import open_sweep
 
 
 def test_a_slots_own_processes_do_without_torch():
@@ -17,28 +17,28 @@ def test_a_slots_own_processes_do_without_torch():
 
 
 @pytest.fixture
-def cluster_that_claims_a_gpu():
-    ray.init(num_cpus=1, num_gpus=1, log_to_driver=False)
+def cluster():
+    ray.init("local", num_cpus=1, log_to_driver=False)
     yield
     ray.shutdown()
 
 
 @pytest.mark.ray
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")
-def test_a_group_whose_workers_cannot_start_is_given_up_and_says_why(cluster_that_claims_a_gpu, tmp_path):
+def test_a_group_whose_workers_cannot_start_is_given_up_and_says_why(cluster):
     channel = ray.remote(num_cpus=0)(Channel).remote()
     plan = Plan(
-        workers_per_trial=1, cpus_per_worker=1, gpus_per_worker=1, slots=1, total_cpus=1, total_gpus=1, num_nodes=1
+        workers_per_trial=1, cpus_per_worker=1, gpus_per_worker=0, slots=1, total_cpus=1, total_gpus=0, num_nodes=1
     )
-    group = WarmGroup(channel, open_sweep(tmp_path), plan)
+    no_sweep: Any = None
+    group = WarmGroup(channel, no_sweep, plan)
     group.submit(Task("0000", {}))
     try:
-        end = ray.get(channel.next_message.remote(group.slot), timeout=120)
+        end = ray.get(channel.next_message.remote(group.slot), timeout=240)
     except GetTimeoutError:
         pytest.fail("the trial waits for ever")
     assert end.status == "failed"
-    assert "could not be kept running" in end.reason
-    assert "CUDA" in end.reason or "NVIDIA" in end.reason
+    assert "could not be kept running: AttributeError" in end.reason
     assert "Traceback" in end.traceback
     group.close(timeout_seconds=10)
     assert not group.is_alive

@@ -18,7 +18,7 @@ SAID = []
 class Line:
     """Keeps what a trial's end is said to be."""
 
-    def __init__(self, *_):
+    def __init__(self, *_, **__):
         SAID.clear()
 
     def end(self, status, reason, trace=""):
