@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -77,20 +78,27 @@ class Folder:
         except OSError as error:
             raise StorageError(f"cannot write {target!r}: {error}; choose a storage path you may write to") from None
 
-    def create(self, name: str) -> bool:
-        """Make an empty file unless it is there, which on local disks only one process can; returns whether it did.
+    def write_new_json(self, name: str, content: Mapping[str, Any]) -> bool:
+        """Write a mapping unless the file is there, which on local disks only one process can; returns whether it did.
 
-        Elsewhere nothing is made: object stores have no such operation.
+        Raises:
+            StorageError: The place cannot be written.
         """
         if self.exists(name):
             return False
-        if self.is_local:
-            with self._reaching(name):
-                self.filesystem.create_dir(self.path, recursive=True)
-                try:
-                    Path(self._at(name)).touch(exist_ok=False)
-                except FileExistsError:
-                    return False
+        if not self.is_local:
+            self.write_json(name, content)
+            return True
+        whole = f"{name}.new-{os.getpid()}-{threading.get_ident()}"
+        self.write_json(whole, content)
+        try:
+            os.link(self._at(whole), self._at(name))
+        except FileExistsError:
+            return False
+        except OSError as error:
+            raise StorageError(f"cannot write {self._at(name)!r}: {error}") from None
+        finally:
+            self.delete(whole)
         return True
 
     def append_line(self, name: str, line: str) -> None:

@@ -279,12 +279,11 @@ class SweepFiles:
         Raises:
             StorageError: Another start of this name was faster, or the place cannot be written.
         """
-        if not self.folder.create("sweep.json"):
+        if not self.folder.write_new_json("sweep.json", info.model_dump(mode="json")):
             raise StorageError(
                 f"another start has made {self.folder.path!r} meanwhile; choose another --name, or continue that one "
                 "with --resume when it has ended"
             )
-        self.folder.write_json("sweep.json", info.model_dump(mode="json"))
 
     def state(self) -> SweepState | None:
         """What the sweep was doing when it last said so."""

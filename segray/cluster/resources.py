@@ -82,7 +82,7 @@ def make_plan(resources: Resources, nodes: Sequence[Mapping[str, float]], max_sl
     capacity = sum(_workers_on(node, cpus_per_worker, gpus_per_worker) for node in nodes)
     slots = capacity // resources.workers_per_trial
     if resources.cpus_per_worker is None and not gpus_per_worker:
-        slots = min(slots, CPU_SLOTS * sum(bool(node.get("CPU")) for node in nodes))
+        slots = min(slots, _most_cpu_slots(nodes))
     if slots == 0:
         raise ResourceError(
             f"a trial needs {resources.workers_per_trial} workers of {cpus_per_worker:g} CPUs and "
@@ -103,17 +103,22 @@ def make_plan(resources: Resources, nodes: Sequence[Mapping[str, float]], max_sl
 def _cpu_share(
     nodes: Sequence[Mapping[str, float]], gpus_per_worker: float, workers_per_trial: int, max_slots: int | None
 ) -> float:
-    """CPUs a worker can have without leaving a GPU idle; without GPUs, a slot's part of a machine, at least one CPU."""
+    """CPUs a worker can have without leaving a GPU idle; without GPUs, the most at which all slots fit."""
     if not gpus_per_worker:
-        cpus = [node["CPU"] for node in nodes if node.get("CPU")]
-        if not cpus:
-            return 1.0
-        slots = CPU_SLOTS if max_slots is None else min(CPU_SLOTS, math.ceil(max_slots / len(cpus)))
-        return float(max(1, int(sum(cpus) / len(cpus) / slots / workers_per_trial)))
+        slots = _most_cpu_slots(nodes) if max_slots is None else min(_most_cpu_slots(nodes), max_slots)
+        largest = max((int(node.get("CPU", 0.0)) for node in nodes), default=0)
+        for whole in range(largest, 1, -1):
+            if sum(_workers_on(node, whole, 0) for node in nodes) >= slots * workers_per_trial:
+                return float(whole)
+        return 1.0
     shares = [node["CPU"] * gpus_per_worker / node["GPU"] for node in nodes if node.get("GPU") and node.get("CPU")]
     share = min(shares, default=1.0)
     # Ray counts CPUs in steps of 0.0001.
     return float(int(share)) if share >= 1 else math.floor(share * 10_000) / 10_000
+
+
+def _most_cpu_slots(nodes: Sequence[Mapping[str, float]]) -> int:
+    return CPU_SLOTS * sum(bool(node.get("CPU")) for node in nodes)
 
 
 def _workers_on(node: Mapping[str, float], cpus: float, gpus: float) -> int:

@@ -7,7 +7,6 @@ import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 from segray.cluster.connection import Connection
@@ -118,12 +117,21 @@ def _check_not_running(files: SweepFiles) -> None:
     if state is None or not state.is_alive:
         return
     host, _, pid = state.driver.rpartition(":")
-    # After a container's restart the driver of before had this one's id.
-    dead = pid == str(os.getpid()) or not Path(f"/proc/{pid}").exists()
-    if host != socket.gethostname() or not dead:
+    if host != socket.gethostname() or _runs_beside(int(pid)):
         raise StorageError(
             f"the sweep at {files.folder.path!r} is still running, as process {pid} on {host}; end that first"
         )
+
+
+def _runs_beside(pid: int) -> bool:
+    """Whether another process than this one has the id, which after a container's restart may be this one's."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return pid != os.getpid()
 
 
 def _check_writable(files: SweepFiles) -> None:

@@ -98,6 +98,22 @@ def test_impossible_requests_are_refused(resources):
         Resources(**resources)
 
 
+@pytest.mark.parametrize(
+    ("cpus", "trials", "slots", "share"),
+    [
+        ([15], None, 8, 1),
+        ([17], None, 8, 2),
+        ([64, 8], 2, 2, 32),
+        ([64, 48, 64, 64], 4, 4, 48),
+        ([2], 16, 2, 1),
+        ([0.5, 4], None, 4, 1),
+    ],
+)
+def test_workers_take_the_largest_share_at_which_all_trials_fit(cpus, trials, slots, share):
+    plan = make_plan(Resources(), [{"CPU": float(count)} for count in cpus], max_slots=trials)
+    assert (plan.slots, plan.cpus_per_worker) == (slots, share)
+
+
 def test_a_single_trial_takes_the_whole_machine():
     plan = make_plan(Resources(), [{"CPU": 16.0}], max_slots=1)
     assert (plan.slots, plan.cpus_per_worker) == (1, 16.0)

@@ -156,7 +156,7 @@ def test_a_second_ctrl_c_ends_at_once(start):
 
 
 def test_a_time_budget_ends_the_sweep(start):
-    running = start("--minutes", 0.7, "--trials", 1, "--epochs", 100000)
+    running = start("--minutes", 1.2, "--trials", 1, "--epochs", 100000)
     code, output = running.end()
     assert running.sweep.state().status == "finished"
     assert code == 0, output
