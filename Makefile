@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
-# Each demo is a sweep of its own: runs/demo, runs/demo-1, ...; ARGS gives the study's options instead.
-FREE_NAME = $(shell n=; while [ -e runs/demo$$n ]; do n=$$((n - 1)); done; echo demo$$n)
+# Each demo is a sweep of its own: runs/demo, runs/demo-1, ...; unless ARGS says which.
+FREE_NAME = $(shell n=0; while [ -e runs/demo$${s} ]; do n=$$((n + 1)); s=-$$n; done; echo demo$${s})
+NAME_OPTION = $(if $(findstring --resume,$(ARGS))$(findstring --name,$(ARGS)),,--name $(FREE_NAME))
 
 .PHONY: install demo test test-slow check format
 
@@ -16,7 +17,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $@
 
 demo: install
-	$(BIN)/python sweeps/demo_search.py $(or $(ARGS),--name $(FREE_NAME))
+	$(BIN)/python sweeps/demo_search.py $(NAME_OPTION) $(ARGS)
 
 test: install
 	$(BIN)/python -m pytest

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -173,7 +174,9 @@ def _data(base: Mapping[str, Any]) -> str:
         if base.get(key)
     ]
     layout = base.get("data.dataset", "unknown")
-    place = f"{base['data.root']} in the layout of {layout}" if base.get("data.root") else layout
+    # Not the whole path, which may tell of a person's machine in a file that is made to be shared.
+    folder = "/".join(Path(base.get("data.root", "")).parts[-2:])
+    place = f"{folder} in the layout of {layout}" if folder else layout
     return ", ".join([place, *sizes])
 
 

@@ -40,11 +40,11 @@ class Shard:
             index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
             self._photos = np.asarray(np.memmap(folder / "photos.bin", dtype=np.uint8, mode="r"))
             self._labels = np.asarray(np.memmap(folder / "labels.bin", dtype=np.uint8, mode="r"))
-        except (FileNotFoundError, ValueError) as error:
-            raise DataError(f"decoded images in {str(folder)!r} cannot be opened: {error}") from None
-        self.names: tuple[str, ...] = tuple(index["names"])
-        self.sizes: NDArray[np.int64] = np.array(index["sizes"], dtype=np.int64)
-        self.class_pixels: NDArray[np.int64] = np.array(index["class_pixels"], dtype=np.int64)
+            self.names: tuple[str, ...] = tuple(index["names"])
+            self.sizes: NDArray[np.int64] = np.array(index["sizes"], dtype=np.int64)
+            self.class_pixels: NDArray[np.int64] = np.array(index["class_pixels"], dtype=np.int64)
+        except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
+            raise DataError(f"decoded images in {str(folder)!r} cannot be opened: {error!r}") from None
         self._starts = _starts(self.sizes)
         num_pixels = int(self.sizes.prod(axis=1).sum())
         if (self._photos.size, self._labels.size) != (3 * num_pixels, num_pixels):

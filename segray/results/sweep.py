@@ -75,8 +75,8 @@ class SweepResults:
             return "The sweep was interrupted before its end; --resume continues it."
         num_open = int(self.trials["outcome"].eq("interrupted").sum())
         if self.state == "finished" and (num_open or len(self.trials) < self.num_planned):
-            cut = f" and interrupted {num_open} of its trials" if num_open else ""
-            return f"The time budget ended the sweep{cut}; --resume continues it."
+            cut = f", {num_open} cut short" if num_open else ""
+            return f"The sweep ended before its trials did ({self.progress()} started{cut}); --resume continues it."
         return ""
 
     def seconds_saved(self) -> float:

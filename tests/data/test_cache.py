@@ -103,7 +103,11 @@ def _half_an_index(folder):
     _cut(folder / "train/index.json")
 
 
-@pytest.mark.parametrize("damage", [_no_end, _no_file, _half_an_index])
+def _foreign_index(folder):
+    (folder / "train/index.json").write_text("{}")
+
+
+@pytest.mark.parametrize("damage", [_no_end, _no_file, _half_an_index, _foreign_index])
 def test_damaged_shards_are_built_anew(write_images, damage):
     config = write_images(SIZES)
     before = prepare(config, silent)

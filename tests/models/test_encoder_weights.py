@@ -33,21 +33,6 @@ def config(path, encoder: str = "resnet18", arch: str = "Unet") -> ModelConfig:
     return ModelConfig(arch=arch, encoder=encoder, encoder_weights=str(path))
 
 
-@pytest.fixture
-def cache(tmp_path, monkeypatch):
-    """An empty hub cache, and a hub that nobody has asked yet."""
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    hub_failure.cache_clear()
-    yield tmp_path / "hub"
-    hub_failure.cache_clear()
-
-
-@pytest.fixture
-def silent_hub(cache, monkeypatch):
-    # Nothing listens on the discard port of this machine.
-    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-
-
 @pytest.mark.parametrize("encoder", ["resnet18", "tu-resnet18"])
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
 def test_state_dict_of_the_encoder_is_loaded(tmp_path, encoder, suffix):

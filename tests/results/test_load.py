@@ -66,7 +66,10 @@ def test_a_running_sweep_silent_for_over_a_minute_is_interrupted(sweep):
 def test_a_sweep_says_what_it_left_undone(sweep):
     sweep.files.write_state(fake_sweep.state(trials=2))
     fake_sweep.write_trial(sweep, "0000", {}, [0.2])
-    assert load_sweep(sweep).state_note() == "The time budget ended the sweep; --resume continues it."
+    assert (
+        load_sweep(sweep).state_note()
+        == "The sweep ended before its trials did (1 of 2 started); --resume continues it."
+    )
     fake_sweep.write_trial(sweep, "0001", {}, [0.2])
     assert load_sweep(sweep).state_note() == ""
     sweep.files.write_state(fake_sweep.state("interrupted", trials=2))

@@ -24,7 +24,7 @@ def test_trials_cut_by_the_time_budget_can_be_resumed(sweep, capsys):
     print_results(sweep.files.folder.path)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("camvid, finished: 2 of 20 trials (1 finished, 1 interrupted)")
-    assert lines[-1] == "The time budget ended the sweep and interrupted 1 of its trials; --resume continues it."
+    assert lines[-1] == "The sweep ended before its trials did (2 of 20 started, 1 cut short); --resume continues it."
 
 
 def test_without_a_planned_number_there_is_no_of(sweep, capsys):

@@ -75,7 +75,7 @@ def test_a_time_budget_alone_runs_as_many_trials_as_fit(arguments, trials, minut
             "finished",
             [0.4],
             0,
-            "interrupted 1 of its trials; --resume continues it.",
+            "1 cut short); --resume continues it.",
         ),
         ("interrupted", [0.4], 130, "The sweep was interrupted before its end; --resume continues it."),
         ("finished", [], 1, "no trial"),

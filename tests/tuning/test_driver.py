@@ -55,8 +55,7 @@ def drive(monkeypatch):
     return start
 
 
-def test_auto_weights_stay_what_they_came_to_when_the_network_comes_back(sweep, drive, monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+def test_auto_weights_stay_what_they_came_to_when_the_network_comes_back(sweep, drive, silent_hub, monkeypatch):
     with pytest.raises(Begun):
         drive(sweep)
     monkeypatch.setattr(build, "imagenet_file", lambda encoder: "fetched")

@@ -145,8 +145,7 @@ def test_a_first_trial_outside_the_space(base, point, message):
     assert message in str(error.value)
 
 
-def test_imagenet_that_cannot_be_fetched_is_refused_and_auto_says_so(base, monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+def test_imagenet_that_cannot_be_fetched_is_refused_and_auto_says_so(base, silent_hub):
     with pytest.raises(ConfigError, match="imagenet"):
         checked(base.with_values({"model.encoder": "resnet18", "model.encoder_weights": "imagenet"}))
     said = []
