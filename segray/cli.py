@@ -19,12 +19,20 @@ def segray() -> None:
 
 @app.command()
 def config(
-    path: Annotated[Path | None, typer.Argument(help="A YAML config to complete; none prints the default")] = None,
+    path: Annotated[
+        Path | None, typer.Argument(help="A YAML config to complete and check; none prints the default")
+    ] = None,
 ) -> None:
     """Print a full run config as YAML, with a line of help per field."""
     from segray.config import RunConfig, read_yaml, to_yaml
 
-    print(to_yaml(read_yaml(path) if path else RunConfig()), end="")
+    full = RunConfig()
+    if path:
+        from segray.tuning.preflight import check_choices
+
+        full = read_yaml(path)
+        check_choices(full)
+    print(to_yaml(full), end="")
 
 
 @app.command()

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from segray.errors import ConfigError, unknown_name
 
-SizePx = tuple[int, int]
+SizePx = tuple[PositiveInt, PositiveInt]
 """(height, width) in pixels."""
 
 
@@ -230,5 +230,8 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def _problem(detail: Any) -> str:
     key = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
+        section, _, name = key.partition(".")
+        if len(detail["loc"]) == 1 and key in RunConfig().flat():
+            return f"config key {key!r} must be nested in YAML, as {section}: {{{name}: ...}}"
         return unknown_name("config key", key, RunConfig().flat())
     return f"{key}: {detail['msg'][0].lower()}{detail['msg'][1:]}, but got {detail['input']!r}"

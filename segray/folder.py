@@ -130,7 +130,7 @@ class Folder:
                 raise
             return None
         except ValueError as error:
-            raise StorageError(f"{self._at(name)!r} is damaged: {error}") from None
+            raise StorageError(f"{self._at(name)!r} is damaged ({error}); restore it, or begin anew") from None
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Write a mapping as indented JSON."""

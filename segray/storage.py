@@ -161,9 +161,9 @@ def _read(kind: type[Record], folder: Folder, name: str) -> Record | None:
         return None if content is None else kind.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
+        where = ": ".join([*map(str, first["loc"]), first["msg"]])
         raise StorageError(
-            f"{folder.child(name).path!r} is damaged, or another version's: {where}: {first['msg']}"
+            f"{folder.child(name).path!r} is damaged, or another version's ({where}); restore it, or begin anew"
         ) from None
 
 

@@ -43,3 +43,22 @@ def test_what_cannot_work_is_one_line_and_exit_code_2(monkeypatch, capsys, tmp_p
     error = capsys.readouterr().err
     assert error.startswith("error: ")
     assert message in error
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("data: {policy: lihgt}", "did you mean 'light'"),
+        ("data: {dataset: camvit}", "did you mean 'camvid'"),
+        ("data: {crop_px: [0, 10]}", "data.crop_px.0"),
+        ("data.policy: light", "must be nested in YAML, as data: {policy: ...}"),
+        ("loss: {name: cross_entrpy+dice}", "did you mean 'cross_entropy'"),
+        ("model: {encoder: resnet19}", "resnet18"),
+        ("model: {arch: Linknet, encoder: mit_b0}", "mit_b0"),
+    ],
+)
+def test_config_checks_what_it_completes(monkeypatch, capsys, tmp_path, text, message):
+    file = tmp_path / "run.yaml"
+    file.write_text(text)
+    assert run(monkeypatch, "config", str(file)) == 2
+    assert message in capsys.readouterr().err

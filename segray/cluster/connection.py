@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import threading
+from pathlib import Path
 
 import ray
+from ray._common.utils import get_ray_address_file
 
 from segray.errors import ResourceError
+
+ANSWER_SECONDS = 5.0
+"""How long the head of a cluster may take to answer; Ray itself would try for minutes."""
 
 
 class Connection:
@@ -24,6 +30,7 @@ class Connection:
         self._thread = threading.Thread(target=self._run, name="ray-connection", daemon=True)
 
     def __enter__(self) -> Connection:
+        _check_that_it_answers()
         self._thread.start()
         return self
 
@@ -54,3 +61,26 @@ class Connection:
         self._ready.set()
         self._close.wait()
         ray.shutdown()
+
+
+def _check_that_it_answers() -> None:
+    """Raise ResourceError unless the cluster that Ray would join is there, or none is named."""
+    address, named_by = os.environ.get("RAY_ADDRESS", ""), "RAY_ADDRESS"
+    if address in ("", "auto"):
+        file = Path(get_ray_address_file(None))
+        address, named_by = file.read_text().strip() if file.exists() else "", f"`ray start` named it in {file}"
+    if address in ("", "local"):
+        return
+    if "://" in address:
+        raise ResourceError(
+            f"RAY_ADDRESS must be HOST:PORT of a cluster that this machine belongs to, but got {address!r}; from "
+            "elsewhere, submit the sweep with `ray job submit`"
+        )
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_SECONDS).close()
+    except (OSError, ValueError, OverflowError) as error:
+        raise ResourceError(
+            f"no Ray cluster answers at {address!r} ({named_by}): {error}; start it, or set RAY_ADDRESS=local to use "
+            "this machine alone"
+        ) from None

@@ -61,12 +61,13 @@ def join_process_group(channel: Any, slot: str, device: Literal["cpu", "cuda"]) 
     """
     import torch
     import torch.distributed as dist
-    from ray.train.torch import get_device
     from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
     context = ray.train.get_context()
     rank, world_size, start = context.get_world_rank(), context.get_world_size(), int(os.environ[START])
     if device == "cuda":
+        from ray.train.torch import get_device
+
         torch.cuda.set_device(get_device())
     if rank == 0:
         address = ray.util.get_node_ip_address()

@@ -169,7 +169,7 @@ def _build(
         sizes = {split: _sizes(pairs[split], config.resize_px, pool, problems) for split in SPLITS}
         num_bytes = _check_space(folder.parent, [*sizes["train"].values(), *sizes["val"].values()])
         counts = ", ".join(f"{len(sizes[split])} {split}" for split in SPLITS)
-        announce(f"decoding {config.dataset} ({counts}) once for this machine: {num_bytes / 1e9:.2f} GB in {folder}")
+        announce(f"decoding {config.dataset} ({counts}) once for this machine: {_shown(num_bytes)} in {folder}")
         try:
             for split in SPLITS:
                 _decode(partial / split, sizes[split], label_space, pool, problems)
@@ -197,13 +197,17 @@ def _sizes(
     return sizes
 
 
+def _shown(num_bytes: int) -> str:
+    return f"{num_bytes / 1e9:.1f} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:.1f} MB"
+
+
 def _check_space(folder: Path, sizes: Sequence[SizePx]) -> int:
     """Bytes that the shards take, which the disk has."""
     needed = BYTES_PER_PIXEL * sum(height * width for height, width in sizes)
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise ResourceError(
-            f"decoded images need {needed / 1e9:.2f} GB but {str(folder)!r} has {free / 1e9:.2f} GB free; "
+            f"decoded images need {_shown(needed)} but {str(folder)!r} has {_shown(free)} free; "
             "set data.cache_dir or $SEGRAY_CACHE to a larger disk, or data.resize_px to a smaller size"
         )
     return needed

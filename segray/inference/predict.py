@@ -15,6 +15,7 @@ from segray.engine.checkpoint import load_model
 from segray.errors import StorageError
 from segray.labels import LabelSpace
 from segray.models import SegmentationModel
+from segray.results import text
 from segray.storage import open_sweep
 
 OVERLAY_OPACITY = 0.55
@@ -49,7 +50,7 @@ def predict_file(sweep: str, photo: Path, overlay: Path) -> str:
     seen = ", ".join(
         f"{label_space.names[index]} {shares[index]:.0%}" for index in np.argsort(-shares)[:5] if shares[index]
     )
-    return f"{overlay}: trial {trial.id}, val mIoU {pointer.record.val_miou:.3f}; mostly {seen}"
+    return f"{overlay}: trial {trial.id}, val mIoU {text.percent(pointer.record.val_miou)}; mostly {seen}"
 
 
 @torch.inference_mode()

@@ -118,7 +118,12 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
         weights: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, SafetensorError, pickle.UnpicklingError) as error:
+    except pickle.UnpicklingError:
+        raise ConfigError(
+            f"{str(path)!r} must hold a state dict, such as torch.save(encoder.state_dict(), path) writes, but is "
+            "damaged or holds other objects, which are not loaded because loading them can run code"
+        ) from None
+    except (OSError, EOFError, RuntimeError, SafetensorError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConfigError(f"cannot read encoder weights {str(path)!r}: {reason}") from None
     if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product, takewhile
@@ -11,11 +12,12 @@ from typing import Any, TypeVar
 import optuna
 
 from segray.config import ModelConfig, RunConfig, SizePx
-from segray.data.augment import training_size
+from segray.data.augment import build_policy, training_size
 from segray.data.cache import PreparedData, prepare
+from segray.data.datasets import dataset_kind
 from segray.engine.optim import check_warmup
 from segray.engine.trial import per_rank_batch_size
-from segray.errors import ConfigError, unknown_name
+from segray.errors import ConfigError, SegrayError, unknown_name
 from segray.losses import build_loss
 from segray.models import check_model, check_train_shape, resolve_encoder_weights
 from segray.tuning.space import EPOCHS_KEY, CappedSpace, Space
@@ -101,6 +103,19 @@ def check(
     return Checked(base, capped, distributions, first_trials, max_epochs, data[configs[0].data], weights_line)
 
 
+def check_choices(config: RunConfig) -> None:
+    """Check what can be checked of one run without its data: names, and whether its model can be built.
+
+    Raises:
+        ConfigError: A name is unknown, or a combination cannot work.
+    """
+    dataset_kind(config.data.dataset)
+    build_policy(config.data.policy, (32, 32))
+    build_loss(config.loss, [1])
+    check_model(config.model)
+    check_warmup(config.optim, config.train.epochs)
+
+
 def describe(distribution: Distribution) -> str:
     """A distribution in words."""
     if isinstance(distribution, optuna.distributions.CategoricalDistribution):
@@ -120,7 +135,12 @@ def _draw(space: Space) -> tuple[dict[str, Distribution], list[dict[str, Any]]]:
 
     def draw() -> None:
         trial = study.ask()
-        further = space(trial)
+        try:
+            further = space(trial)
+        except SegrayError:
+            raise
+        except Exception as error:
+            raise ConfigError(f"the search space cannot be drawn: {_of_study(error)}") from None
         distributions.update(trial.distributions)
         drawn.append(trial.params)
         draws.append({**trial.params, **(further or {})})
@@ -134,6 +154,13 @@ def _draw(space: Space) -> tuple[dict[str, Distribution], list[dict[str, Any]]]:
                 study.enqueue_trial(start)
                 draw()
     return distributions, draws
+
+
+def _of_study(error: Exception) -> str:
+    """An error, and the line of the study that it came from."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "site-packages" not in frame.filename]
+    return f"{type(error).__name__}: {error} ({own[-1].filename}, line {own[-1].lineno})"
 
 
 def _to_hold(distributions: Mapping[str, Distribution]) -> list[dict[str, Any]]:
@@ -192,6 +219,12 @@ def _check_training(config: RunConfig, data: PreparedData, num_workers: int) -> 
     if config.train.batch_size > len(data.train):
         raise ConfigError(
             f"train.batch_size must be at most the {len(data.train)} training images, but got {config.train.batch_size}"
+        )
+    largest_px = data.train.sizes.max(axis=0).tolist()
+    if config.data.crop_px and any(crop > 2 * side for crop, side in zip(config.data.crop_px, largest_px, strict=True)):
+        raise ConfigError(
+            f"data.crop_px must be at most twice the largest training image, {largest_px} as (height, width), or most "
+            f"of it is padding, but got {list(config.data.crop_px)}"
         )
 
 

@@ -57,7 +57,7 @@ def test_it_says_what_it_decodes_and_the_space_it_takes(write_images):
     config = write_images(((1000, 1000),) * 5)
     prepare(config, said.append)
     assert "5 train, 1 val" in said[0]
-    assert "0.02 GB" in said[0]
+    assert "20.0 MB" in said[0]
     assert config.cache_dir in said[0]
 
 
@@ -199,7 +199,7 @@ def test_a_disk_too_small_is_refused_before_anything_is_written(write_images, mo
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9, 5))
     config = write_images(SIZES)
-    with pytest.raises(ResourceError, match=r"need 0\.00 GB but .*cache.* has 0\.00 GB free"):
+    with pytest.raises(ResourceError, match=r"need 0\.0 MB but .*cache.* has 0\.0 MB free"):
         prepare(config, silent)
     assert cached(config) == []
 

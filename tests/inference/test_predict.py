@@ -70,7 +70,7 @@ def photo(tmp_path, photo_HWC):
 
 def test_the_best_trials_model_is_used(tmp_path, sweep, photo):
     said = predict_file(sweep.folder.path, photo, tmp_path / "overlay.png")
-    assert "trial 0001, val mIoU 0.400" in said
+    assert "trial 0001, val mIoU 40.0\u00a0%" in said
     with Image.open(tmp_path / "overlay.png") as overlay:
         assert overlay.size == (41, 30)
 

@@ -244,3 +244,16 @@ def test_the_command_line_says_it_in_one_error_with_exit_code_2(scenes, tmp_path
     assert message in ended.stderr
     assert "Traceback" not in ended.stderr + ended.stdout
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_crop_that_would_be_mostly_padding(base):
+    with pytest.raises(ConfigError, match=r"twice the largest training image, \[64, 64\].* but got \[129, 64\]"):
+        checked(base.with_values({"data.crop_px": [129, 64]}))
+
+
+def test_a_mistake_in_a_space_names_its_line(base):
+    def mistaken(trial):
+        trial.suggest_float("optim.lr", 0.0, 1e-2, log=True)
+
+    with pytest.raises(ConfigError, match=r"cannot be drawn: ValueError: .*test_preflight\.py, line \d+"):
+        checked(base, mistaken)

@@ -21,6 +21,17 @@ DATASETS: Final[dict[str, Callable[[DataConfig], Dataset]]] = {
 }
 
 
+def dataset_kind(name: str) -> Callable[[DataConfig], Dataset]:
+    """What makes a config into the data set of that name.
+
+    Raises:
+        ConfigError: There is no such data set.
+    """
+    if name not in DATASETS:
+        raise ConfigError(unknown_name("data set", name, DATASETS))
+    return DATASETS[name]
+
+
 def open_dataset(config: DataConfig) -> Dataset:
     """The data set that a config names.
 
@@ -28,6 +39,4 @@ def open_dataset(config: DataConfig) -> Dataset:
         ConfigError: The name is unknown, or the config lacks what the data set needs.
         DataError: Its folder does not exist.
     """
-    if config.dataset not in DATASETS:
-        raise ConfigError(unknown_name("data set", config.dataset, DATASETS))
-    return DATASETS[config.dataset](config)
+    return dataset_kind(config.dataset)(config)
