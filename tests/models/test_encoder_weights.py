@@ -82,7 +82,7 @@ def test_weights_of_other_shapes_are_refused(tmp_path):
 @pytest.mark.parametrize("name", ["weights.safetensors", "weights.pth"])
 def test_file_of_something_else_is_refused(tmp_path, name):
     (tmp_path / name).write_bytes(b"no weights here")
-    with pytest.raises(ConfigError, match=f"cannot read encoder weights .*{name}"):
+    with pytest.raises(ConfigError, match=name):
         resolve_encoder_weights(config(tmp_path / name))
 
 
