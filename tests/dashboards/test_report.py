@@ -1,6 +1,5 @@
 import json
 import re
-import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -170,7 +169,6 @@ def test_a_place_that_takes_no_file_is_a_storage_error(output, full, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs the chromium browser")
 def test_a_browser_draws_every_figure_and_sorts_the_table(html, tmp_path):
     probe = """<script>
       const column = [...document.querySelectorAll("thead th")].find((th) => th.textContent.includes("val mIoU"));

@@ -5,8 +5,6 @@ import gc
 import pytest
 import torch
 
-from segray.config import RunConfig
-from segray.data.synthetic import write_cityscapes
 from segray.engine.trial import TrialLog, train_trial
 from segray.storage import open_sweep
 
@@ -15,21 +13,9 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a G
 EPOCHS = 2
 
 
-@pytest.fixture(scope="module")
-def config(tmp_path_factory):
-    root = tmp_path_factory.mktemp("data")
-    write_cityscapes(root / "scenes", train=8, val=4, size_px=(64, 64), seed=0)
-    return RunConfig().with_values(
-        {
-            "data.root": str(root / "scenes"),
-            "data.cache_dir": str(root / "cache"),
-            "model.encoder": "tu-test_resnet",
-            "model.encoder_weights": "none",
-            "train.batch_size": 4,
-            "train.precision": "float32",
-            "train.epochs": EPOCHS,
-        }
-    )
+@pytest.fixture
+def config(scenes_config):
+    return scenes_config.with_values({"train.precision": "float32", "train.epochs": EPOCHS})
 
 
 class Reporter:

@@ -5,7 +5,6 @@ import torch
 
 from segray.config import RunConfig
 from segray.data.cache import prepare
-from segray.data.synthetic import write_cityscapes
 from segray.engine import trial as trial_module
 from segray.engine.endings import Interrupted
 from segray.engine.trial import (
@@ -21,21 +20,9 @@ from segray.storage import TRAINING_STATE, open_sweep
 EPOCHS = 3
 
 
-@pytest.fixture(scope="module")
-def config(tmp_path_factory):
-    root = tmp_path_factory.mktemp("data")
-    write_cityscapes(root / "scenes", train=8, val=5, size_px=(64, 64), seed=0)
-    return RunConfig().with_values(
-        {
-            "data.root": str(root / "scenes"),
-            "data.cache_dir": str(root / "cache"),
-            "model.encoder": "tu-test_resnet",
-            "model.encoder_weights": "none",
-            "train.batch_size": 4,
-            "train.epochs": EPOCHS,
-            "train.ema_decay": 0.9,
-        }
-    )
+@pytest.fixture
+def config(scenes_config):
+    return scenes_config.with_values({"train.epochs": EPOCHS, "train.ema_decay": 0.9})
 
 
 @pytest.fixture
