@@ -27,10 +27,12 @@ from PIL import Image
 from segray.config import DataConfig
 from segray.data.augment import POLICIES, build_policy
 from segray.data.cache import prepare
-from segray.data.datasets import Pair, open_dataset
+from segray.data.dataset import Pair
+from segray.data.datasets import open_dataset
 from segray.data.loading import train_loader
 from segray.data.shards import Shard
 from segray.data.synthetic import write_cityscapes
+from segray.labels import IGNORE_INDEX
 
 PHOTO_PX = (1024, 2048)
 CROP_PX = (512, 512)
@@ -56,7 +58,9 @@ def main() -> None:
 
 def measure(config: DataConfig) -> dict[str, object]:
     dataset = open_dataset(config)
-    pairs, table = dataset.pairs("train"), dataset.label_space.lookup_table().astype(np.uint8)
+    pairs, table = dataset.official["train"], np.full(256, IGNORE_INDEX, np.uint8)
+    for label_id, train_id in dataset.label_space.raw_to_train.items():
+        table[label_id] = train_id
     shard = prepare(config).train
     decoder_name, decode = faster_decoder(pairs, table)
     rates = {}

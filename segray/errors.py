@@ -26,7 +26,16 @@ class ConfigError(SegrayError):
 
 
 class DataError(SegrayError):
-    """A data set that is missing, incomplete, or does not decode."""
+    """A data set that is missing, incomplete, or does not decode.
+
+    Args:
+        message: What is wrong, with the first few faults.
+        problems: All faults, each naming its file; by default the message is the only one.
+    """
+
+    def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems) or (message,)
 
 
 class ResourceError(SegrayError):

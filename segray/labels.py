@@ -14,7 +14,7 @@ Color = tuple[int, int, int]
 
 
 class LabelSpace(BaseModel):
-    """Class names and colours in training-id order, and the table from raw label values to training ids.
+    """Class names and colours in training-id order, and for labels of ids the table from these to training ids.
 
     A raw value that is not a key of ``raw_to_train`` is an error when a label is decoded, never a silent void.
     """
@@ -25,8 +25,8 @@ class LabelSpace(BaseModel):
     """Class names; the position is the training id."""
     colors: tuple[Color, ...]
     """One RGB colour (0 to 255) per class."""
-    raw_to_train: dict[int, int]
-    """Every raw value that may occur in a label file -> training id, or 255 for void."""
+    raw_to_train: dict[int, int] = {}
+    """Every id that may occur in a label file -> training id, or 255 for void; empty where labels are no ids."""
     ignore_index: int = IGNORE_INDEX
 
     @model_validator(mode="after")
@@ -47,14 +47,6 @@ class LabelSpace(BaseModel):
     def num_classes(self) -> int:
         """Number of classes, void not counted."""
         return len(self.names)
-
-    def lookup_table(self) -> np.ndarray:
-        """Table of shape (256,), int16: raw 8-bit value -> training id, or -1 for a value that is not allowed."""
-        table = np.full(256, -1, dtype=np.int16)
-        for raw, train in self.raw_to_train.items():
-            if 0 <= raw <= 255:
-                table[raw] = train
-        return table
 
     def palette(self) -> np.ndarray:
         """Colours by training id, shape (256, 3), uint8; void and unused ids are black."""

@@ -13,14 +13,6 @@ def space(**changes):
     return LabelSpace(**{**values, **changes})
 
 
-def test_lookup_marks_values_that_are_not_allowed():
-    table = space().lookup_table()
-    assert table[7] == 0
-    assert table[26] == 1
-    assert table[0] == IGNORE_INDEX
-    assert (table == -1).sum() == 253
-
-
 def test_void_is_black_in_the_palette():
     assert tuple(space().palette()[1]) == (4, 5, 6)
     assert tuple(space().palette()[IGNORE_INDEX]) == (0, 0, 0)

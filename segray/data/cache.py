@@ -1,6 +1,6 @@
-"""Decoded images, once per node: every trial and worker on it maps the same shards.
+"""Decoded images, once per node: every trial and worker on it maps the same shard, whatever its splits.
 
-    CACHE/DATASET-KEY/         train/ and val/, each a shard; appears whole, by one rename; if damaged, built anew
+    CACHE/DATASET-KEY/         a shard of all labelled images; appears whole, by one rename; if damaged, built anew
     CACHE/DATASET-KEY.lock     held by the process that builds it; the system frees it should that process die
     CACHE/DATASET-KEY.partial/ while it is being built
 
@@ -23,18 +23,19 @@ from typing import Final, ParamSpec, TypeVar
 
 from filelock import FileLock, Timeout
 
-from segray.config import DataConfig, SizePx
+from segray.config import AugmentConfig, DataConfig, SizePx, SplitConfig
 from segray.data.augment import build_policy, training_size
-from segray.data.datasets import SPLITS, Pair, Split, open_dataset
-from segray.data.decode import pair_size, read_label, read_photo, resize_pair
-from segray.data.shards import BYTES_PER_PIXEL, Shard, ShardWriter, sync
+from segray.data.dataset import SPLITS, Dataset, Images, Pair
+from segray.data.datasets import open_dataset
+from segray.data.decode import resize_pair
+from segray.data.shards import BYTES_PER_PIXEL, Shard, ShardWriter
+from segray.data.splits import Splits, divide
 from segray.errors import ConfigError, DataError, ResourceError, listed
 from segray.labels import LabelSpace
 
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
 """Part of the key: raise it when decoding or the shards' layout changes."""
 
-Pairs = Mapping[Split, Sequence[Pair]]
 _Args = ParamSpec("_Args")
 _Result = TypeVar("_Result")
 
@@ -46,38 +47,62 @@ class PreparedData:
     label_space: LabelSpace
     train: Shard
     val: Shard
+    test: Shard
+    """Images that no trial is chosen by; may be empty"""
 
 
 def prepare(config: DataConfig, announce: Callable[[str], None] = print) -> PreparedData:
-    """Open the data set's shards, building them first if this node has none, or damaged ones.
+    """Open the data set's shard, building it first if this node has none, or a damaged one.
 
-    A process lists the files once for all policies, crops and caches; what changes later in its life goes unnoticed.
+    A process lists the files once for all splits, policies, crops and caches; what changes later in its life goes
+    unnoticed.
 
     Args:
-        config: Data set, sizes and policy; all of it is checked.
+        config: Data set, splits, sizes and policy; all of it is checked.
         announce: Told in one line what is built, where, and the space it takes.
 
     Raises:
         ConfigError: A name is unknown or a size cannot work.
         DataError: Files are missing, cannot be read or do not decode; all of them are named.
-        ResourceError: The disk is too small for the shards, or they cannot be read.
+        ResourceError: The disk is too small for the shard, or it cannot be read.
     """
     _check_sizes(config)
     build_policy(config.policy, config.crop_px or (1, 1))
-    content = config.model_copy(
-        update={"policy": "", "crop_px": None, "num_loader_workers": None, "cache_dir": None}  # they change no shard
-    )
-    label_space, pairs, name = _listing(content)
+    dataset, name = _listing(_content(config))
+    splits = divide(dataset, config)
     folder = _cache_folder(config) / name
-    prepared = _open(folder, label_space) or _build_locked(folder, label_space, pairs, config, announce)
+    shard = _open(folder) or _build_locked(folder, dataset, config, announce)
+    prepared = _prepared(dataset, shard, splits)
     training_size(prepared.train, config.crop_px)
     return prepared
 
 
-def _open(folder: Path, label_space: LabelSpace) -> PreparedData | None:
-    """The shards in a folder; None if there are none or they are damaged."""
+def _content(config: DataConfig) -> DataConfig:
+    """The config with all that changes no decoded image at its default."""
+    return config.model_copy(
+        update={
+            "policy": "",
+            "augment": AugmentConfig(),
+            "rare_class_crops": 0.0,
+            "crop_px": None,
+            "split": SplitConfig(),
+            "holdout": 0.0,
+            "num_loader_workers": None,
+            "cache_dir": None,
+            "cache_limit_gb": None,
+        }
+    )
+
+
+def _prepared(dataset: Dataset, shard: Shard, splits: Splits) -> PreparedData:
+    train, val, test = (shard.subset([pair.name for pair in splits[split]]) for split in SPLITS)
+    return PreparedData(dataset.label_space, train, val, test)
+
+
+def _open(folder: Path) -> Shard | None:
+    """The shard in a folder; None if there is none or it is damaged."""
     try:
-        return PreparedData(label_space, Shard(folder / "train"), Shard(folder / "val"))
+        return Shard(folder)
     except DataError:
         return None
     except OSError as error:
@@ -105,14 +130,13 @@ def _cache_folder(config: DataConfig) -> Path:
 
 
 @lru_cache
-def _listing(config: DataConfig) -> tuple[LabelSpace, Pairs, str]:
-    """The data set's classes, its files, and the name of its folder in the cache."""
+def _listing(config: DataConfig) -> tuple[Dataset, str]:
+    """The data set, and the name of its folder in the cache."""
     dataset = open_dataset(config)
-    pairs: Pairs = {split: dataset.pairs(split) for split in SPLITS}
-    return dataset.label_space, pairs, f"{config.dataset}-{_key(config, dataset.label_space, pairs)}"
+    return dataset, f"{config.dataset}-{_key(config, dataset)}"
 
 
-def _key(config: DataConfig, label_space: LabelSpace, pairs: Pairs) -> str:
+def _key(config: DataConfig, dataset: Dataset) -> str:
     def fingerprint(path: Path) -> tuple[str, int, int] | None:
         try:
             status = path.stat()
@@ -126,13 +150,10 @@ def _key(config: DataConfig, label_space: LabelSpace, pairs: Pairs) -> str:
     content = {
         "format": FORMAT_VERSION,
         "dataset": config.dataset,
-        "classes": label_space.num_classes,
-        "raw_to_train": sorted(label_space.raw_to_train.items()),
+        "classes": dataset.label_space.num_classes,
+        "decoding": dataset.reader.key,
         "resize_px": config.resize_px,
-        "files": {
-            split: [(pair.name, fingerprint(pair.photo), fingerprint(pair.label)) for pair in pairs[split]]
-            for split in SPLITS
-        },
+        "files": [(pair.name, fingerprint(pair.photo), fingerprint(pair.label)) for pair in dataset.pairs()],
     }
     _refuse(config, problems)
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:20]
@@ -140,12 +161,10 @@ def _key(config: DataConfig, label_space: LabelSpace, pairs: Pairs) -> str:
 
 def _refuse(config: DataConfig, problems: Sequence[str]) -> None:
     if problems:
-        raise DataError(f"{len(problems)} files of {config.dataset} cannot be used:{listed(problems)}")
+        raise DataError(f"{len(problems)} files of {config.dataset} cannot be used:{listed(problems)}", problems)
 
 
-def _build_locked(
-    folder: Path, label_space: LabelSpace, pairs: Pairs, config: DataConfig, announce: Callable[[str], None]
-) -> PreparedData:
+def _build_locked(folder: Path, dataset: Dataset, config: DataConfig, announce: Callable[[str], None]) -> Shard:
     lock = FileLock(folder.with_name(f"{folder.name}.lock"))
     try:
         lock.acquire(timeout=1)
@@ -153,45 +172,42 @@ def _build_locked(
         announce(f"waiting for another process that decodes {config.dataset} into {folder}")
         lock.acquire()
     try:
-        # Another process may have built them while this one waited.
-        return _open(folder, label_space) or _build(folder, label_space, pairs, config, announce)
+        # Another process may have built it while this one waited.
+        return _open(folder) or _build(folder, dataset, config, announce)
     finally:
         lock.release()
 
 
-def _build(
-    folder: Path, label_space: LabelSpace, pairs: Pairs, config: DataConfig, announce: Callable[[str], None]
-) -> PreparedData:
+def _build(folder: Path, dataset: Dataset, config: DataConfig, announce: Callable[[str], None]) -> Shard:
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         problems: list[str] = []
-        sizes = {split: _sizes(pairs[split], config.resize_px, pool, problems) for split in SPLITS}
-        num_bytes = _check_space(folder.parent, [*sizes["train"].values(), *sizes["val"].values()])
-        counts = ", ".join(f"{len(sizes[split])} {split}" for split in SPLITS)
-        announce(f"decoding {config.dataset} ({counts}) once for this machine: {_shown(num_bytes)} in {folder}")
+        sizes = _sizes(dataset, config.resize_px, pool, problems)
+        num_bytes = _check_space(folder.parent, list(sizes.values()))
+        announce(
+            f"decoding {config.dataset} ({len(sizes)} images) once for this machine: {_shown(num_bytes)} in {folder}"
+        )
         try:
-            for split in SPLITS:
-                _decode(partial / split, sizes[split], label_space, pool, problems)
+            _decode(partial, sizes, dataset, pool, problems)
             _refuse(config, problems)
-            sync(partial)
             shutil.rmtree(folder, ignore_errors=True)
             partial.rename(folder)
         except OSError as error:
             raise ResourceError(f"cannot write decoded images to {str(partial)!r}: {error.strerror or error}") from None
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-    return PreparedData(label_space, Shard(folder / "train"), Shard(folder / "val"))
+    return Shard(folder)
 
 
 def _sizes(
-    pairs: Sequence[Pair], resize_px: SizePx | None, pool: ThreadPoolExecutor, problems: list[str]
+    dataset: Dataset, resize_px: SizePx | None, pool: ThreadPoolExecutor, problems: list[str]
 ) -> dict[Pair, SizePx]:
     """Size at which each pair will be stored, from the files' headers; pairs without a readable one are problems."""
-    sizes = {}
-    for pair, size in zip(pairs, pool.map(lambda pair: _attempt(pair_size, pair), pairs), strict=True):
+    sizes, pairs = {}, dataset.pairs()
+    for pair, size in zip(pairs, pool.map(lambda pair: _attempt(dataset.reader.size, pair), pairs), strict=True):
         if isinstance(size, DataError):
-            problems.append(str(size))
+            problems += size.problems
         else:
             sizes[pair] = resize_px or size
     return sizes
@@ -202,7 +218,7 @@ def _shown(num_bytes: int) -> str:
 
 
 def _check_space(folder: Path, sizes: Sequence[SizePx]) -> int:
-    """Bytes that the shards take, which the disk has."""
+    """Bytes that the shard takes, which the disk has."""
     needed = BYTES_PER_PIXEL * sum(height * width for height, width in sizes)
     free = shutil.disk_usage(folder).free
     if needed > free:
@@ -214,17 +230,15 @@ def _check_space(folder: Path, sizes: Sequence[SizePx]) -> int:
 
 
 def _decode(
-    folder: Path, sizes: Mapping[Pair, SizePx], label_space: LabelSpace, pool: ThreadPoolExecutor, problems: list[str]
+    folder: Path, sizes: Mapping[Pair, SizePx], dataset: Dataset, pool: ThreadPoolExecutor, problems: list[str]
 ) -> None:
-    names, num_classes = [pair.name for pair in sizes], label_space.num_classes
-    writer = ShardWriter(folder, names, list(sizes.values()), num_classes)
-    lookup_table = label_space.lookup_table()
+    writer = ShardWriter(folder, [pair.name for pair in sizes], list(sizes.values()), dataset.label_space.num_classes)
 
-    def put(index: int, pair: Pair, size: SizePx) -> list[str]:
-        photo, label = _attempt(read_photo, pair.photo), _attempt(read_label, pair.label, lookup_table)
-        if isinstance(photo, DataError) or isinstance(label, DataError):
-            return [str(error) for error in (photo, label) if isinstance(error, DataError)]
-        writer.put(index, *resize_pair(photo, label, size))
+    def put(index: int, pair: Pair, size: SizePx) -> Sequence[str]:
+        images: Images | DataError = _attempt(dataset.reader.read, pair)
+        if isinstance(images, DataError):
+            return images.problems
+        writer.put(index, *resize_pair(*images, size))
         return []
 
     for found in pool.map(put, range(len(sizes)), sizes.keys(), sizes.values()):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from segray.config import SizePx
-from segray.data.datasets import Pair
+from segray.data.dataset import Images, Pair
 from segray.errors import DataError
 
 # What Pillow raises on damaged files. OpenCV is no choice here: it returns a full array for a truncated JPEG.
@@ -28,7 +28,6 @@ _TURNS: Final = {
     8: Image.Transpose.ROTATE_90,
 }
 _PHOTO_MODES: Final = frozenset({"RGB", "RGBA", "L", "LA", "P", "CMYK"})
-_LABEL_MODES: Final = frozenset({"L", "P"})
 
 
 def pair_size(pair: Pair) -> SizePx:
@@ -63,37 +62,24 @@ def read_photo(path: Path) -> NDArray[np.uint8]:
     raise DataError(f"{path}: a photo must have 8 bits a channel, but its mode is {mode}")
 
 
-def read_label(path: Path, lookup_table: NDArray[np.int16]) -> NDArray[np.uint8]:
-    """Label of shape (height, width), uint8 training ids.
+def read_label(path: Path) -> tuple[NDArray[np.uint8], str]:
+    """A label file as it is stored, turned upright, and its Pillow mode.
 
-    Args:
-        path: An 8-bit PNG with one channel; a palette PNG counts by its indices.
-        lookup_table: `LabelSpace.lookup_table()`.
+    Returns:
+        Shape (height, width) of ids for modes L, P (the palette's indices), I and I;16, else (height, width, channels);
+        uint8 unless the mode is I or I;16.
 
     Raises:
-        DataError: It cannot be read, does not decode to the end, has several channels, or a value that the table does
-            not allow.
+        DataError: It cannot be read, or does not decode to the end.
     """
     try:
         with Image.open(path) as image:
-            mode = image.mode
-            raw = np.asarray(_upright(image))
+            return np.asarray(_upright(image)), image.mode
     except _DAMAGE as error:
         raise _damaged(path, error) from None
-    if mode not in _LABEL_MODES:
-        raise DataError(f"{path}: a label must be an 8-bit PNG with one channel of class ids, but its mode is {mode}")
-    values = np.flatnonzero(np.bincount(raw.ravel(), minlength=256))
-    wrong = values[lookup_table[values] < 0].tolist()
-    if wrong:
-        shown = ", ".join(map(str, wrong[:10])) + (f" and {len(wrong) - 10} more" if len(wrong) > 10 else "")
-        raise DataError(f"{path}: holds label values that are no class and not void: {shown}")
-    label: NDArray[np.uint8] = lookup_table.astype(np.uint8)[raw]
-    return label
 
 
-def resize_pair(
-    photo: NDArray[np.uint8], label: NDArray[np.uint8], size: SizePx
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def resize_pair(photo: NDArray[np.uint8], label: NDArray[np.uint8], size: SizePx) -> Images:
     """Both at (height, width): the photo by area where it shrinks, else linear; the label by nearest pixel centre."""
     if label.shape == size:
         return photo, label

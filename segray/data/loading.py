@@ -157,7 +157,8 @@ class _TrainBatches:
         # stream of its own, so that just the mirrored photos would be the brightened ones.
         generator = np.random.default_rng((self._seed, epoch, index))
         self._policy.set_random_state(generator, random.Random(int(generator.integers(2**63))))
-        sample = self._policy(image=self._shard.photo(index), mask=self._shard.label(index))
+        photo, label = self._shard.pair(index)
+        sample = self._policy(image=photo, mask=label)
         return sample["image"], sample["mask"]
 
 
@@ -168,7 +169,7 @@ class _WholeBatches:
         self._shard = shard
 
     def __getitem__(self, indices: list[int]) -> Batch:
-        return _batch([(self._shard.photo(index), self._shard.label(index)) for index in indices], indices)
+        return _batch([self._shard.pair(index) for index in indices], indices)
 
 
 def _batch(samples: list[tuple[np.ndarray, np.ndarray]], indices: list[int]) -> Batch:

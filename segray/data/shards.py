@@ -1,9 +1,11 @@
-"""The decoded images of one split in two flat files, mapped into memory.
+"""The decoded images of a data set in flat files, mapped into memory.
 
     FOLDER/
       photos.bin    uint8 RGB, HWC, one photo after the other
       labels.bin    uint8 training ids (255 void), HW, in the same order
-      index.json    names, sizes and the pixels of each class
+      counts.npy    (images, classes) int64: pixels of each class
+      anchors.npy   (images, classes, 8) int32: some pixels of each class, row by row; -1 where the image has none
+      index.json    names and sizes
 
 Every process on a node maps the same pages of the page cache; a random crop touches only its own rows.
 """
@@ -20,44 +22,70 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segray.config import SizePx
+from segray.data.dataset import Images
 from segray.errors import DataError
 
 BYTES_PER_PIXEL: Final = 4
 """Three for the photo, one for the label."""
 
+NUM_ANCHORS: Final = 8
+"""Pixels kept of each class of an image."""
+
+ANCHOR_STRIDE: Final = 4
+"""Anchors are looked for on every fourth pixel both ways, and everywhere only for classes that are not found there."""
+
 
 class Shard:
-    """One split, opened for reading; pickling it passes the folder, and the other process maps the same files.
+    """Some images of a shard, opened for reading; pickling it passes the folder, and the other process maps the same.
+
+    Args:
+        folder: The shard's folder.
+        indices: Which of its images, in which order; None for all.
 
     Raises:
         DataError: A file is missing, does not parse, or is shorter or longer than the index says.
         OSError: A file cannot be read.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, indices: NDArray[np.int64] | None = None) -> None:
         self.folder = folder
         try:
             index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
             self._photos = np.asarray(np.memmap(folder / "photos.bin", dtype=np.uint8, mode="r"))
             self._labels = np.asarray(np.memmap(folder / "labels.bin", dtype=np.uint8, mode="r"))
-            self.names: tuple[str, ...] = tuple(index["names"])
-            self.sizes: NDArray[np.int64] = np.array(index["sizes"], dtype=np.int64)
-            self.class_pixels: NDArray[np.int64] = np.array(index["class_pixels"], dtype=np.int64)
-        except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
+            self._counts: NDArray[np.int64] = np.load(folder / "counts.npy", mmap_mode="r")
+            self._anchors: NDArray[np.int32] = np.load(folder / "anchors.npy", mmap_mode="r")
+            names = index["names"]
+            sizes: NDArray[np.int64] = np.array(index["sizes"], dtype=np.int64).reshape(-1, 2)
+            starts = _starts(sizes)
+        except (FileNotFoundError, ValueError, KeyError, TypeError, EOFError) as error:
             raise DataError(f"decoded images in {str(folder)!r} cannot be opened: {error!r}") from None
-        self._starts = _starts(self.sizes)
-        num_pixels = int(self.sizes.prod(axis=1).sum())
+        num_pixels = int(sizes.prod(axis=1).sum())
         if (self._photos.size, self._labels.size) != (3 * num_pixels, num_pixels):
             raise DataError(
                 f"decoded images in {str(folder)!r} must hold {num_pixels} pixels, but photos.bin has "
                 f"{self._photos.size} bytes and labels.bin {self._labels.size}"
             )
+        if not len(self._counts) == len(self._anchors) == len(names) == len(sizes):
+            raise DataError(
+                f"decoded images in {str(folder)!r} cannot be opened: their index files do not fit together"
+            )
+        self._indices = np.arange(len(names)) if indices is None else indices
+        self.names: tuple[str, ...] = tuple(names[index] for index in self._indices)
+        self.sizes: NDArray[np.int64] = sizes[self._indices]
+        """(images, 2): height and width"""
+        self._starts = starts[self._indices]
 
-    def __reduce__(self) -> tuple[type[Shard], tuple[Path]]:
-        return Shard, (self.folder,)
+    def __reduce__(self) -> tuple[type[Shard], tuple[Path, NDArray[np.int64]]]:
+        return Shard, (self.folder, self._indices)
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def subset(self, names: Sequence[str]) -> Shard:
+        """The images of these names, in this order."""
+        positions = dict(zip(self.names, self._indices.tolist(), strict=True))
+        return Shard(self.folder, np.array([positions[name] for name in names], dtype=np.int64))
 
     @property
     def common_size(self) -> SizePx | None:
@@ -65,17 +93,28 @@ class Shard:
         height, width = self.sizes[0].tolist()
         return (height, width) if (self.sizes == self.sizes[0]).all() else None
 
-    def photo(self, index: int) -> NDArray[np.uint8]:
-        """Read-only view of shape (height, width, 3), uint8 RGB."""
-        height, width = self.sizes[index].tolist()
-        start = 3 * int(self._starts[index])
-        return self._photos[start : start + 3 * height * width].reshape(height, width, 3)
+    @property
+    def class_pixels(self) -> NDArray[np.int64]:
+        """Pixels of each class over all images, shape (classes,)."""
+        total: NDArray[np.int64] = self._counts[self._indices].sum(axis=0)
+        return total
 
-    def label(self, index: int) -> NDArray[np.uint8]:
-        """Read-only view of shape (height, width), uint8 training ids, 255 for void."""
+    def image_class_pixels(self, index: int) -> NDArray[np.int64]:
+        """Pixels of each class in one image, shape (classes,)."""
+        pixels: NDArray[np.int64] = self._counts[self._indices[index]]
+        return pixels
+
+    def anchors(self, index: int) -> NDArray[np.int32]:
+        """Some pixels of each class of an image, shape (classes, 8): row * width + column, -1 for a class it lacks."""
+        pixels: NDArray[np.int32] = self._anchors[self._indices[index]]
+        return pixels
+
+    def pair(self, index: int) -> Images:
+        """Read-only views of a photo and its label."""
         height, width = self.sizes[index].tolist()
-        start = int(self._starts[index])
-        return self._labels[start : start + height * width].reshape(height, width)
+        start, num_pixels = int(self._starts[index]), height * width
+        photo = self._photos[3 * start : 3 * (start + num_pixels)].reshape(height, width, 3)
+        return photo, self._labels[start : start + num_pixels].reshape(height, width)
 
 
 class ShardWriter:
@@ -87,7 +126,8 @@ class ShardWriter:
         self._names = list(names)
         self._sizes = np.array(sizes, dtype=np.int64).reshape(-1, 2)  # (0, 2) where there are none
         self._starts = _starts(self._sizes)
-        self._class_pixels = np.zeros((len(self._names), num_classes), dtype=np.int64)
+        self._counts = np.zeros((len(self._names), num_classes), dtype=np.int64)
+        self._anchors = np.full((len(self._names), num_classes, NUM_ANCHORS), -1, dtype=np.int32)
         for name in ("photos.bin", "labels.bin"):
             (folder / name).touch()
 
@@ -99,19 +139,27 @@ class ShardWriter:
             with (self._folder / name).open("r+b") as file:
                 file.seek(offset)
                 file.write(np.ascontiguousarray(array).data)
-        num_classes = self._class_pixels.shape[1]
-        self._class_pixels[index] = np.bincount(label.ravel(), minlength=num_classes)[:num_classes]
+        num_classes = self._counts.shape[1]
+        self._counts[index] = np.bincount(label.ravel(), minlength=num_classes)[:num_classes]
+        rng = np.random.default_rng(index)
+        for class_id in np.flatnonzero(self._counts[index]).tolist():
+            self._anchors[index, class_id] = rng.choice(_some_pixels(label, class_id), NUM_ANCHORS)
 
     def finish(self) -> None:
         """Write the index, and all files to the disk itself; the shard can then be read, also after a power cut."""
-        index = {
-            "names": self._names,
-            "sizes": self._sizes.tolist(),
-            "class_pixels": self._class_pixels.sum(axis=0).tolist(),
-        }
+        np.save(self._folder / "counts.npy", self._counts)
+        np.save(self._folder / "anchors.npy", self._anchors)
+        index = {"names": self._names, "sizes": self._sizes.tolist()}
         (self._folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
         for path in (*self._folder.iterdir(), self._folder):
             sync(path)
+
+
+def _some_pixels(label: NDArray[np.uint8], class_id: int) -> NDArray[np.int64]:
+    """Flat positions of pixels of a class that the label holds."""
+    rows, columns = np.nonzero(label[::ANCHOR_STRIDE, ::ANCHOR_STRIDE] == class_id)
+    pixels: NDArray[np.int64] = (rows * label.shape[1] + columns) * ANCHOR_STRIDE
+    return pixels if len(pixels) else np.flatnonzero(label == class_id)
 
 
 def sync(path: Path) -> None:

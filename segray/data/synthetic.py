@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segray.config import SizePx
-from segray.data.datasets import Split
+from segray.data.dataset import Split
 from segray.data.datasets.cityscapes import LABEL_SUFFIX, LABELS, PHOTO_SUFFIX
 from segray.data.scenes import draw_scene
 from segray.errors import ConfigError, DataError

@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final, Protocol, TypedDict
 
 import numpy as np
@@ -202,14 +201,19 @@ def sample_indices(shard: Shard) -> list[int]:
     return sorted({round(index) for index in np.linspace(0, len(shard) - 1, NUM_SAMPLES)})
 
 
+def sample_name(shard: Shard, index: int) -> str:
+    """What the files of a sample image begin with."""
+    return shard.names[index].replace("/", "-")
+
+
 def write_samples(folder: Folder, data: PreparedData) -> None:
     """Write the photos and labels of the sample images, as samples/STEM_photo.png and samples/STEM_truth.png."""
     for index in sample_indices(data.val):
-        stem = Path(data.val.names[index]).name
+        stem = sample_name(data.val, index)
         stream = io.BytesIO()
-        Image.fromarray(data.val.photo(index)).save(stream, "PNG")
+        Image.fromarray(data.val.pair(index)[0]).save(stream, "PNG")
         folder.write_bytes(f"samples/{stem}_photo.png", stream.getvalue())
-        write_labels(folder, f"{stem}_truth", data.val.label(index), data.label_space)
+        write_labels(folder, f"{stem}_truth", data.val.pair(index)[1], data.label_space)
 
 
 def write_labels(folder: Folder, name: str, labels_HW: np.ndarray, label_space: LabelSpace) -> None:
@@ -255,7 +259,7 @@ class _Validation:
             sample_indices=self._indices,
             interrupted=self._interrupted,
         )
-        self.samples = {Path(self._data.val.names[index]).name: sample for index, sample in evaluation.samples.items()}
+        self.samples = {sample_name(self._data.val, index): sample for index, sample in evaluation.samples.items()}
         return evaluation
 
 

@@ -8,7 +8,8 @@ from PIL import Image
 
 from segray.config import DataConfig, FolderConfig
 from segray.data.cache import prepare
-from segray.data.datasets import DATASETS, SPLITS, open_dataset
+from segray.data.datasets import DATASETS, open_dataset
+from segray.data.splits import divide
 from segray.errors import ConfigError, DataError
 from segray.labels import IGNORE_INDEX
 
@@ -61,14 +62,14 @@ def config(request, tmp_path):
 
 
 def files(config, part):
-    return [getattr(pair, part) for split in SPLITS for pair in open_dataset(config).pairs(split)]
+    return [getattr(pair, part) for pair in open_dataset(config).pairs()]
 
 
 def test_splits_hold_all_pairs_and_share_none(config):
-    pairs = {split: open_dataset(config).pairs(split) for split in SPLITS}
-    assert {split: len(found) for split, found in pairs.items()} == {"train": 3, "val": 2}
-    assert not {pair.photo for pair in pairs["train"]} & {pair.photo for pair in pairs["val"]}
-    assert all(pair.photo.is_file() and pair.label.is_file() for split in SPLITS for pair in pairs[split])
+    splits = divide(open_dataset(config), config)
+    assert {split: len(found) for split, found in splits.items()} == {"train": 3, "val": 2, "test": 0}
+    assert not {pair.photo for pair in splits["train"]} & {pair.photo for pair in splits["val"]}
+    assert all(pair.photo.is_file() and pair.label.is_file() for pairs in splits.values() for pair in pairs)
 
 
 def test_decoded_labels_are_training_ids_or_void(config):
@@ -76,9 +77,9 @@ def test_decoded_labels_are_training_ids_or_void(config):
     valid = {*range(prepared.label_space.num_classes), IGNORE_INDEX}
     for shard in (prepared.train, prepared.val):
         for index in range(len(shard)):
-            assert shard.photo(index).shape == (*SIZE, 3)
-            assert shard.label(index).shape == SIZE
-            values = set(np.unique(shard.label(index)).tolist())
+            assert shard.pair(index)[0].shape == (*SIZE, 3)
+            assert shard.pair(index)[1].shape == SIZE
+            values = set(np.unique(shard.pair(index)[1]).tolist())
             assert values <= valid
             assert IGNORE_INDEX in values
 

@@ -36,9 +36,9 @@ def test_photos_and_labels_are_decoded_as_they_are(write_images):
     config = write_images(SIZES)
     prepared = prepare(config, silent)
     with Image.open(root_of(config) / "images/train/train2.jpg") as photo:
-        np.testing.assert_array_equal(prepared.train.photo(2), np.asarray(photo))
+        np.testing.assert_array_equal(prepared.train.pair(2)[0], np.asarray(photo))
     with Image.open(root_of(config) / "labels/val/val0.png") as label:
-        np.testing.assert_array_equal(prepared.val.label(0), np.asarray(label))
+        np.testing.assert_array_equal(prepared.val.pair(0)[1], np.asarray(label))
     assert prepared.train.names == ("train0", "train1", "train2", "train3")
 
 
@@ -56,19 +56,19 @@ def test_it_says_what_it_decodes_and_the_space_it_takes(write_images):
     said = []
     config = write_images(((1000, 1000),) * 5)
     prepare(config, said.append)
-    assert "5 train, 1 val" in said[0]
+    assert "6 images" in said[0]
     assert "20.0 MB" in said[0]
     assert config.cache_dir in said[0]
 
 
 def test_a_changed_file_gives_another_shard(write_images):
     config = write_images(SIZES)
-    before = prepare(config, silent).train.photo(0).copy()
+    before = prepare(config, silent).train.pair(0)[0].copy()
     path = root_of(config) / "images/train/train0.jpg"
     Image.new("RGB", (32, 24), (255, 0, 0)).save(path)
     os.utime(path, (1, 1))
     cache._listing.cache_clear()  # as in another process
-    after = prepare(config, silent).train.photo(0)
+    after = prepare(config, silent).train.pair(0)[0]
     assert (after[..., 0] > 240).all()
     assert not np.array_equal(before, after)
 
@@ -92,32 +92,32 @@ def test_files_are_listed_once_for_all_policies_and_crops(write_images, monkeypa
 
 
 def _no_end(folder):
-    _cut(folder / "train/photos.bin")
+    _cut(folder / "photos.bin")
 
 
 def _no_file(folder):
-    (folder / "val/labels.bin").unlink()
+    (folder / "labels.bin").unlink()
 
 
 def _half_an_index(folder):
-    _cut(folder / "train/index.json")
+    _cut(folder / "index.json")
 
 
 def _foreign_index(folder):
-    (folder / "train/index.json").write_text("{}")
+    (folder / "index.json").write_text("{}")
 
 
 @pytest.mark.parametrize("damage", [_no_end, _no_file, _half_an_index, _foreign_index])
 def test_damaged_shards_are_built_anew(write_images, damage):
     config = write_images(SIZES)
     before = prepare(config, silent)
-    expected, folder = before.train.photo(3).copy(), before.train.folder.parent
+    expected, folder = before.train.pair(3)[0].copy(), before.train.folder
     damage(folder)
     said = []
     after = prepare(config, said.append)
     assert [line.split()[0] for line in said] == ["decoding"]
-    assert after.train.folder.parent == folder
-    np.testing.assert_array_equal(after.train.photo(3), expected)
+    assert after.train.folder == folder
+    np.testing.assert_array_equal(after.train.pair(3)[0], expected)
     assert cached(config) == [folder.name]
 
 
@@ -126,10 +126,10 @@ def test_shards_are_on_the_disk_before_they_get_their_name(write_images, monkeyp
     fsync, rename = os.fsync, Path.rename
     monkeypatch.setattr(os, "fsync", lambda fd: events.append(Path(f"/proc/self/fd/{fd}").readlink()) or fsync(fd))
     monkeypatch.setattr(Path, "rename", lambda path, target: events.append("rename") or rename(path, target))
-    folder = prepare(write_images(SIZES), silent).train.folder.parent
+    folder = prepare(write_images(SIZES), silent).train.folder
     partial = folder.with_name(f"{folder.name}.partial")
     written = {partial / path.relative_to(folder) for path in folder.rglob("*")}
-    assert len(written) == 8
+    assert len(written) == 5
     assert set(events[: events.index("rename")]) == {*written, partial}
 
 
@@ -148,14 +148,14 @@ def test_photo_and_label_are_resized_alike(write_images):
     Image.fromarray(np.stack([mask * 255] * 3, -1)).save(folder / "images/val/val0.jpg", quality=100)
     prepared = prepare(config, silent)
     assert prepared.train.common_size == (12, 16)
-    np.testing.assert_array_equal(prepared.val.photo(0)[..., 1] > 127, prepared.val.label(0) == 1)
+    np.testing.assert_array_equal(prepared.val.pair(0)[0][..., 1] > 127, prepared.val.pair(0)[1] == 1)
 
 
 def _prepare_and_tell(config, barrier, queue):
     barrier.wait()
     said = []
     prepared = prepare(config, said.append)
-    queue.put((sum(line.startswith("decoding") for line in said), int(prepared.train.photo(0).sum())))
+    queue.put((sum(line.startswith("decoding") for line in said), int(prepared.train.pair(0)[0].sum())))
 
 
 def test_two_processes_build_once(write_images):
@@ -173,11 +173,11 @@ def test_two_processes_build_once(write_images):
 
 
 def _build_slowly(config, started):
-    def stuck(path):
+    def stuck(*images):
         started.set()
         time.sleep(60)
 
-    cache.read_photo = stuck
+    cache.resize_pair = stuck
     prepare(config, silent)
 
 
@@ -323,7 +323,7 @@ def test_a_palette_label_counts_by_its_indices(write_images):
     label = Image.new("P", (32, 24), 2)
     label.putpalette([9, 9, 9] * 256)
     label.save(root_of(config) / "labels/val/val0.png")
-    assert (prepare(config, silent).val.label(0) == 2).all()
+    assert (prepare(config, silent).val.pair(0)[1] == 2).all()
 
 
 @pytest.mark.parametrize(

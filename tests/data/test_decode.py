@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageOps
 
-from segray.data.datasets import Pair
+from segray.data.dataset import Pair
 from segray.data.decode import pair_size, read_photo
 from segray.errors import DataError
 

@@ -6,6 +6,7 @@ from segray.config import DataConfig, FolderConfig
 from segray.data.cache import prepare
 from segray.data.datasets import open_dataset
 from segray.data.datasets.cityscapes import LABELS, label_space
+from segray.data.splits import divide
 from segray.errors import ConfigError, DataError
 
 
@@ -19,7 +20,7 @@ def flat_folder(root, count, **changes):
 
 
 def names(config, split):
-    return [pair.name for pair in open_dataset(config).pairs(split)]
+    return [pair.name for pair in divide(open_dataset(config), config)[split]]
 
 
 def test_cityscapes_table_equals_torchvisions():
@@ -33,31 +34,6 @@ def test_cityscapes_has_its_19_classes_in_official_order():
     assert label_space().num_classes == 19
     assert label_space().names[:3] == ("road", "sidewalk", "building")
     assert label_space().raw_to_train[33] == 18
-
-
-def test_ratio_split_is_disjoint_complete_and_repeats(tmp_path):
-    config = flat_folder(tmp_path, 20, val_ratio=0.25)
-    train, val = names(config, "train"), names(config, "val")
-    assert (len(train), len(val)) == (15, 5)
-    assert sorted(train + val) == [f"{index:03d}" for index in range(20)]
-    assert names(config, "val") == val
-
-
-def test_ratio_split_follows_its_seed_not_the_file_order(tmp_path):
-    first = names(flat_folder(tmp_path, 20, split_seed=0), "val")
-    assert first != names(flat_folder(tmp_path, 20, split_seed=1), "val")
-    assert first not in ([f"{i:03d}" for i in range(4)], [f"{i:03d}" for i in range(16, 20)])
-
-
-def test_ratio_split_moves_few_images_when_one_is_added(tmp_path):
-    before = set(names(flat_folder(tmp_path, 20), "val"))
-    after = set(names(flat_folder(tmp_path, 21), "val"))
-    assert len(before & after) >= 3
-
-
-def test_ratio_split_of_one_image_is_refused(tmp_path):
-    with pytest.raises(DataError, match="at least 2 images"):
-        names(flat_folder(tmp_path, 1), "train")
 
 
 def test_folders_outside_the_root_are_decoded(tmp_path):

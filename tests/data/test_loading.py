@@ -81,9 +81,9 @@ def test_transforms_of_a_sample_are_drawn_independently(shard):
     for number in range(1, 5):
         (batch,) = epoch(loader, number)
         for photo, label, index in zip(photos([batch]), batch.labels_BHW.numpy(), batch.indices, strict=True):
-            is_mirrored = not np.array_equal(label, shard.label(index))
+            is_mirrored = not np.array_equal(label, shard.pair(index)[1])
             unmirrored = photo.transpose(1, 2, 0)[:, :: -1 if is_mirrored else 1]
-            seen.add((is_mirrored, np.array_equal(unmirrored, shard.photo(index))))
+            seen.add((is_mirrored, np.array_equal(unmirrored, shard.pair(index)[0])))
     assert seen == {(False, False), (False, True), (True, False), (True, True)}
 
 
@@ -129,8 +129,8 @@ def test_every_val_image_comes_once_over_all_ranks(shard, world_size):
 def test_val_images_come_whole_and_unchanged(shard):
     for batch in val_loader(shard, batch_size=4):
         for photo, label, index in zip(batch.photos_BCHW, batch.labels_BHW, batch.indices, strict=True):
-            np.testing.assert_array_equal(photo.permute(1, 2, 0).numpy(), shard.photo(index))
-            np.testing.assert_array_equal(label.numpy(), shard.label(index))
+            np.testing.assert_array_equal(photo.permute(1, 2, 0).numpy(), shard.pair(index)[0])
+            np.testing.assert_array_equal(label.numpy(), shard.pair(index)[1])
 
 
 def test_val_images_of_unequal_size_come_one_a_batch(write_shard):

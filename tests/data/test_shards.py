@@ -31,8 +31,8 @@ def test_images_of_unequal_size_come_back(shard, images):
     assert len(shard) == 3
     assert shard.names == ("a", "b", "c")
     for index, (photo, label) in enumerate(images):
-        np.testing.assert_array_equal(shard.photo(index), photo)
-        np.testing.assert_array_equal(shard.label(index), label)
+        np.testing.assert_array_equal(shard.pair(index)[0], photo)
+        np.testing.assert_array_equal(shard.pair(index)[1], label)
 
 
 def test_class_pixels_leave_void_out(shard, images):
@@ -41,7 +41,7 @@ def test_class_pixels_leave_void_out(shard, images):
 
 
 def test_images_are_read_only_views_of_the_mapped_file(shard):
-    photo = shard.photo(1)
+    photo = shard.pair(1)[0]
     assert not photo.flags.owndata
     assert not photo.flags.writeable
 
@@ -57,7 +57,7 @@ def test_a_file_that_lost_its_end_is_refused(shard, name):
 def test_a_pickled_shard_holds_no_pixels(shard):
     data = pickle.dumps(shard)
     assert len(data) < 1000
-    np.testing.assert_array_equal(pickle.loads(data).photo(2), shard.photo(2))
+    np.testing.assert_array_equal(pickle.loads(data).pair(2)[0], shard.pair(2)[0])
 
 
 def test_common_size_is_none_where_sizes_differ(shard, write_shard):

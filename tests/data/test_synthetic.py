@@ -26,8 +26,7 @@ def test_scenes_have_the_official_layout(root):
     assert (root / "gtFine/train/ashford/ashford_000000_000019_gtFine_labelIds.png").is_file()
     assert (root / "gtFine/train/ashford/ashford_000000_000019_gtFine_color.png").is_file()
     dataset = open_dataset(DataConfig(root=str(root)))
-    assert len(dataset.pairs("train")) == 12
-    assert len(dataset.pairs("val")) == 4
+    assert {split: len(pairs) for split, pairs in dataset.official.items()} == {"train": 12, "val": 4}
 
 
 def test_scenes_load_as_cityscapes_and_show_their_classes(root, tmp_path):

@@ -6,18 +6,16 @@ from collections.abc import Callable
 from typing import Final
 
 from segray.config import DataConfig
-from segray.data.datasets.camvid import CamVid
-from segray.data.datasets.cityscapes import Cityscapes
-from segray.data.datasets.folder import Folder
-from segray.data.datasets.pairing import SPLITS, Dataset, Pair, Split
+from segray.data.dataset import Dataset
+from segray.data.datasets.camvid import camvid
+from segray.data.datasets.cityscapes import cityscapes
+from segray.data.datasets.folder import folder
 from segray.errors import ConfigError, unknown_name
 
-__all__ = ["DATASETS", "SPLITS", "Dataset", "Pair", "Split", "open_dataset"]
-
 DATASETS: Final[dict[str, Callable[[DataConfig], Dataset]]] = {
-    "cityscapes": Cityscapes,
-    "camvid": CamVid,
-    "folder": Folder,
+    "cityscapes": cityscapes,
+    "camvid": camvid,
+    "folder": folder,
 }
 
 
@@ -33,10 +31,10 @@ def dataset_kind(name: str) -> Callable[[DataConfig], Dataset]:
 
 
 def open_dataset(config: DataConfig) -> Dataset:
-    """The data set that a config names.
+    """The data set that a config names, without the images that it excludes.
 
     Raises:
-        ConfigError: The name is unknown, or the config lacks what the data set needs.
-        DataError: Its folder does not exist.
+        ConfigError: A name is unknown, or the config lacks what the data set needs.
+        DataError: A folder is missing or empty, or a photo or a label lacks its partner.
     """
-    return dataset_kind(config.dataset)(config)
+    return dataset_kind(config.dataset)(config).without(config.exclude)

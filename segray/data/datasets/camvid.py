@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from segray.config import DataConfig, FolderConfig
-from segray.data.datasets.folder import Folder
-from segray.data.datasets.pairing import Pair, Split
-from segray.labels import Color, LabelSpace
+from segray.data.dataset import Dataset
+from segray.data.datasets.folder import folder
+from segray.labels import Color
 
 # Ids and colours of the 11-class version: Badrinarayanan, Kendall and Cipolla, "SegNet", PAMI 2017.
 CLASSES: Final[dict[str, Color]] = {
@@ -26,18 +27,9 @@ CLASSES: Final[dict[str, Color]] = {
 VOID_ID: Final = 11
 
 
-class CamVid:
+def camvid(config: DataConfig) -> Dataset:
     """The `folder` data set with CamVid's layout, classes and colours."""
-
-    def __init__(self, config: DataConfig) -> None:
-        layout = FolderConfig(images="{split}", labels="{split}annot", classes=tuple(CLASSES), void_ids=(VOID_ID,))
-        self._folder = Folder(config.model_copy(update={"folder": layout}))
-        self.label_space: LabelSpace = self._folder.label_space.model_copy(update={"colors": tuple(CLASSES.values())})
-
-    def pairs(self, split: Split) -> list[Pair]:
-        """Every photo of a split with its label, by name.
-
-        Raises:
-            DataError: A folder is missing or empty, or a photo or a label lacks its partner.
-        """
-        return self._folder.pairs(split)
+    layout = FolderConfig(images="{split}", labels="{split}annot", classes=tuple(CLASSES), void_ids=(VOID_ID,))
+    dataset = folder(config.model_copy(update={"folder": layout}))
+    space = dataset.label_space.model_copy(update={"colors": tuple(CLASSES.values())})
+    return replace(dataset, label_space=space)

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Final
 
 from segray.config import DataConfig
-from segray.data.datasets.pairing import Pair, Split, contents, existing_folder, match, root_folder
+from segray.data.dataset import Dataset, Pair, Split
+from segray.data.datasets.listing import contents, existing_folder, match, root_folder
+from segray.data.readers import FileReader, IdLabels
 from segray.labels import IGNORE_INDEX, Color, LabelSpace
 
 # Label id, name, training id, RGB colour: the table of Cordts et al., "The Cityscapes Dataset for Semantic Urban
@@ -62,28 +64,22 @@ def label_space() -> LabelSpace:
     )
 
 
-class Cityscapes:
-    """leftImg8bit/SPLIT/CITY/*_leftImg8bit.png with gtFine/SPLIT/CITY/*_gtFine_labelIds.png; no test split needed."""
-
-    def __init__(self, config: DataConfig) -> None:
-        self.label_space = label_space()
-        self._root = root_folder(config.root)
-
-    def pairs(self, split: Split) -> list[Pair]:
-        """Every photo of a split with its label, by city and name.
-
-        Raises:
-            DataError: A folder is missing or empty, or a photo or a label lacks its partner.
-        """
-        photo_folder = existing_folder(self._root / "leftImg8bit" / split)
-        label_folder = existing_folder(self._root / "gtFine" / split)
-        photos, labels = _by_city(photo_folder, PHOTO_SUFFIX), _by_city(label_folder, LABEL_SUFFIX)
-        return match(photos, labels, photo_folder, label_folder)
+def cityscapes(config: DataConfig) -> Dataset:
+    """leftImg8bit/SPLIT/CITY/*_leftImg8bit.png with gtFine/SPLIT/CITY/*_gtFine_labelIds.png."""
+    root, space = root_folder(config.root), label_space()
+    return Dataset(
+        label_space=space,
+        reader=FileReader(IdLabels(space.raw_to_train)),
+        official={"train": _pairs(root, "train"), "val": _pairs(root, "val")},
+    )
 
 
-def _by_city(folder: Path, suffix: str) -> dict[str, Path]:
-    return {
-        f"{path.parent.name}/{path.name.removesuffix(suffix)}": path
-        for path in contents(contents([folder]))
-        if path.name.endswith(suffix)
-    }
+def _pairs(root: Path, split: Split) -> list[Pair]:
+    photo_folder = existing_folder(root / "leftImg8bit" / split)
+    label_folder = existing_folder(root / "gtFine" / split)
+    photos, labels = _by_name(photo_folder, PHOTO_SUFFIX), _by_name(label_folder, LABEL_SUFFIX)
+    return match(photos, labels, photo_folder, label_folder)
+
+
+def _by_name(folder: Path, suffix: str) -> dict[str, Path]:
+    return {path.name.removesuffix(suffix): path for path in contents(contents([folder])) if path.name.endswith(suffix)}

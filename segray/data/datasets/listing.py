@@ -1,38 +1,16 @@
-"""What every data set gives: pairs of a photo and its label file, checked for gaps."""
+"""Folders -> pairs of a photo and its label file, checked for gaps."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Final, Literal, NamedTuple, Protocol
+from typing import Final
 
+from segray.data.dataset import Pair
 from segray.errors import ConfigError, DataError, listed
-from segray.labels import LabelSpace
 
-Split = Literal["train", "val"]
-SPLITS: Final[tuple[Split, ...]] = ("train", "val")
-
-
-class Pair(NamedTuple):
-    """One photo and its label file."""
-
-    name: str
-    """What the two file names share"""
-    photo: Path
-    label: Path
-
-
-class Dataset(Protocol):
-    """A data set, opened from a DataConfig: its classes and the files of its splits."""
-
-    label_space: LabelSpace
-
-    def pairs(self, split: Split) -> list[Pair]:
-        """Every photo of a split with its label, by name.
-
-        Raises:
-            DataError: A folder is missing or empty, or a photo or a label lacks its partner.
-        """
+PHOTO_EXTENSIONS: Final = frozenset({".png", ".jpg", ".jpeg"})
+LABEL_EXTENSIONS: Final = frozenset({".png"})
 
 
 def root_folder(root: str) -> Path:
@@ -78,15 +56,33 @@ def contents(folders: Iterable[Path]) -> list[Path]:
         except OSError as error:
             problems.append(f"{folder}: {error.strerror}")
     if problems:
-        raise DataError(f"{len(problems)} data folders cannot be read:{listed(problems)}")
+        raise DataError(f"{len(problems)} data folders cannot be read:{listed(problems)}", problems)
     return sorted(found)
 
 
+def by_stem(folder: Path, extensions: Collection[str]) -> dict[str, Path]:
+    """The files of a folder with one of the extensions, in small letters or capitals, by their stems.
+
+    Raises:
+        DataError: The folder cannot be read, or a stem occurs twice.
+    """
+    files: dict[str, Path] = {}
+    twice = []
+    for path in contents([folder]):
+        if path.suffix.lower() in extensions:
+            if path.stem in files:
+                twice.append(f"{files[path.stem]} and {path.name}")
+            files[path.stem] = path
+    if twice:
+        raise DataError(f"a stem must occur once in a folder, but these occur twice:{listed(twice)}", twice)
+    return files
+
+
 def match(photos: Mapping[str, Path], labels: Mapping[str, Path], photo_folder: Path, label_folder: Path) -> list[Pair]:
-    """Pairs of the photos and labels that share a key, in order of the keys; a pair's name is its key's last part.
+    """Pairs of the photos and labels that share a name, in order of the names.
 
     Args:
-        photos: Key, such as ``city/stem``, -> file.
+        photos: Name of the pair -> file.
         labels: The same for labels.
         photo_folder: Where the photos were looked for.
         label_folder: Where the labels were looked for.
@@ -97,14 +93,16 @@ def match(photos: Mapping[str, Path], labels: Mapping[str, Path], photo_folder: 
     for files, kind, folder in ((photos, "images", photo_folder), (labels, "labels", label_folder)):
         if not files:
             raise DataError(f"data folder {str(folder)!r} holds no {kind}")
-    problems = [
-        f"{len(alone)} {kind}:{listed(alone)}"
-        for alone, kind in (
-            ([str(photos[key]) for key in sorted(photos.keys() - labels.keys())], "images without a label"),
-            ([str(labels[key]) for key in sorted(labels.keys() - photos.keys())], "labels without an image"),
+    without_label = [str(photos[name]) for name in sorted(photos.keys() - labels.keys())]
+    without_image = [str(labels[name]) for name in sorted(labels.keys() - photos.keys())]
+    if without_label or without_image:
+        problems = [
+            f"{len(alone)} {kind}:{listed(alone)}"
+            for alone, kind in ((without_label, "images without a label"), (without_image, "labels without an image"))
+            if alone
+        ]
+        raise DataError(
+            "every image needs one label of the same name, but there are " + "\nand ".join(problems),
+            [f"{path}: has no label" for path in without_label] + [f"{path}: has no image" for path in without_image],
         )
-        if alone
-    ]
-    if problems:
-        raise DataError("every image needs one label of the same name, but there are " + "\nand ".join(problems))
-    return [Pair(key.rsplit("/", 1)[-1], photos[key], labels[key]) for key in sorted(photos)]
+    return [Pair(name, photos[name], labels[name]) for name in sorted(photos)]

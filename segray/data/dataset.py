@@ -1,0 +1,96 @@
+"""What every data set gives: its classes, its files, and how they become arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, Literal, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segray.config import SizePx
+from segray.errors import ConfigError, unknown_name
+from segray.labels import LabelSpace
+
+Split = Literal["train", "val", "test"]
+SPLITS: Final[tuple[Split, ...]] = ("train", "val", "test")
+
+Images = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+"""A photo (height, width, 3), RGB, and its label (height, width), training ids with 255 for void; both uint8."""
+
+
+class Pair(NamedTuple):
+    """One photo and its label file."""
+
+    name: str
+    """Unique in the data set, the same on every machine, such as ``aachen_000000_000019`` or ``dataA/02_00_000``"""
+    photo: Path
+    label: Path
+    """The photo's own path where one file holds both"""
+    sequence: str = ""
+    """Images of one sequence show the same street and stay on one side of a split; empty for an image of its own"""
+
+
+class Reader(Protocol):
+    """Files -> arrays. It pickles; several threads may call it at once."""
+
+    @property
+    def key(self) -> str:
+        """All that the arrays depend on besides the files, such as a table of ids; part of the cache's key."""
+
+    def size(self, pair: Pair) -> SizePx:
+        """(height, width) of photo and label, from the files' headers.
+
+        Raises:
+            DataError: A header cannot be read, or the two sizes differ.
+        """
+
+    def read(self, pair: Pair) -> Images:
+        """Photo and label.
+
+        Raises:
+            DataError: A file cannot be read, does not decode to its end, or holds a label value that is not allowed;
+                every fault is one of its problems.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """A data set, opened from a DataConfig: its files are listed, not yet read."""
+
+    label_space: LabelSpace
+    reader: Reader
+    official: Mapping[Split, Sequence[Pair]]
+    """The labelled images as the layout divides them, each split by name; a split that it lacks is not a key"""
+    undivided: Sequence[Pair] = ()
+    """The labelled images where the layout does not divide them, by name; `official` is empty then"""
+    split_sizes: tuple[float, float, float] = (0.8, 0.2, 0.0)
+    """Shares of train, val and test where the images are divided by seed and `data.split.sizes` is null"""
+    unlabelled: Sequence[Path] = ()
+    """Photos whose labels are secret or missing by design, such as an official test split's"""
+
+    def without(self, names: Collection[str]) -> Dataset:
+        """The data set without some images.
+
+        Raises:
+            ConfigError: There is no image of such a name.
+        """
+        if not names:
+            return self
+        known = {pair.name for pair in self.pairs()}
+        for name in names:
+            if name not in known:
+                raise ConfigError(unknown_name("image in data.exclude", name, known))
+        left_out = frozenset(names)
+
+        def kept(pairs: Sequence[Pair]) -> list[Pair]:
+            return [pair for pair in pairs if pair.name not in left_out]
+
+        official = {split: kept(pairs) for split, pairs in self.official.items()}
+        return replace(self, official=official, undivided=kept(self.undivided))
+
+    def pairs(self) -> list[Pair]:
+        """Every labelled image, by split and name."""
+        return [pair for split in SPLITS for pair in self.official.get(split, ())] + list(self.undivided)

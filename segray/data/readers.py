@@ -1,0 +1,90 @@
+"""Readers of the data sets: how a photo and its label, as a layout stores them, become a photo and training ids."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segray.config import SizePx
+from segray.data.dataset import Images, Pair
+from segray.data.decode import pair_size, read_label, read_photo
+from segray.errors import DataError
+
+_ID_MODES: Final = frozenset({"L", "P"})
+
+
+class LabelDecoder(Protocol):
+    """A label file -> training ids."""
+
+    @property
+    def key(self) -> str:
+        """All that the ids depend on besides the file."""
+
+    def __call__(self, path: Path) -> NDArray[np.uint8]:
+        """Training ids (height, width), 255 for void.
+
+        Raises:
+            DataError: The file cannot be read, does not decode, or holds what is not allowed.
+        """
+
+
+@dataclass(frozen=True)
+class FileReader:
+    """A photo file, and a label file of the same size."""
+
+    decode_label: LabelDecoder
+
+    @property
+    def key(self) -> str:
+        """The label decoder's."""
+        return self.decode_label.key
+
+    def size(self, pair: Pair) -> SizePx:
+        """(height, width), from the headers."""
+        return pair_size(pair)
+
+    def read(self, pair: Pair) -> Images:
+        """Photo and label; if both are damaged, the error names both."""
+        problems: list[str] = []
+        try:
+            photo = read_photo(pair.photo)
+        except DataError as error:
+            problems += error.problems
+        try:
+            label = self.decode_label(pair.label)
+        except DataError as error:
+            problems += error.problems
+        if problems:
+            raise DataError("\n".join(problems), problems)
+        return photo, label
+
+
+class IdLabels:
+    """8-bit PNGs with one channel of ids; a palette PNG counts by its indices."""
+
+    def __init__(self, raw_to_train: Mapping[int, int]) -> None:
+        self._table = np.full(256, -1, dtype=np.int16)
+        for raw, train in raw_to_train.items():
+            self._table[raw] = train
+        self.key = json.dumps({"ids": sorted(raw_to_train.items())})
+
+    def __call__(self, path: Path) -> NDArray[np.uint8]:
+        """Training ids; an id that the table lacks is an error."""
+        raw, mode = read_label(path)
+        if mode not in _ID_MODES:
+            raise DataError(
+                f"{path}: a label must be an 8-bit PNG with one channel of class ids, but its mode is {mode}"
+            )
+        values = np.flatnonzero(np.bincount(raw.ravel(), minlength=256))
+        wrong = values[self._table[values] < 0].tolist()
+        if wrong:
+            shown = ", ".join(map(str, wrong[:10])) + (f" and {len(wrong) - 10} more" if len(wrong) > 10 else "")
+            raise DataError(f"{path}: holds label values that are no class and not void: {shown}")
+        label: NDArray[np.uint8] = self._table.astype(np.uint8)[raw]
+        return label
