@@ -31,7 +31,7 @@ from segray.data.dataset import Pair
 from segray.data.datasets import open_dataset
 from segray.data.loading import train_loader
 from segray.data.shards import Shard
-from segray.data.synthetic import write_cityscapes
+from segray.data.synthetic import write_scenes
 from segray.labels import IGNORE_INDEX
 
 PHOTO_PX = (1024, 2048)
@@ -51,7 +51,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     with TemporaryDirectory() as folder:
         print(f"drawing {num_images} photos of {PHOTO_PX[1]}x{PHOTO_PX[0]}", flush=True)
-        write_cityscapes(f"{folder}/scenes", train=num_images, val=1, size_px=PHOTO_PX)
+        write_scenes("cityscapes", f"{folder}/scenes", train=num_images, val=1, size_px=PHOTO_PX)
         config = DataConfig(root=f"{folder}/scenes", cache_dir=f"{folder}/cache", crop_px=CROP_PX)
         print(json.dumps(measure(config)))
 

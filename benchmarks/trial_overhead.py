@@ -30,7 +30,7 @@ from typing import Any
 import optuna
 
 from segray.config import RunConfig
-from segray.data.synthetic import write_cityscapes
+from segray.data.synthetic import write_scenes
 from segray.process import end_process
 
 
@@ -152,7 +152,7 @@ def main() -> None:
         run(arguments.data, arguments.runs, arguments.trials, arguments.workers)
         end_process(0)
     with tempfile.TemporaryDirectory() as data:
-        write_cityscapes(f"{data}/scenes", train=4, val=4, size_px=(64, 64), seed=0)
+        write_scenes("cityscapes", f"{data}/scenes", train=4, val=4, size_px=(64, 64), seed=0)
         # Once untimed: the libraries' files come from the page cache for both sides, and the shards are there for both.
         timed("ours", f"{data}/scenes", argparse.Namespace(trials=2, workers=arguments.workers))
         ours = timed("ours", f"{data}/scenes", arguments)

@@ -13,7 +13,7 @@ from pathlib import Path
 import optuna
 
 from segray.config import RunConfig
-from segray.data.synthetic import write_cityscapes
+from segray.data.synthetic import write_scenes
 from segray.tuning.command import main
 from segray.tuning.sweep import Sweep
 
@@ -55,7 +55,7 @@ def draw_scenes() -> None:
     """Draw the data set, once."""
     if not SCENES.exists():
         print(f"drawing street scenes into {SCENES}", flush=True)
-        write_cityscapes(SCENES, train=240, val=60, size_px=(96, 192), seed=0)
+        write_scenes("cityscapes", SCENES, train=240, val=60, size_px=(96, 192), seed=0)
 
 
 if __name__ == "__main__":

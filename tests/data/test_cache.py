@@ -39,7 +39,7 @@ def test_photos_and_labels_are_decoded_as_they_are(write_images):
         np.testing.assert_array_equal(prepared.train.pair(2)[0], np.asarray(photo))
     with Image.open(root_of(config) / "labels/val/val0.png") as label:
         np.testing.assert_array_equal(prepared.val.pair(0)[1], np.asarray(label))
-    assert prepared.train.names == ("train0", "train1", "train2", "train3")
+    assert prepared.train.names == ("train/train0", "train/train1", "train/train2", "train/train3")
 
 
 def test_a_second_call_decodes_nothing(write_images):

@@ -7,7 +7,7 @@ from segray.data.cache import prepare
 from segray.data.datasets import open_dataset
 from segray.data.datasets.cityscapes import LABELS
 from segray.data.scenes import draw_scene
-from segray.data.synthetic import write_cityscapes
+from segray.data.synthetic import write_scenes
 from segray.errors import ConfigError, DataError
 
 SHOWN = {"road", "sidewalk", "building", "pole", "traffic sign", "vegetation", "terrain", "sky", "person", "car"}
@@ -16,7 +16,7 @@ SHOWN = {"road", "sidewalk", "building", "pole", "traffic sign", "vegetation", "
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     root = tmp_path_factory.mktemp("scenes") / "city"
-    write_cityscapes(root, train=12, val=4, size_px=(64, 128), seed=3)
+    write_scenes("cityscapes", root, train=12, val=4, size_px=(64, 128), seed=3)
     return root
 
 
@@ -48,7 +48,7 @@ def test_colors_are_the_official_ones_of_the_label_ids(root):
 
 def test_the_same_seed_writes_the_same_files(root, tmp_path):
     again = tmp_path / "again"
-    write_cityscapes(again, train=12, val=4, size_px=(64, 128), seed=3)
+    write_scenes("cityscapes", again, train=12, val=4, size_px=(64, 128), seed=3)
     files = sorted(path.relative_to(root) for path in root.rglob("*.png"))
     assert files == sorted(path.relative_to(again) for path in again.rglob("*.png"))
     assert all((root / name).read_bytes() == (again / name).read_bytes() for name in files)
@@ -69,13 +69,13 @@ def test_small_things_are_common_at_the_demo_size():
 
 def test_an_existing_folder_is_refused(root):
     with pytest.raises(DataError, match="exists; remove it or name another"):
-        write_cityscapes(root, train=1, val=1)
+        write_scenes("cityscapes", root, train=1, val=1)
 
 
 @pytest.mark.parametrize("numbers", [{"train": 0, "val": 1}, {"train": 1, "val": 1, "size_px": (16, 64)}])
 def test_numbers_too_small_are_refused(tmp_path, numbers):
-    with pytest.raises(ConfigError, match="train >= 1, val >= 1 and size_px >= 32"):
-        write_cityscapes(tmp_path / "new", **numbers)
+    with pytest.raises(ConfigError, match="train >= 1, val >= 1, test >= 0 and size_px >= 32"):
+        write_scenes("cityscapes", tmp_path / "new", **numbers)
 
 
 def test_an_interrupted_run_leaves_nothing(tmp_path, monkeypatch):
@@ -89,5 +89,5 @@ def test_an_interrupted_run_leaves_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr("segray.data.synthetic.draw_scene", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        write_cityscapes(tmp_path / "new", train=4, val=1, size_px=(32, 64))
+        write_scenes("cityscapes", tmp_path / "new", train=4, val=1, size_px=(32, 64))
     assert list(tmp_path.iterdir()) == []

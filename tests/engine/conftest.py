@@ -3,7 +3,7 @@ import torch
 from tiny_run import register
 
 from segray.config import RunConfig
-from segray.data.synthetic import write_cityscapes
+from segray.data.synthetic import write_scenes
 from segray.models import MODELS
 
 
@@ -26,7 +26,7 @@ def _one_thread():
 def scenes_config(tmp_path_factory):
     """A run of a small network on a few drawn scenes."""
     root = tmp_path_factory.mktemp("data")
-    write_cityscapes(root / "scenes", train=8, val=5, size_px=(64, 64), seed=0)
+    write_scenes("cityscapes", root / "scenes", train=8, val=5, size_px=(64, 64), seed=0)
     return RunConfig().with_values(
         {
             "data.root": str(root / "scenes"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from segray.data.synthetic import write_cityscapes
+from segray.data.synthetic import write_scenes
 from segray.storage import open_sweep
 
 STUDY = Path(__file__).with_name("tiny_study.py")
@@ -18,7 +18,7 @@ MARK = "SEGRAY_TEST_RUN"
 @pytest.fixture(scope="session")
 def scenes(tmp_path_factory):
     root = tmp_path_factory.mktemp("data") / "scenes"
-    write_cityscapes(root, train=8, val=4, size_px=(64, 64), seed=0)
+    write_scenes("cityscapes", root, train=8, val=4, size_px=(64, 64), seed=0)
     return root
 
 

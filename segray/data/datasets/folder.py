@@ -48,7 +48,9 @@ def _pairs(root: Path, layout: FolderConfig, split: str = "") -> list[Pair]:
     photo_folder = existing_folder(root / layout.images.replace("{split}", split))
     label_folder = existing_folder(root / layout.labels.replace("{split}", split))
     photos, labels = by_stem(photo_folder, PHOTO_EXTENSIONS), by_stem(label_folder, LABEL_EXTENSIONS)
-    return match(photos, labels, photo_folder, label_folder)
+    pairs = match(photos, labels, photo_folder, label_folder)
+    # Stems may repeat from split to split.
+    return [pair._replace(name=f"{split}/{pair.name}") for pair in pairs] if split else pairs
 
 
 def _check(layout: FolderConfig) -> None:

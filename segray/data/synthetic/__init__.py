@@ -1,0 +1,72 @@
+"""Drawn street scenes in the exact layout of each data set, for demos, tests and benchmarks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import numpy as np
+
+from segray.config import SizePx
+from segray.data.dataset import SPLITS, Split
+from segray.data.scenes import draw_scene
+from segray.data.synthetic import camvid, cityscapes, folder
+from segray.data.synthetic.scene import Scene
+from segray.errors import ConfigError, DataError, unknown_name
+
+WRITERS: Final[dict[str, Callable[[Path, Scene], None]]] = {
+    "cityscapes": cityscapes.write_scene,
+    "camvid": camvid.write_scene,
+    "folder": folder.write_scene,
+}
+"""Data set -> what writes one scene below the root of its layout."""
+
+
+def write_scenes(
+    name: str,
+    root: str | Path,
+    *,
+    train: int,
+    val: int,
+    test: int = 0,
+    size_px: SizePx = (128, 256),
+    seed: int = 0,
+) -> None:
+    """Draw scenes and write them as a data set is published.
+
+    The folder appears whole, by one rename; the same arguments give the same files.
+
+    Args:
+        name: The data set.
+        root: Folder to make; its parents are made too.
+        train: Number of training scenes, at least 1.
+        val: Number of validation scenes, at least 1.
+        test: Number of test scenes; a layout that does not divide its images holds all scenes together.
+        size_px: (height, width) of the scenes, each at least 32.
+        seed: Decides what is drawn.
+
+    Raises:
+        ConfigError: There is no such data set, or a number is too small.
+        DataError: The folder exists already.
+    """
+    if name not in WRITERS:
+        raise ConfigError(unknown_name("data set", name, WRITERS))
+    if min(train, val) < 1 or test < 0 or min(size_px) < 32:
+        raise ConfigError(
+            "synthetic scenes need train >= 1, val >= 1, test >= 0 and size_px >= 32, but got "
+            f"{train=}, {val=}, {test=}, {size_px=}"
+        )
+    target = Path(root).expanduser().absolute()
+    if target.exists():
+        raise DataError(f"synthetic scenes go to a new folder, but {str(target)!r} exists; remove it or name another")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as temporary:
+        unfinished = Path(temporary) / target.name
+        counts: dict[Split, int] = {"train": train, "val": val, "test": test}
+        for split, count in counts.items():
+            for index in range(count):
+                rng = np.random.default_rng((seed, SPLITS.index(split), index))
+                WRITERS[name](unfinished, Scene(split, index, *draw_scene(rng, size_px)))
+        unfinished.rename(target)
