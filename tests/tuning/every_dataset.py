@@ -1,0 +1,42 @@
+"""Two trials on drawn scenes in the layout of every data set, one sweep after the other.
+
+python every_dataset.py FOLDER
+"""
+
+import sys
+from pathlib import Path
+
+from segray.config import RunConfig
+from segray.data.datasets import DATASETS
+from segray.data.datasets.cityscapes import label_space
+from segray.data.synthetic import write_scenes
+from segray.tuning.sweep import Sweep, run_sweep
+
+OPTIONS = {"folder": {"data.folder.classes": list(label_space().names)}}
+
+BASE = RunConfig().with_values(
+    {"model.encoder": "tu-test_resnet", "model.encoder_weights": "none", "train.batch_size": 4, "train.epochs": 2}
+)
+
+
+def space(trial):
+    trial.suggest_float("optim.lr", 1e-4, 1e-2, log=True)
+
+
+def main(folder):
+    for name in DATASETS:
+        root = folder / "data" / name
+        write_scenes(name, root, train=10, val=3, test=2, size_px=(64, 96))
+        values = {
+            "data.dataset": name,
+            "data.root": str(root),
+            "data.crop_px": [64, 64],
+            "data.cache_dir": str(folder / "cache"),
+            **OPTIONS.get(name, {}),
+        }
+        base = BASE.with_values(values)
+        run_sweep(Sweep(name=name, base=base, space=space, trials=2, storage=str(folder / "runs"), scheduler="none"))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,31 @@
+"""Every registered data set trains in a sweep, on drawn scenes in its own layout."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from segray.data.datasets import DATASETS
+from segray.storage import open_sweep
+
+pytestmark = pytest.mark.ray
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("every")
+    script = Path(__file__).with_name("every_dataset.py")
+    subprocess.run([sys.executable, str(script), str(folder)], check=True, timeout=280)
+    return folder / "runs"
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_two_trials_finish_and_score(runs, name):
+    sweep = open_sweep(runs / name)
+    outcomes = [trial.outcome() for trial in sweep.trials()]
+    assert [outcome.status for outcome in outcomes] == ["finished", "finished"]
+    assert all(0 <= outcome.best_val_miou <= 1 for outcome in outcomes)
+    assert {len(record.val_iou) for trial in sweep.trials() for record in trial.records()} == {
+        len(sweep.info().classes)
+    }
