@@ -21,19 +21,21 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Final, ParamSpec, TypeVar
 
+import numpy as np
 from filelock import FileLock, Timeout
+from numpy.typing import NDArray
 
 from segray.config import AugmentConfig, DataConfig, SizePx, SplitConfig
 from segray.data.augment import build_policy, training_size
-from segray.data.dataset import SPLITS, Dataset, Images, Pair
+from segray.data.dataset import SPLITS, Dataset, Images, Pair, Scoring
 from segray.data.datasets import open_dataset
-from segray.data.decode import resize_pair
+from segray.data.decode import resize_label, resize_pair
 from segray.data.shards import BYTES_PER_PIXEL, Shard, ShardWriter
 from segray.data.splits import Splits, divide
 from segray.errors import ConfigError, DataError, ResourceError, listed
 from segray.labels import LabelSpace
 
-FORMAT_VERSION: Final = 3
+FORMAT_VERSION: Final = 4
 """Part of the key: raise it when decoding or the shards' layout changes."""
 
 _Args = ParamSpec("_Args")
@@ -49,6 +51,13 @@ class PreparedData:
     val: Shard
     test: Shard
     """Images that no trial is chosen by; may be empty"""
+    scoring: Scoring | None = None
+    """The data set's own, where predictions are not judged by the labels of training"""
+
+    @property
+    def scored_space(self) -> LabelSpace:
+        """The classes that predictions are judged by."""
+        return self.label_space if self.scoring is None else self.scoring.label_space
 
 
 def prepare(config: DataConfig, announce: Callable[[str], None] = print) -> PreparedData:
@@ -96,7 +105,7 @@ def _content(config: DataConfig) -> DataConfig:
 
 def _prepared(dataset: Dataset, shard: Shard, splits: Splits) -> PreparedData:
     train, val, test = (shard.subset([pair.name for pair in splits[split]]) for split in SPLITS)
-    return PreparedData(dataset.label_space, train, val, test)
+    return PreparedData(dataset.label_space, train, val, test, dataset.scoring)
 
 
 def _open(folder: Path) -> Shard | None:
@@ -184,7 +193,7 @@ def _build(folder: Path, dataset: Dataset, config: DataConfig, announce: Callabl
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         problems: list[str] = []
         sizes = _sizes(dataset, config.resize_px, pool, problems)
-        num_bytes = _check_space(folder.parent, list(sizes.values()))
+        num_bytes = _check_space(folder.parent, list(sizes.values()), has_truth=dataset.scoring is not None)
         announce(
             f"decoding {config.dataset} ({len(sizes)} images) once for this machine: {_shown(num_bytes)} in {folder}"
         )
@@ -217,9 +226,9 @@ def _shown(num_bytes: int) -> str:
     return f"{num_bytes / 1e9:.1f} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:.1f} MB"
 
 
-def _check_space(folder: Path, sizes: Sequence[SizePx]) -> int:
+def _check_space(folder: Path, sizes: Sequence[SizePx], *, has_truth: bool) -> int:
     """Bytes that the shard takes, which the disk has."""
-    needed = BYTES_PER_PIXEL * sum(height * width for height, width in sizes)
+    needed = (BYTES_PER_PIXEL + has_truth) * sum(height * width for height, width in sizes)
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise ResourceError(
@@ -232,18 +241,26 @@ def _check_space(folder: Path, sizes: Sequence[SizePx]) -> int:
 def _decode(
     folder: Path, sizes: Mapping[Pair, SizePx], dataset: Dataset, pool: ThreadPoolExecutor, problems: list[str]
 ) -> None:
-    writer = ShardWriter(folder, [pair.name for pair in sizes], list(sizes.values()), dataset.label_space.num_classes)
+    names, num_classes = [pair.name for pair in sizes], dataset.label_space.num_classes
+    writer = ShardWriter(folder, names, list(sizes.values()), num_classes, has_truth=dataset.scoring is not None)
 
     def put(index: int, pair: Pair, size: SizePx) -> Sequence[str]:
-        images: Images | DataError = _attempt(dataset.reader.read, pair)
+        images = _attempt(_read, dataset, pair)
         if isinstance(images, DataError):
             return images.problems
-        writer.put(index, *resize_pair(*images, size))
+        (photo, label), truth = images
+        writer.put(index, *resize_pair(photo, label, size), None if truth is None else resize_label(truth, size))
         return []
 
     for found in pool.map(put, range(len(sizes)), sizes.keys(), sizes.values()):
         problems += found
     writer.finish()
+
+
+def _read(dataset: Dataset, pair: Pair) -> tuple[Images, NDArray[np.uint8] | None]:
+    """Photo and label, and what predictions are judged by where that is not the label."""
+    images = dataset.reader.read(pair)
+    return images, None if dataset.scoring is None else dataset.scoring.read_truth(pair)
 
 
 def _attempt(read: Callable[_Args, _Result], *args: _Args.args, **kwargs: _Args.kwargs) -> _Result | DataError:

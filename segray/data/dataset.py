@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, Protocol
@@ -57,6 +57,18 @@ class Reader(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Scoring:
+    """What predictions are judged by where the classes of training are no measure, such as clusters."""
+
+    label_space: LabelSpace
+    """The classes to judge by; their raw ids play no part"""
+    class_of: tuple[int | None, ...]
+    """For each class of training the one of `label_space` that it stands for; None stands for none of them"""
+    read_truth: Callable[[Pair], NDArray[np.uint8]]
+    """Ids of `label_space` (height, width), 255 for void; it pickles, and several threads may call it at once"""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Dataset:
     """A data set, opened from a DataConfig: its files are listed, not yet read."""
 
@@ -70,6 +82,8 @@ class Dataset:
     """Shares of train, val and test where the images are divided by seed and `data.split.sizes` is null"""
     unlabelled: Sequence[Path] = ()
     """Photos whose labels are secret or missing by design, such as an official test split's"""
+    scoring: Scoring | None = None
+    """None: predictions are judged by the labels of training. What it depends on is part of the reader's key"""
 
     def without(self, names: Collection[str]) -> Dataset:
         """The data set without some images.

@@ -87,8 +87,13 @@ def resize_pair(photo: NDArray[np.uint8], label: NDArray[np.uint8], size: SizePx
     shrinks = height <= label.shape[0] and width <= label.shape[1]
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     resized_photo = cv2.resize(photo, (width, height), interpolation=how)
-    resized_label = cv2.resize(label, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
-    return resized_photo.astype(np.uint8, copy=False), resized_label.astype(np.uint8, copy=False)
+    return resized_photo.astype(np.uint8, copy=False), resize_label(label, size)
+
+
+def resize_label(label: NDArray[np.uint8], size: SizePx) -> NDArray[np.uint8]:
+    """Ids at (height, width), by nearest pixel centre."""
+    resized = cv2.resize(label, (size[1], size[0]), interpolation=cv2.INTER_NEAREST_EXACT)
+    return resized.astype(np.uint8, copy=False)
 
 
 def _header(path: Path) -> tuple[SizePx, int]:

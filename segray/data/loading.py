@@ -33,6 +33,8 @@ class Batch(NamedTuple):
     """uint8 training ids, 255 for void"""
     indices: list[int]
     """Which images of the shard they are"""
+    truth_BHW: torch.Tensor | None = None
+    """uint8 ids that predictions are judged by, 255 for void; None in training, and where these are the labels"""
 
 
 class _Picks(NamedTuple):
@@ -169,7 +171,10 @@ class _WholeBatches:
         self._shard = shard
 
     def __getitem__(self, indices: list[int]) -> Batch:
-        return _batch([self._shard.pair(index) for index in indices], indices)
+        batch = _batch([self._shard.pair(index) for index in indices], indices)
+        if not self._shard.has_truth:
+            return batch
+        return batch._replace(truth_BHW=torch.from_numpy(np.stack([self._shard.truth(index) for index in indices])))
 
 
 def _batch(samples: list[tuple[np.ndarray, np.ndarray]], indices: list[int]) -> Batch:

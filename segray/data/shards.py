@@ -3,6 +3,7 @@
     FOLDER/
       photos.bin    uint8 RGB, HWC, one photo after the other
       labels.bin    uint8 training ids (255 void), HW, in the same order
+      truth.bin     the same with the ids that predictions are judged by, where these are not the training ids
       counts.npy    (images, classes) int64: pixels of each class
       anchors.npy   (images, classes, 8) int32: some pixels of each class, row by row; -1 where the image has none
       index.json    names and sizes
@@ -26,7 +27,7 @@ from segray.data.dataset import Images
 from segray.errors import DataError
 
 BYTES_PER_PIXEL: Final = 4
-"""Three for the photo, one for the label."""
+"""Three for the photo, one for the label; the truth, where there is one, takes one more."""
 
 NUM_ANCHORS: Final = 8
 """Pixels kept of each class of an image."""
@@ -53,6 +54,10 @@ class Shard:
             index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
             self._photos = np.asarray(np.memmap(folder / "photos.bin", dtype=np.uint8, mode="r"))
             self._labels = np.asarray(np.memmap(folder / "labels.bin", dtype=np.uint8, mode="r"))
+            self.has_truth: bool = index["has_truth"]
+            self._truth = self._labels
+            if self.has_truth:
+                self._truth = np.asarray(np.memmap(folder / "truth.bin", dtype=np.uint8, mode="r"))
             self._counts: NDArray[np.int64] = np.load(folder / "counts.npy", mmap_mode="r")
             self._anchors: NDArray[np.int32] = np.load(folder / "anchors.npy", mmap_mode="r")
             names = index["names"]
@@ -61,10 +66,10 @@ class Shard:
         except (FileNotFoundError, ValueError, KeyError, TypeError, EOFError) as error:
             raise DataError(f"decoded images in {str(folder)!r} cannot be opened: {error!r}") from None
         num_pixels = int(sizes.prod(axis=1).sum())
-        if (self._photos.size, self._labels.size) != (3 * num_pixels, num_pixels):
+        if (self._photos.size, self._labels.size, self._truth.size) != (3 * num_pixels, num_pixels, num_pixels):
             raise DataError(
                 f"decoded images in {str(folder)!r} must hold {num_pixels} pixels, but photos.bin has "
-                f"{self._photos.size} bytes and labels.bin {self._labels.size}"
+                f"{self._photos.size} bytes, labels.bin {self._labels.size} and the truth {self._truth.size}"
             )
         if not len(self._counts) == len(self._anchors) == len(names) == len(sizes):
             raise DataError(
@@ -116,11 +121,34 @@ class Shard:
         photo = self._photos[3 * start : 3 * (start + num_pixels)].reshape(height, width, 3)
         return photo, self._labels[start : start + num_pixels].reshape(height, width)
 
+    def truth(self, index: int) -> NDArray[np.uint8]:
+        """Read-only view of the ids that predictions of an image are judged by: its label, unless `has_truth`."""
+        height, width = self.sizes[index].tolist()
+        start = int(self._starts[index])
+        return self._truth[start : start + height * width].reshape(height, width)
+
+    def truth_pixels(self, num_classes: int) -> NDArray[np.int64]:
+        """Pixels of each of the classes that predictions are judged by, over all images, shape (classes,)."""
+        if not self.has_truth:
+            return self.class_pixels
+        total = np.zeros(num_classes, dtype=np.int64)
+        for index in range(len(self)):
+            total += np.bincount(self.truth(index).ravel(), minlength=num_classes)[:num_classes]
+        return total
+
 
 class ShardWriter:
     """Writes a shard whose sizes are known; `put` may be called from several threads, in any order."""
 
-    def __init__(self, folder: Path, names: Sequence[str], sizes: Sequence[SizePx], num_classes: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        names: Sequence[str],
+        sizes: Sequence[SizePx],
+        num_classes: int,
+        *,
+        has_truth: bool = False,
+    ) -> None:
         folder.mkdir(parents=True)
         self._folder = folder
         self._names = list(names)
@@ -128,14 +156,19 @@ class ShardWriter:
         self._starts = _starts(self._sizes)
         self._counts = np.zeros((len(self._names), num_classes), dtype=np.int64)
         self._anchors = np.full((len(self._names), num_classes, NUM_ANCHORS), -1, dtype=np.int32)
-        for name in ("photos.bin", "labels.bin"):
+        self._has_truth = has_truth
+        for name in ("photos.bin", "labels.bin", *(["truth.bin"] if has_truth else [])):
             (folder / name).touch()
 
-    def put(self, index: int, photo: NDArray[np.uint8], label: NDArray[np.uint8]) -> None:
-        """Write one image: a photo (height, width, 3) and its label (height, width)."""
+    def put(
+        self, index: int, photo: NDArray[np.uint8], label: NDArray[np.uint8], truth: NDArray[np.uint8] | None = None
+    ) -> None:
+        """Write one image: a photo (height, width, 3), its label (height, width), and the truth where there is one."""
+        assert (truth is not None) == self._has_truth
         start = int(self._starts[index])
         # Written, not mapped: on a disk that fills up, a write raises where a mapped page would kill the process.
-        for name, offset, array in (("photos.bin", 3 * start, photo), ("labels.bin", start, label)):
+        planes = [("photos.bin", 3 * start, photo), ("labels.bin", start, label)]
+        for name, offset, array in planes + ([] if truth is None else [("truth.bin", start, truth)]):
             with (self._folder / name).open("r+b") as file:
                 file.seek(offset)
                 file.write(np.ascontiguousarray(array).data)
@@ -149,7 +182,7 @@ class ShardWriter:
         """Write the index, and all files to the disk itself; the shard can then be read, also after a power cut."""
         np.save(self._folder / "counts.npy", self._counts)
         np.save(self._folder / "anchors.npy", self._anchors)
-        index = {"names": self._names, "sizes": self._sizes.tolist()}
+        index = {"names": self._names, "sizes": self._sizes.tolist(), "has_truth": self._has_truth}
         (self._folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
         for path in (*self._folder.iterdir(), self._folder):
             sync(path)

@@ -63,3 +63,32 @@ def test_a_pickled_shard_holds_no_pixels(shard):
 def test_common_size_is_none_where_sizes_differ(shard, write_shard):
     assert shard.common_size is None
     assert write_shard([(6, 8), (6, 8)], "equal").common_size == (6, 8)
+
+
+@pytest.fixture
+def shard_with_truth(tmp_path, images):
+    writer = ShardWriter(tmp_path / "truth", ["a", "b", "c"], SIZES, num_classes=2, has_truth=True)
+    for index, (photo, label) in enumerate(images):
+        writer.put(index, photo, label, truth=np.where(label == 0, 7, 255).astype(np.uint8))
+    writer.finish()
+    return Shard(tmp_path / "truth")
+
+
+def test_what_predictions_are_judged_by_lies_beside_the_labels(shard_with_truth, images):
+    part = shard_with_truth.subset(["c", "a"])
+    np.testing.assert_array_equal(part.pair(0)[1], images[2][1])
+    np.testing.assert_array_equal(part.truth(0), np.where(images[2][1] == 0, 7, 255))
+    assert part.truth_pixels(8).tolist() == [0] * 7 + [part.class_pixels[0]]
+
+
+def test_predictions_are_judged_by_the_label_where_there_is_nothing_else(shard, images):
+    assert not shard.has_truth
+    np.testing.assert_array_equal(shard.truth(1), images[1][1])
+    assert shard.truth_pixels(2).tolist() == shard.class_pixels.tolist()
+
+
+def test_a_truth_that_lost_its_end_is_refused(shard_with_truth):
+    path = shard_with_truth.folder / "truth.bin"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(DataError, match="the truth 118"):
+        Shard(shard_with_truth.folder)
