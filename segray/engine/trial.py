@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Final, Protocol, TypedDict
 
@@ -131,7 +131,7 @@ def train_trial(
         num_workers=min(workers, MAX_VAL_LOADER_WORKERS),
         **common,
     )
-    validation = _Validation(config, data, whole_images, device, reporter)
+    validation = Validation(config, data, whole_images, device, reporter.interrupted)
     state = build_state(config, data.label_space, len(loader), device)
     step = SupervisedStep(
         build_loss(config.loss, data.train.class_pixels),
@@ -139,7 +139,7 @@ def train_trial(
         resolve_precision(config.train.precision, device),
         micro_batches=micro_batches,
     )
-    keeper = _Keeper(files, data.label_space)
+    keeper = _Keeper(files, data.scored_space)
     seconds_before = 0.0 if last is None else last.seconds
     if last is not None:
         checkpoint.restore(state, files.folder.child(last.checkpoint))
@@ -207,17 +207,17 @@ def sample_name(shard: Shard, index: int) -> str:
 
 
 def write_samples(folder: Folder, data: PreparedData) -> None:
-    """Write the photos and labels of the sample images, as samples/STEM_photo.png and samples/STEM_truth.png."""
+    """Write the sample images: samples/STEM_photo.png, and as STEM_truth.png the classes that they are judged by."""
     for index in sample_indices(data.val):
         stem = sample_name(data.val, index)
         stream = io.BytesIO()
         Image.fromarray(data.val.pair(index)[0]).save(stream, "PNG")
         folder.write_bytes(f"samples/{stem}_photo.png", stream.getvalue())
-        write_labels(folder, f"{stem}_truth", data.val.pair(index)[1], data.label_space)
+        write_labels(folder, f"{stem}_truth", data.val.truth(index), data.scored_space)
 
 
 def write_labels(folder: Folder, name: str, labels_HW: np.ndarray, label_space: LabelSpace) -> None:
-    """Write training ids as a PNG with the classes' colours as its palette."""
+    """Write class ids as a PNG with the classes' colours as its palette."""
     image = Image.fromarray(labels_HW, mode="P")
     image.putpalette(label_space.palette().tobytes())
     stream = io.BytesIO()
@@ -235,19 +235,33 @@ def _last_checkpoint(files: TrialFiles) -> tuple[CheckpointPointer | None, bool]
     return last, not files.folder.exists(f"{last.checkpoint}/{TRAINING_STATE}")
 
 
-class _Validation:
-    """What fit() calls to validate; remembers the sample predictions of its last call."""
+class Validation:
+    """What fit() calls to validate, and what judges a trial's model later; keeps the last call's sample predictions.
+
+    Args:
+        config: The trial's run.
+        data: Its ``val`` is what the loader loads.
+        loader: This rank's validation batches.
+        device: Where the model lies.
+        interrupted: Asked before every batch; True ends the validation.
+    """
 
     def __init__(
-        self, config: RunConfig, data: PreparedData, loader: Iterable[Batch], device: torch.device, reporter: Reporter
+        self,
+        config: RunConfig,
+        data: PreparedData,
+        loader: Iterable[Batch],
+        device: torch.device,
+        interrupted: Callable[[], bool] = lambda: False,
     ) -> None:
         self._config, self._data, self._loader, self._device = config, data, loader, device
-        self._interrupted = reporter.interrupted
+        self._interrupted = interrupted
         self._loss = build_loss(config.loss, data.train.class_pixels).to(device)
         self._indices = sample_indices(data.val)
         self.samples: dict[str, np.ndarray] = {}
 
     def __call__(self, model: nn.Module) -> Evaluation:
+        """Evaluate a model on the validation split."""
         evaluation = evaluate(
             model,
             self._loader,
@@ -255,6 +269,7 @@ class _Validation:
             self._data.label_space.num_classes,
             self._device,
             precision=resolve_precision(self._config.train.precision, self._device),
+            scoring=self._data.scoring,
             channels_last=self._config.train.channels_last,
             sample_indices=self._indices,
             interrupted=self._interrupted,
