@@ -7,14 +7,16 @@ from typing import Annotated
 
 import typer
 
+from segray.cli import data
 from segray.errors import call_or_exit
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(data.app, name="data")
 
 
 @app.callback()
 def segray() -> None:
-    """Sweeps for street-scene segmentation: results, reports and predictions of what `sweeps/*.py` ran."""
+    """Sweeps for street-scene segmentation: their data; results, reports and predictions of what `sweeps/*.py` ran."""
 
 
 @app.command()

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from segray.config import SizePx
 from segray.data.dataset import SPLITS, Split
+from segray.data.datasets.cityscapes import label_space
 from segray.data.scenes import draw_scene
 from segray.data.synthetic import camvid, cityscapes, folder
 from segray.data.synthetic.scene import Scene
@@ -23,6 +24,11 @@ WRITERS: Final[dict[str, Callable[[Path, Scene], None]]] = {
 }
 """Data set -> what writes one scene below the root of its layout."""
 
+NEEDED_VALUES: Final[dict[str, dict[str, Any]]] = {
+    "folder": {"data.folder.classes": list(label_space().names)},
+}
+"""Data set -> the values, beside its root, without which a config cannot open drawn scenes."""
+
 
 def write_scenes(
     name: str,
@@ -33,6 +39,7 @@ def write_scenes(
     test: int = 0,
     size_px: SizePx = (128, 256),
     seed: int = 0,
+    progress: Callable[[int, int], object] | None = None,
 ) -> None:
     """Draw scenes and write them as a data set is published.
 
@@ -46,6 +53,7 @@ def write_scenes(
         test: Number of test scenes; a layout that does not divide its images holds all scenes together.
         size_px: (height, width) of the scenes, each at least 32.
         seed: Decides what is drawn.
+        progress: Told how many scenes of how many are written, whenever one is.
 
     Raises:
         ConfigError: There is no such data set, or a number is too small.
@@ -65,8 +73,10 @@ def write_scenes(
     with TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as temporary:
         unfinished = Path(temporary) / target.name
         counts: dict[Split, int] = {"train": train, "val": val, "test": test}
-        for split, count in counts.items():
-            for index in range(count):
-                rng = np.random.default_rng((seed, SPLITS.index(split), index))
-                WRITERS[name](unfinished, Scene(split, index, *draw_scene(rng, size_px)))
+        scenes = [(split, index) for split, count in counts.items() for index in range(count)]
+        for done, (split, index) in enumerate(scenes, start=1):
+            rng = np.random.default_rng((seed, SPLITS.index(split), index))
+            WRITERS[name](unfinished, Scene(split, index, *draw_scene(rng, size_px)))
+            if progress:
+                progress(done, len(scenes))
         unfinished.rename(target)

@@ -1,0 +1,116 @@
+"""``segray data``: draw, check, look at, sample and decode data sets."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from segray.cli.progress import progress_bar
+from segray.errors import ConfigError
+
+if TYPE_CHECKING:
+    from segray.config import DataConfig, SizePx
+
+app = typer.Typer(no_args_is_help=True, help="Draw, check, look at, sample and decode data sets.")
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Data set, such as cityscapes; docs/data.md lists them")]
+Root = Annotated[str, typer.Argument(metavar="ROOT", help="Folder of the data set")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="A config key, such as data.classes=categories; may be repeated"),
+]
+
+_ARGUMENTS = ("data.dataset", "data.root")
+
+
+@app.command()
+def synth(
+    name: Name,
+    dest: Annotated[Path, typer.Argument(metavar="DEST", help="Folder to make")],
+    train: Annotated[int, typer.Option(help="Training scenes")] = 16,
+    val: Annotated[int, typer.Option(help="Validation scenes")] = 4,
+    test: Annotated[int, typer.Option(help="Test scenes")] = 0,
+    size: Annotated[str, typer.Option(metavar="HxW", help="Height x width of a scene in pixels")] = "128x256",
+    seed: Annotated[int, typer.Option(help="Decides what is drawn")] = 0,
+) -> None:
+    """Draw street scenes and write them in the layout of a data set."""
+    from segray.data.synthetic import NEEDED_VALUES, write_scenes
+
+    size_px = parse_size("--size", size)
+    with progress_bar("drawing") as progress:
+        write_scenes(name, dest, train=train, val=val, test=test, size_px=size_px, seed=seed, progress=progress)
+    print(f"wrote {train + val + test} scenes of {size}, height x width, to {dest} ({train=}, {val=}, {test=})")
+    options = [f"--set {shlex.quote(f'{key}={_yaml(value)}')}" for key, value in NEEDED_VALUES.get(name, {}).items()]
+    print("check:", " ".join(["segray data check", name, shlex.quote(str(dest)), *options]))
+
+
+@app.command()
+def check(
+    name: Name,
+    root: Root,
+    values: Set = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object")] = False,
+) -> None:
+    """Decode every file of a data set; list problems, classes, sizes, splits and duplicates.
+
+    The exit code is 0 where all is well, 1 where there are problems, and 2 where nothing can be checked.
+    """
+    from segray.data.check import check as check_data
+    from segray.data.printing import print_report
+
+    with progress_bar("decoding") as progress:
+        report = check_data(data_config(name, root, values), progress)
+    print_report(report, as_json=as_json)
+    if report.problems:
+        raise typer.Exit(1)
+
+
+def data_config(name: str, root: str, values: list[str] | None) -> DataConfig:
+    """The config of a data set at its defaults, but for ``KEY=VALUE`` with dotted keys and values in YAML.
+
+    Raises:
+        ConfigError: A value has no key, a key is unknown or not about data, or a value breaks its rule.
+    """
+    from segray.config import RunConfig
+
+    parsed = dict(_key_and_value(text) for text in values or ())
+    return RunConfig().with_values({**parsed, "data.dataset": name, "data.root": root}).data
+
+
+def _key_and_value(text: str) -> tuple[str, Any]:
+    import yaml
+
+    from segray.config import RunConfig
+    from segray.errors import unknown_name
+
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise ConfigError(f"--set must be KEY=VALUE, such as data.classes=categories, but got {text!r}")
+    choices = [name for name in RunConfig().flat() if name.startswith("data.") and name not in _ARGUMENTS]
+    if key not in choices:
+        raise ConfigError(unknown_name("key in --set", key, choices))
+    try:
+        return key, yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"the value in --set {text!r} must be YAML: {error}") from None
+
+
+def parse_size(option: str, text: str) -> SizePx:
+    """(height, width) of ``256x512``.
+
+    Raises:
+        ConfigError: The text is not of that form.
+    """
+    height, _, width = text.partition("x")
+    if not (height.isdecimal() and width.isdecimal()):
+        raise ConfigError(f"{option} must be HEIGHTxWIDTH in pixels, such as 256x512, but got {text!r}")
+    return int(height), int(width)
+
+
+def _yaml(value: Any) -> str:
+    import yaml
+
+    return yaml.safe_dump(value, default_flow_style=True, width=10**6).removesuffix("\n...\n").strip()

@@ -1,0 +1,239 @@
+"""Looks at every file of a data set: what does not decode, what occurs twice, how often each class occurs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segray.config import DataConfig, SizePx
+from segray.data.dataset import SPLITS, Dataset, Pair, Reader
+from segray.data.datasets import open_dataset
+from segray.data.datasets.cityscapes import LABELS
+from segray.data.datasets.listing import root_folder
+from segray.data.decode import read_photo
+from segray.data.splits import divide
+from segray.errors import DataError
+from segray.labels import IGNORE_INDEX, LabelSpace
+
+UNUSED: Final = "unused"
+"""Labelled images that `data.split.sizes` leaves out."""
+UNLABELLED: Final = "unlabelled"
+"""Photos without a label by design."""
+
+
+@dataclass(frozen=True)
+class ClassCount:
+    """How often a class occurs."""
+
+    name: str
+    pixels: int
+    images: int
+    """Images that have a pixel of it"""
+    train_images: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What a check found; the counts are of the images that decoded."""
+
+    dataset: str
+    root: str
+    problems: Sequence[str]
+    """What training would refuse or suffer from; each names its files"""
+    notes: Sequence[str] = ()
+    """What is worth a look"""
+    division: str = ""
+    """official, ratio or kfold"""
+    splits: Mapping[str, int] = field(default_factory=dict)
+    """Images of each split, with `unused` and `unlabelled` where there are such"""
+    sizes: Sequence[tuple[SizePx, int]] = ()
+    """(height, width) and how many images have it, most first"""
+    classes: Sequence[ClassCount] = ()
+    """In training-id order"""
+    void: ClassCount = ClassCount("void", 0, 0, 0)
+
+    @property
+    def num_pixels(self) -> int:
+        """Label pixels, void ones included."""
+        return sum(count.pixels for count in self.classes) + self.void.pixels
+
+
+@dataclass(frozen=True)
+class _Finding:
+    """What one photo, with or without a label, turned out to hold."""
+
+    problems: Sequence[str]
+    size: SizePx | None = None
+    photo_hash: bytes = b""
+    pixels: NDArray[np.int64] | None = None
+    """Of each of the 256 training ids"""
+
+
+def check(config: DataConfig, progress: Callable[[int, int], object] | None = None) -> Report:
+    """Decode every photo and every label of a data set.
+
+    Args:
+        config: The data set, its options and its splits; sizes and policy do not count.
+        progress: Told how many files of how many are done, whenever one is.
+
+    Raises:
+        ConfigError: A name or an option cannot work.
+        DataError: The data set's folder does not exist.
+    """
+    root_folder(config.root)
+    try:
+        dataset = open_dataset(config)
+        splits = divide(dataset, config)
+    except DataError as error:
+        return Report(dataset=config.dataset, root=config.root, problems=error.problems)
+    split_of = {pair.name: str(split) for split, pairs in splits.items() for pair in pairs}
+    pairs, findings = dataset.pairs(), []
+    total = len(pairs) + len(dataset.unlabelled)
+    for done, finding in enumerate(_findings(dataset, pairs), start=1):
+        findings.append(finding)
+        if progress:
+            progress(done, total)
+    names = [split_of.get(pair.name, UNUSED) for pair in pairs] + [UNLABELLED] * len(dataset.unlabelled)
+    photos = [pair.photo for pair in pairs] + list(dataset.unlabelled)
+    across, within = _duplicates(photos, names, findings)
+    labels = [finding.pixels for finding in findings if finding.pixels is not None]
+    classes, void = _class_counts(dataset.label_space, findings, names)
+    return Report(
+        dataset=config.dataset,
+        root=config.root,
+        problems=[
+            *(problem for finding in findings for problem in finding.problems),
+            *_all_void(pairs, findings),
+            *_like_training_ids(dataset.label_space, labels),
+            *across,
+        ],
+        notes=[*(_missing(classes) if labels else ()), *within],
+        division=_division(dataset, config),
+        splits={split: names.count(split) for split in (*SPLITS, UNUSED, UNLABELLED) if split in names},
+        sizes=Counter(finding.size for finding in findings if finding.size is not None).most_common(),
+        classes=classes,
+        void=void,
+    )
+
+
+def _division(dataset: Dataset, config: DataConfig) -> str:
+    if config.split.kind != "auto":
+        return config.split.kind
+    return "official" if dataset.official else "ratio"
+
+
+def _findings(dataset: Dataset, pairs: Sequence[Pair]) -> Iterator[_Finding]:
+    """Of every pair, then of every photo without a label, in order."""
+    # Threads, as Pillow and hashing free the interpreter's lock.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield from pool.map(partial(_look_at_pair, dataset.reader), pairs)
+        yield from pool.map(_look_at_photo, dataset.unlabelled)
+
+
+def _look_at_pair(reader: Reader, pair: Pair) -> _Finding:
+    problems: list[str] = []
+    try:
+        reader.size(pair)
+    except DataError as error:
+        problems += error.problems
+    try:
+        photo, label = reader.read(pair)
+    except DataError as error:
+        # A damaged header is found both times.
+        return _Finding(list(dict.fromkeys([*problems, *error.problems])))
+    if problems:
+        return _Finding(problems)
+    pixels = np.bincount(label.ravel(), minlength=256)
+    return _Finding([], (label.shape[0], label.shape[1]), _hash(photo), pixels)
+
+
+def _look_at_photo(path: Path) -> _Finding:
+    try:
+        photo = read_photo(path)
+    except DataError as error:
+        return _Finding(error.problems)
+    return _Finding([], (photo.shape[0], photo.shape[1]), _hash(photo))
+
+
+def _hash(photo: NDArray[np.uint8]) -> bytes:
+    return hashlib.sha256(repr(photo.shape).encode() + photo.tobytes()).digest()
+
+
+def _duplicates(
+    photos: Sequence[Path], splits: Sequence[str], findings: Sequence[_Finding]
+) -> tuple[list[str], list[str]]:
+    """Groups of equal photos that lie in several splits, and in one."""
+    same: dict[bytes, list[int]] = {}
+    for index, finding in enumerate(findings):
+        if finding.photo_hash:
+            same.setdefault(finding.photo_hash, []).append(index)
+    across: list[str] = []
+    within: list[str] = []
+    for group in same.values():
+        if len(group) > 1:
+            line = "the same photo: " + ", ".join(f"{photos[index]} ({splits[index]})" for index in group)
+            sides = {splits[index] for index in group} - {UNUSED}
+            (across if len(sides) > 1 else within).append(line)
+    return across, within
+
+
+def _class_counts(
+    space: LabelSpace, findings: Sequence[_Finding], splits: Sequence[str]
+) -> tuple[list[ClassCount], ClassCount]:
+    """Of every class, and of void."""
+    pixels, images, train_images = (np.zeros(256, np.int64) for _ in range(3))
+    for finding, split in zip(findings, splits, strict=True):
+        if finding.pixels is not None:
+            pixels += finding.pixels
+            images += finding.pixels > 0
+            train_images += (finding.pixels > 0) & (split == "train")
+
+    def count(name: str, index: int) -> ClassCount:
+        return ClassCount(name, int(pixels[index]), int(images[index]), int(train_images[index]))
+
+    return [count(name, index) for index, name in enumerate(space.names)], count("void", IGNORE_INDEX)
+
+
+def _missing(classes: Sequence[ClassCount]) -> list[str]:
+    never = [count.name for count in classes if not count.images]
+    untrained = [count.name for count in classes if count.images and not count.train_images]
+    notes = []
+    if never:
+        notes.append(f"{len(never)} of {len(classes)} classes never occur: {', '.join(never)}")
+    if untrained:
+        notes.append(f"no training image has: {', '.join(untrained)}")
+    return notes
+
+
+def _all_void(pairs: Sequence[Pair], findings: Sequence[_Finding]) -> list[str]:
+    return [
+        f"{pair.label}: every pixel of the label is void; data.exclude leaves out {pair.name}"
+        for pair, finding in zip(pairs, findings, strict=False)
+        if finding.pixels is not None and finding.pixels[IGNORE_INDEX] == finding.pixels.sum()
+    ]
+
+
+def _like_training_ids(space: LabelSpace, labels: Sequence[NDArray[np.int64]]) -> list[str]:
+    """Whether label files of Cityscapes label ids may hold training ids, 0 to 18, whose ids are all valid label ids."""
+    if not labels or space.raw_to_train.keys() != {label_id for label_id, *_ in LABELS}:
+        return []
+    num_training_ids = sum(train_id != IGNORE_INDEX for _, _, train_id, _ in LABELS)
+    low = {train for raw, train in space.raw_to_train.items() if raw < num_training_ids}
+    high = sorted({*space.raw_to_train.values()} - low - {IGNORE_INDEX})
+    if sum(labels)[high].any():  # type: ignore[index]
+        return []
+    return [
+        f"none of the {len(labels)} labels holds an id above {num_training_ids - 1}, so there is no "
+        f"{', no '.join(space.names[train] for train in high)}: the files may hold training ids, but must hold "
+        "label ids, in which 7 is road and 23 is sky"
+    ]
