@@ -62,6 +62,9 @@ class EpochRecord(_Record):
     """IoU per class in training-id order; None for a class that is neither present nor predicted"""
     val_pixel_accuracy: float | None
     val_mean_class_accuracy: float | None
+    val_cluster_accuracy: float | None = None
+    """Pixel accuracy on the clusters that the model was trained on, where the other scores are on palette classes;
+    comparable only between trials of the same clusters"""
     learning_rate: float
     """Learning rate of the epoch's last step"""
     images_per_second: float

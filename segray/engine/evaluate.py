@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from segray.data.dataset import Scoring
 from segray.data.loading import Batch
 from segray.engine.distributed import broadcast_buffers, gather_over_ranks, max_over_ranks, sum_over_ranks
 from segray.engine.endings import Interrupted
 from segray.engine.precision import autocast
 from segray.engine.steps import to_device
 from segray.labels import IGNORE_INDEX
-from segray.metrics import confusion_matrix
+from segray.metrics import confusion_matrix, scores
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,13 @@ class Evaluation:
     """What a model does on a split; the same on every rank."""
 
     confusion: Tensor
-    """(C, C) int64 on the CPU: rows truth, columns prediction, in pixels"""
+    """(C, C) int64 on the CPU: rows truth, columns prediction, in pixels, of the classes that are judged by"""
     loss: float
     """Mean over images, each weighted by its labelled pixels"""
     samples: dict[int, np.ndarray]
-    """Image index -> predicted training ids, (H, W) uint8"""
+    """Image index -> predicted ids of the classes that are judged by, (H, W) uint8"""
+    cluster_accuracy: float | None = None
+    """Share of labelled pixels whose class of training is right, where that is not what is judged by"""
 
 
 @torch.inference_mode()
@@ -40,6 +43,7 @@ def evaluate(
     *,
     precision: torch.dtype,
     channels_last: bool = True,
+    scoring: Scoring | None = None,
     sample_indices: Collection[int] = (),
     interrupted: Callable[[], bool] = lambda: False,
 ) -> Evaluation:
@@ -52,10 +56,12 @@ def evaluate(
         model: The model itself, not wrapped, on ``device``.
         loader: This rank's batches; over all ranks every image comes once.
         loss: (logits_BCHW, labels_BHW) -> scalar; called for one image at a time, so that batches do not matter.
-        num_classes: Number of classes, void not counted.
+        num_classes: Number of the model's classes, void not counted.
         device: Where to compute.
         precision: dtype of autocast, as ``resolve_precision`` gives it.
         channels_last: Whether photos are laid out channels-last, as the model should be then.
+        scoring: Where predictions are not judged by the labels: they are mapped to its classes, and compared with the
+            batches' truth.
         sample_indices: Images whose predictions are kept.
         interrupted: Asked before every batch; True ends the evaluation on all ranks.
 
@@ -64,7 +70,7 @@ def evaluate(
     """
     broadcast_buffers(model)
     model.eval()
-    confusion = torch.zeros((num_classes, num_classes), dtype=torch.int64, device=device)
+    judge = _Judge(num_classes, scoring, device)
     loss_sum = torch.zeros((), dtype=torch.float64, device=device)
     samples: dict[int, np.ndarray] = {}
     stopped = False
@@ -75,9 +81,7 @@ def evaluate(
         photos_BCHW, labels_BHW = to_device(batch, device, channels_last=channels_last)
         with autocast(device, precision):
             logits_BCHW = model(photos_BCHW).float()
-        # On a CPU max is 4 times as fast as argmax where logits are contiguous, as fast where they are channels-last.
-        predictions_BHW = logits_BCHW.max(dim=1).indices
-        confusion += confusion_matrix(predictions_BHW, labels_BHW, num_classes)
+        predictions_BHW = judge(logits_BCHW, labels_BHW, batch.truth_BHW)
         num_images = len(batch.indices)
         for logits_1CHW, labels_1HW in zip(logits_BCHW.chunk(num_images), labels_BHW.chunk(num_images), strict=True):
             loss_sum += loss(logits_1CHW, labels_1HW) * (labels_1HW != IGNORE_INDEX).sum()
@@ -88,9 +92,42 @@ def evaluate(
     # Ranks have unequal numbers of batches, so a stop is only agreed on here: no collective inside the loop.
     if max_over_ranks(torch.tensor(int(stopped), device=device)).item():
         raise Interrupted
-    confusion = sum_over_ranks(confusion).cpu()
+    trained = sum_over_ranks(judge.trained).cpu()
     return Evaluation(
-        confusion=confusion,
-        loss=sum_over_ranks(loss_sum).item() / max(1, int(confusion.sum())),
+        confusion=trained if scoring is None else sum_over_ranks(judge.scored).cpu(),
+        loss=sum_over_ranks(loss_sum).item() / max(1, int(trained.sum())),
         samples={index: sample for part in gather_over_ranks(samples) for index, sample in part.items()},
+        cluster_accuracy=None if scoring is None else scores(trained).pixel_accuracy,
     )
+
+
+class _Judge:
+    """Counts pixels by true and predicted class: those of training, and those that predictions are judged by."""
+
+    def __init__(self, num_classes: int, scoring: Scoring | None, device: torch.device) -> None:
+        self.trained = torch.zeros((num_classes, num_classes), dtype=torch.int64, device=device)
+        self.scored = self.trained
+        self._scoring = scoring
+        if scoring is not None:
+            num_scored = scoring.label_space.num_classes
+            standing = [index for index, class_id in enumerate(scoring.class_of) if class_id is not None]
+            self.scored = torch.zeros((num_scored, num_scored), dtype=torch.int64, device=device)
+            self._standing = torch.tensor(standing, device=device)
+            self._class_of = torch.tensor([scoring.class_of[index] for index in standing], device=device)
+
+    def __call__(self, logits_BCHW: Tensor, labels_BHW: Tensor, truth_BHW: Tensor | None) -> Tensor:
+        """Count a batch; gives the predicted ids of the classes that are judged by, (B, H, W)."""
+        predictions_BHW = _most_likely(logits_BCHW)
+        self.trained += confusion_matrix(predictions_BHW, labels_BHW, len(self.trained))
+        if self._scoring is None:
+            return predictions_BHW
+        assert truth_BHW is not None
+        mapped_BHW = self._class_of[_most_likely(logits_BCHW[:, self._standing])]
+        truth_BHW = truth_BHW.to(mapped_BHW.device, non_blocking=True)
+        self.scored += confusion_matrix(mapped_BHW, truth_BHW, len(self.scored))
+        return mapped_BHW
+
+
+def _most_likely(logits_BCHW: Tensor) -> Tensor:
+    # On a CPU max is 4 times as fast as argmax where logits are contiguous, as fast where they are channels-last.
+    return logits_BCHW.max(dim=1).indices

@@ -213,7 +213,10 @@ def _described(checked: Checked) -> dict[str, str]:
 
 def _info(sweep: Sweep, checked: Checked, plan: Plan) -> SweepInfo:
     data = checked.data
-    majority, majority_miou = majority_class_miou(data.train.class_pixels, data.val.class_pixels)
+    space = data.scored_space
+    majority, majority_miou = majority_class_miou(
+        data.train.truth_pixels(space.num_classes), data.val.truth_pixels(space.num_classes)
+    )
     return SweepInfo(
         name=sweep.name,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -225,9 +228,9 @@ def _info(sweep: Sweep, checked: Checked, plan: Plan) -> SweepInfo:
         scheduler=sweep.scheduler,
         seed=sweep.seed,
         max_epochs=checked.max_epochs,
-        classes=data.label_space.names,
-        colors=data.label_space.colors,
-        majority_class=data.label_space.names[majority],
+        classes=space.names,
+        colors=space.colors,
+        majority_class=space.names[majority],
         majority_val_miou=majority_miou,
         encoder_weights=checked.weights_line,
         versions={"python": platform.python_version(), **{name: version(name) for name in VERSIONED}},

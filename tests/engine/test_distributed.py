@@ -9,6 +9,9 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from tiny_run import (
     CPU,
+    NUM_VAL,
+    SCORING,
+    LoaderWithTruth,
     cross_entropy,
     register,
     start,
@@ -38,6 +41,7 @@ def train_on_two(rank, folder):
     dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
     found = {
         "evaluation": evaluate_untrained(rank, 2),
+        "scored": evaluate_scored(rank, 2),
         "plain": without_timing(start(tiny_state(PLAIN), rank=rank, world_size=2)),
         "interrupted": ending(rank, interrupted=lambda: rank == 1),
         "interrupted in validation": ending(rank, validate=interrupted_validation(rank)),
@@ -67,6 +71,12 @@ def evaluate_untrained(rank, world_size):
             buffer += rank
     evaluation = validation(val_loader(rank, world_size), sample_indices=SAMPLES)(state.network)
     return evaluation.confusion, evaluation.loss, evaluation.samples
+
+
+def evaluate_scored(rank, world_size):
+    loader = LoaderWithTruth(NUM_VAL, 1, batch_size=2, rank=rank, world_size=world_size, shuffle=False)
+    evaluation = validation(loader, scoring=SCORING)(tiny_state(tiny_config()).network)
+    return evaluation.confusion.tolist(), evaluation.cluster_accuracy
 
 
 class PoisonedOnOneRank(SupervisedStep):
@@ -105,6 +115,10 @@ def test_two_ranks_count_the_same_pixels_as_one(ranks):
     assert sorted(ranks[0]["evaluation"][2]) == list(SAMPLES)
     for index in SAMPLES:
         assert (ranks[0]["evaluation"][2][index] == samples[index]).all()
+
+
+def test_two_ranks_count_the_same_pixels_as_one_where_other_classes_are_judged_by(ranks):
+    assert ranks[0]["scored"] == ranks[1]["scored"] == evaluate_scored(0, 1)
 
 
 def test_two_ranks_agree_on_every_record(ranks):

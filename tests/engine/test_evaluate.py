@@ -1,7 +1,17 @@
 import numpy as np
 import pytest
 import torch
-from tiny_run import NUM_VAL, TinyLoader, cross_entropy, scenes, tiny_config, tiny_state, validation
+from tiny_run import (
+    NUM_VAL,
+    SCORING,
+    LoaderWithTruth,
+    TinyLoader,
+    cross_entropy,
+    scenes,
+    tiny_config,
+    tiny_state,
+    validation,
+)
 
 from segray.engine.endings import Interrupted
 
@@ -67,3 +77,34 @@ def test_it_can_be_interrupted_between_batches():
     answers = iter([False, False, True])
     with pytest.raises(Interrupted):
         validation(interrupted=lambda: next(answers))(tiny_state(tiny_config()).network)
+
+
+@pytest.fixture
+def scored():
+    """A model, what it is evaluated to by other classes than its own, and the predictions expected of it."""
+    model = tiny_state(tiny_config()).network
+    loader = LoaderWithTruth(NUM_VAL, 1, batch_size=2, shuffle=False)
+    evaluation = validation(loader, scoring=SCORING, sample_indices=(3,))(model)
+    photos, _ = scenes(NUM_VAL, seed=1)
+    with torch.no_grad():
+        logits = model.eval()(photos).numpy()
+    return evaluation, np.where(logits[:, 0] > logits[:, 2], 1, 0), logits.argmax(1)
+
+
+def test_predictions_are_mapped_to_the_classes_that_are_judged_by(scored):
+    evaluation, predicted, _ = scored
+    loader = LoaderWithTruth(NUM_VAL, 1, batch_size=NUM_VAL, shuffle=False)
+    truth = next(iter(loader)).truth_BHW.numpy()
+    expected = np.zeros((2, 2), dtype=np.int64)
+    np.add.at(expected, (truth[truth != 255], predicted[truth != 255]), 1)
+    np.testing.assert_array_equal(evaluation.confusion.numpy(), expected)
+    np.testing.assert_array_equal(evaluation.samples[3], predicted[3])
+
+
+def test_loss_and_cluster_accuracy_are_those_of_the_classes_of_training(scored):
+    evaluation, _, clusters = scored
+    labels = scenes(NUM_VAL, seed=1)[1].numpy()
+    assert evaluation.cluster_accuracy == pytest.approx((clusters == labels)[labels != 255].mean())
+    plain = validation()(tiny_state(tiny_config()).network)
+    assert evaluation.loss == pytest.approx(plain.loss)
+    assert plain.cluster_accuracy is None

@@ -2,11 +2,13 @@
 
 from functools import partial
 
+import numpy as np
 import torch
 from torch import nn
 
 from segray import models
 from segray.config import RunConfig
+from segray.data.dataset import Scoring
 from segray.data.loading import Batch
 from segray.engine.evaluate import evaluate
 from segray.engine.loop import fit
@@ -21,6 +23,12 @@ LABEL_SPACE = LabelSpace(
     raw_to_train={0: 0, 1: 1, 2: 2, 255: 255},
 )
 NUM_TRAIN, NUM_VAL, SIZE_PX = 12, 7, (16, 24)
+SCORING = Scoring(
+    label_space=LabelSpace(names=("green", "dark"), colors=((0, 200, 0), (0, 0, 0))),
+    class_of=(1, None, 0),
+    read_truth=lambda pair: np.zeros(SIZE_PX, np.uint8),
+)
+"""What is judged by in place of LABEL_SPACE: "red" stands for no class; "dark" and "green" change places."""
 
 
 def build_tiny(config, num_classes):
@@ -76,6 +84,17 @@ class TinyLoader:
         for start in range(0, len(mine), self.batch_size):
             indices = mine[start : start + self.batch_size]
             yield Batch(self.photos[indices], self.labels[indices], indices)
+
+
+class LoaderWithTruth(TinyLoader):
+    """Truth that is not just the mapped labels: red is green, and the lowest rows are void."""
+
+    def __iter__(self):
+        for batch in super().__iter__():
+            truth = torch.tensor([1, 0, 0])[batch.labels_BHW.clamp(max=2).long()].to(torch.uint8)
+            truth[batch.labels_BHW == 255] = 255
+            truth[:, -3:] = 255
+            yield batch._replace(truth_BHW=truth)
 
 
 def val_loader(rank=0, world_size=1):
