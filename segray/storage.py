@@ -2,6 +2,8 @@
 
     STORAGE/NAME/
       sweep.json                    SweepInfo: what is searched, on what, with which versions
+      splits.json                   SplitRecord: which images train, validate, and are kept for the end
+      test.json                     SplitScores of the best trial on the images kept for the end, if there are any
       state.json                    SweepState: running, finished or interrupted, and when that was last true
       study.db                      the Optuna study
       report.html                   on local disks, written when the sweep ends
@@ -35,6 +37,9 @@ METRIC: Final = "val_miou"
 
 TRAINING_STATE: Final = "training.pt"
 """File of a checkpoint that only a resume needs: optimiser, schedule, epoch."""
+
+SplitKind = Literal["official", "ratio", "kfold"]
+"""How images are divided: by the data set itself, by shares or counts, into parts each of which validates once."""
 
 OutcomeStatus = Literal["finished", "stopped", "failed", "diverged", "out_of_memory"]
 
@@ -132,6 +137,55 @@ class SweepInfo(_Record):
     versions: dict[str, str] = {}
     git_revision: str = ""
     hardware: dict[str, Any] = {}
+
+
+class SplitRecord(_Record):
+    """Which images are on which side, and how they came there: the same for all trials; written once, at the start.
+
+    Images are under their names, with the bytes of their photo and label files together.
+    """
+
+    dataset: str
+    kind: SplitKind
+    """What data.split.kind came to"""
+    sizes: tuple[float, float, float] | None = None
+    """Shares or counts of train, val and test (ratio)"""
+    folds: int | None = None
+    """(kfold)"""
+    fold: int | None = None
+    """The part that validates, from 0 (kfold)"""
+    seed: int | None = None
+    """Where chance had a part"""
+    holdout: float = 0.0
+    """Share of the training images that were kept as test split"""
+    train: dict[str, int]
+    val: dict[str, int]
+    test: dict[str, int]
+    """May be empty"""
+
+
+class SplitScores(_Record):
+    """What a trial's best checkpoint scores on the images of a split. Fractions are 0 to 1."""
+
+    split: Literal["val", "test"]
+    trial: str
+    epoch: int
+    num_images: int
+    miou: float | None
+    """Mean IoU over the classes with TP + FP + FN > 0 in the whole split"""
+    classes: tuple[str, ...]
+    iou: tuple[float | None, ...]
+    """IoU per class; None for a class that is neither present nor predicted"""
+    pixel_accuracy: float | None
+    mean_class_accuracy: float | None
+    frequency_weighted_iou: float | None
+    """IoU averaged by the classes' shares of the labelled pixels"""
+    recorded_val_miou: float | None
+    """The trial's validation figure at that epoch, by which it was chosen"""
+    device: str
+    """cpu or cuda"""
+    evaluated_at: str
+    """ISO 8601, UTC"""
 
 
 SILENCE_SECONDS: Final = 60.0
@@ -287,6 +341,22 @@ class SweepFiles:
                 f"another start has made {self.folder.path!r} meanwhile; choose another --name, or continue that one "
                 "with --resume when it has ended"
             )
+
+    def splits(self) -> SplitRecord | None:
+        """Which images are on which side, or None before the sweep wrote it."""
+        return _read(SplitRecord, self.folder, "splits.json")
+
+    def write_splits(self, splits: SplitRecord) -> None:
+        """Write splits.json."""
+        self.folder.write_json("splits.json", splits.model_dump(mode="json"))
+
+    def test_scores(self) -> SplitScores | None:
+        """What the best trial scored on the test split when it was last judged, or None if it was not."""
+        return _read(SplitScores, self.folder, "test.json")
+
+    def write_test_scores(self, scores: SplitScores) -> None:
+        """Write test.json."""
+        self.folder.write_json("test.json", scores.model_dump(mode="json"))
 
     def state(self) -> SweepState | None:
         """What the sweep was doing when it last said so."""

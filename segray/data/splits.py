@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from segray.config import DataConfig, SplitConfig
 from segray.data.dataset import SPLITS, Dataset, Pair, Split
 from segray.errors import ConfigError, DataError
+from segray.storage import SplitKind
 
 Splits = dict[Split, list[Pair]]
 
@@ -26,14 +27,7 @@ def divide(dataset: Dataset, config: DataConfig) -> Splits:
         ConfigError: The data set has no official split but one is asked for, or sizes or folds cannot work.
         DataError: A split would have no image.
     """
-    kind = config.split.kind
-    if kind == "auto":
-        kind = "official" if dataset.official else "ratio"
-    if kind == "official" and not dataset.official:
-        raise ConfigError(
-            f"data.split.kind official needs a data set that comes divided, but {config.dataset} does not; "
-            "use ratio or kfold"
-        )
+    kind = split_kind(dataset, config)
     if kind == "official":
         splits = {split: list(dataset.official.get(split, ())) for split in SPLITS}
     elif kind == "ratio":
@@ -49,6 +43,23 @@ def divide(dataset: Dataset, config: DataConfig) -> Splits:
                 f"{kind} and data.holdout {config.holdout:g}"
             )
     return {split: sorted(splits[split]) for split in SPLITS}
+
+
+def split_kind(dataset: Dataset, config: DataConfig) -> SplitKind:
+    """How the images are divided: what `data.split.kind` comes to.
+
+    Raises:
+        ConfigError: The data set has no official split but one is asked for.
+    """
+    kind = config.split.kind
+    if kind == "auto":
+        return "official" if dataset.official else "ratio"
+    if kind == "official" and not dataset.official:
+        raise ConfigError(
+            f"data.split.kind official needs a data set that comes divided, but {config.dataset} does not; "
+            "use ratio or kfold"
+        )
+    return kind
 
 
 def _counts(splits: Mapping[Split, Sequence[Pair]]) -> str:
