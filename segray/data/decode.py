@@ -28,6 +28,7 @@ _TURNS: Final = {
     8: Image.Transpose.ROTATE_90,
 }
 _PHOTO_MODES: Final = frozenset({"RGB", "RGBA", "L", "LA", "P", "CMYK"})
+_COLOR_MODES: Final = frozenset({"RGB", "RGBA", "P"})
 
 
 def pair_size(pair: Pair) -> SizePx:
@@ -77,6 +78,32 @@ def read_label(path: Path) -> tuple[NDArray[np.uint8], str]:
             return np.asarray(_upright(image)), image.mode
     except _DAMAGE as error:
         raise _damaged(path, error) from None
+
+
+def read_colors(path: Path) -> NDArray[np.uint8]:
+    """A label file's colours, turned upright; a palette PNG counts by its palette's.
+
+    Returns:
+        Shape (height, width, 3), uint8 RGB.
+
+    Raises:
+        DataError: It cannot be read, does not decode to the end, is not in colour, or is transparent somewhere.
+    """
+    try:
+        with Image.open(path) as image:
+            mode = image.mode
+            if mode in _COLOR_MODES:
+                upright = _upright(image)
+                stored = np.asarray(upright if mode == "RGB" else upright.convert("RGBA"))
+    except _DAMAGE as error:
+        raise _damaged(path, error) from None
+    if mode not in _COLOR_MODES:
+        raise DataError(
+            f"{path}: a label must be in the classes' colours (RGB, RGBA or palette), but its mode is {mode}"
+        )
+    if not (stored[..., 3:] == 255).all():
+        raise DataError(f"{path}: a label in colours must be opaque, but some of its pixels are transparent")
+    return np.ascontiguousarray(stored[..., :3])
 
 
 def resize_pair(photo: NDArray[np.uint8], label: NDArray[np.uint8], size: SizePx) -> Images:
