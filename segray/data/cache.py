@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Final, ParamSpec, TypeVar
+from typing import Final, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -60,6 +60,26 @@ class PreparedData:
         return self.label_space if self.scoring is None else self.scoring.label_space
 
 
+class Listing(NamedTuple):
+    """A data set's files, as this process found them."""
+
+    dataset: Dataset
+    folder_name: str
+    """Of its shard in the cache"""
+    num_bytes: Mapping[str, int]
+    """Image name -> bytes of its photo and label files together"""
+
+
+def listing(config: DataConfig) -> Listing:
+    """The data set's files; a process lists them once, whatever the splits, policies, crops and caches.
+
+    Raises:
+        ConfigError: A name is unknown, or the config lacks what the data set needs.
+        DataError: Files are missing or cannot be read; all of them are named.
+    """
+    return _listing(_content(config))
+
+
 def prepare(config: DataConfig, announce: Callable[[str], None] = print) -> PreparedData:
     """Open the data set's shard, building it first if this node has none, or a damaged one.
 
@@ -77,7 +97,7 @@ def prepare(config: DataConfig, announce: Callable[[str], None] = print) -> Prep
     """
     _check_sizes(config)
     build_policy(config.policy, config.crop_px or (1, 1))
-    dataset, name = _listing(_content(config))
+    dataset, name, _ = listing(config)
     splits = divide(dataset, config)
     folder = _cache_folder(config) / name
     shard = _open(folder) or _build_locked(folder, dataset, config, announce)
@@ -139,32 +159,33 @@ def _cache_folder(config: DataConfig) -> Path:
 
 
 @lru_cache
-def _listing(config: DataConfig) -> tuple[Dataset, str]:
-    """The data set, and the name of its folder in the cache."""
-    dataset = open_dataset(config)
-    return dataset, f"{config.dataset}-{_key(config, dataset)}"
-
-
-def _key(config: DataConfig, dataset: Dataset) -> str:
-    def fingerprint(path: Path) -> tuple[str, int, int] | None:
+def _listing(config: DataConfig) -> Listing:
+    def fingerprint(path: Path) -> tuple[str, int, int]:
         try:
             status = path.stat()
         except OSError as error:
             problems.append(f"{path}: cannot be read: {error.strerror}")
-            return None
+            return "", 0, 0
         return os.path.relpath(path, root), status.st_size, status.st_mtime_ns
 
-    problems: list[str] = []
+    dataset = open_dataset(config)
     root = Path(config.root).expanduser()
+    problems: list[str] = []
+    files = [(pair.name, fingerprint(pair.photo), fingerprint(pair.label)) for pair in dataset.pairs()]
+    _refuse(config, problems)
+    num_bytes = {name: photo[1] + label[1] for name, photo, label in files}
+    return Listing(dataset, f"{config.dataset}-{_key(config, dataset, files)}", num_bytes)
+
+
+def _key(config: DataConfig, dataset: Dataset, files: Sequence[tuple[object, ...]]) -> str:
     content = {
         "format": FORMAT_VERSION,
         "dataset": config.dataset,
         "classes": dataset.label_space.num_classes,
         "decoding": dataset.reader.key,
         "resize_px": config.resize_px,
-        "files": [(pair.name, fingerprint(pair.photo), fingerprint(pair.label)) for pair in dataset.pairs()],
+        "files": files,
     }
-    _refuse(config, problems)
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:20]
 
 
