@@ -1,0 +1,92 @@
+"""What splits.json holds, and whether a machine's files still give it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+from segray.config import DataConfig
+from segray.data.cache import listing
+from segray.data.dataset import SPLITS, Split
+from segray.data.splits import divide, split_kind
+from segray.errors import DataError
+from segray.storage import SplitRecord
+
+NUM_NAMED = 3
+"""Images named of each kind of difference in a message; all of them are in its problems."""
+
+
+def record_splits(config: DataConfig) -> SplitRecord:
+    """Which images of the data set are on which side.
+
+    Args:
+        config: The data set; of it, files are listed but none is decoded.
+
+    Raises:
+        ConfigError: A name is unknown, or the images cannot be divided so.
+        DataError: Files are missing or cannot be read, or a split would have no image.
+    """
+    dataset, _, num_bytes = listing(config)
+    kind = split_kind(dataset, config)
+    by_seed = kind != "official" or config.holdout > 0
+    return SplitRecord(
+        dataset=config.dataset,
+        kind=kind,
+        sizes=(config.split.sizes or dataset.split_sizes) if kind == "ratio" else None,
+        folds=config.split.folds if kind == "kfold" else None,
+        fold=config.split.fold if kind == "kfold" else None,
+        seed=config.split.seed if by_seed else None,
+        holdout=config.holdout,
+        **{
+            split: {pair.name: num_bytes[pair.name] for pair in pairs}
+            for split, pairs in divide(dataset, config).items()
+        },
+    )
+
+
+def check_splits(record: SplitRecord, config: DataConfig) -> None:
+    """Check that this machine's files give the splits that a sweep began with, and are as long as they were.
+
+    Raises:
+        ConfigError: The images cannot be divided as the config says.
+        DataError: An image came, went, changed sides, or is in files of another size; every such image is a problem.
+    """
+    differences = _differences(_by_name(record), _by_name(record_splits(config)))
+    if not any(differences.values()):
+        return
+    lines = "".join(f"\n  {_in_short(what, images)}" for what, images in differences.items() if images)
+    raise DataError(
+        f"the data set at {config.root!r} on {socket.gethostname()} is not the one that the sweep began with, but all "
+        "its trials must be trained and judged on the same images; bring those files back here, or begin another "
+        f"sweep:{lines}",
+        [f"{image}: {what}" for what, images in differences.items() for image in images],
+    )
+
+
+def _by_name(record: SplitRecord) -> dict[str, tuple[Split, int]]:
+    def images() -> Iterator[tuple[str, tuple[Split, int]]]:
+        for split in SPLITS:
+            for name, num_bytes in getattr(record, split).items():
+                yield name, (split, num_bytes)
+
+    return dict(images())
+
+
+def _differences(before: dict[str, tuple[Split, int]], now: dict[str, tuple[Split, int]]) -> dict[str, list[str]]:
+    both = [(name, *before[name], *now[name]) for name in before if name in now]
+    return {
+        "gone": [f"{name} ({before[name][0]})" for name in before if name not in now],
+        "new": [f"{name} ({now[name][0]})" for name in now if name not in before],
+        "on another side": [f"{name} ({was} to {is_now})" for name, was, _, is_now, _ in both if was != is_now],
+        "in files of another size": [
+            f"{name} ({was} to {is_now} bytes)"
+            for name, side, was, side_now, is_now in both
+            if side == side_now and was != is_now
+        ],
+    }
+
+
+def _in_short(what: str, images: list[str]) -> str:
+    rest = f" and {len(images) - NUM_NAMED} more" if len(images) > NUM_NAMED else ""
+    count = "1 image is" if len(images) == 1 else f"{len(images)} images are"
+    return f"{count} {what}: {', '.join(images[:NUM_NAMED])}{rest}"
