@@ -77,6 +77,7 @@ def run_task(task: Task, worker: WorkerConfig, generation: int, gauges: Gauges) 
                 micro_batches=micro_batches,
                 num_loader_workers=worker.num_loader_workers,
                 device=torch.device(worker.device),
+                splits=worker.sweep.splits(),
             )
         except Interrupted:
             break

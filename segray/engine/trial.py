@@ -20,6 +20,7 @@ from segray.data.augment import training_size
 from segray.data.cache import PreparedData, prepare
 from segray.data.loading import Batch, train_loader, val_loader
 from segray.data.shards import Shard
+from segray.data.split_record import check_splits
 from segray.engine import checkpoint
 from segray.engine.determinism import deterministic
 from segray.engine.distributed import from_first_rank, rank, world_size
@@ -33,7 +34,7 @@ from segray.folder import Folder
 from segray.labels import LabelSpace
 from segray.losses import build_loss
 from segray.models import check_train_shape
-from segray.storage import TRAINING_STATE, CheckpointPointer, EpochRecord, TrialFiles
+from segray.storage import TRAINING_STATE, CheckpointPointer, EpochRecord, SplitRecord, TrialFiles
 
 NUM_SAMPLES = 4
 """Validation images whose predictions are kept for the report."""
@@ -90,6 +91,7 @@ def train_trial(
     attempt: int = 1,
     micro_batches: int = 1,
     num_loader_workers: int = 0,
+    splits: SplitRecord | None = None,
 ) -> None:
     """Train one trial from its last checkpoint, or from the start, until it ends or the reporter ends it.
 
@@ -104,10 +106,11 @@ def train_trial(
         attempt: Which start of the trial this is, from 1.
         micro_batches: Parts a batch is split into, and validation batches alike; see SupervisedStep.
         num_loader_workers: Loader processes where the config leaves them open.
+        splits: The images that the sweep began with, which this machine must have too; None for whatever it has.
 
     Raises:
         ConfigError: The config cannot work.
-        DataError: The data set cannot be read.
+        DataError: The data set cannot be read, or is another than the sweep's.
         Interrupted: The reporter ended the trial between two batches.
         Diverged: The training loss became NaN or infinite.
     """
@@ -118,6 +121,8 @@ def train_trial(
         if rank() == 0:
             reporter.hand_over(last.record, final=True)
         return
+    if splits is not None:
+        check_splits(splits, config.data)
     data = prepare(config.data)
     batch_size = per_rank_batch_size(config)
     common = _LoaderOptions(rank=rank(), world_size=world_size(), pin_memory=device.type == "cuda")

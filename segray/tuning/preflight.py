@@ -11,13 +11,13 @@ from typing import Any, TypeVar
 
 import optuna
 
-from segray.config import ModelConfig, RunConfig, SizePx
+from segray.config import ModelConfig, RunConfig, SizePx, flatten
 from segray.data.augment import build_policy, training_size
 from segray.data.cache import PreparedData, prepare
 from segray.data.datasets import dataset_kind
 from segray.engine.optim import check_warmup
 from segray.engine.trial import per_rank_batch_size
-from segray.errors import ConfigError, SegrayError, unknown_name
+from segray.errors import ConfigError, SegrayError, listed, unknown_name
 from segray.losses import build_loss
 from segray.models import check_model, check_train_shape, resolve_encoder_weights
 from segray.tuning.space import EPOCHS_KEY, CappedSpace, Space
@@ -27,6 +27,20 @@ DRAWS = 200
 
 MAX_PAIRS = 200
 """Up to so many pairs of architecture and encoder are all checked, at 0.3 s each; of more, those that are drawn."""
+
+SAME_IN_ALL_TRIALS = (
+    "data.dataset",
+    "data.root",
+    "data.classes",
+    "data.exclude",
+    "data.folder.",
+    "data.cityscapes.",
+    "data.pairs.labels",
+    "data.pairs.max_distance",
+    "data.split.",
+    "data.holdout",
+)
+"""Keys, or what they begin with, that say which images and classes trials are judged on."""
 
 T = TypeVar("T")
 Distribution = optuna.distributions.BaseDistribution
@@ -85,6 +99,7 @@ def check(
     first_trials = [_check_first_trial(point, distributions, max_epochs) for point in first_trials]
 
     configs = [base.with_values(values) for values in (*first_trials, *draws)]
+    _check_same_data(base, configs)
     for loss in _distinct(config.loss for config in configs):
         build_loss(loss, [1])
     models = _distinct(config.model for config in configs)
@@ -94,6 +109,7 @@ def check(
     announce(weights_line)
     base = base.with_values({"model.encoder_weights": weights})
     data = {config: prepare(config) for config in _distinct(config.data for config in configs)}
+    _check_same_classes(data.values())
     for config in configs:
         _check_training(config, data[config.data], num_workers)
     for model, batch_size, size_px in _distinct(
@@ -211,6 +227,31 @@ def _contains(distribution: Distribution, value: Any) -> bool:
         return value in distribution.choices
     assert isinstance(distribution, (optuna.distributions.IntDistribution, optuna.distributions.FloatDistribution))
     return isinstance(value, (int, float)) and distribution.low <= value <= distribution.high
+
+
+def _check_same_data(base: RunConfig, configs: Sequence[RunConfig]) -> None:
+    """Refuse a space in which trials would be trained or judged on other images, or told other classes apart."""
+    datas = _distinct(config.data for config in (base, *configs))
+    expected, *others = (flatten({"data": data.model_dump(mode="json")}) for data in datas)
+    varied = [
+        key
+        for key, value in expected.items()
+        if key.startswith(SAME_IN_ALL_TRIALS) and any(other[key] != value for other in others)
+    ]
+    if varied:
+        raise ConfigError(
+            f"{', '.join(varied)} must be the same in all trials, which cannot be compared when they are trained or "
+            "judged on other images or classes; set it in the study's base config, and run a sweep for each value"
+        )
+
+
+def _check_same_classes(prepared: Iterable[PreparedData]) -> None:
+    spaces = _distinct(data.scored_space.names for data in prepared)
+    if len(spaces) > 1:
+        raise ConfigError(
+            "all trials must be judged by the same classes, or they cannot be compared, but the space holds trials "
+            f"with{listed([', '.join(names) for names in spaces])}"
+        )
 
 
 def _check_training(config: RunConfig, data: PreparedData, num_workers: int) -> None:

@@ -5,6 +5,7 @@ import torch
 
 from segray.config import RunConfig
 from segray.data.cache import prepare
+from segray.data.split_record import record_splits
 from segray.engine import trial as trial_module
 from segray.engine.endings import Interrupted
 from segray.engine.trial import (
@@ -14,7 +15,7 @@ from segray.engine.trial import (
     train_trial,
     val_batch_size,
 )
-from segray.errors import ConfigError
+from segray.errors import ConfigError, DataError
 from segray.storage import TRAINING_STATE, open_sweep
 
 EPOCHS = 3
@@ -102,6 +103,15 @@ def test_a_trial_whose_last_word_was_lost_says_it_again_without_training(config,
     again = train(config, files, attempt=2)
     assert [(record.epoch, record.attempt) for record in again.records] == [(3, 1)]
     assert again.finals == [True]
+
+
+def test_a_trial_trains_on_the_sweeps_images_alone(config, files):
+    splits = record_splits(config.data)
+    moved = splits.model_copy(update={"train": splits.train | splits.val, "val": {}})
+    with pytest.raises(DataError, match=r"5 images are on another side: \S+ \(train to val\)"):
+        train(config, files, splits=moved)
+    assert files.records() == []
+    assert train(config, files, Reporter(stop_after=1), splits=splits).records
 
 
 def test_a_batch_must_divide_among_the_workers():

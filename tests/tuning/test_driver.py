@@ -13,7 +13,7 @@ import fake_sweep
 import pytest
 
 from segray.config import RunConfig
-from segray.errors import ConfigError, SegrayError, StorageError
+from segray.errors import ConfigError, DataError, SegrayError, StorageError
 from segray.models import build
 from segray.storage import Outcome, open_sweep
 from segray.tuning import driver
@@ -81,6 +81,22 @@ def test_a_resume_that_would_make_trials_incomparable_is_refused(sweep, drive, c
         drive(sweep)
     with pytest.raises(ConfigError, match=message):
         drive(sweep, resume=True, **changes)
+
+
+def test_the_splits_are_kept_and_a_resume_on_other_images_is_refused(sweep, drive):
+    sweep = Sweep(**vars(sweep) | {"base": sweep.base.with_values({"data.holdout": 0.25})})
+    files = open_sweep(f"{sweep.storage}/{sweep.name}")
+    with pytest.raises(Begun):
+        drive(sweep)
+    splits = files.splits()
+    assert [len(part) for part in (splits.train, splits.val, splits.test)] == [6, 4, 2]
+    with pytest.raises(Begun):
+        drive(sweep, resume=True)
+    name = next(iter(splits.test))
+    other_bytes = {**splits.test, name: splits.test[name] + 1}
+    files.write_splits(splits.model_copy(update={"test": other_bytes, "val": {**splits.val, "lost": 1}}))
+    with pytest.raises(DataError, match=rf"1 image is gone: lost \(val\)\n.*of another size: {name}"):
+        drive(sweep, resume=True)
 
 
 def test_a_resume_with_nothing_left_to_do_finishes_an_interrupted_sweep(sweep, drive):

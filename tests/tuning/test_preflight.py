@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -56,7 +57,6 @@ def checked(base, space=space, first_trials=(), max_epochs=None, num_workers=1, 
         ("loss.name", ["dyce"], "did you mean 'dice'"),
         ("loss.name", ["cross_entropy+lovas"], "did you mean 'lovasz'"),
         ("data.policy", ["lite"], "did you mean 'light'"),
-        ("data.dataset", ["cityscape"], "did you mean 'cityscapes'"),
         ("optim.name", ["adamv"], "'adamw', 'adam' or 'sgd'"),
         ("loss.label_smoothing", [1.5], "less than 1, but got 1.5"),
         ("seed", [-1], "greater than or equal to 0, but got -1"),
@@ -244,6 +244,43 @@ def test_the_command_line_says_it_in_one_error_with_exit_code_2(scenes, tmp_path
     assert message in ended.stderr
     assert "Traceback" not in ended.stderr + ended.stdout
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("key", "choices"),
+    [
+        ("data.dataset", ["cityscapes", "camvid"]),
+        ("data.classes", ["", "all"]),
+        ("data.split.fold", [0, 1]),
+        ("data.split.seed", [0, 1]),
+        ("data.holdout", [0.0, 0.2]),
+        ("data.cityscapes.labels", ["fine", "coarse"]),
+        ("data.pairs.labels", ["palette", "kmeans"]),
+    ],
+)
+def test_trials_on_other_images_or_classes_are_refused(base, key, choices):
+    with pytest.raises(ConfigError, match=rf"{key} must be the same in all trials, .* run a sweep for each value"):
+        checked(base, choosing(key, *choices))
+
+
+def test_a_space_may_return_what_the_base_says_of_the_images(base):
+    assert checked(base, lambda trial: {"data.split.seed": base.data.split.seed}).max_epochs
+
+
+def test_trials_that_are_judged_by_other_classes_are_refused(base, monkeypatch):
+    def prepare_other_classes(config):
+        data = prepare(config)
+        names = data.label_space.names[:: -1 if config.policy == "none" else 1]
+        return replace(data, label_space=data.label_space.model_copy(update={"names": names}))
+
+    monkeypatch.setattr(preflight, "prepare", prepare_other_classes)
+    with pytest.raises(ConfigError, match=r"judged by the same classes.*\n  \w+, .*\n  \w+, "):
+        checked(base, choosing("data.policy", "none", "light"))
+
+
+def test_an_unknown_data_set_is_named_with_the_nearest(base):
+    with pytest.raises(ConfigError, match="did you mean 'cityscapes'"):
+        checked(base.with_values({"data.dataset": "cityscape"}))
 
 
 def test_a_crop_that_would_be_mostly_padding(base):
