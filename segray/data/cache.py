@@ -1,10 +1,13 @@
 """Decoded images, once per node: every trial and worker on it maps the same shard, whatever its splits.
 
     CACHE/DATASET-KEY/         a shard of all labelled images; appears whole, by one rename; if damaged, built anew
-    CACHE/DATASET-KEY.lock     held by the process that builds it; the system frees it should that process die
+    CACHE/DATASET-KEY/in_use   shared lock of every process that opened it; its time says when that last was
+    CACHE/DATASET-KEY.lock     of the process that builds it, with its id
     CACHE/DATASET-KEY.partial/ while it is being built
+    CACHE/segray.lock          of the process that decides what must go to make room
 
-KEY follows from all that the content depends on, so a changed file or another size gives another shard.
+KEY follows from all that the content depends on, so a changed file or another size gives another shard. The system
+frees the locks of a process that dies.
 """
 
 from __future__ import annotations
@@ -12,34 +15,34 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Final, NamedTuple, ParamSpec, TypeVar
+from typing import Final, NamedTuple
 
-import numpy as np
-from filelock import FileLock, Timeout
-from numpy.typing import NDArray
-
-from segray.config import AugmentConfig, DataConfig, SizePx, SplitConfig
-from segray.data.augment import build_policy, training_size
-from segray.data.dataset import SPLITS, Dataset, Images, Pair, Scoring
+from segray.config import AugmentConfig, DataConfig, SplitConfig
+from segray.data.augment import strengths, training_size
+from segray.data.build import Builder, Progress, num_cores
+from segray.data.dataset import SPLITS, Dataset, Scoring
 from segray.data.datasets import open_dataset
-from segray.data.decode import resize_label, resize_pair
-from segray.data.shards import BYTES_PER_PIXEL, Shard, ShardWriter
+from segray.data.locks import Lock, wait_for_lock
+from segray.data.room import IN_USE, find_room, in_order
+from segray.data.shards import Shard, num_bytes
+from segray.data.source import Source, open_source
 from segray.data.splits import Splits, divide
 from segray.errors import ConfigError, DataError, ResourceError, listed
 from segray.labels import LabelSpace
 
-FORMAT_VERSION: Final = 4
+FORMAT_VERSION: Final = 5
 """Part of the key: raise it when decoding or the shards' layout changes."""
 
-_Args = ParamSpec("_Args")
-_Result = TypeVar("_Result")
+_in_use: Final[dict[Path, Lock]] = {}
+"""Locks on what this process has opened, held until it ends: between trials, too, a sweep's images must not go."""
+
+_warned: Final[set[Path]] = set()
 
 
 @dataclass(frozen=True)
@@ -80,27 +83,36 @@ def listing(config: DataConfig) -> Listing:
     return _listing(_content(config))
 
 
-def prepare(config: DataConfig, announce: Callable[[str], None] = print) -> PreparedData:
+def prepare(
+    config: DataConfig, announce: Callable[[str], None] = print, progress: Progress | None = None
+) -> PreparedData:
     """Open the data set's shard, building it first if this node has none, or a damaged one.
 
-    A process lists the files once for all splits, policies, crops and caches; what changes later in its life goes
-    unnoticed.
+    Where there is no room for decoded images, the shard has none, and they are decoded whenever they are used. A
+    process lists the files once for all splits, policies, crops and caches; what changes later goes unnoticed.
 
     Args:
         config: Data set, splits, sizes and policy; all of it is checked.
-        announce: Told in one line what is built, where, and the space it takes.
+        announce: Told in lines what is built, where, the space it takes, what had to go for it, and how far it is.
+        progress: Told instead how many images of how many are decoded.
 
     Raises:
         ConfigError: A name is unknown or a size cannot work.
         DataError: Files are missing, cannot be read or do not decode; all of them are named.
-        ResourceError: The disk is too small for the shard, or it cannot be read.
+        ResourceError: The cache cannot be read or written.
     """
     _check_sizes(config)
-    build_policy(config.policy, config.crop_px or (1, 1))
+    strengths(config)
     dataset, name, _ = listing(config)
     splits = divide(dataset, config)
     folder = _cache_folder(config) / name
-    shard = _open(folder) or _build_locked(folder, dataset, config, announce)
+    source = open_source(dataset, config.resize_px)
+    shard, shortage = _stored(folder, source, config, announce)
+    if shard is None:
+        shard, shortage = _built(folder, dataset, source, config, announce, progress)
+    if not shard.has_pixels and folder not in _warned:
+        _warned.add(folder)
+        announce(_cost(shard, config, shortage))
     prepared = _prepared(dataset, shard, splits)
     training_size(prepared.train, config.crop_px)
     return prepared
@@ -128,14 +140,66 @@ def _prepared(dataset: Dataset, shard: Shard, splits: Splits) -> PreparedData:
     return PreparedData(dataset.label_space, train, val, test, dataset.scoring)
 
 
-def _open(folder: Path) -> Shard | None:
+def _stored(
+    folder: Path, source: Source, config: DataConfig, announce: Callable[[str], None]
+) -> tuple[Shard | None, str]:
+    """The shard in a folder, unless it lacks pixels for which there is room now; and why it lacks them."""
+    shard = _open(folder, source, announce)
+    if shard is None or shard.has_pixels:
+        return shard, ""
+    with in_order(folder.parent, announce):
+        needed = num_bytes(shard.sizes, has_truth=shard.has_truth)
+        room = find_room(folder, needed, config.cache_limit_gb)
+        room.release()
+    return (shard if room.shortage else None), room.shortage
+
+
+def _open(folder: Path, source: Source, announce: Callable[[str], None]) -> Shard | None:
     """The shard in a folder; None if there is none or it is damaged."""
     try:
-        return Shard(folder)
-    except DataError:
+        lock = wait_for_lock(folder / IN_USE, f"makes room in {folder.parent}", announce, shared=True)
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise ResourceError(f"cannot read decoded images in {str(folder)!r}: {error.strerror}") from None
+        raise _unreadable(folder, error) from None
+    try:
+        shard = Shard(folder, source=source)
+        _mark_used(folder)
+    except DataError:
+        lock.release()
+        return None
+    except OSError as error:
+        lock.release()
+        raise _unreadable(folder, error) from None
+    _keep(folder, lock)
+    return shard
+
+
+def _unreadable(folder: Path, error: OSError) -> ResourceError:
+    return ResourceError(f"cannot read decoded images in {str(folder)!r}: {error.strerror}")
+
+
+def _mark_used(folder: Path) -> None:
+    with suppress(PermissionError):  # another person's
+        os.utime(folder / IN_USE)
+
+
+def _keep(folder: Path, lock: Lock) -> None:
+    earlier = _in_use.get(folder)
+    _in_use[folder] = lock
+    if earlier:
+        earlier.release()
+
+
+def _cost(shard: Shard, config: DataConfig, shortage: str) -> str:
+    cores, seconds = num_cores(), shard.decode_seconds
+    epoch = len(shard) * seconds / cores
+    return (
+        f"not enough room for the decoded images of {config.dataset}: {shortage}; they are decoded every time they are "
+        f"used, about {1000 * seconds:.1f} ms of CPU time each, so about {epoch:.1f} s an epoch of all {len(shard)} on "
+        f"{cores} cores; set data.cache_dir or $SEGRAY_CACHE to a larger disk, data.resize_px to a smaller size, or a "
+        "larger data.cache_limit_gb"
+    )
 
 
 def _check_sizes(config: DataConfig) -> None:
@@ -194,99 +258,27 @@ def _refuse(config: DataConfig, problems: Sequence[str]) -> None:
         raise DataError(f"{len(problems)} files of {config.dataset} cannot be used:{listed(problems)}", problems)
 
 
-def _build_locked(folder: Path, dataset: Dataset, config: DataConfig, announce: Callable[[str], None]) -> Shard:
-    lock = FileLock(folder.with_name(f"{folder.name}.lock"))
-    try:
-        lock.acquire(timeout=1)
-    except Timeout:
-        announce(f"waiting for another process that decodes {config.dataset} into {folder}")
-        lock.acquire()
+def _built(
+    folder: Path,
+    dataset: Dataset,
+    source: Source,
+    config: DataConfig,
+    announce: Callable[[str], None],
+    progress: Progress | None,
+) -> tuple[Shard, str]:
+    doing = f"decodes {config.dataset} into {folder}"
+    lock = wait_for_lock(folder.with_name(f"{folder.name}.lock"), doing, announce)
     try:
         # Another process may have built it while this one waited.
-        return _open(folder) or _build(folder, dataset, config, announce)
+        shard, shortage = _stored(folder, source, config, announce)
+        if shard is None:
+            builder = Builder(folder, dataset, config, announce, progress)
+            in_use, shortage = builder.build(has_index=_open(folder, source, announce) is not None)
+            if in_use:
+                _keep(folder, in_use)
+            shard = _open(folder, source, announce)
     finally:
-        lock.release()
-
-
-def _build(folder: Path, dataset: Dataset, config: DataConfig, announce: Callable[[str], None]) -> Shard:
-    partial = folder.with_name(f"{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        problems: list[str] = []
-        sizes = _sizes(dataset, config.resize_px, pool, problems)
-        num_bytes = _check_space(folder.parent, list(sizes.values()), has_truth=dataset.scoring is not None)
-        announce(
-            f"decoding {config.dataset} ({len(sizes)} images) once for this machine: {_shown(num_bytes)} in {folder}"
-        )
-        try:
-            _decode(partial, sizes, dataset, pool, problems)
-            _refuse(config, problems)
-            shutil.rmtree(folder, ignore_errors=True)
-            partial.rename(folder)
-        except OSError as error:
-            raise ResourceError(f"cannot write decoded images to {str(partial)!r}: {error.strerror or error}") from None
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-    return Shard(folder)
-
-
-def _sizes(
-    dataset: Dataset, resize_px: SizePx | None, pool: ThreadPoolExecutor, problems: list[str]
-) -> dict[Pair, SizePx]:
-    """Size at which each pair will be stored, from the files' headers; pairs without a readable one are problems."""
-    sizes, pairs = {}, dataset.pairs()
-    for pair, size in zip(pairs, pool.map(lambda pair: _attempt(dataset.reader.size, pair), pairs), strict=True):
-        if isinstance(size, DataError):
-            problems += size.problems
-        else:
-            sizes[pair] = resize_px or size
-    return sizes
-
-
-def _shown(num_bytes: int) -> str:
-    return f"{num_bytes / 1e9:.1f} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:.1f} MB"
-
-
-def _check_space(folder: Path, sizes: Sequence[SizePx], *, has_truth: bool) -> int:
-    """Bytes that the shard takes, which the disk has."""
-    needed = (BYTES_PER_PIXEL + has_truth) * sum(height * width for height, width in sizes)
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise ResourceError(
-            f"decoded images need {_shown(needed)} but {str(folder)!r} has {_shown(free)} free; "
-            "set data.cache_dir or $SEGRAY_CACHE to a larger disk, or data.resize_px to a smaller size"
-        )
-    return needed
-
-
-def _decode(
-    folder: Path, sizes: Mapping[Pair, SizePx], dataset: Dataset, pool: ThreadPoolExecutor, problems: list[str]
-) -> None:
-    names, num_classes = [pair.name for pair in sizes], dataset.label_space.num_classes
-    writer = ShardWriter(folder, names, list(sizes.values()), num_classes, has_truth=dataset.scoring is not None)
-
-    def put(index: int, pair: Pair, size: SizePx) -> Sequence[str]:
-        images = _attempt(_read, dataset, pair)
-        if isinstance(images, DataError):
-            return images.problems
-        (photo, label), truth = images
-        writer.put(index, *resize_pair(photo, label, size), None if truth is None else resize_label(truth, size))
-        return []
-
-    for found in pool.map(put, range(len(sizes)), sizes.keys(), sizes.values()):
-        problems += found
-    writer.finish()
-
-
-def _read(dataset: Dataset, pair: Pair) -> tuple[Images, NDArray[np.uint8] | None]:
-    """Photo and label, and what predictions are judged by where that is not the label."""
-    images = dataset.reader.read(pair)
-    return images, None if dataset.scoring is None else dataset.scoring.read_truth(pair)
-
-
-def _attempt(read: Callable[_Args, _Result], *args: _Args.args, **kwargs: _Args.kwargs) -> _Result | DataError:
-    """What `read` returns, or the DataError that it raises."""
-    try:
-        return read(*args, **kwargs)
-    except DataError as error:
-        return error
+        lock.release(delete=True)
+    if shard is None:
+        raise ResourceError(f"decoded images in {str(folder)!r} were removed as soon as they were there; start again")
+    return shard, shortage

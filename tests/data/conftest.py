@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from segray.config import DataConfig, FolderConfig
-from segray.data.shards import ShardWriter
+from segray.data.shard_writer import ShardWriter
 
 
 @pytest.fixture

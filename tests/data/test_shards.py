@@ -3,7 +3,8 @@ import pickle
 import numpy as np
 import pytest
 
-from segray.data.shards import Shard, ShardWriter
+from segray.data.shard_writer import ShardWriter
+from segray.data.shards import Shard
 from segray.errors import DataError
 
 SIZES = [(6, 8), (5, 7), (9, 4)]

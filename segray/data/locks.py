@@ -1,0 +1,99 @@
+"""Locks on files (flock): the system frees them when their holder ends, however it ends."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from segray.errors import ResourceError
+
+POLL_SECONDS: Final = 0.05
+FIRST_WORD_SECONDS: Final = 1.0
+"""How long a wait may be before anyone is told of it."""
+REPEAT_SECONDS: Final = 60.0
+
+
+class Lock:
+    """A lock that is held until `release`, or until the process ends; of several in one process each counts alone."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self._path = path
+        self._descriptor = descriptor
+
+    def release(self, *, delete: bool = False) -> None:
+        """Let go; `delete` removes the file first, which only the holder of an exclusive lock may ask for."""
+        if delete:
+            self._path.unlink(missing_ok=True)
+        os.close(self._descriptor)
+
+
+def try_lock(path: Path, *, shared: bool = False) -> Lock | None:
+    """The lock on a file, or None if another's lock is in the way.
+
+    Args:
+        path: The file. An exclusive lock makes it where it is missing, and leaves its holder's name in it.
+        shared: Whether others may hold shared locks at the same time.
+
+    Raises:
+        FileNotFoundError: The file, or for an exclusive lock its folder, is missing.
+        ResourceError: The file system has no locks.
+        OSError: The file cannot be opened.
+    """
+    while True:
+        descriptor = os.open(path, os.O_RDONLY if shared else os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+            # The file may have been removed between its opening and its locking: then this lock would hold nothing.
+            if os.path.samestat(os.fstat(descriptor), path.stat()):
+                if not shared:
+                    os.ftruncate(descriptor, 0)
+                    os.pwrite(descriptor, f"{os.getpid()} on {socket.gethostname()}".encode(), 0)
+                return Lock(path, descriptor)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            os.close(descriptor)
+            raise ResourceError(
+                f"cannot lock {str(path)!r}: {error.strerror}; set data.cache_dir or $SEGRAY_CACHE to a local disk"
+            ) from None
+        os.close(descriptor)
+
+
+def wait_for_lock(path: Path, doing: str, announce: Callable[[str], None], *, shared: bool = False) -> Lock:
+    """The lock on a file, once it can be had; while another process is in the way for long, a line a minute says so.
+
+    Args:
+        path: The file.
+        doing: What the holder does, such as ``decodes camvid``.
+        announce: Told the lines.
+        shared: As in `try_lock`, which says what is raised.
+    """
+    start = time.monotonic()
+    next_word = FIRST_WORD_SECONDS
+    while (lock := try_lock(path, shared=shared)) is None:
+        waited = time.monotonic() - start
+        if waited >= next_word:
+            announce(_word(path, doing, waited))
+            next_word = max(next_word, 0.0) + REPEAT_SECONDS
+        time.sleep(POLL_SECONDS)
+    return lock
+
+
+def _word(path: Path, doing: str, waited: float) -> str:
+    pid, _, host = path.read_text(encoding="utf-8").partition(" on ") if path.exists() else ("", "", "")
+    where = "" if host in ("", socket.gethostname()) else f" on {host}"
+    process = f"process {pid}{where}" if pid else "another process"
+    if waited < REPEAT_SECONDS:
+        return f"waiting for {process}, which {doing}"
+    return (
+        f"still waiting for {process}, which {doing}, after {waited / 60:.0f} min; "
+        "if it has stopped or hangs, end it, and this process goes on"
+    )

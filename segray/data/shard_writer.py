@@ -1,0 +1,170 @@
+"""Writes shards; `shards` says what their files hold."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from segray.config import SizePx
+from segray.data.shards import NUM_ANCHORS, first_pixels
+
+ANCHOR_STRIDE: Final = 4
+"""Anchors are looked for on every fourth pixel both ways, and everywhere only for classes that are not found there."""
+
+_EXACT_FLOAT32: Final = 2**24
+"""OpenCV's histogram has 32-bit floats, which count exactly up to here."""
+
+
+class Tally(NamedTuple):
+    """What is kept of a label besides its pixels."""
+
+    counts: NDArray[np.int64]
+    """Pixels of each class, shape (classes,)"""
+    anchors: NDArray[np.int32]
+    """Some pixels of each class, shape (classes, 8)"""
+
+
+@dataclass(frozen=True)
+class PixelFiles:
+    """The pixel files of a shard being written, from any thread of any process."""
+
+    folder: Path
+    sizes: NDArray[np.int64]
+    """(images, 2): height and width"""
+    num_classes: int
+    has_truth: bool
+    has_pixels: bool
+
+    def create(self) -> None:
+        """Make the files at their full size.
+
+        Raises:
+            OSError: The disk is too small, or can be no file's that large.
+        """
+        num_pixels = int(self.sizes.prod(axis=1).sum())
+        for name, depth in (("photos.bin", 3), ("labels.bin", 1), *([("truth.bin", 1)] if self.has_truth else [])):
+            with (self.folder / name).open("wb") as file:
+                file.truncate(depth * num_pixels)
+                if num_pixels and hasattr(os, "posix_fallocate"):  # macOS has none
+                    os.posix_fallocate(file.fileno(), 0, depth * num_pixels)
+
+    def write(
+        self, index: int, photo: NDArray[np.uint8], label: NDArray[np.uint8], truth: NDArray[np.uint8] | None = None
+    ) -> Tally:
+        """Write one image: a photo (height, width, 3), its label (height, width), and the truth where there is one."""
+        assert (truth is not None) == self.has_truth
+        if self.has_pixels:
+            start = int(first_pixels(self.sizes)[index])
+            # Written, not mapped: on a disk that fills up, a write raises where a mapped page would kill the process.
+            planes = [("photos.bin", 3 * start, photo), ("labels.bin", start, label)]
+            for name, offset, array in planes + ([] if truth is None else [("truth.bin", start, truth)]):
+                with (self.folder / name).open("r+b") as file:
+                    file.seek(offset)
+                    file.write(np.ascontiguousarray(array).data)
+        counts = _histogram(label)[: self.num_classes]
+        return Tally(counts, _anchors(label, counts, np.random.default_rng(index)))
+
+
+class ShardWriter:
+    """Writes a shard whose sizes are known; `put` may be called from several threads, in any order.
+
+    Args:
+        folder: The shard's folder, made here.
+        names: Of the images.
+        sizes: (height, width) of each.
+        num_classes: Training classes.
+        has_truth: Whether predictions are judged by other ids than the labels.
+        has_pixels: Whether photos and labels are stored.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        names: Sequence[str],
+        sizes: Sequence[SizePx],
+        num_classes: int,
+        *,
+        has_truth: bool = False,
+        has_pixels: bool = True,
+    ) -> None:
+        folder.mkdir(parents=True)
+        self._folder = folder
+        self._names = list(names)
+        sizes_N2 = np.array(sizes, dtype=np.int64).reshape(-1, 2)  # (0, 2) where there are none
+        self.files = PixelFiles(folder, sizes_N2, num_classes, has_truth, has_pixels)
+        self._counts = np.zeros((len(self._names), num_classes), dtype=np.int64)
+        self._anchors = np.full((len(self._names), num_classes, NUM_ANCHORS), -1, dtype=np.int32)
+        if has_pixels:
+            self.files.create()
+
+    def put(
+        self, index: int, photo: NDArray[np.uint8], label: NDArray[np.uint8], truth: NDArray[np.uint8] | None = None
+    ) -> None:
+        """Write one image: a photo (height, width, 3), its label (height, width), and the truth where there is one."""
+        self.add(index, self.files.write(index, photo, label, truth))
+
+    def add(self, index: int, tally: Tally) -> None:
+        """Keep what `files.write` gave for an image."""
+        self._counts[index], self._anchors[index] = tally
+
+    def finish(self, decode_seconds: float = 0.0) -> None:
+        """Write the index, and all files to the disk itself; the shard can then be read, also after a power cut.
+
+        Args:
+            decode_seconds: CPU time that decoding one image took, on average.
+        """
+        np.save(self._folder / "counts.npy", self._counts)
+        np.save(self._folder / "anchors.npy", self._anchors)
+        index = {
+            "names": self._names,
+            "sizes": self.files.sizes.tolist(),
+            "has_truth": self.files.has_truth,
+            "has_pixels": self.files.has_pixels,
+            "decode_seconds": decode_seconds,
+        }
+        (self._folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
+        for path in (*self._folder.iterdir(), self._folder):
+            sync(path)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's content, or a folder's list of names, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _histogram(label: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """How often each value occurs, shape (256,); three times as fast as NumPy's bincount."""
+    flat = np.ascontiguousarray(label).reshape(1, -1)
+    total = np.zeros(256, dtype=np.int64)
+    for start in range(0, flat.size, _EXACT_FLOAT32):
+        part = flat[:, start : start + _EXACT_FLOAT32]
+        total += cv2.calcHist([part], [0], None, [256], [0, 256]).ravel().astype(np.int64)
+    return total
+
+
+def _anchors(label: NDArray[np.uint8], counts: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int32]:
+    """Flat positions of some pixels of each class that the label holds, -1 for the others; shape (classes, 8)."""
+    anchors = np.full((len(counts), NUM_ANCHORS), -1, dtype=np.int32)
+    coarse = np.ascontiguousarray(label[::ANCHOR_STRIDE, ::ANCHOR_STRIDE])
+    by_class = np.argsort(coarse.ravel(), kind="stable")
+    ends = np.cumsum(_histogram(coarse))
+    for class_id in np.flatnonzero(counts).tolist():
+        found = by_class[ends[class_id - 1] if class_id else 0 : ends[class_id]]
+        if len(found):
+            rows, columns = np.divmod(rng.choice(found, NUM_ANCHORS), coarse.shape[1])
+            anchors[class_id] = (rows * label.shape[1] + columns) * ANCHOR_STRIDE
+        else:
+            anchors[class_id] = rng.choice(np.flatnonzero(label == class_id), NUM_ANCHORS)
+    return anchors

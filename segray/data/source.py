@@ -1,0 +1,54 @@
+"""The images of a data set as they are stored in a shard, decoded from their files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segray.config import SizePx
+from segray.data.dataset import Dataset, Images, Pair, Reader
+from segray.data.decode import resize_label, resize_pair
+from segray.errors import DataError
+
+
+@dataclass(frozen=True)
+class Source:
+    """Decodes the labelled images of a data set by their positions; pickles, and several threads may use it."""
+
+    pairs: tuple[Pair, ...]
+    reader: Reader
+    read_truth: Callable[[Pair], NDArray[np.uint8]] | None
+    resizes: bool
+    """Whether images are brought to a size that is not their own"""
+
+    def images(self, index: int, size: SizePx) -> Images:
+        """Photo and label at (height, width).
+
+        Raises:
+            DataError: A file cannot be used, or has another size than it had when the data set was listed.
+        """
+        pair = self.pairs[index]
+        photo, label = self.reader.read(pair)
+        if not self.resizes and label.shape != size:
+            raise DataError(
+                f"{pair.photo}: was {size[1]}x{size[0]} when it was listed, but now is {label.shape[1]}x"
+                f"{label.shape[0]}; start again"
+            )
+        return resize_pair(photo, label, size)
+
+    def truth(self, index: int, size: SizePx) -> NDArray[np.uint8] | None:
+        """Ids that predictions are judged by, at (height, width); None where these are the label's.
+
+        Raises:
+            DataError: A file cannot be used.
+        """
+        return None if self.read_truth is None else resize_label(self.read_truth(self.pairs[index]), size)
+
+
+def open_source(dataset: Dataset, resize_px: SizePx | None) -> Source:
+    """The source of all labelled images of a data set, in the order of `Dataset.pairs`."""
+    read_truth = None if dataset.scoring is None else dataset.scoring.read_truth
+    return Source(tuple(dataset.pairs()), dataset.reader, read_truth, resize_px is not None)
