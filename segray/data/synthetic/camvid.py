@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from segray.data.dataset import Split
 from segray.data.datasets.camvid import CLASSES, VOID_ID
 from segray.data.datasets.cityscapes import LABELS
 from segray.data.synthetic.scene import Scene, write_image
@@ -28,9 +30,17 @@ SAME_THINGS: Final[dict[str, tuple[str, ...]]] = {
 """CamVid's class -> the Cityscapes labels that show the same."""
 
 
+STEMS: Final[dict[Split, Callable[[int], str]]] = {
+    "train": lambda number: f"0001TP_{6690 + 30 * number:06d}",
+    "val": lambda number: f"0016E5_{7959 + 2 * number:05d}",
+    "test": lambda number: f"Seq05VD_f{30 * number:05d}",
+}
+"""Video and frame, as CamVid's files are named: one frame a second, or fifteen."""
+
+
 def write_scene(root: Path, scene: Scene) -> None:
     """Photo and class ids of one scene."""
-    stem = f"0001TP_{scene.number:06d}"
+    stem = STEMS[scene.split](scene.number)
     write_image(root / scene.split / f"{stem}.png", scene.photo)
     write_image(root / f"{scene.split}annot" / f"{stem}.png", IDS[scene.label])
 

@@ -1,0 +1,84 @@
+"""KITTI Road: road or not road, in colours; the area outside the evaluated one is void, and test labels are secret."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from segray.config import DataConfig
+from segray.data.dataset import Dataset, Pair
+from segray.data.datasets.class_list import class_list
+from segray.data.datasets.listing import (
+    LABEL_EXTENSIONS,
+    PHOTO_EXTENSIONS,
+    by_stem,
+    existing_folder,
+    match,
+    root_folder,
+)
+from segray.data.datasets.sequences import block
+from segray.data.readers import ColorLabels, FileReader
+from segray.errors import DataError
+from segray.labels import IGNORE_INDEX, Color, LabelSpace
+
+# Colours of the label files: readme of the road development kit; Fritsch, Kuehnl and Geiger, "A New Performance
+# Measure and Evaluation Benchmark for Road Detection Algorithms", ITSC 2013.
+CLASSES: Final[dict[str, Color]] = {"not road": (255, 0, 0), "road": (255, 0, 255)}
+NOT_EVALUATED: Final[Color] = (0, 0, 0)
+PHOTOS: Final = "training/image_2"
+LABELS: Final = "training/gt_image_2"
+TEST_PHOTOS: Final = "testing/image_2"
+BLOCK: Final = 10
+_ROAD_STEM: Final = re.compile(r"(umm?|uu)_road_(\d+)")
+_LANE_STEM: Final = re.compile(r"(umm?|uu)_lane_(\d+)")
+
+
+def kitti_road(config: DataConfig) -> Dataset:
+    """training/image_2/um_*.png (umm, uu) with training/gt_image_2/um_road_*.png; testing/image_2 has no labels."""
+    class_list(config, ("road",))
+    root = _root(config.root)
+    train_ids = {color: train_id for train_id, color in enumerate(CLASSES.values())}
+    test_photos = root / TEST_PHOTOS
+    return Dataset(
+        label_space=LabelSpace(names=tuple(CLASSES), colors=tuple(CLASSES.values())),
+        reader=FileReader(ColorLabels(train_ids | {NOT_EVALUATED: IGNORE_INDEX})),
+        official={},
+        undivided=_pairs(root),
+        split_sizes=(0.8, 0.2, 0.0),
+        unlabelled=tuple(by_stem(test_photos, PHOTO_EXTENSIONS).values()) if os.path.lexists(test_photos) else (),
+    )
+
+
+def _root(root: str) -> Path:
+    """The folder that holds training/: data.root, or data_road in it."""
+    folder = root_folder(root)
+    inner = folder / "data_road"
+    if os.path.lexists(inner) and not os.path.lexists(folder / "training"):
+        return root_folder(str(inner), (PHOTOS, LABELS))
+    return root_folder(root, (PHOTOS, LABELS))
+
+
+def _pairs(root: Path) -> list[Pair]:
+    photo_folder, label_folder = existing_folder(root / PHOTOS), existing_folder(root / LABELS)
+    photos, files = by_stem(photo_folder, PHOTO_EXTENSIONS), by_stem(label_folder, LABEL_EXTENSIONS)
+    lanes = {_LANE_STEM.sub(r"\1_\2", stem): path for stem, path in files.items() if _LANE_STEM.fullmatch(stem)}
+    labels = {_ROAD_STEM.sub(r"\1_\2", stem): path for stem, path in files.items() if not _LANE_STEM.fullmatch(stem)}
+    try:
+        pairs = match(photos, labels, photo_folder, label_folder)
+    except DataError as error:
+        raise DataError(f"{error}{_about_lanes(photos.keys() - labels.keys(), lanes)}", error.problems) from None
+    # The same numbers of all categories together, so that every split has its share of each.
+    return [pair._replace(sequence=block(pair.name.rpartition("_")[2], BLOCK)) for pair in pairs]
+
+
+def _about_lanes(unlabelled: set[str], lanes: Mapping[str, Path]) -> str:
+    alone = sorted(unlabelled & lanes.keys())
+    if not alone:
+        return ""
+    return (
+        f"\n{len(alone)} of these images have only a lane mask, such as {lanes[alone[0]].name}: it marks the ego lane, "
+        "not the road, and does not replace the road mask"
+    )
