@@ -128,17 +128,45 @@ class DataConfig(Section):
     """Most that all decoded shards in that folder take, in 10^9 bytes; null sets no limit"""
 
 
+class FcnConfig(Section):
+    """Options of the `fcn8s` model."""
+
+    output_stride: Literal[8, 16, 32] = 8
+    """Stride of the finest scores, in pixels: 8 is FCN-8s, 16 is FCN-16s, 32 is FCN-32s"""
+    head_width: PositiveInt = 4096
+    """Channels of the fully connected layers fc6 and fc7; weights files hold them at 4096"""
+    dropout: float = Field(default=0.5, ge=0, lt=1)
+    """Share of the values dropped after fc6 and fc7"""
+    score_std: float = Field(default=0.01, gt=0)
+    """Standard deviation of the truncated normal that the 1x1 score convolutions start from"""
+
+
+class UnetConfig(Section):
+    """Options of the `unet` model."""
+
+    widths: tuple[PositiveInt, ...] = (64, 128, 256, 512, 512)
+    """Channels of the encoder's stages; each but the last halves the map, so their number is the depth"""
+    convolutions: tuple[PositiveInt, ...] = (2, 2, 3, 3, 3)
+    """3x3 convolutions of each encoder stage, as many numbers as widths"""
+    decoder_widths: tuple[PositiveInt, ...] = (256, 128, 64, 32)
+    """Channels of the decoder's stages from the coarsest, one number fewer than widths"""
+    batch_norm: bool = False
+    """Batch normalisation after every 3x3 convolution"""
+
+
 class ModelConfig(Section):
     """Which network."""
 
     name: str = "smp"
-    """Model family: smp"""
+    """Model family: smp, fcn8s, unet"""
     arch: str = "Unet"
-    """Architecture of segmentation-models-pytorch, such as Unet, FPN, DeepLabV3Plus, Segformer"""
+    """Architecture of segmentation-models-pytorch, such as Unet, FPN, DeepLabV3Plus, Segformer (smp)"""
     encoder: str = "resnet18"
-    """Encoder of SMP, or of timm with the prefix tu-"""
+    """Encoder of SMP, or of timm with the prefix tu- (smp); vgg16, vgg16_bn, tu-vgg16, tu-vgg16_bn (fcn8s)"""
     encoder_weights: str = "auto"
-    """none, imagenet, a weights file, or auto: imagenet where it can be fetched, else none"""
+    """none, imagenet, a weights file, or auto: imagenet where it can be fetched, else none (smp, fcn8s)"""
+    fcn: FcnConfig = FcnConfig()
+    unet: UnetConfig = UnetConfig()
 
 
 class LossConfig(Section):

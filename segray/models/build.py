@@ -7,13 +7,20 @@ from collections.abc import Callable
 from segray.config import ModelConfig
 from segray.errors import ConfigError, unknown_name
 from segray.models.encoder_weights import imagenet_file
+from segray.models.fcn import build_fcn
 from segray.models.segmentation import SegmentationModel
 from segray.models.smp import build_smp
+from segray.models.unet import build_unet
 
 MODELS: dict[str, Callable[[ModelConfig, int], SegmentationModel]] = {
     "smp": build_smp,
+    "fcn8s": build_fcn,
+    "unet": build_unet,
 }
 """Family -> builder from the config and the number of classes."""
+
+WITHOUT_ENCODER = frozenset({"unet"})
+"""Families that have no pretrained encoder, to which model.encoder and model.encoder_weights mean nothing."""
 
 
 def build_model(config: ModelConfig, num_classes: int) -> SegmentationModel:
@@ -45,6 +52,8 @@ def resolve_encoder_weights(config: ModelConfig) -> tuple[str, str]:
     Raises:
         ConfigError: "imagenet" cannot be fetched, or a file is missing or does not fit.
     """
+    if config.name in WITHOUT_ENCODER:
+        return "none", f"encoder weights: none, {config.name} has no pretrained encoder"
     encoder, choice = config.encoder, config.encoder_weights
     if choice == "none":
         return "none", f"encoder weights: none, {encoder} starts from scratch"

@@ -19,8 +19,8 @@ def check_model(config: ModelConfig) -> None:
     Takes about 0.1 s and needs no network.
 
     Raises:
-        ConfigError: A family, architecture or encoder is unknown (the nearest names are given), or the architecture
-            does not take the encoder.
+        ConfigError: A family, architecture or encoder is unknown (the nearest names are given), the architecture does
+            not take the encoder, or a family's own options do not go together.
     """
     model = _meta_model(config).eval()
     failure = _failure(model, batch_size=1, size_px=_PROBE_PX)
@@ -47,7 +47,8 @@ def check_train_shape(config: ModelConfig, *, batch_size: int, size_px: SizePx) 
         return
     fix = "take a larger data.crop_px or another architecture"
     if "more than 1 value per channel" in failure:
-        fix = "take at least 2 images per worker (train.batch_size over the workers), or an architecture such as Unet"
+        fix = "take at least 2 images per worker (train.batch_size over the workers), or "
+        fix += "an architecture such as Unet" if config.name == "smp" else "a larger data.crop_px"
     shape = f"{batch_size} x {_times(size_px)} px"
     raise ConfigError(f"{_named(config)} cannot train on {shape} a worker ({failure}); {fix}")
 
@@ -68,6 +69,8 @@ def _meta_model(config: ModelConfig) -> SegmentationModel:
 
 
 def _named(config: ModelConfig) -> str:
+    if config.name != "smp":
+        return f"model.name={config.name!r}"
     return f"model.arch={config.arch!r} with model.encoder={config.encoder!r}"
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from segray.config import ModelConfig
+from segray.config import FcnConfig, ModelConfig, UnetConfig
 from segray.models import MODELS, SegmentationModel, build_model, check_model
 from segray.models.smp import ARCHITECTURES
 
@@ -13,7 +13,20 @@ SMP_CONFIGS = [
     ModelConfig(arch=arch, encoder=TINY_ENCODERS.get(arch, "tu-test_efficientnet"), encoder_weights="none")
     for arch in ARCHITECTURES
 ]
-CONFIGS = {"smp": SMP_CONFIGS}
+FCN_CONFIGS = [
+    ModelConfig(
+        name="fcn8s", encoder=encoder, encoder_weights="none", fcn=FcnConfig(output_stride=stride, head_width=8)
+    )
+    for encoder, stride in (("vgg16", 8), ("vgg16_bn", 8), ("vgg16_bn", 16), ("vgg16_bn", 32))
+]
+UNET_CONFIGS = [
+    ModelConfig(
+        name="unet",
+        unet=UnetConfig(widths=(4, 6, 8), convolutions=(1, 2, 3), decoder_widths=(6, 4), batch_norm=batch_norm),
+    )
+    for batch_norm in (False, True)
+]
+CONFIGS = {"smp": SMP_CONFIGS, "fcn8s": FCN_CONFIGS, "unet": UNET_CONFIGS}
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +38,16 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-@pytest.fixture(params=[one for family in CONFIGS.values() for one in family], ids=lambda one: f"{one.name}-{one.arch}")
+def name_of(config: ModelConfig) -> str:
+    match config.name:
+        case "fcn8s":
+            return f"fcn8s-{config.encoder}-{config.fcn.output_stride}"
+        case "unet":
+            return "unet-batch_norm" if config.unet.batch_norm else "unet"
+    return f"{config.name}-{config.arch}"
+
+
+@pytest.fixture(params=[one for family in CONFIGS.values() for one in family], ids=name_of)
 def config(request) -> ModelConfig:
     return request.param
 
@@ -57,6 +79,35 @@ def test_trains_at_an_odd_size(model):
     gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
     assert all(gradient.isfinite().all() for gradient in gradients)
     assert next(p for p in model.parameters()).grad.abs().sum() > 0, "the first layer must learn"
+
+
+@pytest.mark.parametrize("config", FCN_CONFIGS + UNET_CONFIGS, ids=name_of)
+def test_every_parameter_learns(config):
+    # SMP leaves some parameters of its encoders unused.
+    model = build_model(config, NUM_CLASSES).train()
+    logits_BCHW = model(photos(64, 64))
+    (logits_BCHW * torch.randn_like(logits_BCHW)).mean().backward()
+    without = [name for name, value in model.named_parameters() if value.grad is None or not value.grad.any()]
+    assert without == []
+
+
+@pytest.mark.parametrize("config", FCN_CONFIGS + UNET_CONFIGS, ids=name_of)
+@pytest.mark.parametrize("size_px", [(1, 1), (7, 200), (33, 31)])
+def test_one_small_photo_is_segmented(config, size_px):
+    # SMP's PAN pools small photos to nothing.
+    with torch.no_grad():
+        logits_BCHW = build_model(config, num_classes=1).eval()(photos(*size_px, batch=1))
+    assert logits_BCHW.shape == (1, 1, *size_px)
+    assert logits_BCHW.isfinite().all()
+
+
+def test_a_state_dict_makes_another_model_the_same(config, model):
+    torch.manual_seed(1)
+    other = build_model(config, NUM_CLASSES)
+    other.load_state_dict(model.state_dict())
+    batch_BCHW = photos(128, 128, batch=1)
+    with torch.no_grad():
+        assert torch.equal(other.eval()(batch_BCHW), model.eval()(batch_BCHW))
 
 
 def test_one_channels_last_photo_gives_the_same_logits(model):
