@@ -106,10 +106,12 @@ class RedChannelIds:
                 f"{mode}; for files with one channel of ids use the data set folder"
             )
         ids = channels[..., 0].copy()
-        if not ids.any() and channels[..., 2].any():
+        others = [] if ids.any() else [name for name, at in (("green", 1), ("blue", 2)) if channels[..., at].any()]
+        if others:
+            cause = "; the file was written with red and blue exchanged (BGR for RGB)" if others == ["blue"] else ""
             raise DataError(
-                f"{path}: class ids must be in the red channel, but that is 0 everywhere and the blue channel is not; "
-                "the file was written with red and blue exchanged (BGR for RGB)"
+                f"{path}: class ids must be in the red channel, but that is 0 everywhere and {' and '.join(others)} "
+                f"is not{cause}"
             )
         values = np.flatnonzero(np.bincount(ids.ravel(), minlength=256)).tolist()
         wrong = [value for value in values if value not in self._known]
