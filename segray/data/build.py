@@ -37,6 +37,9 @@ MOST_THREADS: Final = 4
 PIXELS_WORTH_A_PROCESS: Final = 2**25
 """A second of decoding, about; a process takes half a second to start."""
 
+FLUSH_SECONDS: Final = 1.0
+"""Time between waits for the disk, while others decode on."""
+
 LINE_SECONDS: Final = 20.0
 """Time between lines that say how far decoding is."""
 
@@ -182,7 +185,7 @@ class Builder:
         read_truth = None if scoring is None else scoring.read_truth
         source = Source(tuple(sizes), self.dataset.reader, read_truth, self.config.resize_px is not None)
         progress = self.progress or _lines(self.config.dataset, self.announce)
-        seconds, problems = 0.0, list(self.problems)
+        seconds, problems, flushed = 0.0, list(self.problems), time.monotonic()
         for index, decoded in enumerate(_all_decoded(_Job(source, writer.files))):
             if isinstance(decoded, DataError):
                 problems += decoded.problems
@@ -190,6 +193,9 @@ class Builder:
                 writer.add(index, decoded.tally)
                 seconds += decoded.seconds
             progress(index + 1, len(sizes))
+            if time.monotonic() - flushed > FLUSH_SECONDS:
+                writer.flush()
+                flushed = time.monotonic()
         if problems:
             raise DataError(
                 f"{len(problems)} files of {self.config.dataset} cannot be used:{listed(problems)}", problems
