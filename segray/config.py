@@ -150,6 +150,8 @@ class UnetConfig(Section):
     """3x3 convolutions of each encoder stage, as many numbers as widths"""
     decoder_widths: tuple[PositiveInt, ...] = (256, 128, 64, 32)
     """Channels of the decoder's stages from the coarsest, one number fewer than widths"""
+    width_multiplier: float = Field(default=1.0, gt=0, le=8)
+    """Factor on all widths: one number that a search can draw"""
     batch_norm: bool = False
     """Batch normalisation after every 3x3 convolution"""
 

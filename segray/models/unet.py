@@ -6,6 +6,8 @@ arXiv 1505.04597.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -43,22 +45,22 @@ class Unet(nn.Module):
 
     def __init__(self, config: UnetConfig, num_classes: int):
         super().__init__()
-        inputs = (3, *config.widths)
+        widths = _multiplied(config.widths, config.width_multiplier)
+        decoder_widths = _multiplied(config.decoder_widths, config.width_multiplier)
         self.encoder = nn.ModuleList(
-            _stage(*sizes, config.batch_norm) for sizes in zip(inputs, config.widths, config.convolutions, strict=False)
+            _stage(inputs, width, count, config.batch_norm)
+            for inputs, width, count in zip((3, *widths[:-1]), widths, config.convolutions, strict=True)
         )
-        coarse = (config.widths[-1], *config.decoder_widths)
-        skips = config.widths[-2::-1]
         self.upsamplings = nn.ModuleList(
-            nn.ConvTranspose2d(*sizes, kernel_size=2, stride=2)
-            for sizes in zip(coarse, config.decoder_widths, strict=False)
+            nn.ConvTranspose2d(inputs, width, kernel_size=2, stride=2)
+            for inputs, width in pairwise((widths[-1], *decoder_widths))
         )
         self.decoder = nn.ModuleList(
             _stage(width + skip, width, DECODER_CONVOLUTIONS, config.batch_norm)
-            for width, skip in zip(config.decoder_widths, skips, strict=True)
+            for width, skip in zip(decoder_widths, widths[-2::-1], strict=True)
         )
         start_he(self)
-        self.score = nn.Conv2d(config.decoder_widths[-1], num_classes, kernel_size=1)
+        self.score = nn.Conv2d(decoder_widths[-1], num_classes, kernel_size=1)
 
     def forward(self, inputs_BCHW: Tensor) -> Tensor:
         """Logits of the input's size, whose sides must be multiples of 2 to the number of poolings."""
@@ -76,6 +78,10 @@ class Unet(nn.Module):
 
 def _stage(in_channels: int, width: int, count: int, batch_norm: bool) -> nn.Sequential:
     return nn.Sequential(*conv_layers(in_channels, width, count, batch_norm=batch_norm))
+
+
+def _multiplied(widths: tuple[int, ...], factor: float) -> tuple[int, ...]:
+    return tuple(max(1, round(width * factor)) for width in widths)
 
 
 def _check_lengths(config: UnetConfig) -> None:

@@ -75,7 +75,7 @@ def conv_layers(in_channels: int, width: int, count: int, *, batch_norm: bool) -
 
 
 def start_he(network: nn.Module) -> None:
-    """Start all convolutions as He et al. 2015 (arXiv 1502.01852), without which deep ReLU networks do not learn."""
+    """Start all convolutions as He et al. 2015 (arXiv 1502.01852), so that values keep their spread through ReLUs."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")

@@ -46,6 +46,12 @@ def test_batch_norm_adds_two_numbers_for_each_channel_of_each_convolution():
     assert num_parameters(unet_config(batch_norm=True), 13) - num_parameters(unet_config(), 13) == 2 * channels
 
 
+def test_the_width_multiplier_acts_on_all_widths():
+    narrow = unet_config(widths=(32, 64, 128, 256, 256), decoder_widths=(128, 64, 32, 16))
+    assert num_parameters(unet_config(width_multiplier=0.5), 13) == num_parameters(narrow, 13)
+    assert num_parameters(unet_config(width_multiplier=0.001), 13) > 0
+
+
 @pytest.mark.parametrize("depth", [2, 3, 6])
 def test_widths_set_the_depth_and_so_the_stride(depth):
     config = unet_config(widths=[4] * depth, convolutions=[1] * depth, decoder_widths=[4] * (depth - 1))
