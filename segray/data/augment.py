@@ -1,86 +1,72 @@
-"""POLICIES: named albumentations pipelines that end in a crop of a fixed size.
+"""POLICIES: how strongly training crops are augmented, by name; one albumentations pipeline carries out any of them.
 
-Photos stay uint8 RGB (the model normalises); label pixels that no image covers are void. A policy that zooms crops
-first and resizes the crop, so a large photo is never resized as a whole. Zooms go in equal steps, as in DeepLab's
-training code.
+Photos stay uint8 RGB: the model normalises. The zoom is part of the crop, in `window.py`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # read when albumentations is imported: else it asks the network
 
 import albumentations as A
-import cv2
-import numpy as np
 
-from segray.config import SizePx
+from segray.config import AugmentConfig, DataConfig, SizePx
 from segray.data.shards import Shard
 from segray.errors import ConfigError, unknown_name
-from segray.labels import IGNORE_INDEX
 
-# Photos are padded with the mean colour of ImageNet, which the model's normalisation turns into zeros.
-_PADDING: Final[dict[str, Any]] = {"fill": (124, 116, 104), "fill_mask": IGNORE_INDEX}
-_ZOOM_STEP: Final = 0.125
+CUSTOM: Final = "custom"
+"""The policy whose strengths are `data.augment`."""
 
-
-def none(size: SizePx) -> A.Compose:
-    """A random crop, nothing else."""
-    return A.Compose([_crop(size)])
-
-
-def light(size: SizePx) -> A.Compose:
-    """Random crop, mirror, mild brightness and contrast."""
-    return A.Compose([_crop(size), A.HorizontalFlip(), A.RandomBrightnessContrast(0.15, 0.15)])
-
-
-def medium(size: SizePx) -> A.Compose:
-    """Zoom of 0.75 to 1.5, mirror, colour."""
-    return A.Compose(
-        [
-            _zoomed_crop(size, 0.75, 1.5),
-            A.HorizontalFlip(),
-            A.RandomBrightnessContrast(0.2, 0.2),
-            A.HueSaturationValue(hue_shift_limit=8, sat_shift_limit=25, val_shift_limit=0),
-        ]
-    )
-
-
-def strong(size: SizePx) -> A.Compose:
-    """Zoom of 0.5 to 2, mirror, strong colour, blur, sensor noise."""
-    return A.Compose(
-        [
-            _zoomed_crop(size, 0.5, 2.0),
-            A.HorizontalFlip(),
-            A.RandomBrightnessContrast(0.35, 0.35, p=0.8),
-            A.HueSaturationValue(hue_shift_limit=15, sat_shift_limit=40, val_shift_limit=0, p=0.8),
-            A.RandomGamma((70, 140), p=0.3),
-            A.OneOf([A.GaussianBlur(sigma_limit=(0.3, 1.5)), A.MotionBlur(blur_limit=(3, 7))], p=0.3),
-            A.GaussNoise(std_range=(0.01, 0.05), p=0.3),
-        ]
-    )
-
-
-POLICIES: Final[dict[str, Callable[[SizePx], A.Compose]]] = {
-    "none": none,
-    "light": light,
-    "medium": medium,
-    "strong": strong,
+POLICIES: Final[dict[str, AugmentConfig]] = {
+    "none": AugmentConfig(mirror=0),
+    "light": AugmentConfig(brightness=0.15, contrast=0.15),
+    "medium": AugmentConfig(zoom=1.5, brightness=0.2, contrast=0.2, hue=0.04, saturation=0.2),
+    "strong": AugmentConfig(
+        zoom=2, brightness=0.35, contrast=0.35, hue=0.08, saturation=0.4, gamma=0.3, blur=0.3, noise=0.3, weather=0.2
+    ),
 }
 
+_COLOUR_PROBABILITY: Final = 0.8
+"""Of each change of colour, so that some photos keep their own."""
 
-def build_policy(name: str, size: SizePx) -> A.Compose:
-    """The named pipeline; called with image and mask it returns both at exactly `size`, (height, width).
+
+def strengths(config: DataConfig) -> AugmentConfig:
+    """What the config's policy stands for.
 
     Raises:
         ConfigError: There is no such policy.
     """
-    if name not in POLICIES:
-        raise ConfigError(unknown_name("augmentation policy", name, POLICIES))
-    return POLICIES[name](size)
+    if config.policy == CUSTOM:
+        return config.augment
+    if config.policy not in POLICIES:
+        raise ConfigError(unknown_name("augmentation policy", config.policy, (*POLICIES, CUSTOM)))
+    return POLICIES[config.policy]
+
+
+def build_pipeline(augment: AugmentConfig) -> A.Compose:
+    """All but the zoom: called with image (uint8 RGB) and mask it returns both at the size they have."""
+    transforms = [
+        (augment.mirror, A.HorizontalFlip(p=augment.mirror)),
+        (
+            max(augment.brightness, augment.contrast),
+            A.RandomBrightnessContrast(augment.brightness, augment.contrast, p=_COLOUR_PROBABILITY),
+        ),
+        (
+            max(augment.hue, augment.saturation),
+            A.ColorJitter(
+                brightness=0, contrast=0, hue=augment.hue, saturation=augment.saturation, p=_COLOUR_PROBABILITY
+            ),
+        ),
+        (augment.gamma, A.RandomGamma((70, 140), p=augment.gamma)),
+        (
+            augment.blur,
+            A.OneOf([A.GaussianBlur(sigma_limit=(0.3, 1.5)), A.MotionBlur(blur_limit=(3, 7))], p=augment.blur),
+        ),
+        (augment.noise, A.GaussNoise(std_range=(0.01, 0.05), p=augment.noise)),
+    ]
+    return A.Compose([transform for strength, transform in transforms if strength])
 
 
 def training_size(shard: Shard, crop_px: SizePx | None) -> SizePx:
@@ -97,16 +83,3 @@ def training_size(shard: Shard, crop_px: SizePx | None) -> SizePx:
             f"from {smallest} to {largest}; set data.crop_px, or data.resize_px to give all images one size"
         )
     return size
-
-
-def _crop(size: SizePx) -> A.BasicTransform:
-    return A.RandomCrop(*size, pad_if_needed=True, pad_position="random", **_PADDING)
-
-
-def _zoomed_crop(size: SizePx, smallest: float, largest: float) -> A.OneOf:
-    """A crop for each zoom, so that a window is padded by no more than what its own zoom lacks of the image."""
-    resize = A.Resize(*size, mask_interpolation=cv2.INTER_NEAREST_EXACT, area_for_downscale="image")
-    height, width = size
-    zooms = np.arange(smallest, largest + _ZOOM_STEP / 2, _ZOOM_STEP)
-    windows = [(max(round(height / zoom), 1), max(round(width / zoom), 1)) for zoom in zooms]
-    return A.OneOf([A.Sequential([_crop(window), resize], p=1) for window in windows], p=1)

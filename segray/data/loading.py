@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import random
 import sys
 import threading
 from collections.abc import Iterable, Iterator
@@ -12,14 +11,14 @@ from multiprocessing.connection import wait
 from types import ModuleType
 from typing import Any, NamedTuple
 
-import albumentations as A
 import cv2
 import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from segray.config import DataConfig
-from segray.data.augment import build_policy, training_size
+from segray.config import DataConfig, SizePx
+from segray.data.dataset import Images
+from segray.data.sampling import TrainSamples
 from segray.data.shards import Shard
 from segray.errors import ConfigError
 
@@ -57,7 +56,7 @@ def train_loader(
 
     Args:
         shard: The training split.
-        config: Its `policy` and `crop_px` count here.
+        config: Its `policy`, `augment` and `crop_px` count here.
         batch_size: Images a batch on this rank.
         seed: Of order and augmentation.
         rank: Which of the ranks that share an epoch's images this one is.
@@ -73,9 +72,9 @@ def train_loader(
             f"train.batch_size must lie from {world_size}, the number of workers, to {len(shard)}, the number of "
             f"training images, but {batch_size * world_size} images are asked for a batch"
         )
-    policy = build_policy(config.policy, training_size(shard, config.crop_px))
     order = _TrainOrder(len(shard), batch_size, seed, rank, world_size)
-    return TrainLoader(order, _loader(_TrainBatches(shard, policy, seed), order, num_workers, pin_memory))
+    batches = _TrainBatches(TrainSamples(shard, config, seed))
+    return TrainLoader(order, _loader(batches, order, num_workers, pin_memory))
 
 
 def val_loader(
@@ -146,22 +145,12 @@ class _TrainOrder:
 class _TrainBatches:
     """Picks -> augmented batch. The epoch travels with the picks: loader processes outlive epochs."""
 
-    def __init__(self, shard: Shard, policy: A.Compose, seed: int) -> None:
-        self._shard = shard
-        self._policy = policy
-        self._seed = seed
+    def __init__(self, samples: TrainSamples) -> None:
+        self._samples = samples
 
     def __getitem__(self, picks: _Picks) -> Batch:
-        return _batch([self._sample(picks.epoch, index) for index in picks.indices], picks.indices)
-
-    def _sample(self, epoch: int, index: int) -> tuple[np.ndarray, np.ndarray]:
-        # Makes a sample the same whichever process draws it. Not set_random_seed: that gives every transform the same
-        # stream of its own, so that just the mirrored photos would be the brightened ones.
-        generator = np.random.default_rng((self._seed, epoch, index))
-        self._policy.set_random_state(generator, random.Random(int(generator.integers(2**63))))
-        photo, label = self._shard.pair(index)
-        sample = self._policy(image=photo, mask=label)
-        return sample["image"], sample["mask"]
+        drawn = (self._samples.draw(picks.epoch, index) for index in picks.indices)
+        return _batch(drawn, self._samples.size_px, picks.indices)
 
 
 class _WholeBatches:
@@ -171,15 +160,19 @@ class _WholeBatches:
         self._shard = shard
 
     def __getitem__(self, indices: list[int]) -> Batch:
-        batch = _batch([self._shard.pair(index) for index in indices], indices)
+        height, width = self._shard.sizes[indices[0]].tolist()
+        batch = _batch(map(self._shard.pair, indices), (height, width), indices)
         if not self._shard.has_truth:
             return batch
         return batch._replace(truth_BHW=torch.from_numpy(np.stack([self._shard.truth(index) for index in indices])))
 
 
-def _batch(samples: list[tuple[np.ndarray, np.ndarray]], indices: list[int]) -> Batch:
-    photos_BHWC = torch.from_numpy(np.stack([photo for photo, _ in samples]))
-    labels_BHW = torch.from_numpy(np.stack([label for _, label in samples]))
+def _batch(images: Iterable[Images], size_px: SizePx, indices: list[int]) -> Batch:
+    photos_BHWC = torch.empty((len(indices), *size_px, 3), dtype=torch.uint8)
+    labels_BHW = torch.empty((len(indices), *size_px), dtype=torch.uint8)
+    # Copied into the batch one by one: views of the shard are then read only once.
+    for (photo, label), photo_HWC, label_HW in zip(images, photos_BHWC.numpy(), labels_BHW.numpy(), strict=True):
+        photo_HWC[...], label_HW[...] = photo, label
     return Batch(photos_BHWC.permute(0, 3, 1, 2), labels_BHW, indices)
 
 

@@ -12,14 +12,14 @@ from typing import Any, TypeVar
 import optuna
 
 from segray.config import ModelConfig, RunConfig, SizePx, flatten
-from segray.data.augment import build_policy, training_size
+from segray.data.augment import strengths, training_size
 from segray.data.cache import PreparedData, prepare
 from segray.data.datasets import dataset_kind
 from segray.engine.optim import check_warmup
 from segray.engine.trial import per_rank_batch_size
 from segray.errors import ConfigError, SegrayError, listed, unknown_name
 from segray.losses import build_loss
-from segray.models import check_model, check_train_shape, resolve_encoder_weights
+from segray.models import WITHOUT_ENCODER, check_model, check_train_shape, resolve_encoder_weights
 from segray.tuning.space import EPOCHS_KEY, CappedSpace, Space
 
 DRAWS = 200
@@ -105,7 +105,7 @@ def check(
     models = _distinct(config.model for config in configs)
     for model in models:
         check_model(model)
-    weights, weights_line = _resolve_weights(models, configs[0].model)
+    weights, weights_line = _resolve_weights(models)
     announce(weights_line)
     base = base.with_values({"model.encoder_weights": weights})
     data = {config: prepare(config) for config in _distinct(config.data for config in configs)}
@@ -126,7 +126,7 @@ def check_choices(config: RunConfig) -> None:
         ConfigError: A name is unknown, or a combination cannot work.
     """
     dataset_kind(config.data.dataset)
-    build_policy(config.data.policy, (32, 32))
+    strengths(config.data)
     build_loss(config.loss, [1])
     check_model(config.model)
     check_warmup(config.optim, config.train.epochs)
@@ -274,10 +274,14 @@ def _train_shape(config: RunConfig, data: PreparedData, num_workers: int) -> tup
     return config.model, per_rank_batch_size(config, num_workers), size_px
 
 
-def _resolve_weights(models: Sequence[ModelConfig], first: ModelConfig) -> tuple[str, str]:
-    """One answer for the whole sweep: trials with and without pretrained weights cannot be compared."""
-    resolved = {model.encoder: resolve_encoder_weights(model) for model in models}
-    value, line = resolved[first.encoder]
+def _resolve_weights(models: Sequence[ModelConfig]) -> tuple[str, str]:
+    """One answer for the whole sweep: trials with and without pretrained weights cannot be compared.
+
+    Families without a pretrained encoder have no say, unless there are no others.
+    """
+    asked = [model for model in models if model.name not in WITHOUT_ENCODER] or models
+    resolved = {model.encoder: resolve_encoder_weights(model) for model in asked}
+    value, line = resolved[asked[0].encoder]
     for encoder, (other, other_line) in resolved.items():
         if other == "none" and value != "none":
             return "none", f"all encoders start from scratch, because {encoder} does: {other_line}"

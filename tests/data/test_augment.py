@@ -1,90 +1,87 @@
 import numpy as np
 import pytest
 
-from segray.data.augment import POLICIES, build_policy, training_size
+from segray.config import AugmentConfig, DataConfig
+from segray.data.augment import POLICIES, build_pipeline, strengths, training_size
 from segray.errors import ConfigError
-from segray.labels import IGNORE_INDEX
-
-IMAGE_SIZES = [(40, 60), (24, 90), (10, 12)]
-CROPS = [(32, 32), (16, 48), (33, 20)]
 
 
-def scene(size):
-    rng = np.random.default_rng(0)
-    return rng.integers(0, 256, (*size, 3), dtype=np.uint8), rng.integers(0, 4, size, dtype=np.uint8)
+def tiles(size):
+    """Bright and dark tiles, labelled 1 and 0."""
+    label = np.random.default_rng(0).integers(0, 2, [-(-side // 8) for side in size], dtype=np.uint8)
+    label = np.kron(label, np.ones((8, 8), np.uint8))[: size[0], : size[1]]
+    return np.stack([20 + 210 * label] * 3, axis=-1), label
 
 
-def draw(name, image_size, crop, seed=0):
-    policy = build_policy(name, crop)
-    policy.set_random_seed(seed)
-    photo, label = scene(image_size)
-    sample = policy(image=photo, mask=label)
-    return sample["image"], sample["mask"]
+def draws(augment, size=(48, 64), number=30):
+    pipeline = build_pipeline(augment)
+    pipeline.set_random_seed(0)
+    photo, label = tiles(size)
+    return [pipeline(image=photo, mask=label) for _ in range(number)]
 
 
-@pytest.mark.parametrize("name", POLICIES)
-@pytest.mark.parametrize("image_size", IMAGE_SIZES)
-@pytest.mark.parametrize("crop", CROPS)
-def test_output_has_exactly_the_size_asked_for(name, image_size, crop):
-    for seed in range(5):
-        photo, label = draw(name, image_size, crop, seed)
-        assert photo.shape == (*crop, 3)
-        assert label.shape == crop
-        assert photo.dtype == label.dtype == np.uint8
-        assert set(np.unique(label).tolist()) <= {0, 1, 2, 3, IGNORE_INDEX}
+EACH_PART = {
+    "brightness": AugmentConfig(brightness=0.5, mirror=0),
+    "contrast": AugmentConfig(contrast=0.5, mirror=0),
+    "gamma": AugmentConfig(gamma=1, mirror=0),
+    "blur": AugmentConfig(blur=1, mirror=0),
+    "noise": AugmentConfig(noise=1, mirror=0),
+}
 
 
 @pytest.mark.parametrize("name", POLICIES)
-def test_pixels_without_image_are_void(name):
-    for seed in range(5):
-        _, label = draw(name, (10, 12), (64, 64), seed)
-        assert (label == IGNORE_INDEX).mean() > 0.6
-
-
-@pytest.mark.parametrize("name", POLICIES)
-@pytest.mark.parametrize(("image_size", "least_whole", "least_labelled"), [((80, 120), 1, 1), ((40, 60), 0.6, 0.25)])
-def test_only_what_zooming_out_lacks_is_padded(name, image_size, least_whole, least_labelled):
-    """Images of twice the crop's size, which fill the window of the smallest zoom, and of just its size."""
-    labelled = np.array([(draw(name, image_size, (40, 60), seed)[1] != IGNORE_INDEX).mean() for seed in range(80)])
-    assert (labelled == 1).mean() >= least_whole
-    assert labelled.min() >= least_labelled
-
-
-def test_no_policy_leaves_a_whole_image_as_it_is():
-    photo, label = draw("none", (40, 60), (40, 60))
-    np.testing.assert_array_equal(photo, scene((40, 60))[0])
-    np.testing.assert_array_equal(label, scene((40, 60))[1])
-
-
-@pytest.mark.parametrize("name", POLICIES)
-def test_the_same_seed_draws_the_same(name):
-    first, second = draw(name, (40, 60), (32, 32), 7), draw(name, (40, 60), (32, 32), 7)
-    np.testing.assert_array_equal(first[0], second[0])
-    np.testing.assert_array_equal(first[1], second[1])
-
-
-@pytest.mark.parametrize("name", POLICIES)
-def test_other_seeds_draw_others(name):
-    drawn = {draw(name, (40, 60), (32, 32), seed)[1].tobytes() for seed in range(20)}
-    assert len(drawn) > 10
+@pytest.mark.parametrize("size", [(48, 64), (33, 20), (16, 16)])
+def test_size_and_type_stay(name, size):
+    for sample in draws(POLICIES[name], size):
+        assert sample["image"].shape == (*size, 3)
+        assert sample["mask"].shape == size
+        assert sample["image"].dtype == sample["mask"].dtype == np.uint8
 
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_photo_and_label_move_together(name):
-    """Bright and dark tiles, some of each in any window, are where their labels are, wherever the policy puts them."""
-    label = np.kron(np.random.default_rng(0).integers(0, 2, (8, 8), dtype=np.uint8), np.ones((8, 8), np.uint8))
-    photo = np.stack([20 + 210 * label] * 3, axis=-1)
-    policy = build_policy(name, (48, 48))
-    for seed in range(30):
-        policy.set_random_seed(seed)
-        sample = policy(image=photo, mask=label)
+    for sample in draws(POLICIES[name]):
         bright, dark = (sample["image"][sample["mask"] == train_id].mean() for train_id in (1, 0))
-        assert bright > dark + 80
+        assert bright > dark + 60
+
+
+@pytest.mark.parametrize("augment", EACH_PART.values(), ids=EACH_PART)
+def test_each_part_changes_the_photo_and_never_the_label(augment):
+    photo, label = tiles((48, 64))
+    samples = draws(augment)
+    assert np.mean([(sample["image"] != photo).any() for sample in samples]) > 0.5
+    assert all((sample["mask"] == label).all() for sample in samples)
+
+
+def test_hue_and_saturation_leave_grey_pixels_grey():
+    photo, _ = tiles((48, 64))
+    for sample in draws(AugmentConfig(hue=0.5, saturation=1, mirror=0)):
+        np.testing.assert_array_equal(sample["image"], photo)
+
+
+def test_a_mirror_of_probability_one_mirrors_always():
+    photo, label = tiles((48, 64))
+    for sample in draws(AugmentConfig(mirror=1), number=5):
+        np.testing.assert_array_equal(sample["image"], photo[:, ::-1])
+        np.testing.assert_array_equal(sample["mask"], label[:, ::-1])
+
+
+def test_strengths_of_nothing_change_nothing():
+    photo, label = tiles((48, 64))
+    for sample in draws(AugmentConfig(mirror=0), number=5):
+        np.testing.assert_array_equal(sample["image"], photo)
+        np.testing.assert_array_equal(sample["mask"], label)
+
+
+def test_a_named_policy_has_its_own_strengths_and_custom_those_of_the_config():
+    config = DataConfig(policy="medium", augment=AugmentConfig(zoom=3))
+    assert strengths(config) == POLICIES["medium"]
+    assert strengths(config.model_copy(update={"policy": "custom"})) == AugmentConfig(zoom=3)
 
 
 def test_an_unknown_policy_names_the_nearest():
-    with pytest.raises(ConfigError, match=r"unknown augmentation policy 'storng'; did you mean 'strong'\?"):
-        build_policy("storng", (8, 8))
+    with pytest.raises(ConfigError, match=r"unknown augmentation policy 'storng'; did you mean 'strong'"):
+        strengths(DataConfig(policy="storng"))
 
 
 def test_training_size_is_the_crop_or_the_images_own(write_shard):
