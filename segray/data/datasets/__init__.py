@@ -8,13 +8,19 @@ from typing import Final
 from segray.config import DataConfig
 from segray.data.dataset import Dataset
 from segray.data.datasets.camvid import camvid
+from segray.data.datasets.carla import carla
 from segray.data.datasets.cityscapes import cityscapes
+from segray.data.datasets.cityscapes_pairs import cityscapes_pairs
 from segray.data.datasets.folder import folder
+from segray.data.datasets.kitti_road import kitti_road
 from segray.errors import ConfigError, unknown_name
 
 DATASETS: Final[dict[str, Callable[[DataConfig], Dataset]]] = {
     "cityscapes": cityscapes,
+    "cityscapes_pairs": cityscapes_pairs,
     "camvid": camvid,
+    "carla": carla,
+    "kitti_road": kitti_road,
     "folder": folder,
 }
 

@@ -13,13 +13,16 @@ from segray.config import SizePx
 from segray.data.dataset import SPLITS, Split
 from segray.data.datasets.cityscapes import label_space
 from segray.data.scenes import draw_scene
-from segray.data.synthetic import camvid, cityscapes, folder
+from segray.data.synthetic import camvid, carla, cityscapes, cityscapes_pairs, folder, kitti_road
 from segray.data.synthetic.scene import Scene
 from segray.errors import ConfigError, DataError, unknown_name
 
 WRITERS: Final[dict[str, Callable[[Path, Scene], None]]] = {
     "cityscapes": cityscapes.write_scene,
+    "cityscapes_pairs": cityscapes_pairs.write_scene,
     "camvid": camvid.write_scene,
+    "carla": carla.write_scene,
+    "kitti_road": kitti_road.write_scene,
     "folder": folder.write_scene,
 }
 """Data set -> what writes one scene below the root of its layout."""

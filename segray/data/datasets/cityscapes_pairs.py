@@ -1,0 +1,229 @@
+"""Cityscapes as photo and colour mask side by side, in blurred JPEGs: Kaggle's "cityscapes-image-pairs", pix2pix."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segray.config import DataConfig, SizePx
+from segray.data.clusters import kept_clusters
+from segray.data.dataset import Dataset, Images, Pair, Scoring, Split
+from segray.data.datasets.cityscapes import LABELS
+from segray.data.datasets.listing import PHOTO_EXTENSIONS, by_stem, existing_folder, match, root_folder
+from segray.data.decode import pair_size, read_photo
+from segray.data.nearest_color import nearest_color
+from segray.errors import ConfigError, DataError
+from segray.labels import IGNORE_INDEX, Color, LabelSpace
+
+INNER_FOLDER: Final = "cityscapes_data"
+"""Kaggle's archive holds train and val in it."""
+
+PUBLISHED_SIZES: Final = (0.64, 0.16, 0.20)
+"""How the published K-Means system divides all the images."""
+
+CLOSE: Final = 20.0
+"""RGB distance within which most of a mask's pixels have a Cityscapes colour, and few of a photo's."""
+
+
+class MaskDecoder(Protocol):
+    """A mask of colours -> training ids."""
+
+    @property
+    def key(self) -> str:
+        """All that the ids depend on besides the mask."""
+
+    def __call__(self, mask: NDArray[np.uint8], path: Path) -> NDArray[np.uint8]:
+        """Training ids (height, width), 255 for void, of a mask (height, width, 3).
+
+        Raises:
+            DataError: It is no such mask; the message names the path.
+        """
+
+
+@dataclass(frozen=True)
+class PaletteLabels:
+    """The class of the nearest official colour; void where that is void's, or too far away."""
+
+    max_distance: float
+    """RGB distance beyond which a pixel is void"""
+
+    @property
+    def key(self) -> str:
+        """The table and the distance."""
+        return json.dumps({"palette": sorted(PALETTE.items()), "max_distance": self.max_distance})
+
+    def __call__(self, mask: NDArray[np.uint8], path: Path) -> NDArray[np.uint8]:
+        """Training ids of the 19 classes."""
+        index, squared_distance = nearest_color(mask, tuple(PALETTE))
+        if (squared_distance <= CLOSE**2).mean() < 0.5:
+            raise DataError(
+                f"{path}: its right half must be a mask of Cityscapes' colours, but most pixels are farther than "
+                f"{CLOSE:g} from each of them; is the mask on the left?"
+            )
+        ids = np.array(list(PALETTE.values()), np.uint8)[index]
+        ids[squared_distance > self.max_distance**2] = IGNORE_INDEX
+        if (ids == IGNORE_INDEX).all():
+            raise DataError(
+                f"{path}: its right half must be a mask of Cityscapes' colours, but no pixel has that of a class; "
+                "does it hold class ids?"
+            )
+        return ids
+
+
+@dataclass(frozen=True)
+class ClusterLabels:
+    """The nearest of K cluster centres; no pixel is void."""
+
+    centers: tuple[Color, ...]
+    """In training-id order"""
+    truth: PaletteLabels
+    """What predictions are judged by; it plays a part in the key only"""
+
+    @property
+    def key(self) -> str:
+        """The centres, and what the truth depends on."""
+        return json.dumps({"centers": self.centers, "truth": self.truth.key})
+
+    def __call__(self, mask: NDArray[np.uint8], path: Path) -> NDArray[np.uint8]:  # noqa: ARG002 - any colours will do
+        """Training ids of the K clusters."""
+        return nearest_color(mask, self.centers)[0]
+
+
+@dataclass(frozen=True)
+class PairsReader:
+    """Files with the photo in the left half and the mask in the right."""
+
+    decode: MaskDecoder
+
+    @property
+    def key(self) -> str:
+        """The decoder's."""
+        return self.decode.key
+
+    def size(self, pair: Pair) -> SizePx:
+        """(height, width) of one half, from the header; an odd width is an error."""
+        height, width = pair_size(pair)
+        if width % 2:
+            raise DataError(
+                f"{pair.photo}: a file must hold photo and mask side by side, so its width must be even, but it is "
+                f"{width}x{height}"
+            )
+        return height, width // 2
+
+    def read(self, pair: Pair) -> Images:
+        """Both halves, from one look at the file."""
+        photo, mask = _halves(pair.photo)
+        return photo, self.decode(mask, pair.label)
+
+    def read_label(self, pair: Pair) -> NDArray[np.uint8]:
+        """Training ids alone."""
+        return self.decode(read_mask(pair.label), pair.label)
+
+
+def cityscapes_pairs(config: DataConfig) -> Dataset:
+    """train/*.jpg and val/*.jpg; `data.pairs` says how their masks become labels."""
+    root = _root(config.root)
+    official: dict[Split, list[Pair]] = {"train": _pairs(root, "train"), "val": _pairs(root, "val")}
+    palette = PaletteLabels(config.pairs.max_distance)
+    if config.pairs.labels == "palette":
+        return Dataset(
+            label_space=palette_space(),
+            reader=PairsReader(palette),
+            official=official,
+            split_sizes=PUBLISHED_SIZES,
+        )
+    masks = [pair.label for pair in official["train"]]
+    centers = kept_clusters(root, masks, read_mask, config.pairs.num_clusters, config.pairs.kmeans_seed)
+    centers, space, class_of = name_clusters(centers)
+    return Dataset(
+        label_space=space,
+        reader=PairsReader(ClusterLabels(centers, palette)),
+        official=official,
+        split_sizes=PUBLISHED_SIZES,
+        scoring=Scoring(label_space=palette_space(), class_of=class_of, read_truth=PairsReader(palette).read_label),
+    )
+
+
+def palette_space() -> LabelSpace:
+    """The 19 classes in training-id order."""
+    trained = sorted((train_id, name, color) for _, name, train_id, color in LABELS if train_id != IGNORE_INDEX)
+    return LabelSpace(names=tuple(name for _, name, _ in trained), colors=tuple(color for _, _, color in trained))
+
+
+def name_clusters(centers: Sequence[Color]) -> tuple[tuple[Color, ...], LabelSpace, tuple[int | None, ...]]:
+    """Name clusters by the class of the official colour that is nearest to their centre.
+
+    Args:
+        centers: Distinct.
+
+    Returns:
+        The centres in training-id order: by class, void last, the nearest to the class's colour first; the clusters
+        as classes, a second one of a class being "road 2"; and for each the palette class that it stands for.
+
+    Raises:
+        ConfigError: All are void.
+    """
+    index, squared_distance = nearest_color(np.array(centers, np.uint8), tuple(PALETTE))
+    class_ids = np.array(list(PALETTE.values()))[index].tolist()
+    ordered = sorted(zip(class_ids, squared_distance.tolist(), centers, strict=True))
+    if all(class_id == IGNORE_INDEX for class_id, _, _ in ordered):
+        raise ConfigError(
+            f"all {len(centers)} clusters that K-Means found are void, so nothing can be scored; raise "
+            "data.pairs.num_clusters or choose another data.pairs.kmeans_seed"
+        )
+    names, seen = [], Counter[str]()
+    for class_id, _, _ in ordered:
+        name = "void" if class_id == IGNORE_INDEX else palette_space().names[class_id]
+        seen[name] += 1
+        names.append(name if seen[name] == 1 else f"{name} {seen[name]}")
+    colors = tuple(color for _, _, color in ordered)
+    class_of = tuple(None if class_id == IGNORE_INDEX else class_id for class_id, _, _ in ordered)
+    return colors, LabelSpace(names=tuple(names), colors=colors), class_of
+
+
+def read_mask(path: Path) -> NDArray[np.uint8]:
+    """The right half of a file, (height, width, 3), RGB.
+
+    Raises:
+        DataError: It cannot be read, or does not decode to its end.
+    """
+    return _halves(path)[1]
+
+
+def _halves(path: Path) -> Images:
+    both = read_photo(path)
+    middle = both.shape[1] // 2
+    return both[:, :middle], both[:, middle:]
+
+
+def _root(root: str) -> Path:
+    folder, splits = root_folder(root), ("train", "val")
+    inner = folder / INNER_FOLDER
+    if not (folder / "train").exists() and inner.exists():
+        return root_folder(str(inner), splits)
+    return root_folder(root, splits)
+
+
+def _pairs(root: Path, split: Split) -> list[Pair]:
+    folder = existing_folder(root / split)
+    files = by_stem(folder, PHOTO_EXTENSIONS)
+    return [pair._replace(name=f"{split}/{pair.name}") for pair in match(files, files, folder, folder)]
+
+
+def _palette() -> dict[Color, int]:
+    palette: dict[Color, int] = {}
+    for _, _, train_id, color in LABELS:
+        # Poles and groups of poles look alike: the label that is trained wins.
+        palette[color] = min(train_id, palette.get(color, IGNORE_INDEX))
+    return palette
+
+
+PALETTE: Final = _palette()
+"""Official colour -> training id, or 255 for void."""
