@@ -1,11 +1,12 @@
 """Networks: photos in, one logit per class and pixel out."""
 
-from segray.models.build import MODELS, build_model, resolve_encoder_weights
+from segray.models.build import MODELS, WITHOUT_ENCODER, build_model, resolve_encoder_weights
 from segray.models.check import check_model, check_train_shape
 from segray.models.segmentation import SegmentationModel
 
 __all__ = [
     "MODELS",
+    "WITHOUT_ENCODER",
     "SegmentationModel",
     "build_model",
     "check_model",

@@ -154,6 +154,33 @@ def test_imagenet_that_cannot_be_fetched_is_refused_and_auto_says_so(base, silen
     assert result.base.model.encoder_weights == "none"
 
 
+def of_three_families(trial):
+    family = trial.suggest_categorical("model.name", ["smp", "fcn8s", "unet"])
+    if family == "fcn8s":
+        trial.suggest_categorical("model.fcn.output_stride", [8, 16])
+        return {"model.encoder": "vgg16_bn", "model.fcn.head_width": 8}
+    if family == "unet":
+        trial.suggest_categorical("model.unet.width_multiplier", [0.25, 0.5])
+    return {}
+
+
+def test_families_are_searched_together(base):
+    result = checked(base, of_three_families, [{"model.name": "unet"}])
+    assert {"model.fcn.output_stride", "model.unet.width_multiplier"} < set(result.distributions)
+    with pytest.raises(ConfigError, match=r"unknown model\.encoder of model\.name='fcn8s' 'tu-test_resnet'"):
+        checked(base, choosing("model.name", "smp", "fcn8s"))
+
+
+def test_a_family_without_encoder_does_not_put_the_others_on_scratch(base, monkeypatch):
+    def fetched(model):
+        return ("none", "unet has none") if model.name == "unet" else ("imagenet", f"ImageNet for {model.encoder}")
+
+    monkeypatch.setattr(preflight, "resolve_encoder_weights", fetched)
+    result = checked(base, choosing("model.name", "smp", "unet"), [{"model.name": "unet"}])
+    assert (result.base.model.encoder_weights, result.weights_line) == ("imagenet", "ImageNet for tu-test_resnet")
+    assert checked(base, choosing("model.name", "unet")).base.model.encoder_weights == "none"
+
+
 def test_searched_epochs_are_cut_to_the_budget(base):
     def epochs(trial):
         trial.suggest_int("train.epochs", 5, 60)
