@@ -68,6 +68,55 @@ def check(
         raise typer.Exit(1)
 
 
+@app.command()
+def show(
+    name: Name,
+    root: Root,
+    output: Annotated[Path, typer.Option("--output", "-o", help="PNG or JPEG file to write")] = Path("grid.png"),
+    values: Set = None,
+    policy: Annotated[str | None, typer.Option(help="Draw training crops with this augmentation policy")] = None,
+    images: Annotated[int, typer.Option(help="Images to draw, spread over the split")] = 4,
+    split: Annotated[str, typer.Option(help="train, val or test")] = "train",
+    seed: Annotated[int, typer.Option(help="Decides which images and crops are drawn")] = 0,
+) -> None:
+    """Draw images of a data set with their labels in colour, a legend and class shares.
+
+    With --policy there are crops as training would see them, of the size in --set data.crop_px='[256, 512]'.
+    """
+    from segray.data.show import show as show_data
+
+    config = data_config(name, root, values)
+    if policy is not None:
+        config = config.model_copy(update={"policy": policy})
+    print(show_data(config, output, split=split, num_images=images, augmented=policy is not None, seed=seed))
+
+
+@app.command()
+def cache(
+    name: Name,
+    root: Root,
+    values: Set = None,
+    every_node: Annotated[
+        bool, typer.Option("--every-node", help="Build on every node of the Ray cluster, not only here")
+    ] = False,
+) -> None:
+    """Decode a data set ahead into the cache that trials read: see docs/cache.md."""
+    config = data_config(name, root, values)
+    if every_node:
+        from segray.cluster.node_cache import build_on_every_node
+
+        raise typer.Exit(int(any(node.error for node in build_on_every_node(config))))
+    from segray.data.cache import prepare
+    from segray.data.room import shown
+
+    with progress_bar("decoding") as progress:
+        prepared = prepare(config, progress=progress)
+    folder = prepared.train.folder
+    num_images = sum(len(shard) for shard in (prepared.train, prepared.val, prepared.test))
+    num_bytes = sum(path.stat().st_size for path in folder.iterdir())
+    print(f"{num_images} images, {shown(num_bytes)}, in {folder}")
+
+
 def data_config(name: str, root: str, values: list[str] | None) -> DataConfig:
     """The config of a data set at its defaults, but for ``KEY=VALUE`` with dotted keys and values in YAML.
 
