@@ -81,5 +81,5 @@ def test_a_folder_config_that_cannot_work_is_refused(tmp_path, changes, message)
 
 
 def test_an_unknown_data_set_names_the_nearest():
-    with pytest.raises(ConfigError, match=r"unknown data set 'cityscape'; did you mean 'cityscapes'\?"):
+    with pytest.raises(ConfigError, match=r"unknown data set 'cityscape'; did you mean 'cityscapes'"):
         open_dataset(DataConfig(dataset="cityscape", root="x"))

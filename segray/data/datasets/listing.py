@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+import os
+import stat
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,16 +15,34 @@ PHOTO_EXTENSIONS: Final = frozenset({".png", ".jpg", ".jpeg"})
 LABEL_EXTENSIONS: Final = frozenset({".png"})
 
 
-def root_folder(root: str) -> Path:
+def root_folder(root: str, markers: Sequence[str] = ()) -> Path:
     """The data set's folder.
+
+    Args:
+        root: `data.root`.
+        markers: What the folder must hold, such as ``("leftImg8bit", "gtFine")`` or ``("training/image_2",)``.
 
     Raises:
         ConfigError: None was given.
-        DataError: It does not exist.
+        DataError: It does not exist, is no folder, cannot be read, or lacks a marker; where a folder one or two levels
+            above or below has them all, the message names it.
     """
     if not root:
         raise ConfigError("data.root must name the folder of the data set, but is empty; pass --data or set data.root")
-    return existing_folder(Path(root).expanduser())
+    folder = existing_folder(Path(root).expanduser())
+    missing = [marker for marker in markers if not _holds(folder, [marker])]
+    if not missing:
+        return folder
+    needs = f"data folder {str(folder)!r} must hold {' and '.join(markers)}"
+    held = [path.name for path in contents([folder])]
+    near = folders_near(folder, markers)
+    if len(near) > 1:
+        several = listed([str(path) for path in near])
+        raise DataError(f"{needs}, but several folders below it do; set data.root to one of them:{several}")
+    for found in near:
+        raise DataError(f"{needs}, but that lies {_where(folder, found)}; set data.root to {str(found)!r}")
+    there = f"there are {', '.join(held[:5])}" + (", ..." if len(held) > 5 else "") if held else "it is empty"
+    raise DataError(f"{needs}, but lacks {' and '.join(missing)}; {there}")
 
 
 def existing_folder(folder: Path) -> Path:
@@ -32,12 +52,52 @@ def existing_folder(folder: Path) -> Path:
         DataError: It does not exist, is not a folder, or cannot be looked at.
     """
     try:
-        if folder.is_dir():
+        if stat.S_ISDIR(folder.stat().st_mode):
             return folder
-        problem = "is not a folder" if folder.exists() else "does not exist"
+        problem = "is a file, not a folder"
+    except FileNotFoundError:
+        problem = "is a link to nothing" if folder.is_symlink() else "does not exist"
     except OSError as error:
         problem = f"cannot be read: {error.strerror}"
     raise DataError(f"data folder {str(folder)!r} {problem}; docs/data.md shows what data.root must hold")
+
+
+def folders_near(folder: Path, markers: Sequence[str]) -> list[Path]:
+    """Folders that hold all the markers: the nearest one or two levels above, else all one or two levels below.
+
+    Args:
+        folder: Where to look from; it is not looked at itself.
+        markers: Names or relative paths.
+    """
+    for candidate in _absolute(folder).parents[:2]:
+        if _holds(candidate, markers):
+            return [candidate]
+    below = _folders_in(folder)
+    found = [candidate for candidate in below if _holds(candidate, markers)]
+    return found or [inner for outer in below for inner in _folders_in(outer) if _holds(inner, markers)]
+
+
+def _holds(folder: Path, markers: Iterable[str]) -> bool:
+    # A link to nothing counts: what is wrong with it is said where it is opened.
+    return all(os.path.lexists(folder / marker) for marker in markers)
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    """Folders to look into for a hint; what cannot be read is not worth an error here."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(Path(entry.path) for entry in entries if entry.is_dir())
+    except OSError:
+        return []
+
+
+def _where(folder: Path, found: Path) -> str:
+    levels = len(_absolute(folder).parts) - len(_absolute(found).parts)
+    return f"{('one level', 'two levels')[abs(levels) - 1]} {'above' if levels > 0 else 'below'}"
+
+
+def _absolute(folder: Path) -> Path:
+    return Path(os.path.abspath(folder))  # noqa: PTH100 - Path.absolute() keeps `..`, resolve() follows links
 
 
 def contents(folders: Iterable[Path]) -> list[Path]:
