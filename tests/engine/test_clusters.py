@@ -1,0 +1,100 @@
+"""A trial on K-Means clusters: trained on these, judged by the palette classes."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from segray.config import RunConfig
+from segray.data.cache import prepare
+from segray.data.datasets.cityscapes_pairs import palette_space
+from segray.data.synthetic import write_scenes
+from segray.engine.checkpoint import load_model
+from segray.engine.trial import TrialLog, sample_name, train_trial, write_samples
+from segray.inference.predict import predict
+from segray.storage import open_sweep
+
+NUM_CLUSTERS = 12
+
+
+class Silent:
+    def hand_over(self, record, final):
+        return True
+
+    def interrupted(self):
+        return False
+
+
+@pytest.fixture(scope="module")
+def trial(tmp_path_factory):
+    """Config, files of the trial, and data of one epoch on clusters."""
+    root = tmp_path_factory.mktemp("clusters")
+    write_scenes("cityscapes_pairs", root / "scenes", train=4, val=3, size_px=(64, 64))
+    config = RunConfig().with_values(
+        {
+            "data.dataset": "cityscapes_pairs",
+            "data.root": str(root / "scenes"),
+            "data.cache_dir": str(root / "cache"),
+            "data.pairs.labels": "kmeans",
+            "data.pairs.num_clusters": NUM_CLUSTERS,
+            "model.encoder": "tu-test_resnet",
+            "model.encoder_weights": "none",
+            "train.batch_size": 2,
+            "train.epochs": 1,
+            "train.precision": "float32",
+        }
+    )
+    files = open_sweep(root / "sweep").trial("0000")
+    train_trial(config, files, Silent(), log=TrialLog(files.folder))
+    return config, files, prepare(config.data)
+
+
+@pytest.fixture(scope="module")
+def predicted(trial):
+    """Logits of the checkpoint's model for every validation image."""
+    model, _, space = load_model(trial[1].folder.child(trial[1].pointer("best").checkpoint))
+    assert space.num_classes == NUM_CLUSTERS
+    photos = np.stack([trial[2].val.pair(index)[0] for index in range(3)])
+    with torch.no_grad():
+        return model(torch.from_numpy(photos).permute(0, 3, 1, 2).float()).numpy()
+
+
+def mapped(data, logits):
+    class_of = data.scoring.class_of
+    standing = [index for index, class_id in enumerate(class_of) if class_id is not None]
+    return np.array([class_of[index] for index in standing])[logits[:, standing].argmax(axis=1)]
+
+
+def test_the_record_is_of_palette_classes_with_the_cluster_accuracy_beside_it(trial, predicted):
+    _, files, data = trial
+    (record,) = files.records()
+    truth = np.stack([data.val.truth(index) for index in range(3)])
+    labels = np.stack([data.val.pair(index)[1] for index in range(3)])
+    right = mapped(data, predicted) == truth
+    assert len(record.val_iou) == 19
+    assert record.val_pixel_accuracy == pytest.approx(right[truth != 255].mean(), abs=2e-3)
+    assert record.val_cluster_accuracy == pytest.approx((predicted.argmax(axis=1) == labels).mean(), abs=2e-3)
+
+
+def test_sample_pictures_have_the_palette_classes(trial, predicted, tmp_path):
+    _, files, data = trial
+    sweep = open_sweep(tmp_path / "sweep")
+    write_samples(sweep.folder, data)
+    stem = sample_name(data.val, 0)
+    pictures = {
+        f"{stem}_truth": (sweep.folder, data.val.truth(0)),
+        f"{stem}_prediction": (files.folder, mapped(data, predicted)[0]),
+    }
+    for name, (folder, expected) in pictures.items():
+        image = Image.open(io.BytesIO(folder.read_bytes(f"samples/{name}.png")))
+        assert (np.asarray(image) == expected).mean() > 0.99
+        assert tuple(image.getpalette()[:3]) == palette_space().colors[0]
+
+
+def test_a_photo_is_predicted_in_the_clusters_own_colors(trial):
+    config, files, data = trial
+    model, _, space = load_model(files.folder.child(files.pointer("best").checkpoint))
+    assert space == data.label_space
+    assert predict(model, np.asarray(data.val.pair(0)[0]), config).max() < NUM_CLUSTERS
