@@ -1,5 +1,8 @@
+import json
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -61,4 +64,66 @@ def test_config_checks_what_it_completes(monkeypatch, capsys, tmp_path, text, me
     file = tmp_path / "run.yaml"
     file.write_text(text)
     assert run(monkeypatch, "config", str(file)) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.fixture
+def scenes(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SEGRAY_CACHE", str(tmp_path / "cache"))
+    assert run(monkeypatch, "data", "synth", "camvid", "scenes", "--train=3", "--val=2", "--size=32x64") == 0
+    assert "segray data check camvid scenes" in capsys.readouterr().out
+    return tmp_path / "scenes"
+
+
+def test_what_synth_says_checks_what_it_drew(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, "data", "synth", "folder", "my scenes", "--train=1", "--val=1", "--size=32x64") == 0
+    command = capsys.readouterr().out.splitlines()[-1].removeprefix("check: segray ")
+    assert run(monkeypatch, *shlex.split(command)) == 0
+    assert "no problems; 2 of 2 images decoded" in capsys.readouterr().out
+
+
+def test_check_exits_with_1_on_problems(scenes, monkeypatch, capsys):
+    assert run(monkeypatch, "data", "check", "camvid", "scenes") == 0
+    for photo in (scenes / "train").iterdir():
+        photo.write_bytes(b"")
+    capsys.readouterr()
+    assert run(monkeypatch, "data", "check", "camvid", "scenes", "--json") == 1
+    assert len(json.loads(capsys.readouterr().out)["problems"]) == 3
+
+
+def test_show_writes_a_picture(scenes, monkeypatch, capsys):
+    options = ["--policy", "strong", "--set", "data.crop_px=[16, 32]", "-o", "grid.png"]
+    assert run(monkeypatch, "data", "show", "camvid", "scenes", *options) == 0
+    assert "wrote grid.png" in capsys.readouterr().out
+    assert Path("grid.png").is_file()
+
+
+def test_cache_says_where_it_is(scenes, monkeypatch, capsys):
+    assert run(monkeypatch, "data", "cache", "camvid", "scenes") == 0
+    (folder,) = scenes.parent.glob("cache/camvid-*/")
+    assert f"5 images, 0.0 MB, in {folder}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["check", "camvid", "nothing"], "does not exist"),
+        (["check", "camvit", "scenes"], "did you mean 'camvid'"),
+        (["check", "camvid", "scenes", "--set", "data.clases=11"], "did you mean 'data.classes'"),
+        (["check", "camvid", "scenes", "--set", "classes=11"], "did you mean 'data.classes'"),
+        (["check", "camvid", "scenes", "--set", "data.root=elsewhere"], "unknown key in --set 'data.root'"),
+        (["check", "camvid", "scenes", "--set", "data.classes"], "must be KEY=VALUE"),
+        (["check", "camvid", "scenes", "--set", "data.exclude=[a"], "must be YAML"),
+        (["check", "camvid", "scenes", "--set", "data.holdout=2"], "data.holdout: input should be less than 1"),
+        (["synth", "camvid", "new", "--size", "256"], "--size must be HEIGHTxWIDTH"),
+        (["synth", "camvid", "scenes"], "exists; remove it or name another"),
+        (["synth", "camvit", "new"], "did you mean 'camvid'"),
+        (["show", "camvid", "scenes", "-o", "grid.gif"], "must end in"),
+        (["cache", "camvid", "nothing"], "does not exist"),
+    ],
+)
+def test_what_no_data_command_can_do_exits_with_2(scenes, monkeypatch, capsys, arguments, message):
+    assert run(monkeypatch, "data", *arguments) == 2
     assert message in capsys.readouterr().err

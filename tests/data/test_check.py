@@ -1,0 +1,173 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from segray.config import RunConfig
+from segray.data.check import check
+from segray.data.printing import print_report
+from segray.data.synthetic import NEEDED_VALUES, WRITERS, write_scenes
+from segray.errors import ConfigError, DataError
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """Data set -> its drawn scenes, which no test may change."""
+    roots = {}
+
+    def draw(name):
+        if name not in roots:
+            roots[name] = tmp_path_factory.mktemp("drawn") / name
+            write_scenes(name, roots[name], train=6, val=2, test=1, size_px=(32, 64))
+        return roots[name]
+
+    return draw
+
+
+@pytest.fixture
+def root(drawn, tmp_path):
+    """A copy of drawn CamVid scenes."""
+    return shutil.copytree(drawn("camvid"), tmp_path / "camvid")
+
+
+def config(name, root, **changes):
+    values = {"data.dataset": name, "data.root": str(root), **NEEDED_VALUES.get(name, {}), **changes}
+    return RunConfig().with_values(values).data
+
+
+def files(folder):
+    return sorted(folder.iterdir())
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_drawn_scenes_are_clean(drawn, name):
+    report = check(config(name, drawn(name)))
+    assert not report.problems
+    assert sum(report.splits.values()) == sum(count for _, count in report.sizes) >= 8
+    assert all(count.pixels for count in report.classes if count.images)
+
+
+def test_pixels_of_all_classes_and_void_are_counted(root):
+    labels = [
+        np.asarray(Image.open(path)) for split in ("train", "val", "test") for path in files(root / f"{split}annot")
+    ]
+    report = check(config("camvid", root))
+    for class_id, count in enumerate(report.classes):
+        assert count.pixels == sum((label == class_id).sum() for label in labels)
+        assert count.images == sum((label == class_id).any() for label in labels)
+    assert report.num_pixels == sum(label.size for label in labels)
+    assert report.void.pixels == sum((label == 11).sum() for label in labels)
+
+
+def test_every_damaged_file_is_named(root):
+    photos, labels = files(root / "train"), files(root / "trainannot")
+    photos[0].write_bytes(photos[0].read_bytes()[:-100])
+    photos[1].write_bytes(b"")
+    labels[2].write_bytes(labels[2].read_bytes()[:40])
+    Image.fromarray(np.full((32, 64), 99, np.uint8)).save(labels[3])
+    Image.fromarray(np.zeros((16, 16), np.uint8)).save(labels[4])
+    problems = check(config("camvid", root)).problems
+    assert len(problems) == 5
+    for path, problem in zip([photos[0], photos[1], labels[2], labels[3], labels[4]], problems, strict=True):
+        assert problem.startswith(str(path))
+
+
+def test_all_files_without_a_partner_are_listed(root):
+    for path in files(root / "trainannot"):
+        path.rename(path.with_stem(f"other_{path.stem}"))
+    problems = check(config("camvid", root)).problems
+    assert len(problems) == 12
+    assert sum("has no label" in problem for problem in problems) == 6
+
+
+def test_a_photo_in_two_splits_is_a_problem(root):
+    first, second = files(root / "train")[0], files(root / "val")[0]
+    shutil.copy(first, second)
+    assert check(config("camvid", root)).problems == [f"the same photo: {first} (train), {second} (val)"]
+
+
+def test_a_photo_twice_in_one_split_is_a_note(root):
+    first, second = files(root / "train")[:2]
+    # The same pixels in another file.
+    Image.open(first).save(second, compress_level=0)
+    report = check(config("camvid", root))
+    assert not report.problems
+    assert f"the same photo: {first} (train), {second} (train)" in report.notes
+
+
+def test_a_photo_twice_is_a_note_where_one_is_unused(root):
+    first, second = files(root / "train")[0], files(root / "val")[0]
+    shutil.copy(first, second)
+    changes = {"data.split.kind": "ratio", "data.split.sizes": [1, 1, 0]}
+    report = check(config("camvid", root, **changes))
+    assert report.splits == {"train": 1, "val": 1, "unused": 7}
+    assert not report.problems
+    assert any("the same photo" in note for note in report.notes)
+
+
+def test_a_label_that_is_all_void_is_named(root):
+    label = files(root / "valannot")[0]
+    Image.fromarray(np.full((32, 64), 11, np.uint8)).save(label)
+    (problem,) = check(config("camvid", root)).problems
+    assert problem.startswith(f"{label}: every pixel of the label is void")
+
+
+def test_classes_that_never_occur_or_not_in_training_are_notes(root):
+    for path in files(root / "trainannot"):
+        label = np.array(Image.open(path))
+        label[label == 0] = 1
+        Image.fromarray(label).save(path)
+    never, untrained = check(config("camvid", root)).notes
+    assert never.endswith("classes never occur: Fence, Bicyclist")
+    assert untrained == "no training image has: Sky"
+
+
+@pytest.mark.parametrize("classes", ["", "all", "categories"])
+def test_training_ids_in_place_of_label_ids_are_a_problem(drawn, tmp_path, classes):
+    from segray.data.synthetic.folder import TRAIN_IDS
+
+    root = shutil.copytree(drawn("cityscapes"), tmp_path / "cityscapes")
+    for path in root.glob("gtFine/*/*/*_labelIds.png"):
+        ids = TRAIN_IDS[np.asarray(Image.open(path))]
+        Image.fromarray(np.where(ids == 255, 0, ids)).save(path)
+    problems = check(config("cityscapes", root, **{"data.classes": classes})).problems
+    assert any("may hold training ids" in problem for problem in problems)
+
+
+def test_a_missing_folder_cannot_be_checked(tmp_path):
+    with pytest.raises(DataError, match="does not exist"):
+        check(config("camvid", tmp_path / "nothing"))
+
+
+def test_an_unknown_data_set_cannot_be_checked(tmp_path):
+    with pytest.raises(ConfigError, match="did you mean 'camvid'"):
+        check(config("camvit", tmp_path))
+
+
+def test_progress_counts_every_file(root):
+    told = []
+    check(config("camvid", root), lambda done, total: told.append((done, total)))
+    assert told == [(done, 9) for done in range(1, 10)]
+
+
+def test_json_holds_the_whole_report(root, capsys):
+    files(root / "train")[0].write_bytes(b"")
+    print_report(check(config("camvid", root)), as_json=True)
+    report = json.loads(capsys.readouterr().out)
+    assert not report["ok"]
+    assert report["problems"] == [f"{files(root / 'train')[0]}: the file is empty"]
+    assert report["sizes"] == [[[32, 64], 8]]
+    assert report["classes"][3]["name"] == "Road"
+
+
+def test_text_lists_every_problem_on_a_line_of_its_own(root, capsys):
+    for path in files(root / "train"):
+        path.write_bytes(b"")
+    print_report(check(config("camvid", root)))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line.startswith("problem: ")] == [
+        f"problem: {path}: the file is empty" for path in files(root / "train")
+    ]
+    assert lines[-1] == "6 problems; 3 of 9 images decoded"
