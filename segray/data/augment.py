@@ -14,6 +14,7 @@ import albumentations as A
 
 from segray.config import AugmentConfig, DataConfig, SizePx
 from segray.data.shards import Shard
+from segray.data.weather import weather
 from segray.errors import ConfigError, unknown_name
 
 CUSTOM: Final = "custom"
@@ -45,8 +46,8 @@ def strengths(config: DataConfig) -> AugmentConfig:
     return POLICIES[config.policy]
 
 
-def build_pipeline(augment: AugmentConfig) -> A.Compose:
-    """All but the zoom: called with image (uint8 RGB) and mask it returns both at the size they have."""
+def build_pipeline(augment: AugmentConfig, size_px: SizePx) -> A.Compose:
+    """All but the zoom: called with image (uint8 RGB) and mask of `size_px`, (height, width), it returns both so."""
     transforms = [
         (augment.mirror, A.HorizontalFlip(p=augment.mirror)),
         (
@@ -60,6 +61,7 @@ def build_pipeline(augment: AugmentConfig) -> A.Compose:
             ),
         ),
         (augment.gamma, A.RandomGamma((70, 140), p=augment.gamma)),
+        (augment.weather, A.OneOf(weather(size_px), p=augment.weather)),
         (
             augment.blur,
             A.OneOf([A.GaussianBlur(sigma_limit=(0.3, 1.5)), A.MotionBlur(blur_limit=(3, 7))], p=augment.blur),

@@ -56,7 +56,7 @@ def train_loader(
 
     Args:
         shard: The training split.
-        config: Its `policy`, `augment` and `crop_px` count here.
+        config: Its `policy`, `augment`, `crop_px` and `rare_class_crops` count here.
         batch_size: Images a batch on this rank.
         seed: Of order and augmentation.
         rank: Which of the ranks that share an epoch's images this one is.
@@ -181,6 +181,7 @@ def _loader(batches: Any, picks: Iterable[Any], num_workers: int, pin_memory: bo
     return DataLoader(
         batches,
         batch_size=None,
+        collate_fn=_unchanged,
         sampler=picks,
         num_workers=num_workers,
         pin_memory=pin_memory,
@@ -191,6 +192,11 @@ def _loader(batches: Any, picks: Iterable[Any], num_workers: int, pin_memory: bo
         # run, which makes more iterators than an unbroken one.
         generator=torch.Generator(),
     )
+
+
+def _unchanged(batch: Any) -> Any:
+    """Stands for torch's own conversion, which would walk through every index."""
+    return batch
 
 
 def _forkserver() -> Any:

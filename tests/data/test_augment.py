@@ -1,8 +1,10 @@
+import albumentations as A
 import numpy as np
 import pytest
 
 from segray.config import AugmentConfig, DataConfig
 from segray.data.augment import POLICIES, build_pipeline, strengths, training_size
+from segray.data.weather import weather
 from segray.errors import ConfigError
 
 
@@ -14,7 +16,7 @@ def tiles(size):
 
 
 def draws(augment, size=(48, 64), number=30):
-    pipeline = build_pipeline(augment)
+    pipeline = build_pipeline(augment, size)
     pipeline.set_random_seed(0)
     photo, label = tiles(size)
     return [pipeline(image=photo, mask=label) for _ in range(number)]
@@ -26,6 +28,7 @@ EACH_PART = {
     "gamma": AugmentConfig(gamma=1, mirror=0),
     "blur": AugmentConfig(blur=1, mirror=0),
     "noise": AugmentConfig(noise=1, mirror=0),
+    "weather": AugmentConfig(weather=1, mirror=0),
 }
 
 
@@ -51,6 +54,15 @@ def test_each_part_changes_the_photo_and_never_the_label(augment):
     samples = draws(augment)
     assert np.mean([(sample["image"] != photo).any() for sample in samples]) > 0.5
     assert all((sample["mask"] == label).all() for sample in samples)
+
+
+@pytest.mark.parametrize("size", [(16, 16), (1, 1), (31, 97), (96, 33)])
+def test_every_weather_takes_crops_of_any_size(size):
+    photo, label = tiles(size)
+    for transform in weather(size):
+        sample = A.Compose([transform])(image=photo, mask=label)
+        assert (sample["image"].shape, sample["image"].dtype) == ((*size, 3), np.uint8)
+        np.testing.assert_array_equal(sample["mask"], label)
 
 
 def test_hue_and_saturation_leave_grey_pixels_grey():

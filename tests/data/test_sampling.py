@@ -5,7 +5,9 @@ import pytest
 
 from segray.config import DataConfig
 from segray.data.augment import POLICIES
-from segray.data.sampling import TrainSamples
+from segray.data.sampling import TrainSamples, rarity
+from segray.data.shard_writer import ShardWriter
+from segray.data.shards import Shard
 from segray.labels import IGNORE_INDEX
 
 
@@ -51,3 +53,53 @@ def test_whole_images_are_padded_only_where_zooming_out_lacks_some(shard, policy
     labelled = np.array([(drawn.draw(epoch, 0)[1] != IGNORE_INDEX).mean() for epoch in range(80)])
     assert (labelled == 1).mean() > 0.35
     assert labelled.min() >= 0.25
+
+
+@pytest.fixture
+def rare_shard(tmp_path):
+    """Photos of class 0, a strip of class 1, and four pixels of class 2 in a corner; class 3 is nowhere."""
+    writer = ShardWriter(tmp_path / "rare", ["a", "b"], [(64, 96)] * 2, num_classes=4)
+    for index in range(2):
+        label = np.zeros((64, 96), np.uint8)
+        label[:, 40:56], label[:2, :2] = 1, 2
+        writer.put(index, np.zeros((64, 96, 3), np.uint8), label)
+    writer.finish()
+    return Shard(tmp_path / "rare")
+
+
+def class_shares(shard, share):
+    drawn = samples(shard, policy="none", crop_px=(16, 16), rare_class_crops=share)
+    labels = np.stack([drawn.draw(epoch, index)[1] for epoch in range(150) for index in range(2)])
+    return np.array([(labels == class_id).mean() for class_id in range(4)]), labels
+
+
+def test_rare_class_crops_show_more_of_rare_classes(rare_shard):
+    often, seldom = class_shares(rare_shard, 1)[0], class_shares(rare_shard, 0)[0]
+    assert often[2] > 5 * seldom[2]
+    assert often[3] == 0
+
+
+def test_rare_class_crops_all_contain_the_class_that_was_drawn(rare_shard, monkeypatch):
+    monkeypatch.setattr("segray.data.sampling.rarity", lambda pixels: np.array([0.0, 0.0, 1.0, 1.0]))
+    labels = class_shares(rare_shard, 1)[1]
+    assert (labels == 2).any(axis=(1, 2)).all()
+
+
+def test_a_share_of_rare_class_crops_leaves_the_others_anywhere(rare_shard, monkeypatch):
+    monkeypatch.setattr("segray.data.sampling.rarity", lambda pixels: np.array([0.0, 0.0, 1.0, 0.0]))
+    labels = class_shares(rare_shard, 0.5)[1]
+    assert 0.4 < (labels == 2).any(axis=(1, 2)).mean() < 0.6
+
+
+def test_rarer_classes_weigh_more():
+    weights = rarity(np.array([900, 90, 10, 0]))
+    assert (np.diff(weights) > 0).all()
+    assert weights.max() < 51
+
+
+def test_images_without_labels_have_crops_anywhere(tmp_path):
+    writer = ShardWriter(tmp_path / "void", ["a"], [(8, 8)], num_classes=2)
+    writer.put(0, np.zeros((8, 8, 3), np.uint8), np.full((8, 8), IGNORE_INDEX, np.uint8))
+    writer.finish()
+    label = samples(Shard(tmp_path / "void"), crop_px=(4, 4), policy="none", rare_class_crops=1).draw(1, 0)[1]
+    assert label.shape == (4, 4)
