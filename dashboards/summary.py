@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from segray.results import SearchedKey, SweepResults, text
+from segray.results import SweepResults, text
 from segray.results.sweep import FAILURES
 
 OUTCOME_ORDER = ("finished", "stopped", "running", "interrupted", "failed", "diverged", "out_of_memory")
@@ -96,9 +96,13 @@ def summarise(results: SweepResults) -> Summary:
         notes=_notes(results),
         facts=_facts(results),
         outcomes=tuple((outcome, counts[outcome]) for outcome in OUTCOME_ORDER if counts[outcome]),
-        columns=("best at", "epochs run", "time", *(key.label for key in results.searched)),
+        columns=(
+            *(["cluster accuracy"] * results.has_clusters),
+            *("best at", "epochs run", "time"),
+            *(key.label for key in results.searched),
+        ),
         rows=tuple(
-            _row(results.searched, row, is_best=best is not None and row["id"] == best["id"])
+            _row(results, row, is_best=best is not None and row["id"] == best["id"])
             for row in results.trials.to_dict("records")
         ),
         provenance=_provenance(results),
@@ -146,7 +150,7 @@ def _notes(results: SweepResults) -> tuple[str, ...]:
         notes.append("No trial has run to its end.")
     if not results.trials.empty and results.info.scheduler != "none":
         notes += [note for key, note in SCHEDULE_NOTES.items() if key in results.info.space]
-    return tuple(note for note in notes if note)
+    return tuple(note for note in (*notes, results.cluster_note()) if note)
 
 
 def _state_note(results: SweepResults) -> str:
@@ -186,14 +190,15 @@ def _epochs(results: SweepResults) -> str:
     return str(results.info.max_epochs)
 
 
-def _row(searched: tuple[SearchedKey, ...], row: Mapping[Any, Any], *, is_best: bool) -> TrialRow:
+def _row(results: SweepResults, row: Mapping[Any, Any], *, is_best: bool) -> TrialRow:
     best_epoch = row["best_epoch"]
-    miou = row["best_val_miou"]
+    miou, cluster_accuracy = row["best_val_miou"], row["cluster_accuracy"]
     cells = (
+        *([_cell(cluster_accuracy, text.percent(cluster_accuracy))] * results.has_clusters),
         _cell(None, text.MISSING) if text.is_missing(best_epoch) else _cell(int(best_epoch), str(best_epoch)),
         _cell(row["epochs"], str(row["epochs"])),
         _cell(row["seconds"], text.duration(row["seconds"])),
-        *(_cell(row[key.key], text.value(row[key.key])) for key in searched),
+        *(_cell(row[key.key], text.value(row[key.key])) for key in results.searched),
     )
     return TrialRow(
         id=row["id"],

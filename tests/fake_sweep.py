@@ -76,7 +76,7 @@ def state(status="finished", *, age_seconds=0.0, seconds=1140.0, trials=20):
     return SweepState(status=status, updated_at=time.time() - age_seconds, seconds=seconds, trials=trials)
 
 
-def record(epoch, miou=0.4, *, attempt=1, val_iou=None, best=None, epoch_seconds=6.0):
+def record(epoch, miou=0.4, *, attempt=1, val_iou=None, best=None, epoch_seconds=6.0, cluster_accuracy=None):
     iou = tuple(miou for _ in CLASSES) if val_iou is None else val_iou
     return EpochRecord(
         epoch=epoch,
@@ -87,6 +87,7 @@ def record(epoch, miou=0.4, *, attempt=1, val_iou=None, best=None, epoch_seconds
         val_iou=iou,
         val_pixel_accuracy=0.8,
         val_mean_class_accuracy=0.55,
+        val_cluster_accuracy=cluster_accuracy,
         learning_rate=1e-3,
         images_per_second=64.0,
         epoch_seconds=epoch_seconds,
@@ -105,14 +106,15 @@ def empty_sweep(root, name="camvid", **changes):
     return sweep
 
 
-def write_trial(sweep, trial_id, values, mious, *, status="finished", reason="", traceback=""):
+def write_trial(sweep, trial_id, values, mious, *, status="finished", reason="", traceback="", cluster_accuracy=None):
     """One trial with an epoch per mIoU; ``status=None`` leaves it without an outcome."""
     trial = sweep.files.trial(trial_id)
     trial.write_config(RunConfig().with_values(sweep.info.base | values))
     records = []
     for epoch, miou in enumerate(mious, start=1):
         best = max(enumerate(mious[:epoch], start=1), key=lambda pair: pair[1])
-        records.append(record(epoch, miou, val_iou=_class_iou(miou, int(trial_id) + epoch), best=best))
+        iou = _class_iou(miou, int(trial_id) + epoch)
+        records.append(record(epoch, miou, val_iou=iou, best=best, cluster_accuracy=cluster_accuracy))
         trial.append_record(records[-1])
     seconds = 3.0 + sum(item.epoch_seconds for item in records)
     if records:

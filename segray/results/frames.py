@@ -21,6 +21,7 @@ TRIAL_COLUMNS: Final = {
     "epochs": "int64",
     "best_epoch": "Int64",
     "best_val_miou": "float64",
+    "cluster_accuracy": "float64",
     "seconds": "float64",
 }
 _WHOLE_NUMBERS: Final = {"epoch": "int64", "attempt": "int64", "peak_memory_bytes": "Int64", "best_epoch": "Int64"}
@@ -112,6 +113,7 @@ def _trial_row(trial: TrialContent, unended: str) -> dict[str, Any]:
         "epochs": max(outcome.epochs, trial.records[-1].epoch if trial.records else 0),
         "best_epoch": outcome.best_epoch if best is None else best.epoch,
         "best_val_miou": outcome.best_val_miou if best is None else best.val_miou,
+        "cluster_accuracy": None if best is None else best.val_cluster_accuracy,
         "seconds": trial.seconds,
     }
 

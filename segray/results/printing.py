@@ -53,22 +53,25 @@ def headline(results: SweepResults) -> str:
 def trials_table(results: SweepResults) -> Table:
     """Trials as a rich table, best first, those without an mIoU or failed last."""
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("trial", "outcome", "val mIoU", "best at", "epochs run", "time"):
+    figures = ["val mIoU", *(["cluster acc."] * results.has_clusters), "best at", "epochs run", "time"]
+    for name in ("trial", "outcome", *figures):
         table.add_column(name, justify="left" if name in ("trial", "outcome") else "right", no_wrap=True)
     for searched in results.searched:
         table.add_column(escape(searched.label), justify="left" if searched.kind == "choice" else "right", no_wrap=True)
     rest = results.trials.drop(results.ranked.index)
     for row in pd.concat([results.ranked, rest]).to_dict("records"):
-        table.add_row(*_cells(row), *(escape(text.value(row[searched.key])) for searched in results.searched))
+        cells = _cells(row, has_clusters=results.has_clusters)
+        table.add_row(*cells, *(escape(text.value(row[searched.key])) for searched in results.searched))
     return table
 
 
-def _cells(row: Mapping[Any, Any]) -> list[str]:
+def _cells(row: Mapping[Any, Any], *, has_clusters: bool) -> list[str]:
     best_epoch = text.MISSING if text.is_missing(row["best_epoch"]) else str(row["best_epoch"])
     return [
         escape(row["id"]),
         text.words(row["outcome"]),
         text.percent(row["best_val_miou"]),
+        *([text.percent(row["cluster_accuracy"])] * has_clusters),
         best_epoch,
         str(row["epochs"]),
         text.duration(row["seconds"]),
@@ -85,7 +88,7 @@ def _print_table(results: SweepResults) -> None:
     if results.trials.empty:
         return
     console.print(table)
-    if note := results.state_note():
+    for note in filter(None, (results.state_note(), results.cluster_note())):
         console.print(note, markup=False, soft_wrap=True)
     for row in results.trials[results.trials["outcome"].isin(FAILURES)].to_dict("records"):
         console.print(f"{row['id']} {text.words(row['outcome'])}: {row['reason']}", markup=False, soft_wrap=True)

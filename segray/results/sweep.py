@@ -33,7 +33,8 @@ class SweepResults:
     seconds: float
     """Wall time of the sweep over all its starts"""
     trials: pd.DataFrame
-    """One row per trial: id, outcome, reason, traceback, epochs, best_epoch, best_val_miou, seconds, config keys"""
+    """One row per trial: id, outcome, reason, traceback, epochs, best_epoch, best_val_miou, cluster_accuracy (of that
+    epoch), seconds, config keys"""
     epochs: pd.DataFrame
     """One row per trial and epoch: trial and every scalar of the EpochRecord"""
     classes: pd.DataFrame
@@ -79,6 +80,21 @@ class SweepResults:
             return f"The sweep ended before its trials did ({self.progress()} started{cut}); --resume continues it."
         return ""
 
+    @property
+    def has_clusters(self) -> bool:
+        """Whether trials were trained on K-Means clusters, which leaves them a cluster accuracy."""
+        return bool(self.trials["cluster_accuracy"].notna().any())
+
+    def cluster_note(self) -> str:
+        """How scores of trials on K-Means clusters compare; empty if there are no such trials."""
+        if not self.has_clusters:
+            return ""
+        return (
+            "Models were trained on K-Means clusters. Their accuracies on these compare only at the same K; so "
+            "predictions are mapped to the palette classes, which mIoU and ranking use, and the cluster accuracy "
+            "stands beside them."
+        )
+
     def seconds_saved(self) -> float:
         """Estimate of the training time that early stopping saved, in seconds over all trials.
 
@@ -94,6 +110,7 @@ class SweepResults:
     def as_json(self) -> dict[str, Any]:
         """The sweep, its metric and its trials with flat configs, in types that JSON has; NaN is None."""
         columns = ["id", "outcome", "epochs", "best_val_miou", "seconds"]
+        columns += ["cluster_accuracy"] * self.has_clusters
         trials = [
             {column: _json_value(row[column]) for column in columns}
             | {"config": {key: _json_value(row[key]) for key in self.config_keys}}
@@ -103,7 +120,8 @@ class SweepResults:
 
     def as_csv(self) -> str:
         """``trials`` as CSV with a header, without the tracebacks."""
-        return self.trials.drop(columns="traceback").to_csv(index=False)
+        left_out = ["traceback"] + ["cluster_accuracy"] * (not self.has_clusters)
+        return self.trials.drop(columns=left_out).to_csv(index=False)
 
 
 def load(path: str | Path) -> SweepResults:

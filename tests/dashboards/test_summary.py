@@ -98,3 +98,14 @@ def test_provenance_names_what_made_the_sweep(full):
     assert "torch 2.15.0" in provenance["Versions"]
     assert provenance["Git revision"] == "b65bb91"
     assert provenance["Seed"] == "7"
+
+
+def test_clusters_are_compared_by_the_mapped_score_with_their_own_accuracy_beside_it(sweep, full):
+    fake_sweep.write_trial(sweep, "0000", {"data.pairs.num_clusters": 10}, [0.30], cluster_accuracy=0.84)
+    fake_sweep.write_trial(sweep, "0001", {"data.pairs.num_clusters": 2}, [0.12], cluster_accuracy=0.97)
+    summary = summary_of(sweep)
+    assert summary.best.id == "0000"
+    assert summary.columns[0] == "cluster accuracy"
+    assert [plain(row.cells[0].shown) for row in summary.rows] == ["84.0 %", "97.0 %"]
+    assert any("mapped to the palette classes" in note for note in summary.notes)
+    assert "cluster accuracy" not in summarise(full).columns

@@ -63,3 +63,34 @@ def test_csv_has_a_row_per_trial_and_fractions(full, capsys):
 def test_both_formats_at_once_are_refused(full):
     with pytest.raises(ConfigError, match="exclude each other"):
         print_results(full.files.folder.path, as_json=True, as_csv=True)
+
+
+@pytest.fixture
+def cluster_sweep(sweep):
+    for trial_id, num_clusters, miou, accuracy in (("0000", 10, 0.30, 0.84), ("0001", 2, 0.12, 0.97)):
+        values = {"data.pairs.num_clusters": num_clusters}
+        fake_sweep.write_trial(sweep, trial_id, values, [miou], cluster_accuracy=accuracy)
+    return sweep
+
+
+def test_the_accuracy_on_clusters_stands_beside_the_miou_that_ranks(cluster_sweep, capsys):
+    print_results(cluster_sweep.files.folder.path)
+    lines = capsys.readouterr().out.replace("\u00a0", " ").splitlines()
+    assert "cluster acc." in lines[1]
+    assert lines[2].startswith("0000")
+    assert "84.0 %" in lines[2]
+    assert "compare only at the same K" in lines[-1]
+
+
+def test_the_accuracy_on_clusters_is_in_json_and_csv_only_where_there_is_one(cluster_sweep, full, capsys):
+    def printed(sweep, **options):
+        print_results(sweep.files.folder.path, **options)
+        return capsys.readouterr().out
+
+    assert [trial["cluster_accuracy"] for trial in json.loads(printed(cluster_sweep, as_json=True))["trials"]] == [
+        0.84,
+        0.97,
+    ]
+    assert "cluster_accuracy" in printed(cluster_sweep, as_csv=True).splitlines()[0]
+    assert "cluster_accuracy" not in printed(full, as_csv=True)
+    assert "cluster_accuracy" not in printed(full, as_json=True)
