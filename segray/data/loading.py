@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import sys
@@ -9,7 +10,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from multiprocessing.connection import wait
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -21,6 +22,9 @@ from segray.data.dataset import Images
 from segray.data.sampling import TrainSamples
 from segray.data.shards import Shard
 from segray.errors import ConfigError
+
+_M_MMAP_THRESHOLD: Final = -3
+"""Of glibc's malloc.h: blocks of this size and more are taken from the system, and given back when they are freed."""
 
 
 class Batch(NamedTuple):
@@ -211,12 +215,21 @@ def _forkserver() -> Any:
 
 def _start_worker(_: int) -> None:
     _one_thread()
+    _give_freed_memory_back()
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _one_thread() -> None:
     # Samples are loaded in parallel by processes; OpenCV's own threads would only compete with training.
     cv2.setNumThreads(0)
+
+
+def _give_freed_memory_back() -> None:
+    # The GNU C library learns from a freed batch to keep the next one in its heap, which then grew to 370 MB in each
+    # loader process. Told a size, it stops learning. Other libraries have no such option.
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, 2**20)
 
 
 def _end_with_parent() -> None:
