@@ -128,7 +128,7 @@ class _Legend:
         order = [index for index in np.argsort(-shares, kind="stable").tolist() if shares[index]]
         classes = [index for index in order if index != IGNORE_INDEX] + [IGNORE_INDEX] * (IGNORE_INDEX in order)
         entries: list[tuple[str, Color | None]] = [
-            (f"void  {_percent(shares[index])}", None)
+            (f"void (ignored)  {_percent(shares[index])}", None)
             if index == IGNORE_INDEX
             else (f"{names[index]}  {_percent(shares[index])}", grid.label_space.colors[index])
             for index in classes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from rich.console import Console
 from rich.markup import escape
@@ -51,7 +51,8 @@ def classes_table(report: Report) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for index, count in enumerate(report.classes):
         table.add_row(str(index), *_cells(count, report.num_pixels))
-    table.add_row("", *_cells(report.void, report.num_pixels), style="dim")
+    # Clusters may be named void, too.
+    table.add_row("", *_cells(replace(report.void, name="void (ignored)"), report.num_pixels), style="dim")
     return table
 
 
