@@ -1,0 +1,88 @@
+"""Images per second: building the cache against all cores decoding the same files and keeping nothing.
+
+    python benchmarks/data_loading.py --part build [--images 64]
+
+Photos of 2048x1024 and their labels, PNGs in the page cache. The reference is the faster of threads and of processes,
+as many as there are cores, that decode through the data set's own reader. All sides take turns, each round gives a
+ratio of wall-clock rates, and the ratio is the rounds' median; nothing else should run meanwhile. Building includes the
+tallies of classes, the writes, and the wait for the disk. Before each build the one before is removed, so that its
+memory serves again: a virtual machine may give free memory back to its host, and to get it anew costs more than to
+write to it.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import shutil
+import statistics
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
+from itertools import count
+
+from segray.config import DataConfig
+from segray.data.build import num_cores
+from segray.data.cache import prepare
+from segray.data.dataset import Pair, Reader
+from segray.data.datasets import open_dataset
+
+ROUNDS = 7
+LEAST_SHARE = 0.85
+
+
+def measure(config: DataConfig) -> dict[str, object]:
+    dataset, cores = open_dataset(config), num_cores()
+    pairs, decode = dataset.pairs(), partial(decode_one, dataset.reader)
+    context = multiprocessing.get_context("spawn")
+    with ThreadPoolExecutor(cores) as threads, ProcessPoolExecutor(cores, mp_context=context) as processes:
+        sides: dict[str, Callable[[], object]] = {
+            "threads": lambda: list(threads.map(decode, pairs)),
+            "processes": lambda: list(processes.map(decode, pairs)),
+            "ours": builder(config),
+        }
+        rates = alternate(sides, len(pairs))
+    reference = [max(pair) for pair in zip(rates["threads"], rates["processes"], strict=True)]
+    ratio = statistics.median(ours / alone for ours, alone in zip(rates["ours"], reference, strict=True))
+    return {
+        "benchmark": "cache_build",
+        "ours": round(statistics.median(rates["ours"]), 1),
+        "reference": round(statistics.median(reference), 1),
+        "ratio": round(ratio, 2),
+        "unit": "images/s",
+        "target": LEAST_SHARE,
+        "met": ratio >= LEAST_SHARE,
+        "decoding_alone": {side: round(statistics.median(rates[side]), 1) for side in ("threads", "processes")},
+        "cores": cores,
+        "images": len(pairs),
+        "rounds": ROUNDS,
+    }
+
+
+def decode_one(reader: Reader, pair: Pair) -> None:
+    reader.read(pair)
+
+
+def builder(config: DataConfig) -> Callable[[], None]:
+    numbers, said = count(), list[str]()
+
+    def run() -> None:
+        number = next(numbers)
+        shutil.rmtree(f"{config.cache_dir}-{number - 1}", ignore_errors=True)
+        prepare(config.model_copy(update={"cache_dir": f"{config.cache_dir}-{number}"}), announce=said.append)
+
+    return run
+
+
+def alternate(sides: dict[str, Callable[[], object]], num_images: int) -> dict[str, list[float]]:
+    """Images per second in each round, in which the sides take turns; a first round warms up and does not count."""
+    rates: dict[str, list[float]] = {side: [] for side in sides}
+    for number in range(ROUNDS + 1):
+        for side, run in sides.items():
+            start = time.perf_counter()
+            run()
+            rate = num_images / (time.perf_counter() - start)
+            print(f"round {number}, {side}: {rate:.1f} images/s", flush=True)
+            if number:
+                rates[side].append(rate)
+    return rates
