@@ -17,25 +17,48 @@ from segray.config import SizePx
 
 def weather(size_px: SizePx) -> list[A.BasicTransform]:
     """One transform for each kind, for photos of (height, width), uint8 RGB."""
-    height, width = size_px
+    height, _ = size_px
     return [
         A.RandomRain(
             slant_range=(-15, 15),
-            drop_length=max(height // 12, 1),
-            drop_color=(190, 195, 200),
+            drop_length=max(height // 16, 1),
+            drop_color=(150, 155, 160),
             blur_value=3,
-            brightness_coefficient=0.8,
-            rain_type="heavy",
+            brightness_coefficient=0.85,
+            rain_type="default",
         ),
-        A.RandomSnow(snow_point_range=(0.2, 0.5), method="texture"),
+        Snow(),
         Fog(),
-        A.RandomSunFlare(
-            flare_roi=(0, 0, 1, 0.4),
-            src_radius=max(min(height, width) // 4, 2),
-            num_flare_circles_range=(3, 6),
-            src_color=(255, 250, 235),
-        ),
+        SunFlare(),
     ]
+
+
+def _blend(img: NDArray[np.uint8], share: NDArray[np.float32], color: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """The photo with a share of a colour, from 0 to 1 at each pixel."""
+    blended: NDArray[np.float32] = img + (np.array(color, np.float32) - img) * share[..., None]
+    return blended.astype(np.uint8)
+
+
+class Snow(A.ImageOnlyTransform):  # type: ignore[misc]
+    """Soft white flakes before a scene that is paler than it was.
+
+    Instead of albumentations' RandomSnow, whose texture overflows uint8 into false colours.
+    """
+
+    def apply(self, img: NDArray[np.uint8], flakes: NDArray[np.float32], pale: float, **_: Any) -> NDArray[np.uint8]:
+        """The photo behind flakes, (height, width) from 0 to 1, and moved by the share `pale` towards white."""
+        return _blend(img, np.maximum(flakes, np.float32(pale)), (240, 240, 240))
+
+    def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+        """Flakes of a size that goes with the photo's, and how pale the scene is."""
+        height, width = params["shape"][:2]
+        radius = max(height / 160, 0.5)
+        num_flakes = int(height * width * self.random_generator.uniform(0.002, 0.008) / radius**2)
+        flakes = np.zeros((height, width), np.float32)
+        flakes.flat[self.random_generator.integers(0, height * width, num_flakes)] = 1
+        # The peak of a Gaussian, so that a flake's centre is white.
+        flakes = cv2.GaussianBlur(flakes, (0, 0), radius * 0.6) * np.float32(2 * np.pi * (radius * 0.6) ** 2)
+        return {"flakes": np.minimum(flakes, 0.9), "pale": self.random_generator.uniform(0.1, 0.35)}
 
 
 class Fog(A.ImageOnlyTransform):  # type: ignore[misc]
@@ -47,8 +70,7 @@ class Fog(A.ImageOnlyTransform):  # type: ignore[misc]
 
     def apply(self, img: NDArray[np.uint8], veil: NDArray[np.float32], **_: Any) -> NDArray[np.uint8]:
         """The photo through a veil, (height, width) from 0, clear, to 1, nothing but fog."""
-        share = veil[..., None]
-        return (img * (1 - share) + np.float32(215) * share).astype(np.uint8)
+        return _blend(img, veil, (215, 215, 215))
 
     def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         """Density at a few points, thinner towards the bottom, which is near in a street scene; smooth between them."""
@@ -57,3 +79,27 @@ class Fog(A.ImageOnlyTransform):  # type: ignore[misc]
         density *= np.array([1, 0.9, 0.5])[:, None]
         veil = cv2.resize(density.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
         return {"veil": np.clip(veil, 0, 1)}
+
+
+class SunFlare(A.ImageOnlyTransform):  # type: ignore[misc]
+    """A low sun that shines into the lens: a white core in a wide warm glow.
+
+    Instead of albumentations' RandomSunFlare, whose sun can hardly be seen at the sizes of crops.
+    """
+
+    def apply(self, img: NDArray[np.uint8], glow: NDArray[np.float32], **_: Any) -> NDArray[np.uint8]:
+        """The photo with the glow, (height, width) from 0 to 1, over it."""
+        return _blend(img, glow, (255, 248, 230))
+
+    def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+        """A sun somewhere in the upper half."""
+        height, width = params["shape"][:2]
+        draw = self.random_generator.uniform
+        rows = np.arange(height, dtype=np.float32) - draw(0, height / 2)
+        columns = np.arange(width, dtype=np.float32) - draw(0, width)
+
+        def disc(radius: float) -> NDArray[np.float32]:
+            return np.outer(np.exp(-((rows / radius) ** 2)), np.exp(-((columns / radius) ** 2))).astype(np.float32)
+
+        core, wide = disc(height * draw(0.06, 0.12)), disc(height * draw(0.3, 0.6))
+        return {"glow": np.clip(np.float32(0.8) * core + np.float32(draw(0.4, 0.7)) * wide, 0, 1)}
