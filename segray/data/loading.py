@@ -172,12 +172,12 @@ class _WholeBatches:
 
 
 def _batch(images: Iterable[Images], size_px: SizePx, indices: list[int]) -> Batch:
-    photos_BHWC = torch.empty((len(indices), *size_px, 3), dtype=torch.uint8)
-    labels_BHW = torch.empty((len(indices), *size_px), dtype=torch.uint8)
-    # Copied into the batch one by one: views of the shard are then read only once.
-    for (photo, label), photo_HWC, label_HW in zip(images, photos_BHWC.numpy(), labels_BHW.numpy(), strict=True):
+    # NumPy's memory, not torch's: it comes in huge pages, which saves as much time as copying a crop takes.
+    photos_BHWC = np.empty((len(indices), *size_px, 3), np.uint8)
+    labels_BHW = np.empty((len(indices), *size_px), np.uint8)
+    for (photo, label), photo_HWC, label_HW in zip(images, photos_BHWC, labels_BHW, strict=True):
         photo_HWC[...], label_HW[...] = photo, label
-    return Batch(photos_BHWC.permute(0, 3, 1, 2), labels_BHW, indices)
+    return Batch(torch.from_numpy(photos_BHWC).permute(0, 3, 1, 2), torch.from_numpy(labels_BHW), indices)
 
 
 def _loader(batches: Any, picks: Iterable[Any], num_workers: int, pin_memory: bool) -> DataLoader[Batch]:
