@@ -82,13 +82,16 @@ def wait_for_lock(path: Path, doing: str, announce: Callable[[str], None], *, sh
         waited = time.monotonic() - start
         if waited >= next_word:
             announce(_word(path, doing, waited))
-            next_word = max(next_word, 0.0) + REPEAT_SECONDS
+            next_word += REPEAT_SECONDS
         time.sleep(POLL_SECONDS)
     return lock
 
 
 def _word(path: Path, doing: str, waited: float) -> str:
-    pid, _, host = path.read_text(encoding="utf-8").partition(" on ") if path.exists() else ("", "", "")
+    try:
+        pid, _, host = path.read_text(encoding="utf-8").partition(" on ")
+    except FileNotFoundError:  # let go of just now
+        pid = host = ""
     where = "" if host in ("", socket.gethostname()) else f" on {host}"
     process = f"process {pid}{where}" if pid else "another process"
     if waited < REPEAT_SECONDS:
