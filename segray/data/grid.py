@@ -9,7 +9,6 @@ from typing import Final, NamedTuple
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
 
 from segray.data.decode import resize_label
 from segray.labels import IGNORE_INDEX, Color, LabelSpace
@@ -27,6 +26,8 @@ OPACITY: Final = 0.5
 """Of a label over its photo"""
 BLACK: Final = (20, 20, 20)
 GRAY: Final = (110, 110, 110)
+WEIGHT: Final = 400
+"""Of the letters: regular"""
 
 
 class Panel(NamedTuple):
@@ -56,27 +57,25 @@ class Grid:
     """Of each of the 256 training ids in the images, void too"""
 
 
-def draw_grid(grid: Grid) -> Image.Image:
-    """The grid as a picture of about 1,450 pixels' width."""
+def draw_grid(grid: Grid) -> NDArray[np.uint8]:
+    """The grid as a picture (height, width, 3), RGB, about 1,450 pixels wide."""
     cell_width = min((GRID_WIDTH - GAP * (len(grid.headings) - 1)) // len(grid.headings), MAX_CELL_WIDTH)
     rows = [[render(panel, grid.label_space, cell_width) for panel in row.panels] for row in grid.rows]
     tall = [max(panel.shape[0] for panel in row) for row in rows]
     width = 2 * MARGIN + len(grid.headings) * (cell_width + GAP) - GAP
     legend = _Legend.of(grid, width - 2 * MARGIN)
     height = MARGIN + 48 + 28 + sum(tall) + len(rows) * 36 + legend.height + MARGIN
-    canvas = Image.new("RGB", (width, height), "white")
-    draw = ImageDraw.Draw(canvas)
-    draw.text((MARGIN, MARGIN - 6), grid.title, BLACK, _font(26))
-    y = MARGIN + 48
+    canvas = np.full((height, width, 3), 255, np.uint8)
+    _write(canvas, grid.title, MARGIN, MARGIN + 20, 26, BLACK)
+    y = MARGIN + 76
     for column, heading in enumerate(grid.headings):
-        draw.text((MARGIN + column * (cell_width + GAP), y), heading, GRAY, _font(16))
-    y += 28
+        _write(canvas, heading, MARGIN + column * (cell_width + GAP), y - 12, 17, GRAY)
     for row, panels, row_height in zip(grid.rows, rows, tall, strict=True):
         for column, panel in enumerate(panels):
-            canvas.paste(Image.fromarray(panel), (MARGIN + column * (cell_width + GAP), y))
-        draw.text((MARGIN, y + row_height + 5), _shortened(row.name, width - 2 * MARGIN, _font(15)), GRAY, _font(15))
+            _paste(canvas, panel, MARGIN + column * (cell_width + GAP), y)
+        _write(canvas, _shortened(row.name, width - 2 * MARGIN, 16), MARGIN, y + row_height + 20, 16, GRAY)
         y += row_height + 36
-    legend.draw(draw, canvas, y)
+    legend.draw(canvas, y)
     return canvas
 
 
@@ -133,12 +132,12 @@ class _Legend:
             else (f"{names[index]}  {_percent(shares[index])}", grid.label_space.colors[index])
             for index in classes
         ]
-        column_width = SWATCH + 24 + round(max(_font(17).getlength(text) for text, _ in entries))
+        column_width = SWATCH + 24 + max(_width(text, 18) for text, _ in entries)
         absent = [name for index, name in enumerate(names) if not shares[index]]
         return cls(
             entries,
             f"classes, and their shares of the pixels of the {len(grid.rows)} images shown",
-            _wrapped("not in these images: " + ", ".join(absent), width, _font(15)) if absent else [],
+            _wrapped("not in these images: " + ", ".join(absent), width, 16) if absent else [],
             min(column_width, width),
             max(width // column_width, 1),
         )
@@ -151,46 +150,54 @@ class _Legend:
     def height(self) -> int:
         return 40 + self.num_lines * LEGEND_LINE + (8 + 22 * len(self.absent) if self.absent else 0)
 
-    def draw(self, draw: ImageDraw.ImageDraw, canvas: Image.Image, y: int) -> None:
-        draw.text((MARGIN, y + 8), self.heading, GRAY, _font(16))
+    def draw(self, canvas: NDArray[np.uint8], y: int) -> None:
+        _write(canvas, self.heading, MARGIN, y + 24, 17, GRAY)
         y += 40
         for index, (text, color) in enumerate(self.entries):
             column, line = divmod(index, self.num_lines)
             left, top = MARGIN + column * self.column_width, y + line * LEGEND_LINE
-            if color is None:
-                canvas.paste(Image.fromarray(hatching((SWATCH, SWATCH))), (left, top))
-            else:
-                draw.rectangle((left, top, left + SWATCH - 1, top + SWATCH - 1), fill=color)
-            draw.rectangle((left, top, left + SWATCH - 1, top + SWATCH - 1), outline=GRAY)
-            draw.text((left + SWATCH + 8, top + SWATCH // 2), text, BLACK, _font(17), anchor="lm")
+            swatch = hatching((SWATCH, SWATCH)) if color is None else np.full((SWATCH, SWATCH, 3), color, np.uint8)
+            _paste(canvas, swatch, left, top)
+            cv2.rectangle(canvas, (left, top, SWATCH, SWATCH), GRAY)
+            _write(canvas, text, left + SWATCH + 8, top + SWATCH - 5, 18, BLACK)
         y += self.num_lines * LEGEND_LINE + 8
         for number, text in enumerate(self.absent):
-            draw.text((MARGIN, y + 22 * number), text, GRAY, _font(15))
+            _write(canvas, text, MARGIN, y + 16 + 22 * number, 16, GRAY)
 
 
 def _percent(share: float) -> str:
     return "below 0.1 %" if 0 < share < 0.0005 else f"{100 * share:.1f} %"
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)
+def _paste(canvas: NDArray[np.uint8], panel: NDArray[np.uint8], left: int, top: int) -> None:
+    canvas[top : top + panel.shape[0], left : left + panel.shape[1]] = panel
 
 
-def _wrapped(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> list[str]:
+def _write(canvas: NDArray[np.uint8], text: str, left: int, baseline: int, size: int, color: Color) -> None:
+    # OpenCV's own font has all scripts, Pillow's not even umlauts.
+    cv2.putText(canvas, text, (left, baseline), color, cv2.FontFace("sans"), size, weight=WEIGHT)
+
+
+def _width(text: str, size: int) -> int:
+    _, _, width, _ = cv2.getTextSize((0, 0), text, (0, 0), cv2.FontFace("sans"), size, weight=WEIGHT)
+    return int(width)
+
+
+def _wrapped(text: str, width: int, size: int) -> list[str]:
     lines = [""]
     for word in text.split(" "):
         longer = f"{lines[-1]} {word}".strip()
-        if lines[-1] and font.getlength(longer) > width:
+        if lines[-1] and _width(longer, size) > width:
             lines.append(word)
         else:
             lines[-1] = longer
     return lines
 
 
-def _shortened(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+def _shortened(text: str, width: int, size: int) -> str:
     """The text, its start left out where it is too long."""
     shown = text
-    while font.getlength(shown) > width:
+    while _width(shown, size) > width:
         text = text[1:]
         shown = f"…{text}"
     return shown

@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 import numpy as np
+from PIL import Image
 
 from segray.config import DataConfig
 from segray.data.dataset import SPLITS, Dataset, Images, Pair
@@ -71,7 +72,7 @@ def show(
     pixels = sum(np.bincount(label.ravel(), minlength=256) for _, label in images)
     canvas = draw_grid(Grid(title, headings, rows, dataset.label_space, np.asarray(pixels)))
     try:
-        canvas.save(output)
+        Image.fromarray(canvas).save(output)
     except OSError as error:
         raise StorageError(f"cannot write {str(output)!r}: {error.strerror or error}") from None
     return f"wrote {output}: {title}"
