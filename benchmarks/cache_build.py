@@ -36,9 +36,9 @@ def measure(config: DataConfig) -> dict[str, object]:
     pairs, decode = dataset.pairs(), partial(decode_one, dataset.reader)
     context = multiprocessing.get_context("spawn")
     with ThreadPoolExecutor(cores) as threads, ProcessPoolExecutor(cores, mp_context=context) as processes:
-        sides: dict[str, Callable[[], object]] = {
-            "threads": lambda: list(threads.map(decode, pairs)),
-            "processes": lambda: list(processes.map(decode, pairs)),
+        sides: dict[str, Callable[[], float]] = {
+            "threads": lambda: seconds(lambda: list(threads.map(decode, pairs))),
+            "processes": lambda: seconds(lambda: list(processes.map(decode, pairs))),
             "ours": builder(config),
         }
         rates = alternate(sides, len(pairs))
@@ -63,25 +63,30 @@ def decode_one(reader: Reader, pair: Pair) -> None:
     reader.read(pair)
 
 
-def builder(config: DataConfig) -> Callable[[], None]:
+def seconds(run: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def builder(config: DataConfig) -> Callable[[], float]:
     numbers, said = count(), list[str]()
 
-    def run() -> None:
+    def run() -> float:
         number = next(numbers)
         shutil.rmtree(f"{config.cache_dir}-{number - 1}", ignore_errors=True)
-        prepare(config.model_copy(update={"cache_dir": f"{config.cache_dir}-{number}"}), announce=said.append)
+        fresh = config.model_copy(update={"cache_dir": f"{config.cache_dir}-{number}"})
+        return seconds(lambda: prepare(fresh, announce=said.append))
 
     return run
 
 
-def alternate(sides: dict[str, Callable[[], object]], num_images: int) -> dict[str, list[float]]:
+def alternate(sides: dict[str, Callable[[], float]], num_images: int) -> dict[str, list[float]]:
     """Images per second in each round, in which the sides take turns; a first round warms up and does not count."""
     rates: dict[str, list[float]] = {side: [] for side in sides}
     for number in range(ROUNDS + 1):
         for side, run in sides.items():
-            start = time.perf_counter()
-            run()
-            rate = num_images / (time.perf_counter() - start)
+            rate = num_images / run()
             print(f"round {number}, {side}: {rate:.1f} images/s", flush=True)
             if number:
                 rates[side].append(rate)
