@@ -124,7 +124,7 @@ def test_classes_that_never_occur_or_not_in_training_are_notes(root):
     assert untrained == "no training image has: Sky"
 
 
-@pytest.mark.parametrize("classes", ["", "all", "categories"])
+@pytest.mark.parametrize("classes", ["train_ids", "label_ids", "categories"])
 def test_training_ids_in_place_of_label_ids_are_a_problem(drawn, tmp_path, classes):
     from segray.data.synthetic.folder import TRAIN_IDS
 
