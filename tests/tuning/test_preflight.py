@@ -11,6 +11,7 @@ import pytest
 
 from segray.config import RunConfig
 from segray.data.cache import prepare
+from segray.data.synthetic import write_scenes
 from segray.errors import ConfigError, DataError, StorageError
 from segray.tuning import preflight
 from segray.tuning.preflight import check, describe
@@ -305,6 +306,16 @@ def test_trials_that_are_judged_by_other_classes_are_refused(base, monkeypatch):
         checked(base, choosing("data.policy", "none", "light"))
 
 
+def test_the_number_of_clusters_can_be_searched_since_all_are_judged_by_the_palette_classes(base, tmp_path):
+    write_scenes("cityscapes_pairs", tmp_path / "pairs", train=4, val=1, size_px=(64, 64))
+    pairs = base.with_values(
+        {"data.dataset": "cityscapes_pairs", "data.root": str(tmp_path / "pairs"), "data.pairs.labels": "kmeans"}
+    )
+    found = checked(pairs, choosing("data.pairs.num_clusters", 4, 12))
+    assert found.data.scored_space.num_classes == 19
+    assert found.data.label_space.num_classes != 19
+
+
 def test_an_unknown_data_set_is_named_with_the_nearest(base):
     with pytest.raises(ConfigError, match="did you mean 'cityscapes'"):
         checked(base.with_values({"data.dataset": "cityscape"}))
@@ -321,3 +332,20 @@ def test_a_mistake_in_a_space_names_its_line(base):
 
     with pytest.raises(ConfigError, match=r"cannot be drawn: ValueError: .*test_preflight\.py, line \d+"):
         checked(base, mistaken)
+
+
+def augmenting(*policies):
+    def draw(trial):
+        trial.suggest_categorical("data.policy", list(policies))
+        trial.suggest_float("data.augment.zoom", 1.0, 2.0)
+
+    return draw
+
+
+def test_strengths_can_be_searched_where_a_trial_may_have_the_custom_policy(base):
+    assert "data.augment.zoom" in checked(base, augmenting("light", "custom")).distributions
+
+
+def test_searched_strengths_that_no_policy_uses_are_refused(base):
+    with pytest.raises(ConfigError, match=r"data\.policy must be 'custom' in some trials where data\.augment\.zoom"):
+        checked(base, augmenting("light", "strong"))
