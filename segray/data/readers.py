@@ -20,6 +20,7 @@ from segray.errors import DataError
 from segray.labels import Color
 
 _ID_MODES: Final = frozenset({"L", "P"})
+_COLOR_MODES: Final = frozenset({"RGB", "RGBA", "CMYK", "YCbCr"})
 # No training id: classes end at 253, and void is 255.
 _NO_CLASS: Final = 254
 
@@ -71,26 +72,36 @@ class FileReader:
 
 
 class IdLabels:
-    """8-bit PNGs with one channel of ids; a palette PNG counts by its indices."""
+    """8-bit PNGs with one channel of ids; a palette PNG counts by its indices.
 
-    def __init__(self, raw_to_train: Mapping[int, int]) -> None:
+    Args:
+        raw_to_train: Id -> training id, or 255 for void.
+        hints: For values that are no ids, what to say where they occur, such as what files hold them.
+    """
+
+    def __init__(self, raw_to_train: Mapping[int, int], hints: Mapping[int, str] | None = None) -> None:
         self._table = np.full(256, -1, dtype=np.int16)
         for raw, train in raw_to_train.items():
             self._table[raw] = train
+        self._hints = dict(hints or {})
         self.key = json.dumps({"ids": sorted(raw_to_train.items())})
 
     def __call__(self, path: Path) -> NDArray[np.uint8]:
         """Training ids; an id that the table lacks is an error."""
         raw, mode = read_label(path)
         if mode not in _ID_MODES:
+            colors = ", which is a mask of colours; give the files of ids" if mode in _COLOR_MODES else ""
             raise DataError(
-                f"{path}: a label must be an 8-bit PNG with one channel of class ids, but its mode is {mode}"
+                f"{path}: a label must be an 8-bit PNG with one channel of class ids, but its mode is {mode}{colors}"
             )
         values = np.flatnonzero(np.bincount(raw.ravel(), minlength=256))
         wrong = values[self._table[values] < 0].tolist()
         if wrong:
             shown = ", ".join(map(str, wrong[:10])) + (f" and {len(wrong) - 10} more" if len(wrong) > 10 else "")
-            raise DataError(f"{path}: holds label values that are no class and not void: {shown}")
+            hints = [self._hints[value] for value in wrong if value in self._hints]
+            if mode == "P":
+                hints.append("a palette PNG counts by its indices, not by its colours")
+            raise DataError("; ".join([f"{path}: holds label values that are no class and not void: {shown}", *hints]))
         label: NDArray[np.uint8] = self._table.astype(np.uint8)[raw]
         return label
 

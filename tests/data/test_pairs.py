@@ -14,11 +14,11 @@ from segray.data.cache import prepare
 from segray.data.clusters import fit_clusters
 from segray.data.dataset import Pair
 from segray.data.datasets import open_dataset
+from segray.data.datasets.cityscapes import PALETTE as COLOR_OF_LABEL_ID
 from segray.data.datasets.cityscapes_pairs import PALETTE, name_clusters, palette_space
 from segray.data.nearest_color import nearest_color
 from segray.data.scenes import draw_scene
 from segray.data.synthetic import write_scenes
-from segray.data.synthetic.cityscapes import PALETTE as COLOR_OF_LABEL_ID
 from segray.data.synthetic.folder import TRAIN_IDS
 from segray.errors import ConfigError, DataError
 

@@ -1,13 +1,17 @@
-"""Cityscapes in its official layout: 19 classes for training and evaluation, the other 15 label ids void."""
+"""Cityscapes in its official layout: fine and coarse labels, as 19 classes, 34 label ids or 8 categories."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from segray.config import DataConfig
-from segray.data.dataset import Dataset, Pair, Split
-from segray.data.datasets.listing import contents, existing_folder, match, root_folder
+from segray.data.dataset import Dataset, Pair
+from segray.data.datasets.class_list import class_list
+from segray.data.datasets.listing import by_suffix, existing_folder, match, root_folder
 from segray.data.readers import FileReader, IdLabels
 from segray.labels import IGNORE_INDEX, Color, LabelSpace
 
@@ -50,36 +54,109 @@ LABELS: Final[tuple[tuple[int, str, int, Color], ...]] = (
     (33, "bicycle", 18, (119, 11, 32)),
 )
 
+# Category -> its label ids, from the same table. The benchmark scores seven of them; void is the eighth.
+CATEGORIES: Final[dict[str, range]] = {
+    "void": range(7),
+    "flat": range(7, 11),
+    "construction": range(11, 17),
+    "object": range(17, 21),
+    "nature": range(21, 23),
+    "sky": range(23, 24),
+    "human": range(24, 26),
+    "vehicle": range(26, 34),
+}
+
+CLASS_LISTS: Final = ("train_ids", "label_ids", "categories")
+PHOTOS: Final = "leftImg8bit"
+FINE: Final = "gtFine"
+COARSE: Final = "gtCoarse"
 PHOTO_SUFFIX: Final = "_leftImg8bit.png"
 LABEL_SUFFIX: Final = "_gtFine_labelIds.png"
+HINTS: Final = {255: "255 is void in training ids, but label ids are expected, in which 7 is road and 23 is sky"}
+"""What to say where a label file holds a value that is no label id."""
 
 
-def label_space() -> LabelSpace:
-    """The 19 classes in training-id order; raw values are label ids."""
-    trained = sorted((train_id, name, color) for _, name, train_id, color in LABELS if train_id != IGNORE_INDEX)
+def label_space(classes: str = "train_ids") -> LabelSpace:
+    """The classes of one of CLASS_LISTS; raw values are label ids.
+
+    Args:
+        classes: `train_ids` are the 19 classes of the benchmark, the rest void; `label_ids` are all 34 label ids, none
+            of them void; `categories` are the 8 groups of label ids, `void` being a class too.
+    """
+    if classes == "train_ids":
+        trained = sorted((train_id, name, color) for _, name, train_id, color in LABELS if train_id != IGNORE_INDEX)
+        return LabelSpace(
+            names=tuple(name for _, name, _ in trained),
+            colors=tuple(color for _, _, color in trained),
+            raw_to_train={label_id: train_id for label_id, _, train_id, _ in LABELS},
+        )
+    if classes == "label_ids":
+        return LabelSpace(
+            names=tuple(name for _, name, _, _ in LABELS),
+            colors=_unique_colors(),
+            raw_to_train={label_id: label_id for label_id, _, _, _ in LABELS},
+        )
     return LabelSpace(
-        names=tuple(name for _, name, _ in trained),
-        colors=tuple(color for _, _, color in trained),
-        raw_to_train={label_id: train_id for label_id, _, train_id, _ in LABELS},
+        names=tuple(CATEGORIES),
+        colors=tuple(LABELS[ids[0]][3] for ids in CATEGORIES.values()),
+        raw_to_train={label_id: group for group, ids in enumerate(CATEGORIES.values()) for label_id in ids},
     )
 
 
 def cityscapes(config: DataConfig) -> Dataset:
-    """leftImg8bit/SPLIT/CITY/*_leftImg8bit.png with gtFine/SPLIT/CITY/*_gtFine_labelIds.png."""
-    root, space = root_folder(config.root), label_space()
+    """leftImg8bit/SPLIT/CITY/*_leftImg8bit.png with gtFine/ or gtCoarse/SPLIT/CITY/*_labelIds.png."""
+    space = label_space(class_list(config, CLASS_LISTS))
+    chosen, _, extra = config.cityscapes.labels.partition("+")
+    labels = FINE if chosen == "fine" else COARSE
+    root = root_folder(config.root, (PHOTOS, labels, *([COARSE] if extra and labels == FINE else [])))
+    train = _pairs(root, "train", labels)
+    if extra:
+        train += _pairs(root, "train_extra", COARSE)
     return Dataset(
         label_space=space,
-        reader=FileReader(IdLabels(space.raw_to_train)),
-        official={"train": _pairs(root, "train"), "val": _pairs(root, "val")},
+        reader=FileReader(IdLabels(space.raw_to_train, HINTS)),
+        official={"train": train, "val": _pairs(root, "val", FINE if (root / FINE).exists() else COARSE)},
+        unlabelled=_test_photos(root),
     )
 
 
-def _pairs(root: Path, split: Split) -> list[Pair]:
-    photo_folder = existing_folder(root / "leftImg8bit" / split)
-    label_folder = existing_folder(root / "gtFine" / split)
-    photos, labels = _by_name(photo_folder, PHOTO_SUFFIX), _by_name(label_folder, LABEL_SUFFIX)
-    return match(photos, labels, photo_folder, label_folder)
+def sequence_of(stem: str) -> str:
+    """City and sequence of a stem CITY_SEQUENCE_FRAME; empty for any other.
+
+    Some cities hold a few long sequences, others many short ones with one labelled frame each.
+    """
+    sequence, _, frame = stem.rpartition("_")
+    return sequence if "_" in sequence and frame.isdigit() else ""
 
 
-def _by_name(folder: Path, suffix: str) -> dict[str, Path]:
-    return {path.name.removesuffix(suffix): path for path in contents(contents([folder])) if path.name.endswith(suffix)}
+def _pairs(root: Path, split: str, labels: str) -> list[Pair]:
+    photo_folder, label_folder = existing_folder(root / PHOTOS / split), existing_folder(root / labels / split)
+    photos = by_suffix(photo_folder, PHOTO_SUFFIX)
+    pairs = match(photos, by_suffix(label_folder, f"_{labels}_labelIds.png"), photo_folder, label_folder)
+    return [pair._replace(sequence=sequence_of(pair.name)) for pair in pairs]
+
+
+def _test_photos(root: Path) -> list[Path]:
+    # The published label files of the test split are dummies, in which every pixel is void.
+    folder = root / PHOTOS / "test"
+    return list(by_suffix(folder, PHOTO_SUFFIX).values()) if folder.exists() else []
+
+
+def _unique_colors() -> tuple[Color, ...]:
+    """The official colours; where labels share one, the later ones differ by 1 in blue, so that masks can be read."""
+    colors: list[Color] = []
+    for _, _, _, (red, green, blue) in LABELS:
+        while (red, green, blue) in colors:
+            blue += 1
+        colors.append((red, green, blue))
+    return tuple(colors)
+
+
+def _palette() -> NDArray[np.uint8]:
+    palette = np.zeros((256, 3), np.uint8)
+    palette[: len(LABELS)] = [color for _, _, _, color in LABELS]
+    return palette
+
+
+PALETTE: Final = _palette()
+"""Official colours by label id, shape (256, 3), RGB; black from 34 on."""

@@ -126,13 +126,32 @@ def by_stem(folder: Path, extensions: Collection[str]) -> dict[str, Path]:
     Raises:
         DataError: The folder cannot be read, or a stem occurs twice.
     """
+    return _by_name((path.stem, path) for path in contents([folder]) if path.suffix.lower() in extensions)
+
+
+def by_suffix(folder: Path, suffix: str) -> dict[str, Path]:
+    """The files one folder below, by what stands before their suffix, such as ``_gtFine_labelIds.png``.
+
+    Raises:
+        DataError: A folder cannot be read, or a name occurs twice.
+    """
+    files = contents(contents([folder]))
+    # The letters' case counts in what the layout names, but not in the extension.
+    ending, _, extension = suffix.rpartition(".")
+    return _by_name(
+        (path.stem.removesuffix(ending), path)
+        for path in files
+        if path.stem.endswith(ending) and path.suffix.lower() == f".{extension}"
+    )
+
+
+def _by_name(named: Iterable[tuple[str, Path]]) -> dict[str, Path]:
     files: dict[str, Path] = {}
     twice = []
-    for path in contents([folder]):
-        if path.suffix.lower() in extensions:
-            if path.stem in files:
-                twice.append(f"{files[path.stem]} and {path.name}")
-            files[path.stem] = path
+    for name, path in named:
+        if name in files:
+            twice.append(f"{files[name]} and {path.name}")
+        files[name] = path
     if twice:
         raise DataError(f"a stem must occur once in a folder, but these occur twice:{listed(twice)}", twice)
     return files

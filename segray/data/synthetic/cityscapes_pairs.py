@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from segray.data.synthetic.cityscapes import PALETTE
+from segray.data.datasets.cityscapes import PALETTE
 from segray.data.synthetic.scene import Scene
 
 FIRST_TEST_NUMBER: Final = 1001
