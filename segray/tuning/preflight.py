@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import optuna
 
 from segray.config import ModelConfig, RunConfig, SizePx, flatten
-from segray.data.augment import strengths, training_size
+from segray.data.augment import CUSTOM, strengths, training_size
 from segray.data.cache import PreparedData, prepare
 from segray.data.datasets import dataset_kind
 from segray.engine.optim import check_warmup
@@ -102,6 +102,7 @@ def check(
     _check_same_data(base, configs)
     for loss in _distinct(config.loss for config in configs):
         build_loss(loss, [1])
+    _check_policy_used(configs, distributions)
     models = _distinct(config.model for config in configs)
     for model in models:
         check_model(model)
@@ -266,6 +267,16 @@ def _check_training(config: RunConfig, data: PreparedData, num_workers: int) -> 
         raise ConfigError(
             f"data.crop_px must be at most twice the largest training image, {largest_px} as (height, width), or most "
             f"of it is padding, but got {list(config.data.crop_px)}"
+        )
+
+
+def _check_policy_used(configs: Sequence[RunConfig], distributions: Mapping[str, Distribution]) -> None:
+    searched = [key for key in distributions if key.startswith("data.augment.")]
+    if searched and not any(config.data.policy == CUSTOM for config in configs):
+        policies = sorted({config.data.policy for config in configs})
+        raise ConfigError(
+            f"data.policy must be {CUSTOM!r} in some trials where {', '.join(searched)} are searched, for a named "
+            f"policy has its own strengths, but it is {', '.join(policies)}; set data.policy to {CUSTOM!r}"
         )
 
 
