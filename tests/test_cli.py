@@ -127,3 +127,12 @@ def test_cache_says_where_it_is(scenes, monkeypatch, capsys):
 def test_what_no_data_command_can_do_exits_with_2(scenes, monkeypatch, capsys, arguments, message):
     assert run(monkeypatch, "data", *arguments) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("errors", "code"), [(["", ""], 0), (["", "disk full"], 1)])
+def test_cache_on_every_node_exits_with_1_where_one_fails(scenes, monkeypatch, errors, code):
+    from segray.cluster import node_cache
+
+    built = [node_cache.NodeCache(node=f"node{number}", error=error) for number, error in enumerate(errors)]
+    monkeypatch.setattr(node_cache, "build_on_every_node", lambda config: built)
+    assert run(monkeypatch, "data", "cache", "camvid", "scenes", "--every-node") == code
