@@ -29,7 +29,7 @@ from segray.data.build import Builder, Progress, num_cores
 from segray.data.dataset import SPLITS, Dataset, Scoring
 from segray.data.datasets import open_dataset
 from segray.data.locks import Lock, wait_for_lock
-from segray.data.room import IN_USE, find_room, in_order
+from segray.data.room import IN_USE, cache_location, find_room, in_order
 from segray.data.shards import Shard, num_bytes
 from segray.data.source import Source, open_source
 from segray.data.splits import Splits, divide
@@ -74,7 +74,7 @@ class Listing(NamedTuple):
 
 
 def listing(config: DataConfig) -> Listing:
-    """The data set's files; a process lists them once, whatever the splits, policies, crops and caches.
+    """The data set's files; a process lists them once, whatever the splits, policies and crops.
 
     Raises:
         ConfigError: A name is unknown, or the config lacks what the data set needs.
@@ -89,7 +89,7 @@ def prepare(
     """Open the data set's shard, building it first if this node has none, or a damaged one.
 
     Where there is no room for decoded images, the shard has none, and they are decoded whenever they are used. A
-    process lists the files once for all splits, policies, crops and caches; what changes later goes unnoticed.
+    process lists the files once for all splits, policies and crops; what changes later goes unnoticed.
 
     Args:
         config: Data set, splits, sizes and policy; all of it is checked.
@@ -119,7 +119,7 @@ def prepare(
 
 
 def _content(config: DataConfig) -> DataConfig:
-    """The config with all that changes no decoded image at its default."""
+    """The config with all that changes neither files nor decoded images at its default."""
     return config.model_copy(
         update={
             "policy": "",
@@ -129,7 +129,6 @@ def _content(config: DataConfig) -> DataConfig:
             "split": SplitConfig(),
             "holdout": 0.0,
             "num_loader_workers": None,
-            "cache_dir": None,
             "cache_limit_gb": None,
         }
     )
@@ -209,8 +208,7 @@ def _check_sizes(config: DataConfig) -> None:
 
 
 def _cache_folder(config: DataConfig) -> Path:
-    location = config.cache_dir or os.environ.get("SEGRAY_CACHE") or "~/.cache/segray"
-    folder = Path(location).expanduser().absolute()
+    folder = cache_location(config)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=folder):

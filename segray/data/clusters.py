@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
@@ -53,13 +52,17 @@ class ClusterFit(BaseModel):
 
 
 def kept_clusters(
-    root: Path, files: Sequence[Path], read_mask: Callable[[Path], NDArray[np.uint8]], num_clusters: int, seed: int
+    places: Sequence[Path],
+    files: Mapping[str, Path],
+    read_mask: Callable[[Path], NDArray[np.uint8]],
+    num_clusters: int,
+    seed: int,
 ) -> tuple[Color, ...]:
     """The colours of the clusters: read if they are kept, else fitted and kept.
 
     Args:
-        root: The data set's folder.
-        files: Those to draw masks from; their order does not matter.
+        places: Folders to look for it in; the first of them that can be written keeps it.
+        files: Those to draw masks from, by names that are the same on every machine.
         read_mask: A file's mask (height, width, 3), RGB; a DataError leaves the file out, if not all are such.
         num_clusters: K.
         seed: Of the draws and of the fit, at least 0 and below 2**32.
@@ -70,15 +73,14 @@ def kept_clusters(
     """
     if not 0 <= seed < 2**32:
         raise ConfigError(f"data.pairs.kmeans_seed must be at least 0 and below 2**32, but got {seed}")
-    fingerprint = _fingerprint(root, files)
+    fingerprint = _fingerprint(files)
     name = f"kmeans-K{num_clusters}-seed{seed}-{fingerprint}.json"
-    cache = os.environ.get("SEGRAY_CACHE") or "~/.cache/segray"
-    places = [open_folder(root / ".segray"), open_folder(Path(cache).expanduser())]
-    for place in places:
+    folders = [open_folder(place) for place in places]
+    for place in folders:
         if (kept := _read(place, name, num_clusters)) is not None:
             return kept
-    fit = _fit(sorted(files), read_mask, num_clusters, seed, fingerprint)
-    for place in places:
+    fit = _fit([files[name] for name in sorted(files)], read_mask, num_clusters, seed, fingerprint)
+    for place in folders:
         try:
             place.write_new_json(name, fit.model_dump(mode="json"))
         except StorageError:
@@ -180,9 +182,9 @@ def _damaged(place: Folder, name: str, reason: str) -> DataError:
     return DataError(f"{path}: cannot be used as a K-Means fit: {reason}; delete it, and it is fitted anew")
 
 
-def _fingerprint(root: Path, files: Sequence[Path]) -> str:
+def _fingerprint(files: Mapping[str, Path]) -> str:
     try:
-        content = sorted((os.path.relpath(path, root), path.stat().st_size) for path in files)
+        content = sorted((name, path.stat().st_size) for name, path in files.items())
     except OSError as error:
         raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from None
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]

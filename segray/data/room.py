@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from segray.config import DataConfig
 from segray.data.locks import Lock, try_lock, wait_for_lock
 
 IN_USE: Final = "in_use"
@@ -22,6 +23,12 @@ IN_USE: Final = "in_use"
 
 _ENTRY: Final = re.compile(r"[\w-]+-[0-9a-f]{20}")
 _LEFT_OVER: Final = re.compile(rf"({_ENTRY.pattern})\.(partial|lock|old)")
+
+
+def cache_location(config: DataConfig) -> Path:
+    """The folder of decoded images, there or not yet."""
+    location = config.cache_dir or os.environ.get("SEGRAY_CACHE") or "~/.cache/segray"
+    return Path(location).expanduser().absolute()
 
 
 @dataclass(frozen=True)

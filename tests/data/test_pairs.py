@@ -258,6 +258,9 @@ def test_where_the_data_cannot_be_written_the_fit_lies_in_the_cache(root, tmp_pa
     (root / ".segray").write_text("a file where the folder would be")
     before = open_dataset(kmeans(root)).reader.key
     assert len(list((tmp_path / "cache").iterdir())) == 1
+    elsewhere = kmeans(root).model_copy(update={"cache_dir": str(tmp_path / "elsewhere")})
+    prepare(elsewhere, announce=lambda line: None)
+    assert len(list((tmp_path / "elsewhere").glob("kmeans-*.json"))) == 1
     no_fit()
     assert open_dataset(kmeans(root)).reader.key == before
 

@@ -19,6 +19,7 @@ from segray.data.datasets.cityscapes import LABELS
 from segray.data.datasets.listing import PHOTO_EXTENSIONS, by_stem, existing_folder, match, root_folder
 from segray.data.decode import pair_size, read_photo
 from segray.data.nearest_color import nearest_color
+from segray.data.room import cache_location
 from segray.errors import ConfigError, DataError
 from segray.labels import IGNORE_INDEX, Color, LabelSpace
 
@@ -139,8 +140,9 @@ def cityscapes_pairs(config: DataConfig) -> Dataset:
             official=official,
             split_sizes=PUBLISHED_SIZES,
         )
-    masks = [pair.label for pair in official["train"]]
-    centers = kept_clusters(root, masks, read_mask, config.pairs.num_clusters, config.pairs.kmeans_seed)
+    masks = {pair.name: pair.label for pair in official["train"]}
+    places = (root / ".segray", cache_location(config))
+    centers = kept_clusters(places, masks, read_mask, config.pairs.num_clusters, config.pairs.kmeans_seed)
     centers, space, class_of = name_clusters(centers)
     return Dataset(
         label_space=space,
