@@ -91,6 +91,8 @@ class Builder:
             if not has_index:
                 self._remove_damaged()
             sizes = self._sizes()
+            if self.problems:  # it will be refused: nothing is to go for it
+                self._decode(self._writer(partial, sizes, has_pixels=False), sizes)
             shortage = self._store(partial, sizes)
             if shortage and has_index:
                 return None, shortage

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,9 +17,6 @@ from segray.data.shards import NUM_ANCHORS, first_pixels
 
 ANCHOR_STRIDE: Final = 4
 """Anchors are looked for on every fourth pixel both ways, and everywhere only for classes that are not found there."""
-
-_EXACT_FLOAT32: Final = 2**24
-"""OpenCV's histogram has 32-bit floats, which count exactly up to here."""
 
 
 class Tally(NamedTuple):
@@ -150,13 +146,15 @@ def sync(path: Path) -> None:
 
 
 def _histogram(label: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """How often each value occurs, shape (256,); three times as fast as NumPy's bincount."""
-    flat = np.ascontiguousarray(label).reshape(1, -1)
-    total = np.zeros(256, dtype=np.int64)
-    for start in range(0, flat.size, _EXACT_FLOAT32):
-        part = flat[:, start : start + _EXACT_FLOAT32]
-        total += cv2.calcHist([part], [0], None, [256], [0, 256]).ravel().astype(np.int64)
-    return total
+    """How often each value occurs, shape (256,)."""
+    flat = label.ravel()
+    changes = flat[1:] != flat[:-1]
+    if 8 * np.count_nonzero(changes) > flat.size:
+        return np.bincount(flat, minlength=256)
+    # Labels are long runs of one value, whose lengths add up in a fifth of the time.
+    starts = np.concatenate(([0], np.flatnonzero(changes) + 1))
+    lengths = np.diff(starts, append=flat.size)
+    return np.bincount(flat[starts], weights=lengths, minlength=256).astype(np.int64)
 
 
 def _anchors(label: NDArray[np.uint8], counts: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int32]:

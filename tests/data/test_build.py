@@ -3,6 +3,7 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -54,10 +55,12 @@ def test_anchors_lie_on_their_class(write_images):
             assert (label.ravel()[pixels] == class_id).all()
 
 
-def test_counts_are_exact_where_floats_are_not(monkeypatch):
-    monkeypatch.setattr(shard_writer, "_EXACT_FLOAT32", 100)
-    label = np.random.default_rng(0).integers(0, 256, (37, 41), dtype=np.uint8)
-    np.testing.assert_array_equal(shard_writer._histogram(label), np.bincount(label.ravel(), minlength=256))
+@pytest.mark.parametrize("run", [1, 50])
+def test_class_counts_are_exact(run):
+    rng = np.random.default_rng(0)
+    label = np.repeat(rng.integers(0, 19, 400, dtype=np.uint8), run).reshape(20, -1)
+    tally = shard_writer.PixelFiles(Path(), np.array([label.shape]), 19, False, False).write(0, label, label)
+    np.testing.assert_array_equal(tally.counts, np.bincount(label.ravel(), minlength=19))
 
 
 def test_shared_locks_go_together_and_exclusive_ones_alone(tmp_path):

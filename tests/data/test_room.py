@@ -132,6 +132,15 @@ def test_nothing_goes_for_an_entry_that_would_not_fit_anyway(variants):
     assert kept < stored(large)
 
 
+def test_nothing_goes_for_a_data_set_that_is_refused(variants):
+    kept = {prepare_at(variants[0], 100), prepare_at(variants[1], 200)}
+    (Path(variants[2].root) / "labels/val/val0.png").write_bytes(b"")
+    cache._listing.cache_clear()  # as in another process
+    with pytest.raises(DataError, match=r"val0\.png: the file is empty"):
+        prepare(variants[2], silent)
+    assert stored(variants[2]) == kept
+
+
 def test_entries_go_when_the_disk_is_full(variants, monkeypatch):
     config = variants[0].model_copy(update={"cache_limit_gb": None})
     first = prepare_at(config, 100)
