@@ -75,7 +75,8 @@ class Dataset:
     label_space: LabelSpace
     reader: Reader
     official: Mapping[Split, Sequence[Pair]]
-    """The labelled images as the layout divides them, each split by name; a split that it lacks is not a key"""
+    """The labelled images as the layout divides them, each split by name; a split that it lacks is not a key,
+    and where that is `val`, validation takes the share `split_sizes[1]` of the training images by seed"""
     undivided: Sequence[Pair] = ()
     """The labelled images where the layout does not divide them, by name; `official` is empty then"""
     split_sizes: tuple[float, float, float] = (0.8, 0.2, 0.0)

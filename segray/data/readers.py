@@ -98,7 +98,7 @@ class IdLabels:
         wrong = values[self._table[values] < 0].tolist()
         if wrong:
             shown = ", ".join(map(str, wrong[:10])) + (f" and {len(wrong) - 10} more" if len(wrong) > 10 else "")
-            hints = [self._hints[value] for value in wrong if value in self._hints]
+            hints = list(dict.fromkeys(self._hints[value] for value in wrong if value in self._hints))
             if mode == "P":
                 hints.append("a palette PNG counts by its indices, not by its colours")
             raise DataError("; ".join([f"{path}: holds label values that are no class and not void: {shown}", *hints]))

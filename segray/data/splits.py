@@ -17,7 +17,8 @@ def divide(dataset: Dataset, config: DataConfig) -> Splits:
     """The images of every split, each by name; `test` is empty where nothing is kept for the end.
 
     Where images are divided by seed, whole sequences are: ranked by a hash of seed and sequence, so neither the order
-    of files nor, much, a new file changes who is on which side.
+    of files nor, much, a new file changes who is on which side. Where the data set's folders tell only what is for
+    tests, validation takes its share of the training images by seed.
 
     Args:
         dataset: The data set.
@@ -30,6 +31,9 @@ def divide(dataset: Dataset, config: DataConfig) -> Splits:
     kind = split_kind(dataset, config)
     if kind == "official":
         splits = {split: list(dataset.official.get(split, ())) for split in SPLITS}
+        if "val" not in dataset.official:
+            wanted = max(round(len(splits["train"]) * dataset.split_sizes[1]), 1)
+            splits["val"], splits["train"] = _take(ranked(splits["train"], config.split.seed), wanted)
     elif kind == "ratio":
         splits = _by_ratio(dataset.pairs(), config.split.sizes or dataset.split_sizes, config.split.seed)
     else:
@@ -73,13 +77,13 @@ def _hold_out(splits: Splits, config: DataConfig) -> None:
             f"{len(splits['test'])}"
         )
     wanted = max(round(len(splits["train"]) * config.holdout), 1)
-    splits["test"], splits["train"] = _take(_ranked(splits["train"], config.split.seed), wanted)
+    splits["test"], splits["train"] = _take(ranked(splits["train"], config.split.seed), wanted)
 
 
 def _by_ratio(pairs: Sequence[Pair], sizes: tuple[float, float, float], seed: int) -> Splits:
     wanted = _counts_of(sizes, len(pairs))
-    test, rest = _take(_ranked(pairs, seed), wanted[2])
-    val, train = _take(_ranked(rest, seed), wanted[1])
+    test, rest = _take(ranked(pairs, seed), wanted[2])
+    val, train = _take(ranked(rest, seed), wanted[1])
     if sum(sizes) > 1 + 1e-9:
         train = train[: wanted[0]]
     return {"train": train, "val": val, "test": test}
@@ -110,14 +114,14 @@ def _by_fold(dataset: Dataset, split: SplitConfig) -> Splits:
     test = list(dataset.official.get("test", ()))
     kept = set(test)
     folds: list[list[Pair]] = [[] for _ in range(split.folds)]
-    for group in _ranked([pair for pair in dataset.pairs() if pair not in kept], split.seed):
+    for group in ranked([pair for pair in dataset.pairs() if pair not in kept], split.seed):
         min(folds, key=len).extend(group)
     train = _flat([fold for number, fold in enumerate(folds) if number != split.fold])
     return {"train": train, "val": folds[split.fold], "test": test}
 
 
-def _ranked(pairs: Sequence[Pair], seed: int) -> list[list[Pair]]:
-    """The sequences in an order that follows from seed and name alone."""
+def ranked(pairs: Sequence[Pair], seed: int) -> list[list[Pair]]:
+    """The images by sequence, in an order of sequences that follows from seed and name alone."""
     groups: dict[str, list[Pair]] = {}
     for pair in pairs:
         groups.setdefault(f"sequence {pair.sequence}" if pair.sequence else pair.name, []).append(pair)

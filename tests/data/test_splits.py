@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,14 @@ def counts(dataset, config):
 
 def test_an_official_split_is_kept():
     assert counts(official(), config()) == (20, 5, 0)
+
+
+def test_without_official_validation_it_takes_its_share_of_training_by_seed():
+    dataset = replace(official(20, 0, 7), split_sizes=(0.75, 0.25, 0))
+    splits = names(dataset, config())
+    assert {split: len(part) for split, part in splits.items()} == {"train": 15, "val": 5, "test": 7}
+    assert all(name.startswith("test") for name in splits["test"])
+    assert names(dataset, config(seed=1))["val"] != splits["val"] != [f"train{index:03d}" for index in range(5)]
 
 
 @pytest.mark.parametrize(

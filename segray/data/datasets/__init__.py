@@ -12,7 +12,9 @@ from segray.data.datasets.carla import carla
 from segray.data.datasets.cityscapes import cityscapes
 from segray.data.datasets.cityscapes_pairs import cityscapes_pairs
 from segray.data.datasets.folder import folder
+from segray.data.datasets.gta5 import gta5
 from segray.data.datasets.kitti_road import kitti_road
+from segray.data.datasets.train_a import train_a
 from segray.errors import ConfigError, unknown_name
 
 DATASETS: Final[dict[str, Callable[[DataConfig], Dataset]]] = {
@@ -21,6 +23,8 @@ DATASETS: Final[dict[str, Callable[[DataConfig], Dataset]]] = {
     "camvid": camvid,
     "carla": carla,
     "kitti_road": kitti_road,
+    "gta5": gta5,
+    "trainA": train_a,
     "folder": folder,
 }
 

@@ -13,7 +13,7 @@ from segray.config import SizePx
 from segray.data.dataset import SPLITS, Split
 from segray.data.datasets.cityscapes import label_space
 from segray.data.scenes import draw_scene
-from segray.data.synthetic import camvid, carla, cityscapes, cityscapes_pairs, folder, kitti_road
+from segray.data.synthetic import camvid, carla, cityscapes, cityscapes_pairs, folder, gta5, kitti_road, train_a
 from segray.data.synthetic.scene import Scene
 from segray.errors import ConfigError, DataError, unknown_name
 
@@ -23,6 +23,8 @@ WRITERS: Final[dict[str, Callable[[Path, Scene], None]]] = {
     "camvid": camvid.write_scene,
     "carla": carla.write_scene,
     "kitti_road": kitti_road.write_scene,
+    "gta5": gta5.write_scene,
+    "trainA": train_a.write_scene,
     "folder": folder.write_scene,
 }
 """Data set -> what writes one scene below the root of its layout."""

@@ -1,0 +1,82 @@
+"""GTA5, "Playing for Data": frames of a computer game, with the label ids of Cityscapes and one more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from segray.config import DataConfig
+from segray.data.dataset import Dataset, Pair, Split
+from segray.data.datasets.cityscapes import CLASS_LISTS, HINTS
+from segray.data.datasets.cityscapes import label_space as cityscapes_space
+from segray.data.datasets.class_list import class_list
+from segray.data.datasets.listing import LABEL_EXTENSIONS, PHOTO_EXTENSIONS, by_stem, match, root_folder
+from segray.data.readers import FileReader, IdLabels
+from segray.errors import DataError, listed
+from segray.labels import IGNORE_INDEX, LabelSpace
+
+PHOTOS: Final = "images"
+LABELS: Final = "labels"
+# The last of the 35 entries in the authors' own list, `label/initLabels.m` of "Playing for Data", Richter et al., ECCV
+# 2016; in Cityscapes it is -1 and drawn into no file.
+LICENSE_PLATE_ID: Final = 34
+# Frames are numbered in the order in which they were recorded; names tell nothing else.
+BLOCK: Final = 50
+SPLIT_FILES: Final = ("split.mat", "read_mapping/split.mat")
+_MAT_KEYS: Final[dict[Split, str]] = {"train": "trainIds", "val": "valIds", "test": "testIds"}
+
+
+def label_space(classes: str = "train_ids") -> LabelSpace:
+    """Cityscapes' classes; license plates are void, or part of the category `vehicle`."""
+    space = cityscapes_space(classes)
+    plate = space.names.index("vehicle") if classes == "categories" else IGNORE_INDEX
+    return space.model_copy(update={"raw_to_train": {**space.raw_to_train, LICENSE_PLATE_ID: plate}})
+
+
+def gta5(config: DataConfig) -> Dataset:
+    """images/NNNNN.png with labels/NNNNN.png, divided by split.mat where that file is there."""
+    space = label_space(class_list(config, CLASS_LISTS))
+    root = root_folder(config.root, (PHOTOS, LABELS))
+    photos, labels = by_stem(root / PHOTOS, PHOTO_EXTENSIONS), by_stem(root / LABELS, LABEL_EXTENSIONS)
+    pairs = match(photos, labels, root / PHOTOS, root / LABELS)
+    pairs = [pair._replace(sequence=sequence_of(pair.name)) for pair in pairs]
+    mat = next((root / name for name in SPLIT_FILES if (root / name).exists()), None)
+    return Dataset(
+        label_space=space,
+        reader=FileReader(IdLabels(space.raw_to_train, HINTS)),
+        official=_divided(pairs, mat) if mat else {},
+        undivided=[] if mat else pairs,
+    )
+
+
+def sequence_of(stem: str) -> str:
+    """The block of neighbouring numbers that a stem of digits lies in; empty for any other stem."""
+    return f"block {int(stem) // BLOCK}" if stem.isdecimal() else ""
+
+
+def _divided(pairs: list[Pair], mat: Path) -> dict[Split, list[Pair]]:
+    splits = _read_splits(mat)
+    nowhere = [str(pair.photo) for pair in pairs if pair.name not in splits]
+    if nowhere:
+        raise DataError(
+            f"{mat} must put every image into a split, but does not name {len(nowhere)} of them; move the file away to "
+            f"divide the images by seed:{listed(nowhere)}",
+            [f"{photo}: is in no split of {mat}" for photo in nowhere],
+        )
+    return {split: [pair for pair in pairs if splits[pair.name] == split] for split in _MAT_KEYS}
+
+
+def _read_splits(mat: Path) -> dict[str, Split]:
+    """Name of an image -> its split."""
+    # Slow to import, and most data sets do not need it.
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
+    try:
+        content = loadmat(mat)
+        numbers = {split: content[key].ravel().tolist() for split, key in _MAT_KEYS.items()}
+        return {f"{int(number):05d}": split for split, listed_here in numbers.items() for number in listed_here}
+    except (MatReadError, OSError, ValueError, TypeError, KeyError, NotImplementedError) as error:
+        raise DataError(
+            f"{mat}: cannot be read as the split of GTA5, which holds {', '.join(_MAT_KEYS.values())}: {error}"
+        ) from None

@@ -1,0 +1,26 @@
+"""Scenes as trainA and testA: photos, colours and label ids; scenes to validate lie with those to train."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from segray.data.dataset import Split
+from segray.data.datasets.cityscapes import PALETTE
+from segray.data.datasets.train_a import CLASS_SUFFIX, COLOR_SUFFIX
+from segray.data.synthetic.scene import Scene, write_image
+
+PLACES: Final[dict[Split, tuple[str, str]]] = {
+    "train": ("trainA", "ashford"),
+    "val": ("trainA", "elmstead"),
+    "test": ("testA", "glenville"),
+}
+
+
+def write_scene(root: Path, scene: Scene) -> None:
+    """Photo, colours and label ids of one scene."""
+    part, city = PLACES[scene.split]
+    name = f"{city}_{scene.number:06d}.png"
+    write_image(root / part / name, scene.photo)
+    write_image(root / f"{part}{COLOR_SUFFIX}" / name, PALETTE[scene.label])
+    write_image(root / f"{part}{CLASS_SUFFIX}" / name, scene.label)
