@@ -27,6 +27,8 @@ class Scores(NamedTuple):
     """Share of labelled pixels that are right"""
     mean_class_accuracy: float | None
     """Mean recall over the classes present in truth"""
+    frequency_weighted_iou: float | None
+    """IoU averaged by the classes' shares of the labelled pixels"""
 
 
 def confusion_matrix(
@@ -69,13 +71,15 @@ def scores(confusion: Tensor) -> Scores:
     """
     counts = confusion.cpu().numpy().astype(np.float64)
     right, truth, predicted = counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
+    labelled = truth.sum()
     iou = _ratios(right, truth + predicted - right)
     recall = _ratios(right, truth)
     return Scores(
         miou=_mean(iou),
         iou=tuple(iou),
-        pixel_accuracy=float(right.sum() / truth.sum()) if truth.sum() > 0 else None,
+        pixel_accuracy=float(right.sum() / labelled) if labelled else None,
         mean_class_accuracy=_mean(recall),
+        frequency_weighted_iou=float(np.nansum(np.array(iou, dtype=float) * truth) / labelled) if labelled else None,
     )
 
 

@@ -101,7 +101,7 @@ def test_class_that_is_only_predicted_counts_with_zero():
 
 
 def test_scores_of_nothing_are_none():
-    assert scores(torch.zeros(2, 2, dtype=torch.int64)) == (None, (None, None), None, None)
+    assert scores(torch.zeros(2, 2, dtype=torch.int64)) == (None, (None, None), None, None, None)
 
 
 def test_majority_class_of_training_is_scored_on_validation():

@@ -73,6 +73,20 @@ def predict(
     print(predict_file(run, photo, output))
 
 
+@app.command()
+def evaluate(
+    run: Annotated[str, typer.Argument(help="Folder or URL of a sweep, such as runs/camvid")],
+    split: Annotated[str, typer.Option(help="test, or val to repeat the validation")] = "test",
+    trial: Annotated[str | None, typer.Option(help="Id of a trial; the best one unless given")] = None,
+    data: Annotated[str | None, typer.Option(help="Folder of the data set, where it lies elsewhere here")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object")] = False,
+) -> None:
+    """Judge a trial's model on the test images, which no trial was chosen by; the best trial's scores are kept."""
+    from segray.inference.evaluate import print_evaluation
+
+    print_evaluation(run, split=split, trial_id=trial, data_root=data, as_json=as_json)
+
+
 def main() -> None:
     """Entry point of the ``segray`` command."""
     call_or_exit(app)

@@ -1,0 +1,190 @@
+"""Judging a trained model on a whole split: the figure that a sweep ends with, and the same again by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from segray.config import RunConfig
+from segray.data.cache import PreparedData, prepare
+from segray.data.loading import val_loader
+from segray.data.split_record import check_splits
+from segray.engine.checkpoint import load_model
+from segray.engine.determinism import deterministic
+from segray.engine.trial import Validation, val_batch_size
+from segray.errors import ConfigError, DataError, SegrayError, StorageError, unknown_name
+from segray.folder import location_below
+from segray.metrics import scores
+from segray.models import SegmentationModel
+from segray.results import text
+from segray.storage import CheckpointPointer, SplitScores, SweepFiles, TrialFiles, open_sweep
+
+
+def evaluate_sweep(
+    location: str, *, split: str = "test", trial_id: str | None = None, data_root: str | None = None
+) -> tuple[SplitScores, bool]:
+    """Judge a trial of a sweep; what the best one scores on the test split is kept in test.json.
+
+    Args:
+        location: Folder or URL of the sweep.
+        split: test, or val to repeat the figure that the trial was chosen by.
+        trial_id: Which trial; None for the best one.
+        data_root: Where the data set lies on this machine; None for where the sweep found it.
+
+    Returns:
+        The scores, and whether they were written to test.json.
+
+    Raises:
+        StorageError: There is no such sweep or trial, it has no checkpoint, or test.json cannot be written.
+        ConfigError: The split is unknown, or the data's classes are not the model's.
+        DataError: The data set cannot be read, is not the sweep's, or has no image in the split.
+    """
+    if split not in ("test", "val"):
+        raise ConfigError(f"--split must be test or val, but got {split!r}")
+    files = open_sweep(location)
+    best, best_pointer = files.best()
+    trial, pointer = (best, best_pointer) if trial_id is None else _find(files, trial_id)
+    found = judge(files, trial, pointer, split=split, data_root=data_root)
+    is_kept = split == "test" and trial.id == best.id
+    if is_kept:
+        files.write_test_scores(found)
+    return found, is_kept
+
+
+def judge_best(files: SweepFiles, location: str, announce: Callable[[str], None]) -> None:
+    """Judge the best trial of a sweep on its test split, if it has one, unless this very checkpoint has been.
+
+    Args:
+        files: A sweep that has come to its end.
+        location: Its folder or URL as a person would type it.
+        announce: Told before it is judged, and what to do where it cannot be judged here.
+    """
+    splits = files.splits()
+    if splits is None or not splits.test:
+        return
+    try:
+        trial, pointer = files.best()
+    except StorageError:
+        return
+    earlier = files.test_scores()
+    if earlier is not None and (earlier.trial, earlier.epoch) == (trial.id, pointer.record.epoch):
+        return
+    announce(f"judging trial {trial.id} on the {len(splits.test)} test images, which no trial was chosen by")
+    try:
+        files.write_test_scores(judge(files, trial, pointer, split="test"))
+    except (SegrayError, torch.OutOfMemoryError) as error:
+        announce(
+            f"the test images could not be judged here: {error}\n"
+            f"on a machine that can, run: segray evaluate {location} --data ROOT"
+        )
+
+
+def judge(
+    files: SweepFiles, trial: TrialFiles, pointer: CheckpointPointer, *, split: str, data_root: str | None = None
+) -> SplitScores:
+    """Evaluate a checkpoint on a split just as its trial was validated; on a GPU where there is one.
+
+    Args:
+        files: The sweep, whose splits the data must give.
+        trial: One of its trials.
+        pointer: The checkpoint.
+        split: test or val.
+        data_root: Where the data set lies on this machine; None for where the sweep found it.
+
+    Raises:
+        StorageError: There is no checkpoint, or it is damaged.
+        ConfigError: The data's classes are not the model's.
+        DataError: The data set cannot be read, is not the sweep's, or has no image in the split.
+    """
+    model, config, label_space = load_model(trial.folder.child(pointer.checkpoint))
+    if data_root is not None:
+        here = str(Path(data_root).expanduser().absolute())
+        config = config.with_values({"data.root": here, "data.cache_dir": None})
+    splits = files.splits()
+    if splits is not None:
+        check_splits(splits, config.data)
+    data = prepare(config.data)
+    if split == "test":
+        data = replace(data, val=data.test)
+    if not len(data.val):
+        raise DataError(
+            f"this sweep has no test images: {config.data.dataset} must come with labelled ones, or data.split.sizes "
+            "or data.holdout keep some when a sweep begins; --split val repeats the validation"
+        )
+    if data.label_space != label_space:
+        raise ConfigError(
+            f"the model of trial {trial.id} tells {', '.join(label_space.names)} apart, but the data set gives "
+            f"{', '.join(data.label_space.names)}; evaluate with the versions of segray and scikit-learn in sweep.json"
+        )
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    found = scores(_confusion(model, config, data, device))
+    return SplitScores(
+        split="test" if split == "test" else "val",
+        trial=trial.id,
+        epoch=pointer.record.epoch,
+        num_images=len(data.val),
+        classes=data.scored_space.names,
+        **found._asdict(),
+        recorded_val_miou=pointer.record.val_miou,
+        device=device.type,
+        evaluated_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def print_evaluation(
+    location: str, *, split: str, trial_id: str | None, data_root: str | None, as_json: bool = False
+) -> None:
+    """Judge a trial, as ``evaluate_sweep`` does, and print its scores: a table for a person, or one JSON object."""
+    found, is_kept = evaluate_sweep(location, split=split, trial_id=trial_id, data_root=data_root)
+    if as_json:
+        print(found.model_dump_json(indent=2))
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("class")
+    table.add_column("IoU", justify="right")
+    for name, iou in zip(found.classes, found.iou, strict=True):
+        table.add_row(escape(name), text.percent(iou))
+    console = Console(highlight=False)
+    console.print(table)
+    console.print("\n".join(_lines(found)), markup=False, soft_wrap=True)
+    if is_kept:
+        print(f"wrote {location_below(location, 'test.json')}")
+
+
+def _lines(found: SplitScores) -> list[str]:
+    recorded = text.percent(found.recorded_val_miou)
+    return [
+        f"{found.split} mIoU {text.percent(found.miou)} of trial {found.trial}, epoch {found.epoch}, on "
+        f"{found.num_images} images (val mIoU when it was trained: {recorded})",
+        f"pixel accuracy {text.percent(found.pixel_accuracy)}, "
+        f"mean class accuracy {text.percent(found.mean_class_accuracy)}, "
+        f"frequency-weighted IoU {text.percent(found.frequency_weighted_iou)}",
+    ]
+
+
+def _find(files: SweepFiles, trial_id: str) -> tuple[TrialFiles, CheckpointPointer]:
+    trials = {trial.id: trial for trial in files.trials()}
+    if trial_id not in trials:
+        raise StorageError(unknown_name("trial", trial_id, trials))
+    pointer = trials[trial_id].pointer("best")
+    if pointer is None:
+        raise StorageError(f"trial {trial_id} of {files.folder.path!r} has no checkpoint: it has completed no epoch")
+    return trials[trial_id], pointer
+
+
+def _confusion(model: SegmentationModel, config: RunConfig, data: PreparedData, device: torch.device) -> torch.Tensor:
+    """The confusion matrix over ``data.val``, in batches as in training: which kernel runs may depend on them."""
+    model = model.to(device)
+    if config.train.channels_last:
+        model = model.to(memory_format=torch.channels_last)
+    batch_size = val_batch_size(config.data, data, config.train.batch_size)
+    loader = val_loader(data.val, batch_size=batch_size, pin_memory=device.type == "cuda")
+    with deterministic(config.train.deterministic):
+        return Validation(config, data, loader, device)(model).confusion

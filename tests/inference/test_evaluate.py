@@ -1,0 +1,191 @@
+"""Judging models by hand and at a sweep's end, on images that no trial was chosen by."""
+
+import json
+import shutil
+
+import fake_sweep
+import pytest
+import torch
+
+from segray.config import RunConfig
+from segray.data.cache import prepare
+from segray.data.split_record import record_splits
+from segray.data.synthetic import write_scenes
+from segray.engine.trial import TrialLog, train_trial
+from segray.errors import ConfigError, DataError, StorageError
+from segray.inference.evaluate import evaluate_sweep, judge_best, print_evaluation
+from segray.storage import open_sweep
+
+TRIALS = {"0000": {"seed": 3}, "0001": {"train.ema_decay": 0.9, "train.channels_last": False}}
+
+
+class Reporter:
+    def hand_over(self, record, final):
+        return True
+
+    def interrupted(self):
+        return False
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    root = tmp_path_factory.mktemp("data")
+    write_scenes("cityscapes", root / "scenes", train=9, val=3, size_px=(64, 64), seed=0)
+    values = {
+        "data.root": str(root / "scenes"),
+        "data.cache_dir": str(root / "cache"),
+        "data.holdout": 0.3,
+        "model.encoder": "tu-test_resnet",
+        "model.encoder_weights": "none",
+        "train.batch_size": 2,
+        "train.epochs": 3,
+        "optim.lr": 0.01,
+    }
+    return RunConfig().with_values(values)
+
+
+@pytest.fixture(scope="module")
+def trained(config, tmp_path_factory):
+    """A sweep of two trained trials."""
+    sweep = fake_sweep.empty_sweep(tmp_path_factory.mktemp("runs"), base=config.flat())
+    sweep.files.write_splits(record_splits(config.data))
+    for trial_id, values in TRIALS.items():
+        trial = sweep.files.trial(trial_id)
+        train_trial(config.with_values(values), trial, Reporter(), log=TrialLog(None))
+    return sweep.files
+
+
+@pytest.fixture
+def files(trained, tmp_path):
+    """A copy of it that a test may change."""
+    shutil.copytree(trained.folder.path, tmp_path / "camvid")
+    return open_sweep(tmp_path / "camvid")
+
+
+@pytest.mark.parametrize("trial_id", TRIALS)
+def test_val_repeats_the_recorded_figure_to_the_last_digit(files, trial_id):
+    recorded = files.trial(trial_id).pointer("best").record
+    found, is_kept = evaluate_sweep(files.folder.path, split="val", trial_id=trial_id)
+    assert (found.miou, found.iou) == (recorded.val_miou, recorded.val_iou)
+    assert (found.pixel_accuracy, found.mean_class_accuracy) == (
+        recorded.val_pixel_accuracy,
+        recorded.val_mean_class_accuracy,
+    )
+    assert found.num_images == 3
+    assert not is_kept
+    assert files.test_scores() is None
+
+
+def test_the_best_trials_test_scores_are_kept_and_another_trials_are_not(files):
+    best, _ = files.best()
+    other = next(trial_id for trial_id in TRIALS if trial_id != best.id)
+    assert evaluate_sweep(files.folder.path, trial_id=other)[0].trial == other
+    assert files.test_scores() is None
+    found, is_kept = evaluate_sweep(files.folder.path)
+    assert is_kept
+    assert files.test_scores() == found
+    assert (found.trial, found.split, found.num_images) == (best.id, "test", 3)
+    assert found.miou != found.recorded_val_miou
+
+
+def test_the_test_images_are_those_that_no_trial_saw(files, config):
+    data = prepare(config.data)
+    assert set(files.splits().test) == set(data.test.names)
+    assert not set(data.test.names) & {*data.train.names, *data.val.names}
+
+
+def judged(files):
+    said = []
+    judge_best(files, "runs/camvid", said.append)
+    return said
+
+
+def test_a_sweep_is_judged_once_for_each_best_trial(files):
+    assert judged(files)[0].endswith("on the 3 test images, which no trial was chosen by")
+    first = files.test_scores()
+    assert judged(files) == []
+    pointer = files.trial(first.trial).pointer("best")
+    worse = pointer.record.model_copy(update={"val_miou": 0.0})
+    files.trial(first.trial).write_pointer("best", pointer.model_copy(update={"record": worse}))
+    assert len(judged(files)) == 1
+    assert files.test_scores().trial != first.trial
+
+
+def test_a_sweep_without_test_images_or_without_a_model_is_not_judged(files, tmp_path):
+    splits = files.splits()
+    files.write_splits(splits.model_copy(update={"test": {}}))
+    assert judged(files) == []
+    empty = fake_sweep.empty_sweep(tmp_path, "empty").files
+    empty.write_splits(splits)
+    assert judged(empty) == []
+
+
+def test_where_the_data_cannot_be_read_it_says_what_to_run(files, config):
+    best, pointer = files.best()
+    checkpoint = best.folder.child(pointer.checkpoint)
+    checkpoint.write_json("config.json", config.with_values({"data.root": "/nowhere"}).model_dump(mode="json"))
+    said = judged(files)
+    assert "/nowhere" in said[1]
+    assert said[1].endswith("run: segray evaluate runs/camvid --data ROOT")
+    assert files.test_scores() is None
+    assert evaluate_sweep(files.folder.path, data_root=config.data.root)[0].num_images == 3
+
+
+def test_other_images_than_the_sweeps_are_refused(files):
+    splits = files.splits()
+    files.write_splits(splits.model_copy(update={"train": {**splits.train, "lost": 1}}))
+    with pytest.raises(DataError, match="1 image is gone: lost"):
+        evaluate_sweep(files.folder.path)
+
+
+def test_classes_that_are_not_the_models_are_refused(files):
+    best, pointer = files.best()
+    checkpoint = best.folder.child(pointer.checkpoint)
+    space = checkpoint.read_json("label_space.json")
+    checkpoint.write_json("label_space.json", {**space, "names": space["names"][::-1]})
+    with pytest.raises(ConfigError, match=r"tells bicycle, .* apart, but the data set gives road, "):
+        evaluate_sweep(files.folder.path)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"split": "train"}, ConfigError, "--split must be test or val, but got 'train'"),
+        ({"trial_id": "0002"}, StorageError, "unknown trial '0002'; did you mean"),
+    ],
+)
+def test_what_is_not_there_is_refused(files, options, error, message):
+    with pytest.raises(error, match=message):
+        evaluate_sweep(files.folder.path, **options)
+
+
+def test_a_trial_without_a_checkpoint_is_refused(files):
+    files.trial("0002").folder.write_json("config.json", {})
+    with pytest.raises(StorageError, match=r"trial 0002 of .* has no checkpoint"):
+        evaluate_sweep(files.folder.path, trial_id="0002")
+
+
+def test_a_sweep_that_kept_no_test_images_says_how_to_keep_some(config, tmp_path):
+    config = config.with_values({"data.holdout": 0.0, "train.epochs": 1})
+    files = fake_sweep.empty_sweep(tmp_path, "plain").files
+    train_trial(config, files.trial("0000"), Reporter(), log=TrialLog(None))
+    with pytest.raises(DataError, match=r"no test images: cityscapes must come with labelled ones, .*data\.holdout"):
+        evaluate_sweep(files.folder.path)
+
+
+def test_the_printed_table_has_a_row_per_class_and_json_all_figures(files, capsys):
+    options = {"split": "test", "trial_id": None, "data_root": None}
+    print_evaluation(files.folder.path, **options)
+    lines = capsys.readouterr().out.splitlines()
+    found = files.test_scores()
+    assert lines[1].startswith("road")
+    assert lines[len(found.classes) + 1].startswith("test mIoU ")
+    assert lines[-1] == f"wrote {files.folder.path}/test.json"
+    print_evaluation(files.folder.path, as_json=True, **options)
+    assert json.loads(capsys.readouterr().out)["iou"] == list(found.iou)
+
+
+def test_a_gpu_is_taken_where_there_is_one(files, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    with pytest.raises((RuntimeError, AssertionError), match=r"CUDA|NVIDIA"):
+        evaluate_sweep(files.folder.path)
