@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+from cluster_labels import labels_of, send_labels
 from PIL import Image
 
 from segray.config import DataConfig, PairsConfig, SplitConfig
@@ -160,15 +161,6 @@ def test_the_truth_of_clusters_is_the_palette_label(root):
     assert prepared.scored_space == palette_space()
 
 
-def labels_of(root, queue=None):
-    dataset = open_dataset(kmeans(root))
-    labels = [dataset.reader.read(pair)[1] for pair in dataset.pairs()]
-    found = dataset.label_space.model_dump(), np.stack(labels)
-    if queue is not None:
-        queue.put(found)
-    return found
-
-
 def test_built_twice_the_labels_are_equal(root, tmp_path):
     first_space, first = labels_of(root)
     second_space, second = labels_of(shutil.copytree(root, tmp_path / "copy", ignore=lambda *_: [".segray"]))
@@ -178,8 +170,8 @@ def test_built_twice_the_labels_are_equal(root, tmp_path):
 
 def test_two_processes_at_once_end_up_with_one_fit(root):
     context = multiprocessing.get_context("spawn")
-    queue = context.Queue()
-    processes = [context.Process(target=labels_of, args=(root, queue)) for _ in range(2)]
+    queue, barrier = context.Queue(), context.Barrier(2)
+    processes = [context.Process(target=send_labels, args=(root, barrier, queue)) for _ in range(2)]
     for process in processes:
         process.start()
     (first_space, first), (second_space, second) = queue.get(timeout=60), queue.get(timeout=60)
