@@ -39,6 +39,9 @@ class Best:
     id: str
     miou: str
     epoch: str
+    test_miou: str
+    """Empty where there is none"""
+    test_caption: str
     gains: tuple[Gain, ...]
     config: tuple[tuple[str, str], ...]
     """Searched key and value; all of it is in the trial's config.json"""
@@ -126,6 +129,8 @@ def _best(results: SweepResults, best: pd.Series[Any]) -> Best:
         id=best["id"],
         miou=text.percent(miou),
         epoch=f"epoch {best['best_epoch']} of {best['epochs']}",
+        test_miou="" if results.test is None else text.percent(results.test.miou),
+        test_caption=f"on {results.num_test_images} images that chose no trial",
         gains=tuple(gains),
         config=tuple((key.key, text.value(best[key.key])) for key in results.searched),
     )
@@ -150,7 +155,7 @@ def _notes(results: SweepResults) -> tuple[str, ...]:
         notes.append("No trial has run to its end.")
     if not results.trials.empty and results.info.scheduler != "none":
         notes += [note for key, note in SCHEDULE_NOTES.items() if key in results.info.space]
-    return tuple(note for note in (*notes, results.cluster_note()) if note)
+    return tuple(note for note in (*notes, results.test_note(), results.cluster_note()) if note)
 
 
 def _state_note(results: SweepResults) -> str:

@@ -8,7 +8,17 @@ import numpy as np
 from PIL import Image
 
 from segray.config import RunConfig
-from segray.storage import CheckpointPointer, EpochRecord, Outcome, SweepFiles, SweepInfo, SweepState, open_sweep
+from segray.storage import (
+    CheckpointPointer,
+    EpochRecord,
+    Outcome,
+    SplitRecord,
+    SplitScores,
+    SweepFiles,
+    SweepInfo,
+    SweepState,
+    open_sweep,
+)
 
 CLASSES = {
     "sky": ((128, 128, 128), 0.90),
@@ -74,6 +84,30 @@ def info(name="camvid", **changes):
 
 def state(status="finished", *, age_seconds=0.0, seconds=1140.0, trials=20):
     return SweepState(status=status, updated_at=time.time() - age_seconds, seconds=seconds, trials=trials)
+
+
+def splits(num_test=0):
+    sides = {"train": 12, "val": 4, "test": num_test}
+    images = {side: {f"{side}{number}": 1000 for number in range(count)} for side, count in sides.items()}
+    return SplitRecord(dataset="camvid", kind="official", **images)
+
+
+def scores(trial="0000", epoch=1, miou=0.38):
+    return SplitScores(
+        split="test",
+        trial=trial,
+        epoch=epoch,
+        num_images=5,
+        miou=miou,
+        classes=tuple(CLASSES),
+        iou=tuple(miou for _ in CLASSES),
+        pixel_accuracy=0.8,
+        mean_class_accuracy=0.5,
+        frequency_weighted_iou=0.7,
+        recorded_val_miou=0.4,
+        device="cpu",
+        evaluated_at="2026-11-20T19:12:00+00:00",
+    )
 
 
 def record(epoch, miou=0.4, *, attempt=1, val_iou=None, best=None, epoch_seconds=6.0, cluster_accuracy=None):

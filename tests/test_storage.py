@@ -1,3 +1,4 @@
+import fake_sweep
 import pytest
 from pyarrow import fs as pafs
 
@@ -96,6 +97,14 @@ def test_a_finished_trial_keeps_its_best_checkpoint_alone(trial):
     assert trial.folder.names("checkpoints") == ["2-1"]
     assert trial.folder.names("checkpoints/2-1") == ["model.safetensors"]
     assert trial.pointer("last") is None
+
+
+def test_splits_and_test_scores_round_trip(folder):
+    sweep, splits, scores = SweepFiles(folder), fake_sweep.splits(num_test=2), fake_sweep.scores()
+    assert (sweep.splits(), sweep.test_scores()) == (None, None)
+    sweep.write_splits(splits)
+    sweep.write_test_scores(scores)
+    assert (sweep.splits(), sweep.test_scores()) == (splits, scores)
 
 
 def test_delete_takes_files_and_folders_and_missing_names(folder):

@@ -88,7 +88,8 @@ def _print_table(results: SweepResults) -> None:
     if results.trials.empty:
         return
     console.print(table)
-    for note in filter(None, (results.state_note(), results.cluster_note())):
+    test_note = results.test_note() if results.num_test_images else ""
+    for note in filter(None, (test_note, results.state_note(), results.cluster_note())):
         console.print(note, markup=False, soft_wrap=True)
     for row in results.trials[results.trials["outcome"].isin(FAILURES)].to_dict("records"):
         console.print(f"{row['id']} {text.words(row['outcome'])}: {row['reason']}", markup=False, soft_wrap=True)

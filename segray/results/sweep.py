@@ -11,8 +11,8 @@ import pandas as pd
 
 from segray.results.frames import TRIAL_COLUMNS, classes_frame, epochs_frame, read_trials, trials_frame
 from segray.results.searched import SearchedKey, searched_keys
-from segray.results.text import is_missing
-from segray.storage import SweepFiles, SweepInfo, SweepState, open_sweep
+from segray.results.text import is_missing, percent
+from segray.storage import SplitScores, SweepFiles, SweepInfo, SweepState, open_sweep
 
 Status = Literal["finished", "running", "interrupted"]
 
@@ -39,6 +39,10 @@ class SweepResults:
     """One row per trial and epoch: trial and every scalar of the EpochRecord"""
     classes: pd.DataFrame
     """One row per trial, epoch and class: trial, epoch, class, iou"""
+    num_test_images: int
+    """Images that no trial is chosen by; 0 where the data has none"""
+    last_test: SplitScores | None
+    """What the trial that was the best one scored on them when they were last looked at"""
 
     @cached_property
     def config_keys(self) -> tuple[str, ...]:
@@ -60,6 +64,34 @@ class SweepResults:
     def best_trial(self) -> pd.Series[Any] | None:
         """Row of the trial with the highest mIoU among those that did not fail; None if there is none."""
         return None if self.ranked.empty else self.ranked.iloc[0]
+
+    @property
+    def test(self) -> SplitScores | None:
+        """What the best trial scored on the test images; None where none or another checkpoint was judged."""
+        best, scored = self.best_trial(), self.last_test
+        if best is None or scored is None or (scored.trial, scored.epoch) != (best["id"], best["best_epoch"]):
+            return None
+        return scored
+
+    def test_note(self) -> str:
+        """On which images the best trial was judged; empty where there is no best trial."""
+        best = self.best_trial()
+        if best is None:
+            return ""
+        if self.test is not None:
+            return (
+                f"Validation chose trial {best['id']}, which flatters its validation figure; the "
+                f"{self.num_test_images} test images chose no trial, and on them it has {percent(self.test.miou)} mIoU."
+            )
+        if self.num_test_images:
+            return (
+                f"Trial {best['id']} has not been judged on the {self.num_test_images} test images, which choose no "
+                "trial: the sweep's end does so, or segray evaluate."
+            )
+        return (
+            "The best trial is judged on the validation split that chose it; data.holdout keeps images for an unbiased "
+            "figure."
+        )
 
     def first_trial(self) -> pd.Series[Any] | None:
         """Row of the trial that was started first, which later ones are compared with; None before it started."""
@@ -108,7 +140,7 @@ class SweepResults:
         return float(((planned - stopped["epochs"]).clip(lower=0) * mean_seconds).sum())
 
     def as_json(self) -> dict[str, Any]:
-        """The sweep, its metric and its trials with flat configs, in types that JSON has; NaN is None."""
+        """The sweep, its metric, test scores if it has test images, and trials with flat configs, in types that JSON has; NaN is None."""
         columns = ["id", "outcome", "epochs", "best_val_miou", "seconds"]
         columns += ["cluster_accuracy"] * self.has_clusters
         trials = [
@@ -116,7 +148,9 @@ class SweepResults:
             | {"config": {key: _json_value(row[key]) for key in self.config_keys}}
             for row in self.trials.to_dict("records")
         ]
-        return {"sweep": self.info.name, "metric": self.info.metric, "trials": trials}
+        sweep = {"sweep": self.info.name, "metric": self.info.metric}
+        test = {"test": self.test and self.test.model_dump(mode="json")} if self.num_test_images else {}
+        return {**sweep, **test, "trials": trials}
 
     def as_csv(self) -> str:
         """``trials`` as CSV with a header, without the tracebacks."""
@@ -134,7 +168,7 @@ def load(path: str | Path) -> SweepResults:
         StorageError: There is no sweep, or it cannot be read.
     """
     files = open_sweep(path)
-    info, state = files.info(), files.state()
+    info, state, splits = files.info(), files.state(), files.splits()
     contents = read_trials(files.trials())
     status = _status(state)
     trials = trials_frame(contents, unended="running" if status == "running" else "interrupted")
@@ -147,6 +181,8 @@ def load(path: str | Path) -> SweepResults:
         trials=trials,
         epochs=epochs_frame(contents),
         classes=classes_frame(contents, info.classes),
+        num_test_images=len(splits.test) if splits else 0,
+        last_test=files.test_scores(),
     )
 
 

@@ -129,6 +129,8 @@ def _conclude(files: SweepFiles, location: str) -> int:
     else:
         print(f"report: segray report {quoted} -o report.html")
     results = load(location)
+    if results.num_test_images and (note := results.test_note()):
+        print(note)
     if note := results.state_note():
         print(note)
     return INTERRUPTED if results.state == "interrupted" else code

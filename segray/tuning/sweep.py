@@ -56,6 +56,8 @@ class Sweep:
 def run_sweep(sweep: Sweep, announce: Callable[[str], None] = print) -> SweepFiles:
     """Run a sweep to its end, or until its time is spent or it is interrupted.
 
+    One that came to its end is then judged on its test images, if its data has any.
+
     Args:
         sweep: What to run.
         announce: Told in lines what happens before the first trial.
@@ -67,7 +69,8 @@ def run_sweep(sweep: Sweep, announce: Callable[[str], None] = print) -> SweepFil
         SegrayError: Something cannot work; nothing has been written then.
     """
     _check_values(sweep)
-    files = open_sweep(location_below(sweep.storage, sweep.name))
+    location = location_below(sweep.storage, sweep.name)
+    files = open_sweep(location)
     _check_name(files, sweep.resume)
     with Connection() as connection:
         # Ray takes as long to start as the models' libraries take to import.
@@ -75,6 +78,11 @@ def run_sweep(sweep: Sweep, announce: Callable[[str], None] = print) -> SweepFil
             from segray.tuning.driver import drive
 
         drive(sweep, files, connection, announce)
+    state = files.state()
+    if state is not None and state.status == "finished":
+        from segray.inference.evaluate import judge_best
+
+        judge_best(files, location, announce)
     return files
 
 

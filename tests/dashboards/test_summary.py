@@ -109,3 +109,32 @@ def test_clusters_are_compared_by_the_mapped_score_with_their_own_accuracy_besid
     assert [plain(row.cells[0].shown) for row in summary.rows] == ["84.0 %", "97.0 %"]
     assert any("mapped to the palette classes" in note for note in summary.notes)
     assert "cluster accuracy" not in summarise(full).columns
+
+
+def judged(sweep):
+    fake_sweep.write_trial(sweep, "0000", {}, [0.30, 0.29])
+    sweep.files.write_splits(fake_sweep.splits(num_test=5))
+    sweep.files.write_test_scores(fake_sweep.scores("0000", epoch=1, miou=0.281))
+    return summary_of(sweep)
+
+
+def test_the_test_figure_stands_beside_the_validation_figure_that_chose_the_trial(sweep):
+    summary = judged(sweep)
+    assert (plain(summary.best.miou), plain(summary.best.test_miou)) == ("30.0 %", "28.1 %")
+    note = plain(summary.notes[-1])
+    assert note.startswith("Validation chose trial 0000, which flatters")
+    assert note.endswith("the 5 test images chose no trial, and on them it has 28.1 % mIoU.")
+
+
+def test_a_test_figure_of_an_earlier_best_trial_does_not_stand_for_the_present_one(sweep):
+    judged(sweep)
+    fake_sweep.write_trial(sweep, "0001", {}, [0.4])
+    summary = summary_of(sweep)
+    assert summary.best.test_miou == ""
+    assert "Trial 0001 has not been judged on the 5 test images" in summary.notes[-1]
+
+
+def test_without_test_images_it_says_how_to_keep_some(sweep):
+    fake_sweep.write_trial(sweep, "0000", {}, [0.3])
+    sweep.files.write_splits(fake_sweep.splits())
+    assert "validation split that chose it; data.holdout keeps images" in summary_of(sweep).notes[-1]

@@ -94,3 +94,13 @@ def test_the_accuracy_on_clusters_is_in_json_and_csv_only_where_there_is_one(clu
     assert "cluster_accuracy" in printed(cluster_sweep, as_csv=True).splitlines()[0]
     assert "cluster_accuracy" not in printed(full, as_csv=True)
     assert "cluster_accuracy" not in printed(full, as_json=True)
+
+
+def test_the_test_figure_is_a_line_and_in_the_json(sweep, capsys):
+    fake_sweep.write_trial(sweep, "0000", {}, [0.3])
+    sweep.files.write_splits(fake_sweep.splits(num_test=5))
+    sweep.files.write_test_scores(fake_sweep.scores(miou=0.281))
+    print_results(sweep.files.folder.path)
+    assert "on them it has 28.1\u00a0% mIoU." in capsys.readouterr().out
+    print_results(sweep.files.folder.path, as_json=True)
+    assert json.loads(capsys.readouterr().out)["test"]["miou"] == 0.281

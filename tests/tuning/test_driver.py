@@ -1,5 +1,6 @@
 """What starts and resumes a sweep, up to its first trial."""
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 
 from segray.config import RunConfig
 from segray.errors import ConfigError, DataError, SegrayError, StorageError
+from segray.inference import evaluate
 from segray.models import build
 from segray.storage import Outcome, open_sweep
 from segray.tuning import driver
@@ -166,3 +168,13 @@ def test_a_sweep_is_resumed_unless_its_driver_is_alive(sweep, monkeypatch, host,
     files.write_state(state)
     with pytest.raises(SegrayError if runs else Begun, match="still running" if runs else None):
         run_sweep(Sweep(**vars(sweep) | {"resume": True}))
+
+
+@pytest.mark.parametrize(("status", "judged"), [("finished", ["a test image"]), ("interrupted", [])])
+def test_a_sweep_that_came_to_its_end_is_judged_on_its_test_images(sweep, monkeypatch, status, judged):
+    seen = []
+    monkeypatch.setattr(sweep_module, "Connection", contextlib.nullcontext)
+    monkeypatch.setattr(driver, "drive", lambda sweep, files, *rest: files.write_state(fake_sweep.state(status)))
+    monkeypatch.setattr(evaluate, "judge_best", lambda files, location, announce: seen.append("a test image"))
+    run_sweep(sweep)
+    assert seen == judged
