@@ -37,7 +37,7 @@ MOST_THREADS: Final = 4
 PIXELS_WORTH_A_PROCESS: Final = 2**25
 """A second of decoding, about; a process takes half a second to start."""
 
-FLUSH_SECONDS: Final = 1.0
+FLUSH_SECONDS: Final = 0.25
 """Time between waits for the disk, while others decode on."""
 
 LINE_SECONDS: Final = 20.0
