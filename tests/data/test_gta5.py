@@ -6,8 +6,8 @@ from scipy.io import savemat
 from segray.config import DataConfig
 from segray.data.cache import prepare
 from segray.data.datasets import open_dataset
-from segray.data.datasets.cityscapes import CLASS_LISTS, PALETTE
-from segray.data.datasets.gta5 import label_space, sequence_of
+from segray.data.datasets.cityscapes import CLASS_LISTS
+from segray.data.datasets.gta5 import PALETTE, label_space, sequence_of
 from segray.data.splits import divide
 from segray.data.synthetic import write_scenes
 from segray.errors import DataError

@@ -5,9 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from segray.config import DataConfig
 from segray.data.dataset import Dataset, Pair, Split
 from segray.data.datasets.cityscapes import CLASS_LISTS, HINTS
+from segray.data.datasets.cityscapes import PALETTE as CITYSCAPES_PALETTE
 from segray.data.datasets.cityscapes import label_space as cityscapes_space
 from segray.data.datasets.class_list import class_list
 from segray.data.datasets.listing import LABEL_EXTENSIONS, PHOTO_EXTENSIONS, by_stem, match, root_folder
@@ -80,3 +84,13 @@ def _read_splits(mat: Path) -> dict[str, Split]:
         raise DataError(
             f"{mat}: cannot be read as the split of GTA5, which holds {', '.join(_MAT_KEYS.values())}: {error}"
         ) from None
+
+
+def _palette() -> NDArray[np.uint8]:
+    palette = CITYSCAPES_PALETTE.copy()
+    palette[LICENSE_PLATE_ID] = (0, 0, 142)
+    return palette
+
+
+PALETTE: Final = _palette()
+"""Official colours by label id, shape (256, 3), RGB; black from 35 on."""
