@@ -140,7 +140,11 @@ class SweepResults:
         return float(((planned - stopped["epochs"]).clip(lower=0) * mean_seconds).sum())
 
     def as_json(self) -> dict[str, Any]:
-        """The sweep, its metric, test scores if it has test images, and trials with flat configs, in types that JSON has; NaN is None."""
+        """The sweep, its metric, its test scores and its trials with flat configs, in types that JSON has; NaN is None.
+
+        The test scores are left out where there are no test images, and None where these have not judged the best
+        trial.
+        """
         columns = ["id", "outcome", "epochs", "best_val_miou", "seconds"]
         columns += ["cluster_accuracy"] * self.has_clusters
         trials = [
