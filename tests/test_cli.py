@@ -136,3 +136,13 @@ def test_cache_on_every_node_exits_with_1_where_one_fails(scenes, monkeypatch, e
     built = [node_cache.NodeCache(node=f"node{number}", error=error) for number, error in enumerate(errors)]
     monkeypatch.setattr(node_cache, "build_on_every_node", lambda config: built)
     assert run(monkeypatch, "data", "cache", "camvid", "scenes", "--every-node") == code
+
+
+def test_sample_writes_what_check_reads(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, "data", "synth", "gta5", "scenes", "--train=6", "--val=4", "--size=32x64") == 0
+    drawn = ["scenes", "drawn", "--train=4", "--test=2", "--size=32x48"]
+    assert run(monkeypatch, "data", "sample", "gta5", *drawn) == 0
+    assert "wrote 4 images to trainA and 2 to testA in drawn" in capsys.readouterr().out
+    assert run(monkeypatch, "data", "check", "trainA", "drawn", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["sizes"] == [[[32, 48], 6]]

@@ -92,6 +92,30 @@ def show(
 
 
 @app.command()
+def sample(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="cityscapes or gta5")],
+    root: Root,
+    dest: Annotated[Path, typer.Argument(metavar="DEST", help="Folder to make")],
+    values: Set = None,
+    train: Annotated[int, typer.Option(help="Images for trainA")] = 2000,
+    test: Annotated[int, typer.Option(help="Images for testA")] = 500,
+    size: Annotated[str | None, typer.Option(metavar="HxW", help="Height x width; by default the images' own")] = None,
+    seed: Annotated[int, typer.Option(help="Decides which images are drawn")] = 0,
+) -> None:
+    """Draw a random sample of a data set into the trainA and testA folders of SG-GAN."""
+    from segray.data.sample import sample as draw_sample
+
+    config = data_config(name, root, values)
+    size_px = parse_size("--size", size) if size else None
+    with progress_bar("writing") as progress:
+        cut = draw_sample(config, dest, train=train, test=test, seed=seed, size_px=size_px, progress=progress)
+    print(f"wrote {train} images to trainA and {test} to testA in {dest}")
+    if cut:
+        print(f"note: too few images to keep a sequence on one side: {', '.join(cut)}")
+    print(f"check: segray data check trainA {shlex.quote(str(dest))}")
+
+
+@app.command()
 def cache(
     name: Name,
     root: Root,
