@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import sys
 import threading
+import weakref
 from collections.abc import Iterable, Iterator
 from multiprocessing.connection import wait
 from types import ModuleType
@@ -15,6 +16,7 @@ from typing import Any, Final, NamedTuple
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from segray.config import DataConfig, SizePx
@@ -77,7 +79,7 @@ def train_loader(
             f"training images, but {batch_size * world_size} images are asked for a batch"
         )
     order = _TrainOrder(len(shard), batch_size, seed, rank, world_size)
-    batches = _TrainBatches(TrainSamples(shard, config, seed))
+    batches = _TrainBatches(TrainSamples(shard, config, seed), batch_size)
     return TrainLoader(order, _loader(batches, order, num_workers, pin_memory))
 
 
@@ -149,12 +151,34 @@ class _TrainOrder:
 class _TrainBatches:
     """Picks -> augmented batch. The epoch travels with the picks: loader processes outlive epochs."""
 
-    def __init__(self, samples: TrainSamples) -> None:
+    def __init__(self, samples: TrainSamples, batch_size: int) -> None:
         self._samples = samples
+        shape = (batch_size, *samples.size_px)
+        self._photos, self._labels = _Memory((*shape, 3)), _Memory(shape)
 
     def __getitem__(self, picks: _Picks) -> Batch:
         drawn = (self._samples.draw(picks.epoch, index) for index in picks.indices)
-        return _batch(drawn, self._samples.size_px, picks.indices)
+        return _batch(drawn, self._photos.array(), self._labels.array(), picks.indices)
+
+
+class _Memory:
+    """Arrays of one shape, each used again once nobody holds the batch that it was part of.
+
+    To have the system hand out empty pages for every batch took as long as cutting its crops.
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self._shape = shape
+        self._arrays: list[tuple[NDArray[np.uint8], weakref.ref[NDArray[np.uint8]]]] = []
+
+    def array(self) -> NDArray[np.uint8]:
+        """An array of arbitrary content, which is free again when it and all tensors made of it are gone."""
+        place = next((place for place, (_, user) in enumerate(self._arrays) if user() is None), len(self._arrays))
+        array = self._arrays[place][0] if place < len(self._arrays) else np.empty(self._shape, np.uint8)
+        # A tensor keeps alive the very object that it was made of, which is this view.
+        view = array.view()
+        self._arrays[place : place + 1] = [(array, weakref.ref(view))]
+        return view
 
 
 class _WholeBatches:
@@ -164,17 +188,17 @@ class _WholeBatches:
         self._shard = shard
 
     def __getitem__(self, indices: list[int]) -> Batch:
-        height, width = self._shard.sizes[indices[0]].tolist()
-        batch = _batch(map(self._shard.pair, indices), (height, width), indices)
+        shape = (len(indices), *self._shard.sizes[indices[0]].tolist())
+        photos_BHWC, labels_BHW = np.empty((*shape, 3), np.uint8), np.empty(shape, np.uint8)
+        batch = _batch(map(self._shard.pair, indices), photos_BHWC, labels_BHW, indices)
         if not self._shard.has_truth:
             return batch
         return batch._replace(truth_BHW=torch.from_numpy(np.stack([self._shard.truth(index) for index in indices])))
 
 
-def _batch(images: Iterable[Images], size_px: SizePx, indices: list[int]) -> Batch:
-    # NumPy's memory, not torch's: it comes in huge pages, which saves as much time as copying a crop takes.
-    photos_BHWC = np.empty((len(indices), *size_px, 3), np.uint8)
-    labels_BHW = np.empty((len(indices), *size_px), np.uint8)
+def _batch(
+    images: Iterable[Images], photos_BHWC: NDArray[np.uint8], labels_BHW: NDArray[np.uint8], indices: list[int]
+) -> Batch:
     for (photo, label), photo_HWC, label_HW in zip(images, photos_BHWC, labels_BHW, strict=True):
         photo_HWC[...], label_HW[...] = photo, label
     return Batch(torch.from_numpy(photos_BHWC).permute(0, 3, 1, 2), torch.from_numpy(labels_BHW), indices)

@@ -174,3 +174,22 @@ def _alive(pid):
     except ProcessLookupError:
         return False
     return True
+
+
+def test_a_batch_that_is_still_held_is_not_overwritten(shard):
+    loader = train_loader(shard, CONFIG, batch_size=2, seed=0)
+    held, copies = [], []
+    for batch in epoch(loader):
+        held.append(batch.photos_BCHW[1:])
+        copies.append(batch.photos_BCHW[1:].clone())
+    epoch(loader, 2)
+    assert all(torch.equal(photo, copy) for photo, copy in zip(held, copies, strict=True))
+
+
+def test_memory_of_a_dropped_batch_is_used_again(shard):
+    loader = train_loader(shard, CONFIG, batch_size=2, seed=0)
+    places = set()
+    for batch in loader:
+        places.add(batch.photos_BCHW.data_ptr())
+    assert len(loader) == 5
+    assert len(places) == 2
