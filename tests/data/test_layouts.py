@@ -46,6 +46,22 @@ def test_folders_outside_the_root_are_decoded(tmp_path):
     assert len(prepare(config.model_copy(update=changes), announce=lambda line: None).train) == 3
 
 
+@pytest.mark.parametrize(("level", "words"), [("root/images", "one level above"), (".", "one level below")])
+def test_a_folder_one_level_off_is_told_the_right_one(tmp_path, level, words):
+    config = flat_folder(tmp_path / "root", 2)
+    with pytest.raises(DataError, match=f"{words}; set data.root to '{tmp_path / 'root'}'"):
+        open_dataset(config.model_copy(update={"root": str(tmp_path / level)}))
+
+
+def test_a_void_id_that_the_config_lacks_is_hinted_at(tmp_path):
+    config = flat_folder(tmp_path, 2, void_ids=())
+    label = tmp_path / "labels/000.png"
+    Image.new("L", (4, 4), 255).save(label)
+    dataset = open_dataset(config)
+    with pytest.raises(DataError, match=r"255; if 255 is void, data\.folder\.void_ids must list it"):
+        dataset.reader.read(dataset.pairs()[0])
+
+
 def test_a_root_that_cannot_be_looked_at_is_refused():
     with pytest.raises(DataError, match=r"File name too long|does not exist"):
         open_dataset(DataConfig(dataset="folder", root="x" * 300, folder=FolderConfig(classes=("road",))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from segray.config import DataConfig, FolderConfig
 from segray.data.dataset import SPLITS, Dataset, Pair
@@ -18,6 +19,8 @@ from segray.data.readers import FileReader, IdLabels
 from segray.errors import ConfigError
 from segray.labels import IGNORE_INDEX, LabelSpace, distinct_colors
 
+VOID_HINT: Final = {255: "if 255 is void, data.folder.void_ids must list it"}
+
 
 def folder(config: DataConfig) -> Dataset:
     """Images and labels that share their stems, in two folders for each split, or in two for all of them."""
@@ -29,8 +32,8 @@ def folder(config: DataConfig) -> Dataset:
         raw_to_train={index: index for index in range(len(layout.classes))}
         | dict.fromkeys(layout.void_ids, IGNORE_INDEX),
     )
-    reader = FileReader(IdLabels(space.raw_to_train))
-    root = root_folder(config.root)
+    reader = FileReader(IdLabels(space.raw_to_train, VOID_HINT))
+    root = root_folder(config.root, [_place(pattern, "train") for pattern in (layout.images, layout.labels)])
     if "{split}" not in layout.images:
         return Dataset(label_space=space, reader=reader, official={}, undivided=_pairs(root, layout))
     return Dataset(
@@ -39,18 +42,22 @@ def folder(config: DataConfig) -> Dataset:
         official={
             split: _pairs(root, layout, split)
             for split in SPLITS
-            if split != "test" or (root / layout.labels.replace("{split}", split)).exists()
+            if split != "test" or (root / _place(layout.labels, split)).exists()
         },
     )
 
 
 def _pairs(root: Path, layout: FolderConfig, split: str = "") -> list[Pair]:
-    photo_folder = existing_folder(root / layout.images.replace("{split}", split))
-    label_folder = existing_folder(root / layout.labels.replace("{split}", split))
+    photo_folder = existing_folder(root / _place(layout.images, split))
+    label_folder = existing_folder(root / _place(layout.labels, split))
     photos, labels = by_stem(photo_folder, PHOTO_EXTENSIONS), by_stem(label_folder, LABEL_EXTENSIONS)
     pairs = match(photos, labels, photo_folder, label_folder)
     # Stems may repeat from split to split.
     return [pair._replace(name=f"{split}/{pair.name}") for pair in pairs] if split else pairs
+
+
+def _place(pattern: str, split: str) -> str:
+    return pattern.replace("{split}", split)
 
 
 def _check(layout: FolderConfig) -> None:
