@@ -140,7 +140,7 @@ def test_cache_on_every_node_exits_with_1_where_one_fails(scenes, monkeypatch, e
 
 def test_sample_writes_what_check_reads(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert run(monkeypatch, "data", "synth", "gta5", "scenes", "--train=6", "--val=4", "--size=32x64") == 0
+    assert run(monkeypatch, "data", "synth", "gta5", "scenes", "--train=6", "--val=2", "--test=2", "--size=32x64") == 0
     drawn = ["scenes", "drawn", "--train=4", "--test=2", "--size=32x48"]
     assert run(monkeypatch, "data", "sample", "gta5", *drawn) == 0
     assert "wrote 4 images to trainA and 2 to testA in drawn" in capsys.readouterr().out

@@ -21,12 +21,12 @@ from segray.data.datasets import open_dataset
 from segray.data.datasets.cityscapes import LABELS
 from segray.data.datasets.listing import root_folder
 from segray.data.decode import read_photo
-from segray.data.splits import divide
+from segray.data.splits import Splits, divide
 from segray.errors import DataError
 from segray.labels import IGNORE_INDEX, LabelSpace
 
 UNUSED: Final = "unused"
-"""Labelled images that `data.split.sizes` leaves out."""
+"""Labelled images that `data.split.sizes` leaves out, or all where they cannot be divided."""
 UNLABELLED: Final = "unlabelled"
 """Photos without a label by design."""
 
@@ -93,9 +93,9 @@ def check(config: DataConfig, progress: Callable[[int, int], object] | None = No
     root_folder(config.root)
     try:
         dataset = open_dataset(config)
-        splits = divide(dataset, config)
     except DataError as error:
         return Report(dataset=config.dataset, root=config.root, problems=error.problems)
+    splits, undivided = _divided(dataset, config)
     split_of = {pair.name: str(split) for split, pairs in splits.items() for pair in pairs}
     pairs, findings = dataset.pairs(), []
     total = len(pairs) + len(dataset.unlabelled)
@@ -112,6 +112,7 @@ def check(config: DataConfig, progress: Callable[[int, int], object] | None = No
         dataset=config.dataset,
         root=config.root,
         problems=[
+            *undivided,
             *(problem for finding in findings for problem in finding.problems),
             *_all_void(pairs, findings),
             *_like_training_ids(dataset.label_space, labels),
@@ -124,6 +125,14 @@ def check(config: DataConfig, progress: Callable[[int, int], object] | None = No
         classes=classes,
         void=void,
     )
+
+
+def _divided(dataset: Dataset, config: DataConfig) -> tuple[Splits, Sequence[str]]:
+    """The splits, none where they cannot be, and why they cannot."""
+    try:
+        return divide(dataset, config), ()
+    except DataError as error:
+        return {}, error.problems
 
 
 def _division(dataset: Dataset, config: DataConfig) -> str:

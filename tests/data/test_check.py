@@ -107,6 +107,13 @@ def test_a_photo_twice_is_a_note_where_one_is_unused(root):
     assert any("the same photo" in note for note in report.notes)
 
 
+def test_images_that_cannot_be_divided_are_decoded_all_the_same(drawn):
+    report = check(config("camvid", drawn("camvid"), **{"data.split.kind": "ratio", "data.split.sizes": [9, 0, 0]}))
+    assert "the validation split of camvid must have an image" in report.problems[0]
+    assert report.splits == {"unused": 9}
+    assert report.num_pixels == 9 * 32 * 64
+
+
 def test_a_label_that_is_all_void_is_named(root):
     label = files(root / "valannot")[0]
     Image.fromarray(np.full((32, 64), 11, np.uint8)).save(label)
