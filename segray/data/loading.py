@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
-from segray.config import DataConfig, SizePx
+from segray.config import DataConfig
 from segray.data.dataset import Images
 from segray.data.sampling import TrainSamples
 from segray.data.shards import Shard
