@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic_core import PydanticCustomError
 
 from segray.errors import ConfigError, unknown_name
 
@@ -171,23 +172,43 @@ class ModelConfig(Section):
     unet: UnetConfig = UnetConfig()
 
 
+def _check_alpha(value: Any) -> Any:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value != "balanced" and not (is_number and 0 < value <= 1):
+        raise PydanticCustomError("focal_alpha", "must be a number above 0 and at most 1, or balanced")
+    return value
+
+
+FocalAlpha = Annotated[float | Literal["balanced"], BeforeValidator(_check_alpha)]
+
+
 class LossConfig(Section):
     """What is minimised; void pixels never count."""
 
     name: str = "cross_entropy"
-    """Loss, or a weighted sum: cross_entropy, ohem, focal, dice, jaccard, tversky, lovasz, 0.5*cross_entropy+dice"""
+    """cross_entropy, ohem, focal, boundary, dice, jaccard, tversky, focal_tversky, lovasz, or 0.5*cross_entropy+dice"""
     class_weights: Literal["none", "balanced"] = "none"
-    """balanced weighs cross_entropy, ohem and focal by inverse log class frequency of the training split"""
+    """balanced weighs cross_entropy, ohem, focal, boundary by inverse log class frequency of the training split"""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     """Share of the target spread over all classes (cross_entropy)"""
     focal_gamma: float = Field(default=2.0, ge=0)
     """Focusing exponent (focal)"""
+    focal_alpha: FocalAlpha = 1.0
+    """Factor of every pixel's loss, above 0 and at most 1, or balanced: by its class as class_weights does (focal)"""
     ohem_fraction: float = Field(default=0.25, gt=0, le=1)
     """Share of the hardest pixels kept (ohem)"""
     tversky_alpha: float = Field(default=0.3, ge=0)
-    """Weight of false positives (tversky)"""
+    """Weight of false positives (tversky, focal_tversky)"""
     tversky_beta: float = Field(default=0.7, ge=0)
-    """Weight of false negatives (tversky)"""
+    """Weight of false negatives (tversky, focal_tversky)"""
+    tversky_gamma: float = Field(default=4 / 3, ge=1)
+    """A class's loss is raised to 1 / gamma; 1 is tversky (focal_tversky)"""
+    boundary_weight: float = Field(default=5.0, ge=0)
+    """What a pixel at a boundary counts more than one far from it, which counts 1 (boundary)"""
+    boundary_width_px: int = Field(default=3, ge=1, le=100)
+    """Distance to another class, in pixels of the crop, up to which a pixel is near a boundary (boundary)"""
+    boundary_kind: Literal["hard", "soft"] = "hard"
+    """hard: all near pixels count alike; soft: less with distance (boundary)"""
 
 
 class OptimConfig(Section):

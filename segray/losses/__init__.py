@@ -9,24 +9,26 @@ import torch
 from torch import Tensor, nn
 
 from segray.config import LossConfig
-from segray.losses.class_weights import balanced_weights
+from segray.losses.boundary import build_boundary
 from segray.losses.cross_entropy import build_cross_entropy
 from segray.losses.focal import build_focal
 from segray.losses.lovasz import build_lovasz
 from segray.losses.ohem import build_ohem
-from segray.losses.region import build_dice, build_jaccard, build_tversky
+from segray.losses.region import build_dice, build_focal_tversky, build_jaccard, build_tversky
 from segray.losses.weighted_sum import WeightedSum, parse_terms
 
 LOSSES: dict[str, Callable[[LossConfig, Tensor], nn.Module]] = {
+    "boundary": build_boundary,
     "cross_entropy": build_cross_entropy,
     "dice": build_dice,
     "focal": build_focal,
+    "focal_tversky": build_focal_tversky,
     "jaccard": build_jaccard,
     "lovasz": build_lovasz,
     "ohem": build_ohem,
     "tversky": build_tversky,
 }
-"""Name -> builder from the config and one weight per class.
+"""Name -> builder from the config and the pixels of each class in the training split.
 
 What it builds maps float32 logits (B, C, H, W) and int64 labels (B, H, W) to a scalar. Void pixels (255) add neither
 to it nor to the gradient, and a batch of nothing else gives 0.0.
@@ -48,5 +50,4 @@ def build_loss(config: LossConfig, class_pixels: Sequence[int] | np.ndarray) -> 
     """
     terms = parse_terms(config.name, LOSSES)
     pixels = torch.as_tensor(np.asarray(class_pixels), dtype=torch.float64)
-    weights = balanced_weights(pixels) if config.class_weights == "balanced" else torch.ones(len(pixels))
-    return WeightedSum([(weight, LOSSES[name](config, weights)) for name, weight in terms.items()])
+    return WeightedSum([(weight, LOSSES[name](config, pixels)) for name, weight in terms.items()])

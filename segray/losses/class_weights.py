@@ -5,7 +5,21 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from segray.config import LossConfig
 from segray.labels import IGNORE_INDEX
+
+
+def class_weights(config: LossConfig, class_pixels_C: Tensor) -> Tensor:
+    """The weight of each class that a config asks for.
+
+    Args:
+        config: Its ``class_weights`` says how to weigh.
+        class_pixels_C: Pixels of each class in the training split.
+
+    Returns:
+        Shape (C,), float32; ones where classes are not weighed.
+    """
+    return balanced_weights(class_pixels_C) if config.class_weights == "balanced" else torch.ones(len(class_pixels_C))
 
 
 def balanced_weights(class_pixels_C: Tensor) -> Tensor:

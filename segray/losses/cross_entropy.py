@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from segray.config import LossConfig
 from segray.labels import IGNORE_INDEX
-from segray.losses.class_weights import PixelWeights
+from segray.losses.class_weights import PixelWeights, class_weights
 
 
 class CrossEntropy(nn.Module):
@@ -39,6 +39,6 @@ class CrossEntropy(nn.Module):
         return total / weights_BHW.sum().clamp(min=1e-6)
 
 
-def build_cross_entropy(config: LossConfig, class_weights_C: Tensor) -> nn.Module:
+def build_cross_entropy(config: LossConfig, class_pixels_C: Tensor) -> nn.Module:
     """Cross-entropy with the config's label smoothing."""
-    return CrossEntropy(class_weights_C, config.label_smoothing)
+    return CrossEntropy(class_weights(config, class_pixels_C), config.label_smoothing)

@@ -10,20 +10,23 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from segray.config import LossConfig
+from segray.errors import ConfigError
 from segray.labels import IGNORE_INDEX
-from segray.losses.class_weights import PixelWeights
+from segray.losses.class_weights import PixelWeights, balanced_weights, class_weights
 
 
 class Focal(nn.Module):
-    """Weighted mean over labelled pixels of ``(1 - p)^gamma * -ln p``, p the probability of the true class.
+    """Weighted mean over labelled pixels of ``alpha (1 - p)^gamma * -ln p``, p the probability of the true class.
 
-    Gamma 0 is cross-entropy. Source: Lin et al., Focal Loss for Dense Object Detection (arXiv:1708.02002), eq. 5;
-    the mean is over all labelled pixels, as there are no anchors to normalise by.
+    Alpha is that of the pixel's class. Unlike class weights it is not divided out again: the mean's divisor holds only
+    those. Gamma 0 with alpha 1 is cross-entropy. Source: Lin et al., Focal Loss for Dense Object Detection
+    (arXiv:1708.02002), eq. 5; the mean is over all labelled pixels, as there are no anchors to normalise by.
     """
 
-    def __init__(self, class_weights_C: Tensor, gamma: float):
+    def __init__(self, class_weights_C: Tensor, alphas_C: Tensor, gamma: float):
         super().__init__()
         self.pixel_weights = PixelWeights(class_weights_C)
+        self.pixel_factors = PixelWeights(class_weights_C * alphas_C)
         self.gamma = gamma
 
     def forward(self, logits_BCHW: Tensor, labels_BHW: Tensor) -> Tensor:
@@ -31,11 +34,23 @@ class Focal(nn.Module):
         surprise_BHW = F.cross_entropy(logits_BCHW, labels_BHW, ignore_index=IGNORE_INDEX, reduction="none")
         # Below gamma 1 the power has an infinite slope at 0, where a sure pixel or a void one lies.
         doubt_BHW = (-torch.expm1(-surprise_BHW)).clamp(min=1e-6)
+        losses_BHW: Tensor = self.pixel_factors(labels_BHW) * doubt_BHW.pow(self.gamma) * surprise_BHW
         weights_BHW: Tensor = self.pixel_weights(labels_BHW)
-        losses_BHW = weights_BHW * doubt_BHW.pow(self.gamma) * surprise_BHW
         return losses_BHW.sum() / weights_BHW.sum().clamp(min=1e-6)
 
 
-def build_focal(config: LossConfig, class_weights_C: Tensor) -> nn.Module:
-    """Focal loss with the config's gamma."""
-    return Focal(class_weights_C, config.focal_gamma)
+def build_focal(config: LossConfig, class_pixels_C: Tensor) -> nn.Module:
+    """Focal loss with the config's gamma, and its alpha: one for all classes, or balanced.
+
+    Raises:
+        ConfigError: Both alpha and the class weights are balanced, which weighs classes twice.
+    """
+    weights_C = class_weights(config, class_pixels_C)
+    if config.focal_alpha != "balanced":
+        return Focal(weights_C, torch.full_like(weights_C, config.focal_alpha), config.focal_gamma)
+    if config.class_weights != "none":
+        raise ConfigError(
+            "loss.focal_alpha and loss.class_weights both weigh the classes of focal, so only one of them can be "
+            f"balanced, but got loss.class_weights={config.class_weights!r} too; make it none, or loss.focal_alpha 1"
+        )
+    return Focal(weights_C, balanced_weights(class_pixels_C), config.focal_gamma)

@@ -57,6 +57,6 @@ def _jaccard_slopes(errors_BCHW: Tensor, truth_BCHW: Tensor, labelled_B1HW: Tens
     return F.pad(slopes_CK.float(), (0, 1)).flatten()[bins_BCHW]
 
 
-def build_lovasz(config: LossConfig, class_weights_C: Tensor) -> nn.Module:  # noqa: ARG001
+def build_lovasz(config: LossConfig, class_pixels_C: Tensor) -> nn.Module:  # noqa: ARG001
     """Lovasz-Softmax loss."""
     return LovaszSoftmax()

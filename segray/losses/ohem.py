@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from segray.config import LossConfig
 from segray.labels import IGNORE_INDEX
-from segray.losses.class_weights import PixelWeights
+from segray.losses.class_weights import PixelWeights, class_weights
 
 
 class Ohem(nn.Module):
@@ -45,6 +45,6 @@ class Ohem(nn.Module):
         return kept.values.sum() / kept_weights.sum().clamp(min=1e-6)
 
 
-def build_ohem(config: LossConfig, class_weights_C: Tensor) -> nn.Module:
+def build_ohem(config: LossConfig, class_pixels_C: Tensor) -> nn.Module:
     """Online hard example mining with the config's share of pixels."""
-    return Ohem(class_weights_C, config.ohem_fraction)
+    return Ohem(class_weights(config, class_pixels_C), config.ohem_fraction)

@@ -1,10 +1,11 @@
-"""Dice, Jaccard and Tversky: losses of overlapping regions, one formula with three settings.
+"""Dice, Jaccard, Tversky and focal Tversky: losses of overlapping regions, one formula with four settings.
 
 Shape suffixes: B images, C classes, H height, W width.
 """
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from segray.config import LossConfig
@@ -13,18 +14,21 @@ from segray.losses.masks import class_masks
 
 
 class Tversky(nn.Module):
-    """``1 - TP / (TP + alpha FP + beta FN)`` of softmax probabilities, mean over the classes present in the batch.
+    """``(1 - TP / (TP + alpha FP + beta FN))^(1 / gamma)`` of softmax probabilities, mean over the classes present.
 
     A class without a pixel in the batch has no overlap to speak of and is left out; what probability it takes from
     the pixels of other classes counts against those. Alpha = beta = 0.5 is Dice, alpha = beta = 1 is Jaccard.
+    Gamma above 1 is focal Tversky: it makes steeper what is left of a class that is nearly right.
 
-    Source: Salehi et al., Tversky loss function for image segmentation (arXiv:1706.05721).
+    Source: Salehi et al., Tversky loss function for image segmentation (arXiv:1706.05721); gamma: Abraham and Khan, A
+    Novel Focal Tversky loss function (arXiv:1810.07842), whose alpha weighs what beta does here.
     """
 
-    def __init__(self, alpha: float, beta: float):
+    def __init__(self, alpha: float, beta: float, gamma: float = 1.0):
         super().__init__()
         self.alpha = alpha
         self.beta = beta
+        self.exponent = 1 / gamma
 
     def forward(self, logits_BCHW: Tensor, labels_BHW: Tensor) -> Tensor:
         """Scalar loss of a batch."""
@@ -36,29 +40,48 @@ class Tversky(nn.Module):
         false_positives_C = (probabilities_BCHW * labelled_B1HW).sum(dim=(0, 2, 3)) - true_positives_C
         false_negatives_C = pixels_C - true_positives_C
         sums_C = true_positives_C + self.alpha * false_positives_C + self.beta * false_negatives_C
-        losses_C = 1 - true_positives_C / sums_C.clamp(min=1e-6)
+        losses_C = _power(1 - true_positives_C / sums_C.clamp(min=1e-6), self.exponent)
         present_C = pixels_C > 0
         return (losses_C * present_C).sum() / present_C.sum().clamp(min=1)
 
 
-def build_dice(config: LossConfig, class_weights_C: Tensor) -> nn.Module:  # noqa: ARG001
+def _power(losses_C: Tensor, exponent: float) -> Tensor:
+    # Below an exponent of 1 the power has an infinite slope at 0; up to 1e-6, about float32's doubt, take its chord.
+    tiny = 1e-6
+    return torch.where(losses_C < tiny, losses_C * tiny ** (exponent - 1), losses_C.clamp(min=tiny).pow(exponent))
+
+
+def build_dice(config: LossConfig, class_pixels_C: Tensor) -> nn.Module:  # noqa: ARG001
     """Dice loss."""
     return Tversky(alpha=0.5, beta=0.5)
 
 
-def build_jaccard(config: LossConfig, class_weights_C: Tensor) -> nn.Module:  # noqa: ARG001
+def build_jaccard(config: LossConfig, class_pixels_C: Tensor) -> nn.Module:  # noqa: ARG001
     """Jaccard loss: soft IoU."""
     return Tversky(alpha=1.0, beta=1.0)
 
 
-def build_tversky(config: LossConfig, class_weights_C: Tensor) -> nn.Module:  # noqa: ARG001
+def build_tversky(config: LossConfig, class_pixels_C: Tensor) -> nn.Module:  # noqa: ARG001
     """Tversky loss with the config's weights of false positives and false negatives.
 
     Raises:
         ConfigError: Both weights are 0, which makes the loss constant.
     """
+    return _tversky(config, gamma=1.0)
+
+
+def build_focal_tversky(config: LossConfig, class_pixels_C: Tensor) -> nn.Module:  # noqa: ARG001
+    """Focal Tversky loss with the config's weights and gamma.
+
+    Raises:
+        ConfigError: Both weights are 0, which makes the loss constant.
+    """
+    return _tversky(config, gamma=config.tversky_gamma)
+
+
+def _tversky(config: LossConfig, gamma: float) -> Tversky:
     if config.tversky_alpha + config.tversky_beta == 0:
         raise ConfigError(
             "loss.tversky_alpha + loss.tversky_beta must be above 0, but both are 0; the defaults are 0.3 and 0.7"
         )
-    return Tversky(config.tversky_alpha, config.tversky_beta)
+    return Tversky(config.tversky_alpha, config.tversky_beta, gamma)

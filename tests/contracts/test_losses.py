@@ -1,4 +1,4 @@
-"""Every loss, and a sum of two: void never counts, worse is larger, float32 inside."""
+"""Every loss, its settings, and a sum of two: void never counts, worse is larger, float32 inside."""
 
 import pytest
 import torch
@@ -11,14 +11,26 @@ NUM_CLASSES = 5
 CLASS_PIXELS = (400, 300, 200, 100, 0)
 
 
-@pytest.fixture(params=[*LOSSES, "0.5*cross_entropy+dice"])
-def name(request) -> str:
-    return request.param
+WEIGHTED = {"boundary", "cross_entropy", "focal", "ohem"}
+"""Losses that class weights apply to."""
+
+CONFIGS = [
+    *(LossConfig(name=name) for name in [*LOSSES, "0.5*cross_entropy+dice"]),
+    *(LossConfig(name=name, class_weights="balanced") for name in sorted(WEIGHTED)),
+    LossConfig(name="boundary", boundary_kind="soft", boundary_width_px=12),
+    LossConfig(name="focal", focal_alpha=0.25),
+    LossConfig(name="focal", focal_alpha="balanced"),
+    LossConfig(name="focal_tversky", tversky_gamma=3),
+]
 
 
-@pytest.fixture(params=["none", "balanced"])
-def loss(request, name):
-    return build_loss(LossConfig(name=name, class_weights=request.param), CLASS_PIXELS)
+def settings(config: LossConfig) -> str:
+    return ",".join(str(value) for value in config.model_dump(exclude_unset=True).values())
+
+
+@pytest.fixture(params=CONFIGS, ids=settings)
+def loss(request):
+    return build_loss(request.param, CLASS_PIXELS)
 
 
 @pytest.fixture(name="labels_BHW")
@@ -126,6 +138,25 @@ def test_computes_in_float32_under_bfloat16_autocast(loss, logits_BCHW, labels_B
 def test_memory_format_does_not_matter(loss, logits_BCHW, labels_BHW):
     channels_last_BCHW = logits_BCHW.to(memory_format=torch.channels_last)
     torch.testing.assert_close(loss(channels_last_BCHW, labels_BHW), loss(logits_BCHW, labels_BHW))
+
+
+@pytest.mark.parametrize("size_px", [(1, 1), (1, 7), (2, 2)])
+def test_takes_one_image_however_small(loss, size_px):
+    height, width = size_px
+    logits_BCHW = torch.zeros(1, NUM_CLASSES, height, width, requires_grad=True)
+    value = loss(logits_BCHW, torch.full((1, height, width), 3))
+    value.backward()
+    assert value > 0
+    assert logits_BCHW.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_class_weights_change_the_losses_they_apply_to_and_no_other(name, logits_BCHW, labels_BHW):
+    plain = build_loss(LossConfig(name=name), CLASS_PIXELS)(logits_BCHW, labels_BHW)
+    weighted = build_loss(LossConfig(name=name, class_weights="balanced"), CLASS_PIXELS)(logits_BCHW, labels_BHW)
+    assert (plain != weighted) == (name in WEIGHTED)
+    help_line = LossConfig.model_fields["class_weights"].description
+    assert (name in help_line.replace(",", "").split()) == (name in WEIGHTED)
 
 
 def test_has_no_weights_to_train(loss):

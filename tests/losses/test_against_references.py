@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segray.config import LossConfig
+from segray.config import LossConfig, RunConfig
 from segray.errors import ConfigError
 from segray.labels import IGNORE_INDEX
 from segray.losses import build_loss
@@ -65,6 +65,36 @@ def test_focal_equals_the_formula(logits_BCHW, labels_BHW, gamma, class_weights)
     assert got.item() == pytest.approx(total / norm, rel=1e-4)
 
 
+@pytest.mark.parametrize("alpha", [0.25, "balanced"])
+def test_focal_alpha_weighs_pixels_and_is_not_divided_out(logits_BCHW, labels_BHW, alpha):
+    balanced = balanced_weights(torch.tensor(CLASS_PIXELS)).numpy()
+    alphas = balanced if alpha == "balanced" else np.full(NUM_CLASSES, alpha)
+    probabilities_NC, labels_N = labelled(logits_BCHW, labels_BHW)
+    true_N = probabilities_NC[np.arange(len(labels_N)), labels_N]
+    expected = np.mean(alphas[labels_N] * (1 - true_N) ** 2 * -np.log(true_N))
+    got = value(logits_BCHW, labels_BHW, name="focal", focal_alpha=alpha)
+    assert got.item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_focal_with_one_alpha_is_that_much_of_the_loss_with_class_weights(logits_BCHW, labels_BHW):
+    whole = value(logits_BCHW, labels_BHW, name="focal", class_weights="balanced")
+    got = value(logits_BCHW, labels_BHW, name="focal", class_weights="balanced", focal_alpha=0.25)
+    torch.testing.assert_close(got, 0.25 * whole)
+
+
+def test_focal_that_weighs_classes_twice_is_refused():
+    with pytest.raises(ConfigError, match=r"loss\.focal_alpha and loss\.class_weights both weigh"):
+        build_loss(LossConfig(name="focal", focal_alpha="balanced", class_weights="balanced"), CLASS_PIXELS)
+
+
+@pytest.mark.parametrize("alpha", ["balancd", 0, 1.5, math.nan, None, True])
+def test_a_focal_alpha_that_cannot_work_is_one_error_with_the_rule(alpha):
+    with pytest.raises(ConfigError) as error:
+        RunConfig().with_values({"loss.focal_alpha": alpha})
+    rule = "loss.focal_alpha: must be a number above 0 and at most 1, or balanced"
+    assert str(error.value) == f"{rule}, but got {alpha!r}"
+
+
 def test_focal_below_gamma_one_has_finite_gradients_at_sure_pixels(labels_BHW):
     logits_BCHW = torch.zeros(2, NUM_CLASSES, 15, 17)
     logits_BCHW[:, 0] = 200
@@ -82,6 +112,15 @@ def test_ohem_is_the_mean_over_the_hardest_pixels(logits_BCHW, labels_BHW, fract
     assert got.item() == pytest.approx(expected, rel=1e-4)
 
 
+def test_ohem_with_class_weights_takes_the_hardest_by_weighted_loss(logits_BCHW, labels_BHW):
+    weights = balanced_weights(torch.tensor(CLASS_PIXELS)).numpy()
+    probabilities_NC, labels_N = labelled(logits_BCHW, labels_BHW)
+    losses_N = weights[labels_N] * -np.log(probabilities_NC[np.arange(len(labels_N)), labels_N])
+    hardest = np.argsort(-losses_N)[: math.ceil(0.3 * len(losses_N))]
+    got = value(logits_BCHW, labels_BHW, name="ohem", ohem_fraction=0.3, class_weights="balanced")
+    assert got.item() == pytest.approx(losses_N[hardest].sum() / weights[labels_N[hardest]].sum(), rel=1e-4)
+
+
 def test_ohem_gives_gradients_to_the_hardest_pixels_only(logits_BCHW, labels_BHW):
     logits_BCHW.requires_grad_()
     value(logits_BCHW, labels_BHW, name="ohem", ohem_fraction=0.1).backward()
@@ -95,14 +134,15 @@ def test_ohem_of_all_pixels_is_cross_entropy(logits_BCHW, labels_BHW, class_weig
     torch.testing.assert_close(got, value(logits_BCHW, labels_BHW, class_weights=class_weights))
 
 
-def tversky(probabilities_NC: np.ndarray, labels_N: np.ndarray, alpha: float, beta: float) -> float:
+def tversky(probabilities_NC: np.ndarray, labels_N: np.ndarray, alpha: float, beta: float, gamma: float = 1.0) -> float:
     losses = []
-    for index in sorted(set(labels_N.tolist())):
-        truth = labels_N == index
-        true_positives = probabilities_NC[truth, index].sum()
-        false_positives = probabilities_NC[~truth, index].sum()
-        false_negatives = (1 - probabilities_NC[truth, index]).sum()
-        losses.append(1 - true_positives / (true_positives + alpha * false_positives + beta * false_negatives))
+    for label in sorted(set(labels_N.tolist())):
+        truth = labels_N == label
+        true_positives = probabilities_NC[truth, label].sum()
+        false_positives = probabilities_NC[~truth, label].sum()
+        false_negatives = (1 - probabilities_NC[truth, label]).sum()
+        index = true_positives / (true_positives + alpha * false_positives + beta * false_negatives)
+        losses.append((1 - index) ** (1 / gamma))
     return float(np.mean(losses))
 
 
@@ -118,6 +158,28 @@ def tversky(probabilities_NC: np.ndarray, labels_N: np.ndarray, alpha: float, be
 def test_region_losses_equal_the_formula(logits_BCHW, labels_BHW, config, alpha, beta):
     expected = tversky(*labelled(logits_BCHW, labels_BHW), alpha, beta)
     assert value(logits_BCHW, labels_BHW, **config).item() == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("config", "alpha", "beta", "gamma"),
+    [
+        ({}, 0.3, 0.7, 4 / 3),
+        ({"tversky_alpha": 0.5, "tversky_beta": 0.5, "tversky_gamma": 3}, 0.5, 0.5, 3),
+        ({"tversky_gamma": 1}, 0.3, 0.7, 1),
+    ],
+)
+def test_focal_tversky_equals_the_formula(logits_BCHW, labels_BHW, config, alpha, beta, gamma):
+    expected = tversky(*labelled(logits_BCHW, labels_BHW), alpha, beta, gamma)
+    got = value(logits_BCHW, labels_BHW, name="focal_tversky", **config)
+    assert got.item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_focal_tversky_has_finite_gradients_at_nearly_perfect_logits(labels_BHW):
+    classes_BHW = labels_BHW.where(labels_BHW != IGNORE_INDEX, 0)
+    for certainty in (5.0, 12.0, 15.0, 17.0, 40.0):
+        logits_BCHW = (certainty * F.one_hot(classes_BHW, NUM_CLASSES).movedim(-1, 1)).requires_grad_()
+        value(logits_BCHW, labels_BHW, name="focal_tversky").backward()
+        assert logits_BCHW.grad.abs().max() < 0.1
 
 
 @pytest.mark.parametrize(
@@ -186,6 +248,7 @@ def test_balanced_weights_without_any_pixel_are_equal():
     torch.testing.assert_close(balanced_weights(torch.zeros(3)), torch.ones(3))
 
 
-def test_tversky_without_any_weight_is_refused():
+@pytest.mark.parametrize("name", ["tversky", "focal_tversky"])
+def test_tversky_without_any_weight_is_refused(name):
     with pytest.raises(ConfigError, match=r"tversky_alpha .* must be above 0"):
-        build_loss(LossConfig(name="tversky", tversky_alpha=0, tversky_beta=0), CLASS_PIXELS)
+        build_loss(LossConfig(name=name, tversky_alpha=0, tversky_beta=0), CLASS_PIXELS)

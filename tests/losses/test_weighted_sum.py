@@ -22,9 +22,11 @@ def test_terms_are_read(text, terms):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("boundry", "unknown loss 'boundry'; did you mean 'boundary'?"),
+        ("focal_tverski", "unknown loss 'focal_tverski'; did you mean 'focal_tversky'"),
         ("dise", "unknown loss 'dise'; did you mean 'dice'?"),
         ("cross_entropy+lovas", "unknown loss 'lovas'; did you mean 'lovasz'? (in loss.name='cross_entropy+lovas')"),
-        ("", "unknown loss ''; choose from cross_entropy, dice, focal"),
+        ("", "unknown loss ''; choose from boundary, cross_entropy, dice"),
         ("dice+", "unknown loss ''"),
         ("half*dice", "the weight of a loss must be a positive number, but got 'half' in loss.name='half*dice'"),
         ("0*dice", "but got '0'"),
