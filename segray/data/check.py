@@ -19,6 +19,7 @@ from segray.data.build import num_cores
 from segray.data.dataset import SPLITS, Dataset, Pair, Reader
 from segray.data.datasets import open_dataset
 from segray.data.datasets.cityscapes import LABELS
+from segray.data.datasets.gta5 import LICENSE_PLATE_ID
 from segray.data.datasets.listing import root_folder
 from segray.data.decode import read_photo
 from segray.data.splits import Splits, divide
@@ -235,7 +236,7 @@ def _all_void(pairs: Sequence[Pair], findings: Sequence[_Finding]) -> list[str]:
 
 def _like_training_ids(space: LabelSpace, labels: Sequence[NDArray[np.int64]]) -> list[str]:
     """Whether label files of Cityscapes label ids may hold training ids, 0 to 18, whose ids are all valid label ids."""
-    if not labels or space.raw_to_train.keys() != {label_id for label_id, *_ in LABELS}:
+    if not labels or space.raw_to_train.keys() - {LICENSE_PLATE_ID} != {label_id for label_id, *_ in LABELS}:
         return []
     num_training_ids = sum(train_id != IGNORE_INDEX for _, _, train_id, _ in LABELS)
     low = {train for raw, train in space.raw_to_train.items() if raw < num_training_ids}

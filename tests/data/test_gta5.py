@@ -5,6 +5,7 @@ from scipy.io import savemat
 
 from segray.config import DataConfig
 from segray.data.cache import prepare
+from segray.data.check import check
 from segray.data.datasets import open_dataset
 from segray.data.datasets.cityscapes import CLASS_LISTS
 from segray.data.datasets.gta5 import PALETTE, label_space, sequence_of
@@ -131,6 +132,12 @@ def test_training_ids_are_recognised(root):
     path = relabel(root, [0, 255])
     with pytest.raises(DataError, match=f"{path}: holds .*255; 255 is void in training ids"):
         decode_first(root)
+
+
+def test_a_check_finds_training_ids_without_void(root):
+    for path in (root / "labels").iterdir():
+        Image.fromarray(np.full(SIZE, 13, np.uint8)).save(path)
+    assert any("may hold training ids" in problem for problem in check(config(root)).problems)
 
 
 def test_a_label_of_another_size_is_named_and_can_be_left_out(root, tmp_path):
