@@ -30,7 +30,7 @@ POLICIES: Final[dict[str, AugmentConfig]] = {
 }
 
 _COLOUR_PROBABILITY: Final = 0.8
-"""Of each change of colour, so that some photos keep their own."""
+"""Of a change of colour, so that some photos keep their own."""
 
 
 def strengths(config: DataConfig) -> AugmentConfig:
@@ -51,13 +51,14 @@ def build_pipeline(augment: AugmentConfig, size_px: SizePx) -> A.Compose:
     transforms = [
         (augment.mirror, A.HorizontalFlip(p=augment.mirror)),
         (
-            max(augment.brightness, augment.contrast),
-            A.RandomBrightnessContrast(augment.brightness, augment.contrast, p=_COLOUR_PROBABILITY),
-        ),
-        (
-            max(augment.hue, augment.saturation),
+            max(augment.brightness, augment.contrast, augment.saturation, augment.hue),
+            # Factors, as in torchvision: a sum would turn dark photos black.
             A.ColorJitter(
-                brightness=0, contrast=0, hue=augment.hue, saturation=augment.saturation, p=_COLOUR_PROBABILITY
+                brightness=augment.brightness,
+                contrast=augment.contrast,
+                saturation=augment.saturation,
+                hue=augment.hue,
+                p=_COLOUR_PROBABILITY,
             ),
         ),
         (augment.gamma, A.RandomGamma((70, 140), p=augment.gamma)),
