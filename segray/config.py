@@ -78,7 +78,7 @@ class AugmentConfig(Section):
     mirror: float = Field(default=0.5, ge=0, le=1)
     """Probability of a left-right mirror"""
     brightness: float = Field(default=0.0, ge=0, le=1)
-    """Largest change of brightness, as a share: a factor of 1 - it to 1 + it"""
+    """Largest change of brightness, as a share of the range"""
     contrast: float = Field(default=0.0, ge=0, le=1)
     """Largest change of contrast, as a share"""
     hue: float = Field(default=0.0, ge=0, le=0.5)

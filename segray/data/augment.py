@@ -22,15 +22,15 @@ CUSTOM: Final = "custom"
 
 POLICIES: Final[dict[str, AugmentConfig]] = {
     "none": AugmentConfig(mirror=0),
-    "light": AugmentConfig(brightness=0.15, contrast=0.15),
-    "medium": AugmentConfig(zoom=1.5, brightness=0.2, contrast=0.2, hue=0.04, saturation=0.2),
+    "light": AugmentConfig(brightness=0.1, contrast=0.15),
+    "medium": AugmentConfig(zoom=1.5, brightness=0.15, contrast=0.2, hue=0.04, saturation=0.2),
     "strong": AugmentConfig(
-        zoom=2, brightness=0.35, contrast=0.35, hue=0.08, saturation=0.4, gamma=0.3, blur=0.3, noise=0.3, weather=0.2
+        zoom=2, brightness=0.2, contrast=0.35, hue=0.08, saturation=0.4, gamma=0.3, blur=0.3, noise=0.3, weather=0.2
     ),
 }
 
 _COLOUR_PROBABILITY: Final = 0.8
-"""Of a change of colour, so that some photos keep their own."""
+"""Of each change of colour, so that some photos keep their own."""
 
 
 def strengths(config: DataConfig) -> AugmentConfig:
@@ -51,14 +51,13 @@ def build_pipeline(augment: AugmentConfig, size_px: SizePx) -> A.Compose:
     transforms = [
         (augment.mirror, A.HorizontalFlip(p=augment.mirror)),
         (
-            max(augment.brightness, augment.contrast, augment.saturation, augment.hue),
-            # Factors, as in torchvision: a sum would turn dark photos black.
+            max(augment.brightness, augment.contrast),
+            A.RandomBrightnessContrast(augment.brightness, augment.contrast, p=_COLOUR_PROBABILITY),
+        ),
+        (
+            max(augment.hue, augment.saturation),
             A.ColorJitter(
-                brightness=augment.brightness,
-                contrast=augment.contrast,
-                saturation=augment.saturation,
-                hue=augment.hue,
-                p=_COLOUR_PROBABILITY,
+                brightness=0, contrast=0, hue=augment.hue, saturation=augment.saturation, p=_COLOUR_PROBABILITY
             ),
         ),
         (augment.gamma, A.RandomGamma((70, 140), p=augment.gamma)),
