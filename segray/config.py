@@ -220,6 +220,10 @@ class OptimConfig(Section):
     """Peak learning rate"""
     weight_decay: float = Field(default=1e-4, ge=0)
     """Weight decay; not applied to biases and normalisation"""
+    l2: float = Field(default=0.0, ge=0)
+    """Factor c of a penalty c * sum(w^2) on chosen kernels, in the gradient as 2 * c * w (adam, sgd)"""
+    l2_layers: str = ""
+    """Start of the names of the kernels that l2 holds for, as network.decoder., or a regular expression; empty: all"""
     momentum: float = Field(default=0.9, ge=0, lt=1)
     """Momentum (sgd)"""
     schedule: Literal["cosine", "poly", "onecycle", "constant"] = "onecycle"

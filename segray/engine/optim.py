@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 
 from torch import nn
@@ -10,16 +11,28 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 from segray.config import OptimConfig
-from segray.errors import ConfigError
+from segray.errors import ConfigError, unknown_name
 
 
 def build_optimizer(model: nn.Module, config: OptimConfig) -> Optimizer:
-    """The optimiser of a model's trainable parameters; vectors (biases, normalisation) are not decayed."""
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    """The optimiser of a model's trainable parameters; vectors (biases, normalisation) are not decayed.
+
+    What ``optim.l2`` holds for is a group of its own, with 2 * l2 more weight decay: torch's Adam and SGD add weight
+    decay times w to the gradient, and that of ``l2 * sum(w^2)`` is ``2 * l2 * w``.
+
+    Raises:
+        ConfigError: ``optim.l2`` cannot be had with the optimiser, or holds for no parameter.
+    """
+    l2_names = check_l2(model, config)
+    trained = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+    kernels = [p for name, p in trained if p.ndim > 1 and name not in l2_names]
     groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": kernels, "weight_decay": config.weight_decay},
+        {"params": [p for _, p in trained if p.ndim <= 1], "weight_decay": 0.0},
     ]
+    if l2_names:
+        penalised = [p for name, p in trained if name in l2_names]
+        groups.append({"params": penalised, "weight_decay": config.weight_decay + 2 * config.l2})
     match config.name:
         case "adamw":
             return AdamW(groups, lr=config.lr, fused=True)
@@ -27,6 +40,41 @@ def build_optimizer(model: nn.Module, config: OptimConfig) -> Optimizer:
             return Adam(groups, lr=config.lr, fused=True)
         case "sgd":
             return SGD(groups, lr=config.lr, momentum=config.momentum, fused=True)
+
+
+def check_l2(model: nn.Module, config: OptimConfig) -> set[str]:
+    """Check the penalty on chosen layers, and find them.
+
+    Args:
+        model: Its trainable parameters of two or more dimensions are the kernels.
+        config: With an ``l2`` of 0 nothing is checked.
+
+    Returns:
+        Names of the kernels that ``optim.l2`` holds for.
+
+    Raises:
+        ConfigError: The optimiser is AdamW, or the pattern is no regular expression or matches no kernel's name.
+    """
+    if config.l2 == 0:
+        return set()
+    if config.name == "adamw":
+        raise ConfigError(
+            "optim.l2 needs optim.name adam or sgd, which add weight decay to the gradient, but got "
+            f"l2={config.l2:g} with adamw; take one of those, or optim.weight_decay"
+        )
+    try:
+        pattern = re.compile(config.l2_layers)
+    except re.error as error:
+        raise ConfigError(
+            f"optim.l2_layers must be a regular expression, but got {config.l2_layers!r}: {error}"
+        ) from None
+    kernels = [name for name, p in model.named_parameters() if p.requires_grad and p.ndim > 1]
+    chosen = {name for name in kernels if pattern.match(name)}
+    if not chosen:
+        starts = {".".join(name.split(".")[:depth]) for name in kernels for depth in (1, 2, 3)}
+        rule = "it must match the start of the name of a kernel that is trained"
+        raise ConfigError(f"{unknown_name('optim.l2_layers', config.l2_layers, starts)}; {rule}")
+    return chosen
 
 
 def build_schedule(optimizer: Optimizer, config: OptimConfig, *, epochs: int, steps_per_epoch: int) -> LRScheduler:

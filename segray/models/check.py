@@ -22,7 +22,7 @@ def check_model(config: ModelConfig) -> None:
         ConfigError: A family, architecture or encoder is unknown (the nearest names are given), the architecture does
             not take the encoder, or a family's own options do not go together.
     """
-    model = _meta_model(config).eval()
+    model = meta_model(config).eval()
     failure = _failure(model, batch_size=1, size_px=_PROBE_PX)
     if failure:
         raise ConfigError(
@@ -42,7 +42,7 @@ def check_train_shape(config: ModelConfig, *, batch_size: int, size_px: SizePx) 
     Raises:
         ConfigError: The crop is too small for the architecture, or batch normalisation would get one value per channel.
     """
-    failure = _failure(_meta_model(config).train(), batch_size, size_px)
+    failure = _failure(meta_model(config).train(), batch_size, size_px)
     if not failure:
         return
     fix = "take a larger data.crop_px or another architecture"
@@ -63,7 +63,12 @@ def _failure(model: SegmentationModel, batch_size: int, size_px: SizePx) -> str 
     return None
 
 
-def _meta_model(config: ModelConfig) -> SegmentationModel:
+def meta_model(config: ModelConfig) -> SegmentationModel:
+    """The model that a config names, on the meta device: names and shapes of its parameters, without memory.
+
+    Raises:
+        ConfigError: As ``check_model`` does for what cannot be built.
+    """
     with without_memory():
         return build_model(config.model_copy(update={"encoder_weights": "none"}), num_classes=2)
 

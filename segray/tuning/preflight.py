@@ -15,11 +15,11 @@ from segray.config import ModelConfig, RunConfig, SizePx, flatten
 from segray.data.augment import CUSTOM, strengths, training_size
 from segray.data.cache import PreparedData, prepare
 from segray.data.datasets import dataset_kind
-from segray.engine.optim import check_warmup
+from segray.engine.optim import check_l2, check_warmup
 from segray.engine.trial import per_rank_batch_size
 from segray.errors import ConfigError, SegrayError, listed, unknown_name
 from segray.losses import build_loss
-from segray.models import WITHOUT_ENCODER, check_model, check_train_shape, resolve_encoder_weights
+from segray.models import WITHOUT_ENCODER, check_model, check_train_shape, meta_model, resolve_encoder_weights
 from segray.tuning.space import EPOCHS_KEY, CappedSpace, Space
 
 DRAWS = 200
@@ -106,6 +106,7 @@ def check(
     models = _distinct(config.model for config in configs)
     for model in models:
         check_model(model)
+    _check_l2(configs)
     weights, weights_line = _resolve_weights(models)
     announce(weights_line)
     base = base.with_values({"model.encoder_weights": weights})
@@ -130,6 +131,7 @@ def check_choices(config: RunConfig) -> None:
     strengths(config.data)
     build_loss(config.loss, [1])
     check_model(config.model)
+    _check_l2([config])
     check_warmup(config.optim, config.train.epochs)
 
 
@@ -268,6 +270,12 @@ def _check_training(config: RunConfig, data: PreparedData, num_workers: int) -> 
             f"data.crop_px must be at most twice the largest training image, {largest_px} as (height, width), or most "
             f"of it is padding, but got {list(config.data.crop_px)}"
         )
+
+
+def _check_l2(configs: Sequence[RunConfig]) -> None:
+    penalised = {(c.model, c.optim.name, c.optim.l2_layers): c for c in configs if c.optim.l2 > 0}
+    for config in penalised.values():
+        check_l2(meta_model(config.model), config.optim)
 
 
 def _check_policy_used(configs: Sequence[RunConfig], distributions: Mapping[str, Distribution]) -> None:

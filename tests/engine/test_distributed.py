@@ -29,6 +29,7 @@ from segray.folder import open_folder
 
 PLAIN = tiny_config(
     model__arch="without_batchnorm", optim__name="sgd", optim__schedule="constant", train__epochs=2,
+    optim__l2=0.05, optim__l2_layers="network.4.",
 )  # fmt: skip
 FULL = tiny_config(model__arch="with_unused_head", train__ema_decay=0.9)
 SAMPLES = (0, 1, 6)

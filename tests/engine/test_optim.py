@@ -1,11 +1,13 @@
 import math
 
 import pytest
+import torch
 from torch import nn
 
-from segray.config import OptimConfig
-from segray.engine.optim import build_optimizer, build_schedule
+from segray.config import ModelConfig, OptimConfig
+from segray.engine.optim import build_optimizer, build_schedule, check_l2
 from segray.errors import ConfigError
+from segray.models import meta_model
 
 
 def network():
@@ -35,6 +37,104 @@ def test_biases_and_normalisation_are_not_decayed(name):
         "1.weight": 0.0,
         "1.bias": 0.0,
     }
+
+
+def two_layers():
+    torch.manual_seed(0)
+    encoder = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+    return nn.ModuleDict({"encoder": encoder, "decoder": nn.Conv2d(4, 2, 1)})
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("decoder.", {"decoder.weight"}),
+        ("decod", {"decoder.weight"}),
+        ("encoder", {"encoder.0.weight"}),
+        (r".*\.weight$", {"decoder.weight", "encoder.0.weight"}),
+        ("", {"decoder.weight", "encoder.0.weight"}),
+    ],
+)
+def test_l2_holds_for_kernels_whose_names_start_so(pattern, names):
+    assert check_l2(two_layers(), OptimConfig(name="adam", l2=0.1, l2_layers=pattern)) == names
+
+
+def test_l2_on_the_decoder_of_an_fcn_holds_for_its_scores_and_transposed_convolutions():
+    model = meta_model(ModelConfig(name="fcn8s", encoder="vgg16"))
+    names = check_l2(model, OptimConfig(name="adam", l2=1e-3, l2_layers="network.decoder."))
+    kernels = {name for name, p in model.named_parameters() if "decoder" in name and p.ndim == 4}
+    assert names == kernels
+    assert len(names) == 6
+
+
+def test_l2_is_a_group_of_its_own_on_top_of_weight_decay():
+    model = two_layers()
+    config = OptimConfig(name="adam", l2=0.1, l2_layers="decoder.", weight_decay=0.01)
+    optimizer = build_optimizer(model, config)
+    decay = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
+    assert {name: decay[id(p)] for name, p in model.named_parameters()} == {
+        "encoder.0.weight": 0.01,
+        "encoder.0.bias": 0.0,
+        "encoder.1.weight": 0.0,
+        "encoder.1.bias": 0.0,
+        "decoder.weight": pytest.approx(0.21),
+        "decoder.bias": 0.0,
+    }
+
+
+def train(optim, penalty):
+    """Three steps on one photo, with the penalty in the loss."""
+    model = two_layers()
+    optimizer = build_optimizer(model, optim)
+    photos_BCHW = torch.randn(2, 3, 6, 6, generator=torch.Generator().manual_seed(1))
+    for _ in range(3):
+        logits_BCHW = model["decoder"](model["encoder"](photos_BCHW))
+        (logits_BCHW[:, 0].exp().mean() + penalty * model["decoder"].weight.square().sum()).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    return dict(model.named_parameters())
+
+
+@pytest.mark.parametrize("name", ["adam", "sgd"])
+def test_l2_trains_like_the_sum_of_squares_in_the_loss(name):
+    got = train(OptimConfig(name=name, lr=0.01, l2=0.3, l2_layers="decoder.", weight_decay=0), penalty=0)
+    expected = train(OptimConfig(name=name, lr=0.01, weight_decay=0), penalty=0.3)
+    without = train(OptimConfig(name=name, lr=0.01, weight_decay=0), penalty=0)
+    for key, value in expected.items():
+        torch.testing.assert_close(got[key], value)
+    assert not torch.allclose(got["decoder.weight"], without["decoder.weight"], rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        ("decodr.", r"unknown optim\.l2_layers 'decodr\.'; did you mean 'decoder'"),
+        ("network.decoder", r"did you mean 'decoder'.*; it must match the start of the name of a kernel"),
+        ("xyz", r"choose from decoder, decoder\.weight, encoder, encoder\.0, encoder\.0\.weight;"),
+        ("decoder.bias", r"unknown optim\.l2_layers 'decoder\.bias'"),
+        ("(decoder", r"optim\.l2_layers must be a regular expression, but got '\(decoder': missing \)"),
+    ],
+)
+def test_l2_for_no_kernel_is_refused(pattern, message):
+    with pytest.raises(ConfigError, match=message):
+        build_optimizer(two_layers(), OptimConfig(name="sgd", l2=0.1, l2_layers=pattern))
+
+
+def test_l2_for_frozen_kernels_is_refused():
+    model = two_layers()
+    model["decoder"].requires_grad_(False)
+    with pytest.raises(ConfigError, match="a kernel that is trained"):
+        build_optimizer(model, OptimConfig(name="adam", l2=0.1, l2_layers="decoder."))
+
+
+def test_l2_with_adamw_is_refused():
+    with pytest.raises(ConfigError, match=r"optim\.l2 needs optim\.name adam or sgd.* got l2=0.1 with adamw"):
+        build_optimizer(two_layers(), OptimConfig(name="adamw", l2=0.1))
+
+
+def test_without_l2_its_layers_do_not_matter():
+    optimizer = build_optimizer(two_layers(), OptimConfig(name="adamw", l2_layers="decodr."))
+    assert len(optimizer.param_groups) == 2
 
 
 def test_frozen_parameters_are_left_out():

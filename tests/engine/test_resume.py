@@ -10,6 +10,7 @@ RUNS = {
     "onecycle, EMA": {"train__ema_decay": 0.9},
     "cosine, warm-up, SGD": {"optim__schedule": "cosine", "optim__warmup_epochs": 1.5, "optim__name": "sgd"},
     "poly, Adam, clipped": {"optim__schedule": "poly", "optim__name": "adam", "optim__grad_clip": 0.1},
+    "L2 on one layer": {"optim__name": "adam", "optim__l2": 0.05, "optim__l2_layers": "network.4."},
     "contiguous": {"train__channels_last": False},
 }
 

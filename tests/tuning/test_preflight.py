@@ -59,6 +59,9 @@ def checked(base, space=space, first_trials=(), max_epochs=None, num_workers=1, 
         ("loss.name", ["cross_entropy+lovas"], "did you mean 'lovasz'"),
         ("data.policy", ["lite"], "did you mean 'light'"),
         ("optim.name", ["adamv"], "'adamw', 'adam' or 'sgd'"),
+        ("loss.name", ["boundry"], "did you mean 'boundary'"),
+        ("loss.focal_alpha", ["balancd"], "must be a number above 0 and at most 1, or balanced"),
+        ("loss.boundary_width_px", [0], "greater than or equal to 1, but got 0"),
         ("loss.label_smoothing", [1.5], "less than 1, but got 1.5"),
         ("seed", [-1], "greater than or equal to 0, but got -1"),
         ("train.batch_size", [4, 9], "at most the 8 training images, but got 9"),
@@ -68,6 +71,19 @@ def checked(base, space=space, first_trials=(), max_epochs=None, num_workers=1, 
 def test_a_wrong_key_or_choice_is_named_with_what_is_valid(base, key, choices, message):
     with pytest.raises(ConfigError) as error:
         checked(base, choosing(key, *choices))
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"optim.name": "adam", "optim.l2_layers": "network.decodr."}, "did you mean 'network.decoder'"),
+        ({"optim.name": "adamw"}, "optim.l2 needs optim.name adam or sgd"),
+    ],
+)
+def test_l2_that_cannot_be_had_is_found_among_the_drawn_ones(base, values, message):
+    with pytest.raises(ConfigError) as error:
+        checked(base.with_values(values), choosing("optim.l2", 0.0, 1e-3))
     assert message in str(error.value)
 
 
