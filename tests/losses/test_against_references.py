@@ -238,6 +238,16 @@ def test_sum_is_the_weighted_sum_of_its_terms(logits_BCHW, labels_BHW):
     torch.testing.assert_close(value(logits_BCHW, labels_BHW, name="0.5*cross_entropy+2*lovasz"), expected)
 
 
+@pytest.mark.parametrize("config", [{}, {"name": "focal"}, {"name": "focal", "focal_alpha": "balanced"}], ids=str)
+def test_means_over_pixels_are_those_of_their_parts_by_labelled_pixels(logits_BCHW, labels_BHW, config):
+    labels_BHW[0, :9] = IGNORE_INDEX
+    parts = [value(logits_BCHW[i : i + 1], labels_BHW[i : i + 1], **config) for i in range(2)]
+    counts = (labels_BHW != IGNORE_INDEX).sum(dim=(1, 2))
+    torch.testing.assert_close(
+        value(logits_BCHW, labels_BHW, **config), (torch.stack(parts) * counts).sum() / counts.sum()
+    )
+
+
 def test_balanced_weights_are_those_of_enet_scaled_to_a_mean_of_one():
     raw = [1 / math.log(1.02 + pixels / 1600) for pixels in CLASS_PIXELS]
     expected = torch.tensor(raw) / (sum(raw) / len(raw))
