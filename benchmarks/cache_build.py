@@ -4,10 +4,10 @@
 
 Photos of 2048x1024 and their labels, PNGs in the page cache. The reference are threads or processes, as many as there
 are cores, that decode through the data set's own reader: whichever are faster in the median. All sides take turns, each
-round gives a ratio of wall-clock rates, and the ratio is the rounds' median; nothing else should run meanwhile. Building includes the
-tallies of classes, the writes, and the wait for the disk. Before each build the one before is removed, so that its
-memory serves again: a virtual machine may give free memory back to its host, and to get it anew costs more than to
-write to it.
+round gives a ratio of wall-clock rates, and the ratio is the rounds' median; nothing else should run meanwhile.
+Building includes the tallies of classes, the writes, and the wait for the disk. Before each build the one before is
+removed, so that its memory serves again: a virtual machine may give free memory back to its host, and to get it anew
+costs more than to write to it.
 """
 
 from __future__ import annotations
