@@ -5,27 +5,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segray.config import DataConfig, FolderConfig
+from segray.config import RunConfig
 from segray.data.cache import prepare
 from segray.data.datasets import DATASETS, open_dataset
-from segray.data.datasets.cityscapes import label_space
 from segray.data.splits import divide
-from segray.data.synthetic import WRITERS, write_scenes
+from segray.data.synthetic import NEEDED_VALUES, WRITERS, write_scenes
 from segray.errors import ConfigError, DataError
 from segray.labels import IGNORE_INDEX
 
 SIZE = (32, 48)
 SYNTHETIC = {"train": 3, "val": 2, "test": 2}
-OPTIONS = {"folder": {"folder": FolderConfig(classes=label_space().names)}}
-"""What a data set's config needs beside its root."""
 
 
 @pytest.fixture(params=DATASETS)
 def config(request, tmp_path):
     name = request.param
     write_scenes(name, tmp_path / "root", **SYNTHETIC, size_px=SIZE)
-    cache_dir = str(tmp_path / "cache")
-    return DataConfig(dataset=name, root=str(tmp_path / "root"), cache_dir=cache_dir, **OPTIONS.get(name, {}))
+    values = {"data.dataset": name, "data.root": str(tmp_path / "root"), "data.cache_dir": str(tmp_path / "cache")}
+    return RunConfig().with_values(values | NEEDED_VALUES.get(name, {})).data
 
 
 def test_every_data_set_has_a_synthetic_writer():

@@ -9,14 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segray.config import DataConfig, FolderConfig
+from segray.config import RunConfig
 from segray.data.cache import prepare
 from segray.data.datasets import DATASETS, open_dataset
-from segray.data.datasets.cityscapes import label_space
-from segray.data.synthetic import write_scenes
+from segray.data.synthetic import NEEDED_VALUES, write_scenes
 from segray.errors import DataError, SegrayError
 
-OPTIONS = {"folder": {"folder": FolderConfig(classes=label_space().names)}}
 SIZE = (32, 48)
 
 
@@ -33,8 +31,9 @@ def config(written, tmp_path):
     name, root = written
     copy = tmp_path / "disk" / "downloads" / "straße mit bäumen & 'häusern' %20"
     shutil.copytree(root, copy)
-    cache_dir = str(tmp_path / "cache")
-    return DataConfig(dataset=name, root=str(copy), crop_px=(32, 32), cache_dir=cache_dir, **OPTIONS.get(name, {}))
+    values = {"data.dataset": name, "data.root": str(copy), "data.crop_px": [32, 32]}
+    values["data.cache_dir"] = str(tmp_path / "cache")
+    return RunConfig().with_values(values | NEEDED_VALUES.get(name, {})).data
 
 
 def at(config, root):

@@ -8,11 +8,14 @@ from pathlib import Path
 
 from segray.config import RunConfig
 from segray.data.datasets import DATASETS
-from segray.data.datasets.cityscapes import label_space
-from segray.data.synthetic import write_scenes
+from segray.data.synthetic import NEEDED_VALUES, write_scenes
 from segray.tuning.sweep import Sweep, run_sweep
 
-OPTIONS = {"folder": {"data.folder.classes": list(label_space().names)}}
+VARIANTS = {
+    **{name: {"data.dataset": name} for name in DATASETS},
+    "clusters": {"data.dataset": "cityscapes_pairs", "data.pairs.labels": "kmeans", "data.pairs.num_clusters": 5},
+}
+"""Name of the sweep -> the data set, and what differs from its defaults."""
 
 BASE = RunConfig().with_values(
     {"model.encoder": "tu-test_resnet", "model.encoder_weights": "none", "train.batch_size": 4, "train.epochs": 2}
@@ -24,15 +27,15 @@ def space(trial):
 
 
 def main(folder):
-    for name in DATASETS:
-        root = folder / "data" / name
-        write_scenes(name, root, train=10, val=3, test=2, size_px=(64, 96))
+    for name, variant in VARIANTS.items():
+        dataset, root = variant["data.dataset"], folder / "data" / name
+        write_scenes(dataset, root, train=10, val=3, test=2, size_px=(64, 96))
         values = {
-            "data.dataset": name,
+            **variant,
             "data.root": str(root),
             "data.crop_px": [64, 64],
             "data.cache_dir": str(folder / "cache"),
-            **OPTIONS.get(name, {}),
+            **NEEDED_VALUES.get(dataset, {}),
         }
         base = BASE.with_values(values)
         run_sweep(Sweep(name=name, base=base, space=space, trials=2, storage=str(folder / "runs"), scheduler="none"))

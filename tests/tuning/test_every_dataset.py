@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from every_dataset import VARIANTS
 
-from segray.data.datasets import DATASETS
 from segray.storage import open_sweep
 
 pytestmark = pytest.mark.ray
@@ -20,12 +20,13 @@ def runs(tmp_path_factory):
     return folder / "runs"
 
 
-@pytest.mark.parametrize("name", DATASETS)
+@pytest.mark.parametrize("name", VARIANTS)
 def test_two_trials_finish_and_score(runs, name):
     sweep = open_sweep(runs / name)
     outcomes = [trial.outcome() for trial in sweep.trials()]
     assert [outcome.status for outcome in outcomes] == ["finished", "finished"]
     assert all(0 <= outcome.best_val_miou <= 1 for outcome in outcomes)
-    assert {len(record.val_iou) for trial in sweep.trials() for record in trial.records()} == {
-        len(sweep.info().classes)
-    }
+    records = [record for trial in sweep.trials() for record in trial.records()]
+    assert {len(record.val_iou) for record in records} == {len(sweep.info().classes)}
+    assert all((record.val_cluster_accuracy is not None) == (name == "clusters") for record in records)
+    assert (sweep.test_scores() is not None) == bool(sweep.splits().test)
