@@ -25,6 +25,11 @@ class Lock:
         self._path = path
         self._descriptor = descriptor
 
+    def sign(self) -> None:
+        """Leave this process's name in the file, for those who wait; only for files that are there to be locked."""
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, f"{os.getpid()} on {socket.gethostname()}".encode(), 0)
+
     def release(self, *, delete: bool = False) -> None:
         """Let go; `delete` removes the file first, which only the holder of an exclusive lock may ask for."""
         if delete:
@@ -36,7 +41,7 @@ def try_lock(path: Path, *, shared: bool = False) -> Lock | None:
     """The lock on a file, or None if another's lock is in the way.
 
     Args:
-        path: The file. An exclusive lock makes it where it is missing, and leaves its holder's name in it.
+        path: The file. An exclusive lock makes it where it is missing; one that is there keeps its content and time.
         shared: Whether others may hold shared locks at the same time.
 
     Raises:
@@ -50,9 +55,6 @@ def try_lock(path: Path, *, shared: bool = False) -> Lock | None:
             fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
             # The file may have been removed between its opening and its locking: then this lock would hold nothing.
             if os.path.samestat(os.fstat(descriptor), path.stat()):
-                if not shared:
-                    os.ftruncate(descriptor, 0)
-                    os.pwrite(descriptor, f"{os.getpid()} on {socket.gethostname()}".encode(), 0)
                 return Lock(path, descriptor)
         except BlockingIOError:
             os.close(descriptor)
@@ -71,7 +73,7 @@ def wait_for_lock(path: Path, doing: str, announce: Callable[[str], None], *, sh
     """The lock on a file, once it can be had; while another process is in the way for long, a line a minute says so.
 
     Args:
-        path: The file.
+        path: The file; an exclusive lock leaves its holder's name in it.
         doing: What the holder does, such as ``decodes camvid``.
         announce: Told the lines.
         shared: As in `try_lock`, which says what is raised.
@@ -84,6 +86,8 @@ def wait_for_lock(path: Path, doing: str, announce: Callable[[str], None], *, sh
             announce(_word(path, doing, waited))
             next_word += REPEAT_SECONDS
         time.sleep(POLL_SECONDS)
+    if not shared:
+        lock.sign()
     return lock
 
 

@@ -91,7 +91,7 @@ def test_a_lock_on_a_file_that_was_removed_and_made_anew_holds_nothing_back(tmp_
 
 
 def _hold(path, ready):
-    try_lock(path)
+    wait_for_lock(path, "decodes", silent)
     ready.set()
     time.sleep(60)
 

@@ -151,6 +151,24 @@ def test_entries_go_when_the_disk_is_full(variants, monkeypatch):
     assert first != second.folder.name
 
 
+def test_looking_for_room_is_no_use_of_an_entry(variants):
+    names = [prepare_at(variants[0], 200), prepare_at(variants[1], 100)]
+    files = [Path(variants[0].cache_dir) / name / "in_use" for name in names]
+    large = variants[2].model_copy(update={"resize_px": (400, 400)})
+    for _ in range(2):
+        prepare(large, silent)
+        assert [file.stat().st_mtime for file in files] == [200, 100]
+        assert [file.read_bytes() for file in files] == [b"", b""]
+
+
+def test_the_oldest_entry_goes_when_an_entry_without_pixels_gets_them(variants):
+    upgraded = prepare_at(variants[3].model_copy(update={"cache_limit_gb": 1e-9}), 400)
+    *others, last = [config.model_copy(update={"cache_limit_gb": 3.5 * ENTRY_BYTES / 1e9}) for config in variants]
+    names = [prepare_at(config, 300 - 100 * place) for place, config in enumerate(others)]
+    assert prepare(last, silent).train.has_pixels
+    assert stored(last) == {upgraded, *names[:2]}
+
+
 def test_folders_of_others_stay(variants, monkeypatch):
     config = variants[0].model_copy(update={"cache_limit_gb": None})
     mine = Path(config.cache_dir) / "holiday-photos.partial"
