@@ -36,7 +36,7 @@ from segray.data.splits import Splits, divide
 from segray.errors import ConfigError, DataError, ResourceError, listed
 from segray.labels import LabelSpace
 
-FORMAT_VERSION: Final = 5
+FORMAT_VERSION: Final = 6
 """Part of the key: raise it when decoding or the shards' layout changes."""
 
 _in_use: Final[dict[Path, Lock]] = {}
@@ -159,8 +159,6 @@ def _open(folder: Path, source: Source, announce: Callable[[str], None]) -> Shar
         lock = wait_for_lock(folder / IN_USE, f"makes room in {folder.parent}", announce, shared=True)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except OSError as error:
-        raise _unreadable(folder, error) from None
     try:
         shard = Shard(folder, source=source)
         _mark_used(folder)
@@ -169,13 +167,12 @@ def _open(folder: Path, source: Source, announce: Callable[[str], None]) -> Shar
         return None
     except OSError as error:
         lock.release()
-        raise _unreadable(folder, error) from None
+        raise ResourceError(
+            f"cannot read decoded images in {str(folder)!r}: {error.strerror}; make them readable, or set "
+            "data.cache_dir or $SEGRAY_CACHE to a folder of your own"
+        ) from None
     _keep(folder, lock)
     return shard
-
-
-def _unreadable(folder: Path, error: OSError) -> ResourceError:
-    return ResourceError(f"cannot read decoded images in {str(folder)!r}: {error.strerror}")
 
 
 def _mark_used(folder: Path) -> None:

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
+from PIL.PngImagePlugin import PngImageFile
 
 from segray.config import SizePx
 from segray.data.dataset import Images, Pair
@@ -27,7 +28,7 @@ _TURNS: Final = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_PHOTO_MODES: Final = frozenset({"RGB", "RGBA", "L", "LA", "P", "CMYK"})
+_PHOTO_MODES: Final = frozenset({"RGB", "RGBA", "L", "LA", "P", "1", "CMYK"})
 _COLOR_MODES: Final = frozenset({"RGB", "RGBA", "P"})
 
 
@@ -55,6 +56,9 @@ def read_photo(path: Path) -> NDArray[np.uint8]:
     """
     try:
         with Image.open(path) as image:
+            # Fewer bits are no harm: Pillow stretches them to 0-255, as PNG means them.
+            if (bits := _png_bits(image)) > 8:
+                raise DataError(f"{path}: a photo must have 8 bits a channel, but has {bits}")
             if image.mode in _PHOTO_MODES:
                 return np.array(_upright(image).convert("RGB"))
             mode = image.mode
@@ -67,14 +71,14 @@ def read_label(path: Path) -> tuple[NDArray[np.uint8], str]:
     """A label file as it is stored, turned upright, and its Pillow mode.
 
     Returns:
-        Shape (height, width) of ids for modes L, P (the palette's indices), I and I;16, else (height, width, channels);
-        uint8 unless the mode is I or I;16.
+        Shape (height, width) of ids for modes L and P (the palette's indices), else (height, width, channels).
 
     Raises:
-        DataError: It cannot be read, or does not decode to the end.
+        DataError: It cannot be read, does not decode to the end, or is a PNG that has not 8 bits a channel.
     """
     try:
         with Image.open(path) as image:
+            _check_label_bits(path, image)
             return np.asarray(_upright(image)), image.mode
     except _DAMAGE as error:
         raise _damaged(path, error) from None
@@ -87,10 +91,11 @@ def read_colors(path: Path) -> NDArray[np.uint8]:
         Shape (height, width, 3), uint8 RGB.
 
     Raises:
-        DataError: It cannot be read, does not decode to the end, is not in colour, or is transparent somewhere.
+        DataError: It cannot be read, does not decode to the end, or is not in opaque colours of 8 bits a channel.
     """
     try:
         with Image.open(path) as image:
+            _check_label_bits(path, image)
             mode = image.mode
             if mode in _COLOR_MODES:
                 upright = _upright(image)
@@ -132,6 +137,26 @@ def _header(path: Path) -> tuple[SizePx, int]:
             return size, orientation
     except _DAMAGE as error:
         raise _damaged(path, error) from None
+
+
+def _check_label_bits(path: Path, image: Image.Image) -> None:
+    if (bits := _png_bits(image)) != 8:
+        changed = "drops the lower ones" if bits > 8 else "stretches the ids to 0-255"
+        raise DataError(
+            f"{path}: a label must have 8 bits a channel, but has {bits}, and reading it as 8 {changed}; "
+            "write it as an 8-bit PNG"
+        )
+
+
+def _png_bits(image: Image.Image) -> int:
+    """A PNG's bits a channel, which its mode does not tell; 8 for other formats, and for indices of a palette."""
+    if not isinstance(image, PngImageFile) or image.fp is None or image.mode == "P":
+        return 8
+    position = image.fp.tell()
+    image.fp.seek(24)  # in IHDR, which is the first chunk
+    bits = image.fp.read(1)[0]
+    image.fp.seek(position)
+    return bits
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -1,9 +1,12 @@
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageOps
 
 from segray.data.dataset import Pair
-from segray.data.decode import pair_size, read_photo
+from segray.data.decode import pair_size, read_colors, read_label, read_photo
 from segray.errors import DataError
 
 
@@ -77,7 +80,7 @@ def too_many_pixels(path):
         (truncated, "does not decode: .*truncated"),
         (cut_in_its_first_chunk, "does not decode"),
         (broken_header, "does not decode"),
-        (sixteen_bits, "must have 8 bits a channel"),
+        (sixteen_bits, "must have 8 bits a channel, but has 16"),
         (too_many_pixels, "does not decode: .*decompression bomb"),
     ],
 )
@@ -87,3 +90,58 @@ def test_a_photo_that_cannot_be_used_is_one_error_that_names_it(tmp_path, monkey
     write(path)
     with pytest.raises(DataError, match=rf"photo\.png: .*{message}"):
         read_photo(path)
+
+
+def save_png(path, values, bits, color_type=0):
+    """A PNG (height, width) or (height, width, 3) of any depth, which Pillow writes only some of."""
+    rows = values.astype(">u2").view(np.uint8) if bits == 16 else packed(values, bits)
+    raw = b"".join(b"\0" + row.tobytes() for row in rows.reshape(len(values), -1))
+    header = struct.pack(">IIBBBBB", values.shape[1], len(values), bits, color_type, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"PLTE", bytes(3 << bits))] if color_type == 3 else [(b"IHDR", header)]
+    chunks += [(b"IDAT", zlib.compress(raw)), (b"IEND", b"")]
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + b"".join(struct.pack(">I", len(d)) + name + d + struct.pack(">I", zlib.crc32(name + d)) for name, d in chunks)
+    )
+    return path
+
+
+def packed(values, bits):
+    digits = np.unpackbits(values.astype(np.uint8)[..., None], axis=-1)[..., 8 - bits :]
+    return np.packbits(digits.reshape(len(values), -1), axis=1)
+
+
+IDS = np.array([[0, 1, 1, 0, 1, 0, 0, 1]] * 2)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 16])
+def test_a_grey_label_of_other_than_8_bits_is_refused(tmp_path, bits):
+    path = save_png(tmp_path / "label.png", IDS, bits)
+    with pytest.raises(DataError, match=rf"label\.png: a label must have 8 bits a channel, but has {bits}, "):
+        read_label(path)
+
+
+@pytest.mark.parametrize("read", [read_label, read_colors])
+def test_a_label_of_16_bits_a_channel_is_refused(tmp_path, read):
+    path = save_png(tmp_path / "label.png", np.full((2, 8, 3), 7), 16, color_type=2)
+    with pytest.raises(DataError, match=r"label\.png: a label must have 8 bits a channel, but has 16, .*drops"):
+        read(path)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_indices_of_a_palette_stay_as_they_are_at_any_depth(tmp_path, bits):
+    label, mode = read_label(save_png(tmp_path / "label.png", IDS, bits, color_type=3))
+    assert mode == "P"
+    np.testing.assert_array_equal(label, IDS)
+
+
+def test_a_photo_of_16_bits_a_channel_is_refused(tmp_path):
+    path = save_png(tmp_path / "photo.png", np.full((2, 8, 3), 40000), 16, color_type=2)
+    with pytest.raises(DataError, match=r"photo\.png: a photo must have 8 bits a channel, but has 16$"):
+        read_photo(path)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_a_grey_photo_of_few_bits_spans_black_to_white(tmp_path, bits):
+    photo = read_photo(save_png(tmp_path / "photo.png", IDS * (2**bits - 1), bits))
+    np.testing.assert_array_equal(photo, np.repeat(IDS[..., None] * 255, 3, axis=-1))
