@@ -33,6 +33,7 @@ SAME_IN_ALL_TRIALS = (
     "data.root",
     "data.classes",
     "data.exclude",
+    "data.resize_px",
     "data.folder.",
     "data.cityscapes.",
     "data.pairs.labels",
@@ -40,7 +41,7 @@ SAME_IN_ALL_TRIALS = (
     "data.split.",
     "data.holdout",
 )
-"""Keys, or what they begin with, that say which images and classes trials are judged on."""
+"""Keys, or what they begin with, that say which images, sizes of labels and classes trials are judged on."""
 
 T = TypeVar("T")
 Distribution = optuna.distributions.BaseDistribution
@@ -81,7 +82,7 @@ def check(
         first_trials: Values of the first trials, under the space's keys; they may leave keys out.
         max_epochs: No trial runs longer; None for the largest number of epochs in the space, or the base's.
         num_workers: Workers a trial, among which its batch is divided.
-        announce: Told first what the encoders start from.
+        announce: Told what the encoders start from, then what is decoded.
 
     Raises:
         ConfigError: A key, value or combination cannot work.
@@ -110,7 +111,7 @@ def check(
     weights, weights_line = _resolve_weights(models)
     announce(weights_line)
     base = base.with_values({"model.encoder_weights": weights})
-    data = {config: prepare(config) for config in _distinct(config.data for config in configs)}
+    data = {config: prepare(config, announce) for config in _distinct(config.data for config in configs)}
     _check_same_classes(data.values())
     for config in configs:
         _check_training(config, data[config.data], num_workers)
@@ -244,7 +245,8 @@ def _check_same_data(base: RunConfig, configs: Sequence[RunConfig]) -> None:
     if varied:
         raise ConfigError(
             f"{', '.join(varied)} must be the same in all trials, which cannot be compared when they are trained or "
-            "judged on other images or classes; set it in the study's base config, and run a sweep for each value"
+            "judged on other images, sizes or classes; set it in the study's base config, and run a sweep for each "
+            "value"
         )
 
 

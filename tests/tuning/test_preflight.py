@@ -128,9 +128,16 @@ def test_the_data_set_is_looked_up_once_for_each_way_to_prepare_it(base, monkeyp
         trial.suggest_float("optim.lr", 1e-4, 1e-2)
 
     seen = []
-    monkeypatch.setattr(preflight, "prepare", lambda config: seen.append(config) or prepare(config))
+    monkeypatch.setattr(preflight, "prepare", lambda config, announce: seen.append(config) or prepare(config, announce))
     checked(base, policies)
     assert sorted(config.policy for config in seen) == ["light", "medium", "none"]
+
+
+def test_what_is_decoded_is_said_to_the_person(base, capsys):
+    said = []
+    checked(base, said=said)
+    assert [line for line in said if line.startswith("decoding")]
+    assert capsys.readouterr().out == ""
 
 
 def test_a_batch_that_the_architecture_cannot_train_on(base):
@@ -305,6 +312,15 @@ def test_the_command_line_says_it_in_one_error_with_exit_code_2(scenes, tmp_path
 def test_trials_on_other_images_or_classes_are_refused(base, key, choices):
     with pytest.raises(ConfigError, match=rf"{key} must be the same in all trials, .* run a sweep for each value"):
         checked(base, choosing(key, *choices))
+
+
+def test_trials_judged_on_labels_of_other_sizes_are_refused(base):
+    def sizes(trial):
+        side = trial.suggest_categorical("seed", [32, 64])
+        return {"data.resize_px": [side, side]}
+
+    with pytest.raises(ConfigError, match=r"data\.resize_px must be the same in all trials"):
+        checked(base, sizes)
 
 
 def test_a_space_may_return_what_the_base_says_of_the_images(base):
