@@ -100,7 +100,10 @@ class Builder:
                 self._check(partial, sizes, shortage)
             return self._publish(partial), shortage
         except OSError as error:
-            raise ResourceError(f"cannot write decoded images to {str(partial)!r}: {error.strerror or error}") from None
+            raise ResourceError(
+                f"cannot write decoded images to {str(partial)!r}: {error.strerror or error}; set data.cache_dir or "
+                "$SEGRAY_CACHE to a folder that can be written"
+            ) from None
         except BrokenProcessPool:
             raise ResourceError(
                 "a process that decoded images died: the memory may be too small; or the program's main module starts "

@@ -7,6 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -27,13 +28,16 @@ class Lock:
 
     def sign(self) -> None:
         """Leave this process's name in the file, for those who wait; only for files that are there to be locked."""
+        with suppress(PermissionError):  # another person's, who has done so
+            os.fchmod(self._descriptor, 0o666)
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, f"{os.getpid()} on {socket.gethostname()}".encode(), 0)
 
     def release(self, *, delete: bool = False) -> None:
         """Let go; `delete` removes the file first, which only the holder of an exclusive lock may ask for."""
         if delete:
-            self._path.unlink(missing_ok=True)
+            with suppress(PermissionError):  # another person's, in a folder where only owners may delete
+                self._path.unlink(missing_ok=True)
         os.close(self._descriptor)
 
 
@@ -50,7 +54,7 @@ def try_lock(path: Path, *, shared: bool = False) -> Lock | None:
         OSError: The file cannot be opened.
     """
     while True:
-        descriptor = os.open(path, os.O_RDONLY if shared else os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = _open(path, shared)
         try:
             fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
             # The file may have been removed between its opening and its locking: then this lock would hold nothing.
@@ -63,9 +67,7 @@ def try_lock(path: Path, *, shared: bool = False) -> Lock | None:
             pass
         except OSError as error:
             os.close(descriptor)
-            raise ResourceError(
-                f"cannot lock {str(path)!r}: {error.strerror}; set data.cache_dir or $SEGRAY_CACHE to a local disk"
-            ) from None
+            raise _cannot_lock(path, error, "to a local disk") from None
         os.close(descriptor)
 
 
@@ -76,11 +78,15 @@ def wait_for_lock(path: Path, doing: str, announce: Callable[[str], None], *, sh
         path: The file; an exclusive lock leaves its holder's name in it.
         doing: What the holder does, such as ``decodes camvid``.
         announce: Told the lines.
-        shared: As in `try_lock`, which says what is raised.
+        shared: As in `try_lock`.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: The file of a shared lock is missing.
+        ResourceError: The file cannot be opened, or the file system has no locks.
     """
     start = time.monotonic()
     next_word = FIRST_WORD_SECONDS
-    while (lock := try_lock(path, shared=shared)) is None:
+    while (lock := _try_or_explain(path, shared)) is None:
         waited = time.monotonic() - start
         if waited >= next_word:
             announce(_word(path, doing, waited))
@@ -89,6 +95,28 @@ def wait_for_lock(path: Path, doing: str, announce: Callable[[str], None], *, sh
     if not shared:
         lock.sign()
     return lock
+
+
+def _open(path: Path, shared: bool) -> int:
+    if shared:
+        return os.open(path, os.O_RDONLY)
+    # Of a file that is there O_CREAT is not asked: Linux may refuse it for another person's in a folder such as /tmp.
+    with suppress(FileNotFoundError):
+        return os.open(path, os.O_RDWR)
+    return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+
+
+def _try_or_explain(path: Path, shared: bool) -> Lock | None:
+    try:
+        return try_lock(path, shared=shared)
+    except OSError as error:
+        if shared and isinstance(error, (FileNotFoundError, NotADirectoryError)):
+            raise
+        raise _cannot_lock(path, error, "to a folder of your own") from None
+
+
+def _cannot_lock(path: Path, error: OSError, where: str) -> ResourceError:
+    return ResourceError(f"cannot lock {str(path)!r}: {error.strerror}; set data.cache_dir or $SEGRAY_CACHE {where}")
 
 
 def _word(path: Path, doing: str, waited: float) -> str:

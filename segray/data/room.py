@@ -129,8 +129,10 @@ def remove(folder: Path) -> None:
 def clean(cache: Path) -> None:
     """Remove what builders that died left behind; for callers that hold `in_order`."""
     for name in {match[1] for path in cache.iterdir() if (match := _LEFT_OVER.fullmatch(path.name))}:
-        lock_file = cache / f"{name}.lock"
-        lock = try_lock(lock_file)
+        try:
+            lock = try_lock(cache / f"{name}.lock")
+        except PermissionError:  # another person's
+            continue
         if lock is not None:
             for suffix in ("partial", "old"):
                 shutil.rmtree(cache / f"{name}.{suffix}", ignore_errors=True)

@@ -11,6 +11,7 @@ import pytest
 from segray.data import build, locks, shard_writer
 from segray.data.cache import prepare
 from segray.data.locks import try_lock, wait_for_lock
+from segray.errors import ResourceError
 
 SIZES = ((24, 32),) * 4
 
@@ -114,3 +115,30 @@ def test_a_stopped_holder_is_named_again_and_again(tmp_path, monkeypatch):
     assert len(said) > 2
     assert f"still waiting for process {holder.pid}, which decodes camvid" in said[-1]
     assert "end it" in said[-1]
+
+
+def test_everyone_may_lock_what_processes_meet_at(tmp_path):
+    umask = os.umask(0o077)
+    try:
+        wait_for_lock(tmp_path / "lock", "makes room", silent).release()
+    finally:
+        os.umask(umask)
+    assert (tmp_path / "lock").stat().st_mode & 0o777 == 0o666
+
+
+def _refuse(path, *args, **options):
+    raise PermissionError(13, "Permission denied", str(path))
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_lock_file_that_may_not_be_opened_is_named_with_the_way_out(tmp_path, monkeypatch, shared):
+    monkeypatch.setattr(os, "open", _refuse)
+    with pytest.raises(ResourceError, match=r"lock': Permission denied; set data\.cache_dir or \$SEGRAY_CACHE"):
+        wait_for_lock(tmp_path / "lock", "makes room", silent, shared=shared)
+
+
+def test_a_lock_is_let_go_where_its_file_may_not_be_removed(tmp_path, monkeypatch):
+    lock = try_lock(tmp_path / "lock")
+    monkeypatch.setattr(Path, "unlink", _refuse)
+    lock.release(delete=True)
+    assert try_lock(tmp_path / "lock") is not None

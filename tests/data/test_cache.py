@@ -11,7 +11,7 @@ from PIL import Image
 from segray.data import cache, source
 from segray.data.cache import prepare
 from segray.data.datasets import open_dataset
-from segray.errors import ConfigError, DataError
+from segray.errors import ConfigError, DataError, ResourceError
 
 SIZES = ((24, 32),) * 4
 
@@ -200,6 +200,17 @@ def test_a_cache_that_cannot_be_made_is_refused(write_images, tmp_path):
         prepare(config, silent)
 
 
+def test_decoded_images_that_may_not_be_read_are_named_with_the_way_out(write_images, monkeypatch):
+    def refuse(folder, **options):
+        raise PermissionError(13, "Permission denied")
+
+    config = write_images(SIZES)
+    prepare(config, silent)
+    monkeypatch.setattr(cache, "Shard", refuse)
+    with pytest.raises(ResourceError, match=r"Permission denied; .* set data\.cache_dir or \$SEGRAY_CACHE"):
+        prepare(config, silent)
+
+
 def _cut(path, keep=0.6):
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * keep)])
@@ -241,7 +252,7 @@ def _sixteen_bits(path):
         ("labels", _wrong_value, r"train1\.png: holds label values .*: 77, 200$"),
         ("labels", _other_size, r"train1\.png: a label must have its image's size, but is 30x24 .* 32x24"),
         ("labels", _three_channels, r"train1\.png: a label must be an 8-bit PNG with one channel.* RGB"),
-        ("labels", _sixteen_bits, r"train1\.png: a label must be an 8-bit PNG with one channel.* I;16"),
+        ("labels", _sixteen_bits, r"train1\.png: a label must have 8 bits a channel, but has 16"),
         ("images", _sixteen_bits, r"train1\.jpg: a photo must have 8 bits a channel"),
     ],
 )
