@@ -17,9 +17,9 @@ SizePx = tuple[PositiveInt, PositiveInt]
 
 
 class Section(BaseModel):
-    """Base of every config section: frozen, keyword-only, unknown keys refused."""
+    """Base of every config section: frozen, keyword-only, unknown keys, NaN and infinity refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class FolderConfig(Section):

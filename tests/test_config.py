@@ -31,6 +31,11 @@ def test_flat_and_with_values_are_inverse():
         ({"data.folder": {}}, "unknown config key 'data.folder'"),
         ({"optim.lr": -1.0}, "optim.lr: input should be greater than 0, but got -1.0"),
         ({"seed": 2**32}, "seed: input should be less than 4294967296, but got 4294967296"),
+        (
+            {"data.split.sizes": [float("nan"), 1, 1]},
+            "data.split.sizes.0: input should be a finite number, but got nan",
+        ),
+        ({"data.pairs.max_distance": float("inf")}, "should be a finite number, but got inf"),
         ({"optim.name": "adamv"}, "'adamw', 'adam' or 'sgd'"),
     ],
 )
