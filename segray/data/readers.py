@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -97,11 +97,12 @@ class IdLabels:
         values = np.flatnonzero(np.bincount(raw.ravel(), minlength=256))
         wrong = values[self._table[values] < 0].tolist()
         if wrong:
-            shown = ", ".join(map(str, wrong[:10])) + (f" and {len(wrong) - 10} more" if len(wrong) > 10 else "")
             hints = list(dict.fromkeys(self._hints[value] for value in wrong if value in self._hints))
             if mode == "P":
                 hints.append("a palette PNG counts by its indices, not by its colours")
-            raise DataError("; ".join([f"{path}: holds label values that are no class and not void: {shown}", *hints]))
+            raise DataError(
+                "; ".join([f"{path}: holds label values that are no class and not void: {shown_values(wrong)}", *hints])
+            )
         label: NDArray[np.uint8] = self._table.astype(np.uint8)[raw]
         return label
 
@@ -127,6 +128,11 @@ class ColorLabels:
                 f"have {len(values)} other colours, such as {shown}; JPEG and resizing blur colours"
             )
         return label
+
+
+def shown_values(values: Sequence[int]) -> str:
+    """The first ten, the rest as a count."""
+    return ", ".join(map(str, values[:10])) + (f" and {len(values) - 10} more" if len(values) > 10 else "")
 
 
 @lru_cache(maxsize=4)

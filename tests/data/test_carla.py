@@ -55,6 +55,23 @@ def test_the_challenges_own_layout_is_read(kaggle, tmp_path, below):
     assert names(tmp_path / "root") == ["02_00_000", "02_00_001"]
 
 
+@pytest.mark.parametrize(("below", "prefix"), [("", ""), ("Train", "Train/")])
+def test_all_recordings_below_the_root_are_read_whatever_the_form(kaggle, tmp_path, below, prefix):
+    shutil.copytree(kaggle / "dataA/dataA", tmp_path / below, dirs_exist_ok=True)
+    shutil.copytree(kaggle / "dataB", tmp_path / "dataB")
+    shutil.copytree(kaggle / "dataC/dataC", tmp_path / "dataC")
+    others = [name for name in names(kaggle) if name[:5] in ("dataB", "dataC")]
+    assert sorted(names(tmp_path)) == sorted([f"{prefix}02_00_000", f"{prefix}02_00_001", *others])
+
+
+def test_a_recording_in_another_has_its_whole_path_as_name(kaggle, tmp_path):
+    shutil.copytree(kaggle / "dataA/dataA", tmp_path / "dataA")
+    shutil.copytree(kaggle / "dataA/dataA", tmp_path / "dataA/more")
+    assert names(tmp_path) == [
+        f"dataA/{stem}" for stem in ("02_00_000", "02_00_001", "more/02_00_000", "more/02_00_001")
+    ]
+
+
 def test_one_of_kaggles_folders_can_be_the_root(kaggle):
     assert names(kaggle / "dataA") == ["dataA/02_00_000", "dataA/02_00_001"]
     assert names(kaggle / "dataA/dataA") == ["02_00_000", "02_00_001"]

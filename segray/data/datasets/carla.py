@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -25,7 +26,7 @@ from segray.data.datasets.listing import (
 )
 from segray.data.datasets.sequences import block, split_number
 from segray.data.decode import read_label
-from segray.data.readers import FileReader
+from segray.data.readers import FileReader, shown_values
 from segray.errors import DataError
 from segray.labels import Color, LabelSpace
 
@@ -68,7 +69,7 @@ def label_space(classes: str) -> LabelSpace:
 
 
 def carla(config: DataConfig) -> Dataset:
-    """CameraRGB/*.png with CameraSeg/*.png, in the root, in Train/, or in dataA/, dataA/dataA/ and so on."""
+    """CameraRGB/*.png with CameraSeg/*.png, in the root, in Train/, in dataA/, dataA/dataA/ and so on."""
     classes = class_list(config, CLASS_LISTS)
     space = label_space(classes)
     return Dataset(
@@ -118,17 +119,13 @@ class RedChannelIds:
         if wrong:
             raise DataError(
                 f"{path}: the red channel must hold class ids from 0 to {max(self._known)}, but also holds "
-                f"{_shortened(wrong)}; a mask in colours holds no ids"
+                f"{shown_values(wrong)}; a mask in colours holds no ids"
             )
         if self._remove_bonnet:
             lowest = ids[round(BONNET_ROW * len(ids)) :]
             lowest[lowest == IDS["Vehicles"]] = IDS["None"]
         label: NDArray[np.uint8] = self._table[ids]
         return label
-
-
-def _shortened(values: list[int]) -> str:
-    return ", ".join(map(str, values[:10])) + (f" and {len(values) - 10} more" if len(values) > 10 else "")
 
 
 def _pairs(root: str) -> list[Pair]:
@@ -171,17 +168,14 @@ def _recordings(root: str) -> dict[str, Path]:
 
 
 def _below(folder: Path) -> dict[str, Path]:
-    for alone in (folder, folder / "Train"):
-        if _is_recording(alone):
-            return {"": alone}
-    found: dict[str, Path] = {}
-    for outer in contents([folder]):
-        inner = [] if _is_recording(outer) else [path for path in contents([outer]) if _is_recording(path)]
-        if len(inner) > 1:
-            found.update({f"{outer.name}/{path.name}": path for path in inner})
-        elif inner or _is_recording(outer):
-            found[outer.name] = inner[0] if inner else outer
-    return found
+    """All recordings in the folder, and up to two levels below; a folder with one of them gives it its name."""
+    outer = [path for path in contents([folder]) if path.name not in (PHOTOS, LABELS)]
+    inner = [path for path in contents(outer) if path.name not in (PHOTOS, LABELS)]
+    found = [path.relative_to(folder).parts for path in (folder, *outer, *inner) if _is_recording(path)]
+    if found == [("Train",)]:
+        return {"": folder / "Train"}
+    held = Counter(parts[:1] for parts in found)
+    return {"/".join(parts[:1] if held[parts[:1]] == 1 else parts): folder.joinpath(*parts) for parts in found}
 
 
 def _is_recording(folder: Path) -> bool:
