@@ -89,6 +89,13 @@ def test_segnets_form_has_no_original_classes(segnet):
         opened(segnet, classes="original")
 
 
+def test_of_several_forms_the_original_classes_take_the_one_in_colors(segnet, original):
+    shutil.copytree(original, segnet, dirs_exist_ok=True)
+    assert opened(segnet).label_space.names == tuple(CLASSES)
+    assert opened(segnet).official["train"][0].name == "train/0001TP_006690"
+    assert first_label(opened(segnet, classes="original")).tolist() == [[IGNORE_INDEX, *range(31)]]
+
+
 def test_the_original_form_gives_31_classes_and_void(original):
     dataset = opened(original, classes="original")
     assert dataset.label_space.names == tuple(ORIGINAL)

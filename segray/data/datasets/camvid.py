@@ -101,7 +101,7 @@ FORMS: Final = (SEGNET, KAGGLE, RAW)
 def camvid(config: DataConfig) -> Dataset:
     """SegNet's form (train/, trainannot/), Kaggle's (train/, train_labels/), or 701_StillsRaw_full/ with its labels."""
     classes = class_list(config, CLASS_LISTS)
-    root, form = _root(config.root)
+    root, form = _root(config.root, classes)
     if form is SEGNET and classes == "original":
         raise ConfigError(
             "data.classes original needs CamVid's labels in colours, in LabeledApproved_full or train_labels, but "
@@ -131,9 +131,11 @@ def _id_by_color(classes: str) -> dict[Color, int]:
     return ids | {VOID: IGNORE_INDEX}
 
 
-def _root(root: str) -> tuple[Path, Form]:
+def _root(root: str, classes: str) -> tuple[Path, Form]:
+    """The folder and the first form that it holds; SegNet's counts last where all original classes are asked for."""
     folder = root_folder(root)
-    held = [form for form in FORMS if any(os.path.lexists(form.folders(folder, split)[1]) for split in SPLITS)]
+    forms = FORMS if classes == "segnet" else (KAGGLE, RAW, SEGNET)
+    held = [form for form in forms if any(os.path.lexists(form.folders(folder, split)[1]) for split in SPLITS)]
     markers = {form: [pattern.replace("{split}", "train") for pattern in form] for form in FORMS}
     near = held or [form for form in FORMS if folders_near(folder, markers[form])]
     if not near:
