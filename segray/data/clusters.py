@@ -118,13 +118,11 @@ def fit_clusters(pixels: NDArray[np.uint8], num_clusters: int, seed: int) -> tup
 
 
 def _distinct(centers: Sequence[Color]) -> tuple[Color, ...]:
-    """The centres in ascending order; of two that rounding made equal, one moves to a blue that is free."""
+    """The centres in ascending order; of two that rounding made equal, one moves to the nearest free blue."""
     taken: set[Color] = set()
     for red, green, blue in sorted(centers):
-        shift = 0
-        while (red, green, (blue + shift) % 256) in taken:
-            shift += 1
-        taken.add((red, green, (blue + shift) % 256))
+        free = [(red, green, value) for value in range(256) if (red, green, value) not in taken]
+        taken.add(min(free, key=lambda color: abs(color[2] - blue)))
     return tuple(sorted(taken))
 
 

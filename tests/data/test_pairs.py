@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -286,6 +287,16 @@ def test_more_clusters_than_colors_is_an_error():
     assert fit_clusters(pixels, 3, seed=0) == tuple(sorted([ROAD, CAR, SKY]))
     with pytest.raises(ConfigError, match=r"num_clusters must be at least 2 and at most 3, .* but got 4"):
         fit_clusters(pixels, 4, seed=0)
+
+
+def test_centers_that_rounding_made_equal_move_to_the_nearest_free_blue(monkeypatch):
+    centers = np.array([(9, 9, 255), (9, 9, 254.9), (9, 9, 255.2), (9, 9, 3), (9, 9, 3)])
+    monkeypatch.setattr(
+        "sklearn.cluster.MiniBatchKMeans.fit", lambda self, _: SimpleNamespace(cluster_centers_=centers)
+    )
+    pixels = np.arange(30, dtype=np.uint8).reshape(10, 3)
+    blues = [blue for _, _, blue in fit_clusters(pixels, 5, seed=0)]
+    assert blues == [2, 3, 253, 254, 255]
 
 
 def test_a_seed_that_scikit_learn_cannot_take_is_an_error(root):

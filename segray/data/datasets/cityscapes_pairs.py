@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from segray.config import DataConfig, SizePx
 from segray.data.clusters import kept_clusters
 from segray.data.dataset import Dataset, Images, Pair, Scoring, Split
-from segray.data.datasets.cityscapes import LABELS
+from segray.data.datasets.cityscapes import LABELS, label_space
 from segray.data.datasets.listing import PHOTO_EXTENSIONS, by_stem, existing_folder, match, root_folder
 from segray.data.decode import pair_size, read_photo
 from segray.data.nearest_color import nearest_color
@@ -155,8 +155,7 @@ def cityscapes_pairs(config: DataConfig) -> Dataset:
 
 def palette_space() -> LabelSpace:
     """The 19 classes in training-id order."""
-    trained = sorted((train_id, name, color) for _, name, train_id, color in LABELS if train_id != IGNORE_INDEX)
-    return LabelSpace(names=tuple(name for _, name, _ in trained), colors=tuple(color for _, _, color in trained))
+    return label_space().model_copy(update={"raw_to_train": {}})
 
 
 def name_clusters(centers: Sequence[Color]) -> tuple[tuple[Color, ...], LabelSpace, tuple[int | None, ...]]:
