@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -144,14 +144,22 @@ class Builder:
         self._decode(self._writer(partial, sizes, has_pixels=False), sizes)
 
     def _publish(self, partial: Path) -> Lock:
-        """Give the entry its name, with a lock from its first moment."""
-        lock = try_lock(partial / IN_USE, shared=True)
-        assert lock is not None
+        """Give the entry its name, locked from its first moment, also by those who have opened what it replaces."""
         with in_order(partial.parent, self.announce):
+            if self.folder.exists():
+                self._hand_over_locks(partial)
+            lock = try_lock(partial / IN_USE, shared=True)
+            assert lock is not None
             if self.folder.exists():
                 remove(self.folder)
             partial.rename(self.folder)
         return lock
+
+    def _hand_over_locks(self, partial: Path) -> None:
+        linked = partial / "linked"
+        with suppress(OSError):  # another person's, or a file system without links: no reason to stay without pixels
+            os.link(self.folder / IN_USE, linked)
+            linked.replace(partial / IN_USE)
 
     def _remove_damaged(self) -> None:
         with in_order(self.folder.parent, self.announce):

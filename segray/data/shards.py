@@ -96,8 +96,14 @@ class Shard:
 
     def subset(self, names: Sequence[str]) -> Shard:
         """The images of these names, in this order."""
-        positions = dict(zip(self.names, self._indices.tolist(), strict=True))
-        return Shard(self.folder, np.array([positions[name] for name in names], dtype=np.int64), self._source)
+        positions = {name: position for position, name in enumerate(self.names)}
+        picked = np.array([positions[name] for name in names], dtype=np.int64)
+        # Not opened again: in the meantime the folder may have been replaced.
+        part = Shard.__new__(Shard)
+        vars(part).update(vars(self))
+        part.names, part.sizes = tuple(names), self.sizes[picked]
+        part._indices, part._starts = self._indices[picked], self._starts[picked]
+        return part
 
     @property
     def common_size(self) -> SizePx | None:

@@ -247,6 +247,26 @@ def test_pixels_are_stored_once_there_is_room(variants):
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(before)).pair(0)[0], after.pair(0)[0])
 
 
+def test_who_uses_an_entry_without_pixels_keeps_it_when_it_gets_them(variants):
+    config = variants[0].model_copy(update={"cache_limit_gb": 1e-9})
+    kept = prepare(config, silent).train.folder.name
+    users_lock = cache._in_use.pop(Path(config.cache_dir) / kept)
+    assert prepare_other(variants[0]) == kept
+    assert (Path(config.cache_dir) / kept / "photos.bin").exists()
+    for other in variants[1:]:
+        prepare_other(other)
+    users_lock.release()
+    assert kept in stored(config)
+
+
+def test_splits_are_of_the_shard_that_was_opened(variants):
+    prepared = prepare(variants[0], silent)
+    shutil.rmtree(prepared.train.folder)
+    part = prepared.train.subset(prepared.train.names[1:3])
+    np.testing.assert_array_equal(part.pair(0)[0], prepared.train.pair(1)[0])
+    assert part.image_class_pixels(1).tolist() == prepared.train.image_class_pixels(2).tolist()
+
+
 def test_a_disk_that_fills_up_while_decoding_leaves_the_index(variants, monkeypatch):
     def full(*args):
         raise OSError(28, "No space left on device")
