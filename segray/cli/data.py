@@ -175,11 +175,11 @@ def parse_size(option: str, text: str) -> SizePx:
     """(height, width) of ``256x512``.
 
     Raises:
-        ConfigError: The text is not of that form.
+        ConfigError: The text is not of that form, or a number is 0.
     """
     height, _, width = text.partition("x")
-    if not (height.isdecimal() and width.isdecimal()):
-        raise ConfigError(f"{option} must be HEIGHTxWIDTH in pixels, such as 256x512, but got {text!r}")
+    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
+        raise ConfigError(f"{option} must be HEIGHTxWIDTH in pixels, such as 256x512, at least 1, but got {text!r}")
     return int(height), int(width)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
 from segray.config import DataConfig, SizePx
@@ -15,9 +14,9 @@ from segray.data.datasets import open_dataset
 from segray.data.datasets.gta5 import LICENSE_PLATE_ID, PALETTE
 from segray.data.datasets.train_a import CLASS_SUFFIX, COLOR_SUFFIX
 from segray.data.decode import resize_pair
+from segray.data.encode import new_folder, write_image
 from segray.data.readers import FileReader, IdLabels
 from segray.data.splits import ranked
-from segray.data.synthetic.scene import write_image
 from segray.errors import ConfigError, DataError, listed
 
 SOURCES: Final = ("cityscapes", "gta5")
@@ -52,20 +51,17 @@ def sample(
     Raises:
         ConfigError: Another data set, or a number out of its range.
         DataError: The folder exists, there are too few images, or some do not decode; all of those are named.
+        StorageError: The folder cannot be written.
     """
     if config.dataset not in SOURCES:
         raise ConfigError(f"a sample is drawn from {' or '.join(SOURCES)}, but got {config.dataset!r}")
-    if train < 1 or test < 0:
-        raise ConfigError(f"a sample needs train >= 1 and test >= 0, but got {train=}, {test=}")
-    target = Path(dest).expanduser().absolute()
-    if target.exists():
-        raise DataError(f"a sample goes to a new folder, but {str(target)!r} exists; remove it or name another")
+    if train < 1 or test < 0 or min(size_px or (1,)) < 1:
+        raise ConfigError(
+            f"a sample needs train >= 1, test >= 0 and size_px >= 1, but got {train=}, {test=}, {size_px=}"
+        )
     parts = _draw(open_dataset(config).pairs(), train, test, seed)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as temporary:
-        unfinished = Path(temporary) / target.name
+    with new_folder(dest, "a sample") as unfinished:
         _write_all(unfinished, parts, size_px, progress)
-        unfinished.rename(target)
     sides = [{pair.sequence for pair in pairs} for pairs in parts.values()]
     return sorted(set.intersection(*sides) - {""})
 

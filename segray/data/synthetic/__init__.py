@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import numpy as np
@@ -12,10 +11,11 @@ import numpy as np
 from segray.config import SizePx
 from segray.data.dataset import SPLITS, Split
 from segray.data.datasets.cityscapes import label_space
+from segray.data.encode import new_folder
 from segray.data.scenes import draw_scene
 from segray.data.synthetic import camvid, carla, cityscapes, cityscapes_pairs, folder, gta5, kitti_road, train_a
 from segray.data.synthetic.scene import Scene
-from segray.errors import ConfigError, DataError, unknown_name
+from segray.errors import ConfigError, unknown_name
 
 WRITERS: Final[dict[str, Callable[[Path, Scene], None]]] = {
     "cityscapes": cityscapes.write_scene,
@@ -63,6 +63,7 @@ def write_scenes(
     Raises:
         ConfigError: There is no such data set, or a number is too small.
         DataError: The folder exists already.
+        StorageError: The folder cannot be written.
     """
     if name not in WRITERS:
         raise ConfigError(unknown_name("data set", name, WRITERS))
@@ -71,12 +72,7 @@ def write_scenes(
             "synthetic scenes need train >= 1, val >= 1, test >= 0 and size_px >= 32, but got "
             f"{train=}, {val=}, {test=}, {size_px=}"
         )
-    target = Path(root).expanduser().absolute()
-    if target.exists():
-        raise DataError(f"synthetic scenes go to a new folder, but {str(target)!r} exists; remove it or name another")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as temporary:
-        unfinished = Path(temporary) / target.name
+    with new_folder(root, "a drawn data set") as unfinished:
         counts: dict[Split, int] = {"train": train, "val": val, "test": test}
         scenes = [(split, index) for split, count in counts.items() for index in range(count)]
         for done, (split, index) in enumerate(scenes, start=1):
@@ -84,4 +80,3 @@ def write_scenes(
             WRITERS[name](unfinished, Scene(split, index, *draw_scene(rng, size_px)))
             if progress:
                 progress(done, len(scenes))
-        unfinished.rename(target)

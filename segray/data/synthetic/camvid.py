@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from segray.data.dataset import Split
 from segray.data.datasets.camvid import CLASSES, VOID_ID
 from segray.data.datasets.cityscapes import LABELS
-from segray.data.synthetic.scene import Scene, write_image
+from segray.data.encode import write_image
+from segray.data.synthetic.scene import Scene
 
 SAME_THINGS: Final[dict[str, tuple[str, ...]]] = {
     "Sky": ("sky",),

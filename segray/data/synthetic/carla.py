@@ -12,7 +12,8 @@ from PIL import Image
 from segray.data.dataset import Split
 from segray.data.datasets.carla import IDS, LABELS, PHOTOS
 from segray.data.datasets.cityscapes import LABELS as CITYSCAPES_LABELS
-from segray.data.synthetic.scene import Scene, write_image
+from segray.data.encode import write_image
+from segray.data.synthetic.scene import Scene
 
 FOLDERS: Final[dict[Split, tuple[str, ...]]] = {
     "train": ("dataA", "dataB", "dataC"),

@@ -7,7 +7,8 @@ from typing import Final
 
 from segray.data.dataset import Split
 from segray.data.datasets.cityscapes import FINE, LABEL_SUFFIX, PALETTE, PHOTO_SUFFIX, PHOTOS
-from segray.data.synthetic.scene import Scene, write_image
+from segray.data.encode import write_image
+from segray.data.synthetic.scene import Scene
 
 COLOR_SUFFIX: Final = "_gtFine_color.png"
 CITIES: Final[dict[Split, tuple[str, ...]]] = {

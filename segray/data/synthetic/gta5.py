@@ -10,7 +10,8 @@ from PIL import Image
 
 from segray.data.dataset import Split
 from segray.data.datasets.gta5 import LABELS, PALETTE, PHOTOS
-from segray.data.synthetic.scene import Scene, write_image
+from segray.data.encode import write_image
+from segray.data.synthetic.scene import Scene
 
 # Far apart, as if each split were a recording of its own.
 FIRST_NUMBER: Final[dict[Split, int]] = {"train": 1, "val": 15001, "test": 20001}

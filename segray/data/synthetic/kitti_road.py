@@ -12,7 +12,8 @@ from segray.data.dataset import Split
 from segray.data.datasets.cityscapes import LABELS as CITYSCAPES_LABELS
 from segray.data.datasets.kitti_road import CLASSES, NOT_EVALUATED
 from segray.data.decode import resize_pair
-from segray.data.synthetic.scene import Scene, write_image
+from segray.data.encode import write_image
+from segray.data.synthetic.scene import Scene
 from segray.labels import IGNORE_INDEX
 
 CATEGORIES: Final = ("um", "umm", "uu")

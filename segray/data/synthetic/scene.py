@@ -1,11 +1,9 @@
-"""One drawn scene, and how its images are written."""
+"""One drawn scene."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,11 +20,3 @@ class Scene(NamedTuple):
     """(height, width, 3), RGB"""
     label: NDArray[np.uint8]
     """(height, width), Cityscapes label ids"""
-
-
-def write_image(path: Path, image: NDArray[np.uint8]) -> None:
-    """Write ids (height, width) or RGB (height, width, 3) as PNG or JPEG, by the extension; folders are made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    stored = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
-    if not cv2.imwrite(str(path), stored):
-        raise OSError(f"cannot write {path}")

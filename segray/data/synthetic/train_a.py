@@ -8,7 +8,8 @@ from typing import Final
 from segray.data.dataset import Split
 from segray.data.datasets.cityscapes import PALETTE
 from segray.data.datasets.train_a import CLASS_SUFFIX, COLOR_SUFFIX
-from segray.data.synthetic.scene import Scene, write_image
+from segray.data.encode import write_image
+from segray.data.synthetic.scene import Scene
 
 PLACES: Final[dict[Split, tuple[str, str]]] = {
     "train": ("trainA", "ashford"),
