@@ -182,12 +182,13 @@ class Builder:
         return sizes
 
     def _writer(self, partial: Path, sizes: dict[Pair, SizePx], *, has_pixels: bool) -> ShardWriter:
+        scoring = self.dataset.scoring
         writer = ShardWriter(
             partial,
             [pair.name for pair in sizes],
             list(sizes.values()),
             self.dataset.label_space.num_classes,
-            has_truth=self.dataset.scoring is not None,
+            num_truth_classes=0 if scoring is None else scoring.label_space.num_classes,
             has_pixels=has_pixels,
         )
         (partial / IN_USE).touch()

@@ -26,6 +26,8 @@ class Tally(NamedTuple):
     """Pixels of each class, shape (classes,)"""
     anchors: NDArray[np.int32]
     """Some pixels of each class, shape (classes, 8)"""
+    truth_counts: NDArray[np.int64]
+    """Pixels of each class that predictions are judged by, shape (truth classes,): of none where there is no truth"""
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,14 @@ class PixelFiles:
     sizes: NDArray[np.int64]
     """(images, 2): height and width"""
     num_classes: int
-    has_truth: bool
+    num_truth_classes: int
+    """Classes that predictions are judged by, where these are not those of the labels, else 0"""
     has_pixels: bool
+
+    @property
+    def has_truth(self) -> bool:
+        """Whether predictions are judged by other ids than the labels."""
+        return self.num_truth_classes > 0
 
     def create(self) -> None:
         """Make the files at their full size.
@@ -66,18 +74,22 @@ class PixelFiles:
                     file.seek(offset)
                     file.write(np.ascontiguousarray(array).data)
         counts = _histogram(label)[: self.num_classes]
-        return Tally(counts, _anchors(label, counts, np.random.default_rng(index)))
+        truth_counts = np.zeros(0, np.int64) if truth is None else _histogram(truth)[: self.num_truth_classes]
+        return Tally(counts, _anchors(label, counts, np.random.default_rng(index)), truth_counts)
 
 
 class ShardWriter:
-    """Writes a shard whose sizes are known; `put` may be called from several threads, in any order.
+    """Writes a shard whose sizes are known, in any order of its images.
+
+    Either threads call `put`, or threads or processes write by `files`, as `build` does, and one of them passes what
+    they get to `add`.
 
     Args:
         folder: The shard's folder, made here.
         names: Of the images.
         sizes: (height, width) of each.
         num_classes: Training classes.
-        has_truth: Whether predictions are judged by other ids than the labels.
+        num_truth_classes: Classes that predictions are judged by, where these are not those of the labels, else 0.
         has_pixels: Whether photos and labels are stored.
     """
 
@@ -88,16 +100,17 @@ class ShardWriter:
         sizes: Sequence[SizePx],
         num_classes: int,
         *,
-        has_truth: bool = False,
+        num_truth_classes: int = 0,
         has_pixels: bool = True,
     ) -> None:
         folder.mkdir(parents=True)
         self._folder = folder
         self._names = list(names)
         sizes_N2 = np.array(sizes, dtype=np.int64).reshape(-1, 2)  # (0, 2) where there are none
-        self.files = PixelFiles(folder, sizes_N2, num_classes, has_truth, has_pixels)
+        self.files = PixelFiles(folder, sizes_N2, num_classes, num_truth_classes, has_pixels)
         self._counts = np.zeros((len(self._names), num_classes), dtype=np.int64)
         self._anchors = np.full((len(self._names), num_classes, NUM_ANCHORS), -1, dtype=np.int32)
+        self._truth_counts = np.zeros((len(self._names), num_truth_classes), dtype=np.int64)
         if has_pixels:
             self.files.create()
 
@@ -109,7 +122,7 @@ class ShardWriter:
 
     def add(self, index: int, tally: Tally) -> None:
         """Keep what `files.write` gave for an image."""
-        self._counts[index], self._anchors[index] = tally
+        self._counts[index], self._anchors[index], self._truth_counts[index] = tally
 
     def flush(self) -> None:
         """Wait until the pixels written so far are on the disk; called now and then, `finish` has less to wait for."""
@@ -124,6 +137,8 @@ class ShardWriter:
         """
         np.save(self._folder / "counts.npy", self._counts)
         np.save(self._folder / "anchors.npy", self._anchors)
+        if self.files.has_truth:
+            np.save(self._folder / "truth_counts.npy", self._truth_counts)
         index = {
             "names": self._names,
             "sizes": self.files.sizes.tolist(),

@@ -1,12 +1,13 @@
 """The decoded images of a data set in flat files, mapped into memory.
 
     FOLDER/
-      photos.bin    uint8 RGB, HWC, one photo after the other
-      labels.bin    uint8 training ids (255 void), HW, in the same order
-      truth.bin     the same with the ids that predictions are judged by, where these are not the training ids
-      counts.npy    (images, classes) int64: pixels of each class
-      anchors.npy   (images, classes, 8) int32: some pixels of each class, row by row; -1 where the image has none
-      index.json    names, sizes, whether pixels are stored, and what decoding an image took
+      photos.bin        uint8 RGB, HWC, one photo after the other
+      labels.bin        uint8 training ids (255 void), HW, in the same order
+      truth.bin         the same with the ids that predictions are judged by, where these are not the training ids
+      counts.npy        (images, classes) int64: pixels of each class
+      anchors.npy       (images, classes, 8) int32: some pixels of each class, row by row; -1 where the image has none
+      truth_counts.npy  (images, truth classes) int64: pixels of each class in the truth, where there is one
+      index.json        names, sizes, whether pixels are stored, and what decoding an image took
 
 A shard without pixels lacks photos, labels and truth: its images are decoded from the data set's files whenever they
 are used. Every process on a node maps the same pages of the page cache; a random crop touches only its own rows.
@@ -57,6 +58,9 @@ class Shard:
             """CPU time that decoding one image took, on average"""
             self._counts: NDArray[np.int64] = np.load(folder / "counts.npy", mmap_mode="r")
             self._anchors: NDArray[np.int32] = np.load(folder / "anchors.npy", mmap_mode="r")
+            self._truth_counts = self._counts
+            if self.has_truth:
+                self._truth_counts = np.load(folder / "truth_counts.npy", mmap_mode="r")
             names = index["names"]
             sizes: NDArray[np.int64] = np.array(index["sizes"], dtype=np.int64).reshape(-1, 2)
             starts = first_pixels(sizes)
@@ -64,7 +68,7 @@ class Shard:
                 self._map(int(sizes.prod(axis=1).sum()))
         except (FileNotFoundError, ValueError, KeyError, TypeError, EOFError) as error:
             raise DataError(f"decoded images in {str(folder)!r} cannot be opened: {error!r}") from None
-        if not len(self._counts) == len(self._anchors) == len(names) == len(sizes):
+        if len({len(rows) for rows in (self._counts, self._anchors, self._truth_counts, names, sizes)}) > 1:
             raise DataError(
                 f"decoded images in {str(folder)!r} cannot be opened: their index files do not fit together"
             )
@@ -117,6 +121,12 @@ class Shard:
         total: NDArray[np.int64] = self._counts[self._indices].sum(axis=0)
         return total
 
+    @property
+    def truth_pixels(self) -> NDArray[np.int64]:
+        """Pixels of each class that predictions are judged by over all images, shape (truth classes,)."""
+        total: NDArray[np.int64] = self._truth_counts[self._indices].sum(axis=0)
+        return total
+
     def image_class_pixels(self, index: int) -> NDArray[np.int64]:
         """Pixels of each class in one image, shape (classes,)."""
         pixels: NDArray[np.int64] = self._counts[self._indices[index]]
@@ -165,15 +175,6 @@ class Shard:
             return self._decoded(index, size)[1]
         truth.flags.writeable = False
         return truth
-
-    def truth_pixels(self, num_classes: int) -> NDArray[np.int64]:
-        """Pixels of each of the classes that predictions are judged by, over all images, shape (classes,)."""
-        if not self.has_truth:
-            return self.class_pixels
-        total = np.zeros(num_classes, dtype=np.int64)
-        for index in range(len(self)):
-            total += np.bincount(self.truth(index).ravel(), minlength=num_classes)[:num_classes]
-        return total
 
 
 def num_bytes(sizes: NDArray[np.int64], *, has_truth: bool) -> int:

@@ -226,9 +226,7 @@ def _described(checked: Checked) -> dict[str, str]:
 def _info(sweep: Sweep, checked: Checked, plan: Plan) -> SweepInfo:
     data = checked.data
     space = data.scored_space
-    majority, majority_miou = majority_class_miou(
-        data.train.truth_pixels(space.num_classes), data.val.truth_pixels(space.num_classes)
-    )
+    majority, majority_miou = majority_class_miou(data.train.truth_pixels, data.val.truth_pixels)
     return SweepInfo(
         name=sweep.name,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),

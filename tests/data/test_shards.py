@@ -5,6 +5,7 @@ import pytest
 
 from segray.data.shard_writer import ShardWriter
 from segray.data.shards import Shard
+from segray.data.source import Source
 from segray.errors import DataError
 
 SIZES = [(6, 8), (5, 7), (9, 4)]
@@ -68,7 +69,7 @@ def test_common_size_is_none_where_sizes_differ(shard, write_shard):
 
 @pytest.fixture
 def shard_with_truth(tmp_path, images):
-    writer = ShardWriter(tmp_path / "truth", ["a", "b", "c"], SIZES, num_classes=2, has_truth=True)
+    writer = ShardWriter(tmp_path / "truth", ["a", "b", "c"], SIZES, num_classes=2, num_truth_classes=8)
     for index, (photo, label) in enumerate(images):
         writer.put(index, photo, label, truth=np.where(label == 0, 7, 255).astype(np.uint8))
     writer.finish()
@@ -79,13 +80,13 @@ def test_what_predictions_are_judged_by_lies_beside_the_labels(shard_with_truth,
     part = shard_with_truth.subset(["c", "a"])
     np.testing.assert_array_equal(part.pair(0)[1], images[2][1])
     np.testing.assert_array_equal(part.truth(0), np.where(images[2][1] == 0, 7, 255))
-    assert part.truth_pixels(8).tolist() == [0] * 7 + [part.class_pixels[0]]
+    assert part.truth_pixels.tolist() == [0] * 7 + [part.class_pixels[0]]
 
 
 def test_predictions_are_judged_by_the_label_where_there_is_nothing_else(shard, images):
     assert not shard.has_truth
     np.testing.assert_array_equal(shard.truth(1), images[1][1])
-    assert shard.truth_pixels(2).tolist() == shard.class_pixels.tolist()
+    assert shard.truth_pixels.tolist() == shard.class_pixels.tolist()
 
 
 def test_a_truth_that_lost_its_end_is_refused(shard_with_truth):
@@ -93,3 +94,14 @@ def test_a_truth_that_lost_its_end_is_refused(shard_with_truth):
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(DataError, match="the truth 118"):
         Shard(shard_with_truth.folder)
+
+
+def test_the_pixels_of_a_truth_that_is_not_stored_are_counted_without_decoding(tmp_path, images):
+    folder = tmp_path / "index"
+    writer = ShardWriter(folder, ["a", "b", "c"], SIZES, num_classes=2, num_truth_classes=3, has_pixels=False)
+    for index, (photo, label) in enumerate(images):
+        writer.put(index, photo, label, truth=np.where(label == 0, 2, 255).astype(np.uint8))
+    writer.finish()
+    without_files = Source((), reader=None, read_truth=None, resizes=False)
+    shard = Shard(folder, source=without_files)
+    assert shard.truth_pixels.tolist() == [0, 0, shard.class_pixels[0]]
