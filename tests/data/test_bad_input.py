@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segray.config import RunConfig
+from segray.config import PairsConfig, RunConfig
 from segray.data.cache import prepare
 from segray.data.datasets import DATASETS, open_dataset
 from segray.data.synthetic import NEEDED_VALUES, write_scenes
-from segray.errors import DataError, SegrayError
+from segray.errors import DataError, SegrayError, StorageError
+from segray.folder import Folder
 
 SIZE = (32, 48)
 
@@ -217,8 +218,20 @@ def test_an_id_where_colours_are_expected_and_the_reverse_is_named(config):
     assert "colour" in fault
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_cannot_be_written_is_read(config):
-    for folder, _, _ in os.walk(config.root):
+@pytest.mark.parametrize("labels", ["palette", "kmeans"])
+def test_a_folder_that_cannot_be_written_is_read(config, labels, monkeypatch):
+    """Root may write everywhere, so writes are refused there by hand, and none may have gone another way."""
+    root, write = Path(config.root), Folder.write_bytes
+
+    def refuse(folder, name, content):
+        if Path(folder.path).is_relative_to(root):
+            raise StorageError(f"cannot write {name!r}: Read-only file system")
+        write(folder, name, content)
+
+    monkeypatch.setattr(Folder, "write_bytes", refuse)
+    for folder, _, _ in os.walk(root):
         Path(folder).chmod(0o555)
-    assert num_images(silently(config)) > 0
+    before = sorted(root.rglob("*"))
+    chosen = config.model_copy(update={"pairs": PairsConfig(labels=labels)})
+    assert num_images(silently(chosen)) > 0
+    assert sorted(root.rglob("*")) == before
