@@ -10,14 +10,12 @@ import errno
 import multiprocessing
 import os
 import shutil
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
@@ -32,6 +30,7 @@ from segray.data.shard_writer import PixelFiles, ShardWriter, Tally
 from segray.data.shards import num_bytes
 from segray.data.source import Source
 from segray.errors import DataError, ResourceError, listed
+from segray.process import end_with_parent
 
 MOST_THREADS: Final = 4
 PIXELS_WORTH_A_PROCESS: Final = 2**25
@@ -273,20 +272,12 @@ def _start_process(job: _Job) -> None:
     global _process_job
     _process_job = job
     cv2.setNumThreads(0)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()  # a pool's processes wait for work for ever should their parent be killed
 
 
 def _decode_in_process(index: int) -> _Decoded | DataError:
     assert _process_job is not None
     return _process_job.decode(index)
-
-
-def _end_with_parent() -> None:
-    """A pool's processes wait for work for ever should their parent be killed."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    wait([parent.sentinel])
-    os._exit(1)
 
 
 def _lines(dataset: str, announce: Announce) -> Progress:

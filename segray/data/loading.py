@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import multiprocessing
-import os
 import sys
-import threading
 import weakref
 from collections.abc import Iterable, Iterator
-from multiprocessing.connection import wait
 from types import ModuleType
 from typing import Any, Final, NamedTuple
 
@@ -23,7 +20,8 @@ from segray.config import DataConfig
 from segray.data.dataset import Images
 from segray.data.sampling import TrainSamples
 from segray.data.shards import Shard
-from segray.errors import ConfigError
+from segray.errors import ConfigError, DataError
+from segray.process import end_with_parent
 
 _M_MMAP_THRESHOLD: Final = -3
 """Of glibc's malloc.h: blocks of this size and more are taken from the system, and given back when they are freed."""
@@ -111,7 +109,7 @@ def val_loader(
 class TrainLoader:
     """Iterating gives the batches of one epoch; the order and the augmentation change with `set_epoch`."""
 
-    def __init__(self, order: _TrainOrder, loader: DataLoader[Batch]) -> None:
+    def __init__(self, order: _TrainOrder, loader: Iterable[Batch]) -> None:
         self._order = order
         self._loader = loader
 
@@ -204,10 +202,11 @@ def _batch(
     return Batch(torch.from_numpy(photos_BHWC).permute(0, 3, 1, 2), torch.from_numpy(labels_BHW), indices)
 
 
-def _loader(batches: Any, picks: Iterable[Any], num_workers: int, pin_memory: bool) -> DataLoader[Batch]:
+def _loader(batches: Any, picks: Iterable[Any], num_workers: int, pin_memory: bool) -> _Loader:
     _one_thread()
-    return DataLoader(
-        batches,
+    handing_over: Any = _HandingOver(batches)
+    loader: DataLoader[Batch | DataError] = DataLoader(
+        handing_over,
         batch_size=None,
         collate_fn=_unchanged,
         sampler=picks,
@@ -220,6 +219,37 @@ def _loader(batches: Any, picks: Iterable[Any], num_workers: int, pin_memory: bo
         # run, which makes more iterators than an unbroken one.
         generator=torch.Generator(),
     )
+    return _Loader(loader)
+
+
+class _HandingOver:
+    """Picks -> batch, or the DataError that came instead.
+
+    Raised in a loader process, torch would make thirty lines of traceback its message.
+    """
+
+    def __init__(self, batches: Any) -> None:
+        self._batches = batches
+
+    def __getitem__(self, picks: Any) -> Batch | DataError:
+        try:
+            batch: Batch = self._batches[picks]
+            return batch
+        except DataError as error:
+            return error
+
+
+class _Loader:
+    """Raises what was handed over."""
+
+    def __init__(self, loader: DataLoader[Batch | DataError]) -> None:
+        self._loader = loader
+
+    def __iter__(self) -> Iterator[Batch]:
+        for batch in self._loader:
+            if isinstance(batch, DataError):
+                raise batch
+            yield batch
 
 
 def _unchanged(batch: Any) -> Any:
@@ -240,7 +270,8 @@ def _forkserver() -> Any:
 def _start_worker(_: int) -> None:
     _one_thread()
     _give_freed_memory_back()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    # Torch watches a worker's parent process, but that is the fork server, which lives as long as its workers.
+    end_with_parent()
 
 
 def _one_thread() -> None:
@@ -254,11 +285,3 @@ def _give_freed_memory_back() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, 2**20)
-
-
-def _end_with_parent() -> None:
-    """Torch watches a worker's parent process, but that is the fork server, which lives as long as its workers."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    wait([parent.sentinel])
-    os._exit(1)

@@ -2,14 +2,16 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from segray.config import DataConfig
+from segray.data.cache import prepare
 from segray.data.loading import train_loader, val_loader
-from segray.errors import ConfigError
+from segray.errors import ConfigError, DataError
 from segray.labels import IGNORE_INDEX
 
 CONFIG = DataConfig(crop_px=(16, 16), policy="medium")
@@ -143,7 +145,7 @@ def test_val_images_of_unequal_size_come_one_a_batch(write_shard):
 
 
 KILLED_TRAINER = """
-import os, signal, sys
+import multiprocessing, os, signal, sys
 from pathlib import Path
 from segray.data.loading import val_loader
 from segray.data.shards import Shard
@@ -152,7 +154,7 @@ if __name__ == "__main__":
     loader = val_loader(Shard(Path(sys.argv[1])), batch_size=2, num_workers=1)
     iterator = iter(loader)
     next(iterator)
-    print(*[worker.pid for worker in iterator._workers], flush=True)
+    print(*[worker.pid for worker in multiprocessing.active_children()], flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -193,3 +195,21 @@ def test_memory_of_a_dropped_batch_is_used_again(shard):
         places.add(batch.photos_BCHW.data_ptr())
     assert len(loader) == 5
     assert len(places) == 2
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+@pytest.mark.parametrize("trains", [True, False])
+def test_a_file_that_breaks_later_is_one_sentence(write_images, trains, num_workers):
+    config = write_images(((24, 32),) * 2, val=((24, 32),) * 2, crop_px=(8, 8), cache_limit_gb=1e-9)
+    prepared = prepare(config, lambda line: None)
+    for split in ("train", "val"):
+        (Path(config.root) / "labels" / split / f"{split}1.png").write_bytes(b"")
+    loader = (
+        train_loader(prepared.train, config, batch_size=2, seed=0, num_workers=num_workers)
+        if trains
+        else val_loader(prepared.val, batch_size=2, num_workers=num_workers)
+    )
+    with pytest.raises(DataError) as error:
+        list(loader)
+    assert str(error.value).endswith("1.png: the file is empty")
+    assert "\n" not in str(error.value)
