@@ -162,6 +162,9 @@ class SplitRecord(_Record):
     val: dict[str, int]
     test: dict[str, int]
     """May be empty"""
+    labels: dict[str, str] = {}
+    """For each choice of labels that the space holds, as far as it was checked: hash of the config's part that chooses
+    them -> hash of all that the labels depend on besides the files, such as a K-Means fit"""
 
 
 class SplitScores(_Record):
@@ -180,6 +183,8 @@ class SplitScores(_Record):
     mean_class_accuracy: float | None
     frequency_weighted_iou: float | None
     """IoU averaged by the classes' shares of the labelled pixels"""
+    cluster_accuracy: float | None = None
+    """As EpochRecord.val_cluster_accuracy has it"""
     recorded_val_miou: float | None
     """The trial's validation figure at that epoch, by which it was chosen"""
     device: str

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 import torch
 from rich.console import Console
@@ -14,10 +19,11 @@ from rich.table import Table
 
 from segray.config import RunConfig
 from segray.data.cache import PreparedData, prepare
-from segray.data.loading import val_loader
+from segray.data.loading import Batch, val_loader
 from segray.data.split_record import check_splits
 from segray.engine.checkpoint import load_model
 from segray.engine.determinism import deterministic
+from segray.engine.evaluate import Evaluation
 from segray.engine.trial import Validation, val_batch_size
 from segray.errors import ConfigError, DataError, SegrayError, StorageError, unknown_name
 from segray.folder import location_below
@@ -26,9 +32,19 @@ from segray.models import SegmentationModel
 from segray.results import text
 from segray.storage import CheckpointPointer, SplitScores, SweepFiles, TrialFiles, open_sweep
 
+LINE_SECONDS: Final = 20.0
+"""How often a line says how far it is."""
+
+Announce = Callable[[str], None]
+
 
 def evaluate_sweep(
-    location: str, *, split: str = "test", trial_id: str | None = None, data_root: str | None = None
+    location: str,
+    *,
+    split: str = "test",
+    trial_id: str | None = None,
+    data_root: str | None = None,
+    announce: Announce = print,
 ) -> tuple[SplitScores, bool]:
     """Judge a trial of a sweep; what the best one scores on the test split is kept in test.json.
 
@@ -37,6 +53,7 @@ def evaluate_sweep(
         split: test, or val to repeat the figure that the trial was chosen by.
         trial_id: Which trial; None for the best one.
         data_root: Where the data set lies on this machine; None for where the sweep found it.
+        announce: Told what is decoded, and how far it is.
 
     Returns:
         The scores, and whether they were written to test.json.
@@ -51,43 +68,68 @@ def evaluate_sweep(
     files = open_sweep(location)
     best, best_pointer = files.best()
     trial, pointer = (best, best_pointer) if trial_id is None else _find(files, trial_id)
-    found = judge(files, trial, pointer, split=split, data_root=data_root)
+    found = judge(files, trial, pointer, split=split, data_root=data_root, announce=announce)
     is_kept = split == "test" and trial.id == best.id
     if is_kept:
         files.write_test_scores(found)
     return found, is_kept
 
 
-def judge_best(files: SweepFiles, location: str, announce: Callable[[str], None]) -> None:
+def judge_best(
+    files: SweepFiles, location: str, announce: Announce, *, data_root: str | None = None, cache_dir: str | None = None
+) -> bool:
     """Judge the best trial of a sweep on its test split, if it has one, unless this very checkpoint has been.
+
+    Whatever goes wrong is told, not raised, Ctrl-C included: the sweep itself has come to its end.
 
     Args:
         files: A sweep that has come to its end.
         location: Its folder or URL as a person would type it.
-        announce: Told before it is judged, and what to do where it cannot be judged here.
+        announce: Told before it is judged, how far it is, and what to do where it could not be judged.
+        data_root: As in ``judge``.
+        cache_dir: As in ``judge``.
+
+    Returns:
+        Whether there are new scores in test.json.
     """
     splits = files.splits()
     if splits is None or not splits.test:
-        return
+        return False
     try:
         trial, pointer = files.best()
     except StorageError:
-        return
+        return False
     earlier = files.test_scores()
     if earlier is not None and (earlier.trial, earlier.epoch) == (trial.id, pointer.record.epoch):
-        return
+        return False
     announce(f"judging trial {trial.id} on the {len(splits.test)} test images, which no trial was chosen by")
+    later = f"segray evaluate {shlex.quote(location)}"
     try:
-        files.write_test_scores(judge(files, trial, pointer, split="test"))
-    except (SegrayError, torch.OutOfMemoryError) as error:
-        announce(
-            f"the test images could not be judged here: {error}\n"
-            f"on a machine that can, run: segray evaluate {location} --data ROOT"
+        files.write_test_scores(
+            judge(files, trial, pointer, split="test", data_root=data_root, cache_dir=cache_dir, announce=announce)
         )
+    except KeyboardInterrupt:
+        announce(f"judging was interrupted; the sweep is complete, and this judges it later: {later}")
+    except Exception as error:
+        name = "" if isinstance(error, SegrayError) else f"{type(error).__name__}: "
+        announce(
+            f"the test images could not be judged here: {name}{error}\n"
+            f"the sweep is complete; later, or on a machine that can, run: {later} --data ROOT"
+        )
+    else:
+        return True
+    return False
 
 
 def judge(
-    files: SweepFiles, trial: TrialFiles, pointer: CheckpointPointer, *, split: str, data_root: str | None = None
+    files: SweepFiles,
+    trial: TrialFiles,
+    pointer: CheckpointPointer,
+    *,
+    split: str,
+    data_root: str | None = None,
+    cache_dir: str | None = None,
+    announce: Announce = print,
 ) -> SplitScores:
     """Evaluate a checkpoint on a split just as its trial was validated; on a GPU where there is one.
 
@@ -96,7 +138,9 @@ def judge(
         trial: One of its trials.
         pointer: The checkpoint.
         split: test or val.
-        data_root: Where the data set lies on this machine; None for where the sweep found it.
+        data_root: Where the data set lies on this machine; None for where the trial found it.
+        cache_dir: Where its decoded images lie then; None for where they lie by default.
+        announce: Told what is decoded, and how far it is.
 
     Raises:
         StorageError: There is no checkpoint, or it is damaged.
@@ -104,13 +148,14 @@ def judge(
         DataError: The data set cannot be read, is not the sweep's, or has no image in the split.
     """
     model, config, label_space = load_model(trial.folder.child(pointer.checkpoint))
-    if data_root is not None:
-        here = str(Path(data_root).expanduser().absolute())
-        config = config.with_values({"data.root": here, "data.cache_dir": None})
+    if data_root:
+        config = config.with_values(
+            {"data.root": _absolute(data_root), "data.cache_dir": cache_dir and _absolute(cache_dir)}
+        )
     splits = files.splits()
     if splits is not None:
         check_splits(splits, config.data)
-    data = prepare(config.data)
+    data = prepare(config.data, announce)
     if split == "test":
         data = replace(data, val=data.test)
     if not len(data.val):
@@ -124,14 +169,15 @@ def judge(
             f"{', '.join(data.label_space.names)}; evaluate with the versions of segray and scikit-learn in sweep.json"
         )
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    found = scores(_confusion(model, config, data, device))
+    evaluation = _evaluation(model, config, data, device, announce)
     return SplitScores(
         split="test" if split == "test" else "val",
         trial=trial.id,
         epoch=pointer.record.epoch,
         num_images=len(data.val),
         classes=data.scored_space.names,
-        **found._asdict(),
+        **scores(evaluation.confusion)._asdict(),
+        cluster_accuracy=evaluation.cluster_accuracy,
         recorded_val_miou=pointer.record.val_miou,
         device=device.type,
         evaluated_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -141,8 +187,12 @@ def judge(
 def print_evaluation(
     location: str, *, split: str, trial_id: str | None, data_root: str | None, as_json: bool = False
 ) -> None:
-    """Judge a trial, as ``evaluate_sweep`` does, and print its scores: a table for a person, or one JSON object."""
-    found, is_kept = evaluate_sweep(location, split=split, trial_id=trial_id, data_root=data_root)
+    """Judge a trial, as ``evaluate_sweep`` does, and print its scores: a table for a person, or one JSON object.
+
+    What is said on the way goes to standard error.
+    """
+    announce = partial(print, file=sys.stderr, flush=True)
+    found, is_kept = evaluate_sweep(location, split=split, trial_id=trial_id, data_root=data_root, announce=announce)
     if as_json:
         print(found.model_dump_json(indent=2))
         return
@@ -159,13 +209,14 @@ def print_evaluation(
 
 
 def _lines(found: SplitScores) -> list[str]:
-    recorded = text.percent(found.recorded_val_miou)
+    recorded, clusters = text.percent(found.recorded_val_miou), found.cluster_accuracy
     return [
         f"{found.split} mIoU {text.percent(found.miou)} of trial {found.trial}, epoch {found.epoch}, on "
         f"{found.num_images} images (val mIoU when it was trained: {recorded})",
         f"pixel accuracy {text.percent(found.pixel_accuracy)}, "
         f"mean class accuracy {text.percent(found.mean_class_accuracy)}, "
         f"frequency-weighted IoU {text.percent(found.frequency_weighted_iou)}",
+        *([] if clusters is None else [f"pixel accuracy on the K-Means clusters of training {text.percent(clusters)}"]),
     ]
 
 
@@ -179,12 +230,30 @@ def _find(files: SweepFiles, trial_id: str) -> tuple[TrialFiles, CheckpointPoint
     return trials[trial_id], pointer
 
 
-def _confusion(model: SegmentationModel, config: RunConfig, data: PreparedData, device: torch.device) -> torch.Tensor:
-    """The confusion matrix over ``data.val``, in batches as in training: which kernel runs may depend on them."""
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().absolute())
+
+
+def _evaluation(
+    model: SegmentationModel, config: RunConfig, data: PreparedData, device: torch.device, announce: Announce
+) -> Evaluation:
+    """Evaluate on ``data.val``, in batches as in training: which kernel runs may depend on them."""
     model = model.to(device)
     if config.train.channels_last:
         model = model.to(memory_format=torch.channels_last)
     batch_size = val_batch_size(config.data, data, config.train.batch_size)
     loader = val_loader(data.val, batch_size=batch_size, pin_memory=device.type == "cuda")
     with deterministic(config.train.deterministic):
-        return Validation(config, data, loader, device)(model).confusion
+        return Validation(config, data, _told(loader, len(data.val), announce), device)(model)
+
+
+def _told(loader: Iterable[Batch], num_images: int, announce: Announce) -> Iterator[Batch]:
+    """The loader's batches; now and then a line says how many images are done."""
+    done, last = 0, time.monotonic()
+    for batch in loader:
+        yield batch
+        done += len(batch.indices)
+        now = time.monotonic()
+        if now - last >= LINE_SECONDS and done < num_images:
+            last = now
+            announce(f"judged {done} of {num_images} images")

@@ -17,7 +17,7 @@ from segray.errors import StorageError, call_or_exit
 from segray.folder import location_below
 from segray.process import end_process
 from segray.storage import SweepFiles
-from segray.tuning.sweep import SchedulerName, SearcherName, Sweep, run_sweep
+from segray.tuning.sweep import SchedulerName, SearcherName, Sweep, judge_sweep, run_sweep
 
 JOB_STORAGE = "~/segray/runs"
 """Where a `ray job submit` without --storage writes: its own folder is an upload that the cluster deletes."""
@@ -27,9 +27,10 @@ INTERRUPTED = 130
 
 
 def main(sweep: Sweep, *, make_data: Callable[[], object] | None = None) -> None:
-    """Parse the command line, run the sweep, write its report, and exit.
+    """Parse the command line, run the sweep, write its report, judge its best trial on the test images, and exit.
 
-    The exit code is 0, 1 where no trial has completed an epoch, 2 where something cannot work, and 130 after Ctrl-C.
+    The exit code is 0, 1 where no trial has completed an epoch, 2 where something cannot work, and 130 after Ctrl-C
+    before the sweep's end. Whether test images could be judged does not change it.
 
     Args:
         sweep: What a file in sweeps/ defines; its values are the options' defaults.
@@ -83,7 +84,7 @@ def main(sweep: Sweep, *, make_data: Callable[[], object] | None = None) -> None
         try:
             if make_data and data == default_data:
                 make_data()
-            code = _conclude(run_sweep(asked), location_below(asked.storage, name))
+            code = _conclude(asked, run_sweep(asked))
         except KeyboardInterrupt:
             code = INTERRUPTED
         end_process(code)
@@ -108,12 +109,16 @@ def default_storage() -> str:
     return storage
 
 
-def _conclude(files: SweepFiles, location: str) -> int:
-    """Say what the sweep found, where its report is, and what is left to do; returns the exit code."""
+def _conclude(asked: Sweep, files: SweepFiles) -> int:
+    """Say what the sweep found, where its report is, how good that is, and what is left to do; returns the exit code.
+
+    The report is there before the test images are judged, which may take long: a second one then has their figure.
+    """
     # Both bring pandas, which is nothing for a sweep's start to wait for.
     from dashboards.report import write_report
     from segray.results import load, text
 
+    location = location_below(asked.storage, asked.name)
     try:
         trial, pointer = files.best()
         print(f"best val mIoU: {text.percent(pointer.record.val_miou)} (trial {trial.id})")
@@ -127,7 +132,9 @@ def _conclude(files: SweepFiles, location: str) -> int:
         write_report(files.folder.path, f"{files.folder.path}/report.html")
         print(f"report: {location}/report.html")
     else:
-        print(f"report: segray report {quoted} -o report.html")
+        print(f"report: segray report {quoted} -o report.html", flush=True)
+    if judge_sweep(asked, files) and files.folder.is_local:
+        write_report(files.folder.path, f"{files.folder.path}/report.html")
     results = load(location)
     if results.num_test_images and (note := results.test_note()):
         print(note)

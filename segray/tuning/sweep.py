@@ -1,4 +1,4 @@
-"""run_sweep(): from what a person wants searched to the files of a finished sweep."""
+"""run_sweep(): from what a person wants searched to the files of a finished sweep; judge_sweep(): how good it is."""
 
 from __future__ import annotations
 
@@ -56,8 +56,6 @@ class Sweep:
 def run_sweep(sweep: Sweep, announce: Callable[[str], None] = print) -> SweepFiles:
     """Run a sweep to its end, or until its time is spent or it is interrupted.
 
-    One that came to its end is then judged on its test images, if its data has any.
-
     Args:
         sweep: What to run.
         announce: Told in lines what happens before the first trial.
@@ -69,8 +67,7 @@ def run_sweep(sweep: Sweep, announce: Callable[[str], None] = print) -> SweepFil
         SegrayError: Something cannot work; nothing has been written then.
     """
     _check_values(sweep)
-    location = location_below(sweep.storage, sweep.name)
-    files = open_sweep(location)
+    files = open_sweep(location_below(sweep.storage, sweep.name))
     _check_name(files, sweep.resume)
     with Connection() as connection:
         # Ray takes as long to start as the models' libraries take to import.
@@ -78,12 +75,30 @@ def run_sweep(sweep: Sweep, announce: Callable[[str], None] = print) -> SweepFil
             from segray.tuning.driver import drive
 
         drive(sweep, files, connection, announce)
-    state = files.state()
-    if state is not None and state.status == "finished":
-        from segray.inference.evaluate import judge_best
-
-        judge_best(files, location, announce)
     return files
+
+
+def judge_sweep(sweep: Sweep, files: SweepFiles, announce: Callable[[str], None] = print) -> bool:
+    """Judge the best trial of a sweep that came to its end on its test images, if its data has any.
+
+    Whatever goes wrong is told, not raised, Ctrl-C included.
+
+    Args:
+        sweep: What has run; its data are read where this start found them.
+        files: What ``run_sweep`` gave.
+        announce: Told in lines what is judged, how far it is, and what went wrong.
+
+    Returns:
+        Whether there are new scores in test.json.
+    """
+    state = files.state()
+    if state is None or state.status != "finished":
+        return False
+    from segray.inference.evaluate import judge_best
+
+    data = sweep.base.data
+    location = location_below(sweep.storage, sweep.name)
+    return judge_best(files, location, announce, data_root=data.root, cache_dir=data.cache_dir)
 
 
 def _check_values(sweep: Sweep) -> None:

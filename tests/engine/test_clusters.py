@@ -1,7 +1,9 @@
 """A trial on K-Means clusters: trained on these, judged by the palette classes."""
 
 import io
+from pathlib import Path
 
+import fake_sweep
 import numpy as np
 import pytest
 import torch
@@ -13,7 +15,9 @@ from segray.data.datasets.cityscapes_pairs import palette_space
 from segray.data.synthetic import write_scenes
 from segray.engine.checkpoint import load_model
 from segray.engine.trial import TrialLog, sample_name, train_trial, write_samples
+from segray.inference.evaluate import print_evaluation
 from segray.inference.predict import predict
+from segray.results import text
 from segray.storage import open_sweep
 
 NUM_CLUSTERS = 12
@@ -65,6 +69,14 @@ def mapped(data, logits):
     class_of = data.scoring.class_of
     standing = [index for index, class_id in enumerate(class_of) if class_id is not None]
     return np.array([class_of[index] for index in standing])[logits[:, standing].argmax(axis=1)]
+
+
+def test_judging_repeats_the_cluster_accuracy_and_shows_it(trial, capsys):
+    _, files, _ = trial
+    sweep = fake_sweep.empty_sweep(Path(files.folder.path).parents[2], "sweep").files
+    print_evaluation(sweep.folder.path, split="val", trial_id="0000", data_root=None)
+    accuracy = text.percent(files.records()[0].val_cluster_accuracy)
+    assert f"clusters of training {accuracy}" in capsys.readouterr().out
 
 
 def test_the_record_is_of_palette_classes_with_the_cluster_accuracy_beside_it(trial, predicted):

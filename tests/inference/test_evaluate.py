@@ -1,6 +1,7 @@
 """Judging models by hand and at a sweep's end, on images that no trial was chosen by."""
 
 import json
+import re
 import shutil
 
 import fake_sweep
@@ -13,6 +14,7 @@ from segray.data.split_record import record_splits
 from segray.data.synthetic import write_scenes
 from segray.engine.trial import TrialLog, train_trial
 from segray.errors import ConfigError, DataError, StorageError
+from segray.inference import evaluate
 from segray.inference.evaluate import evaluate_sweep, judge_best, print_evaluation
 from segray.storage import open_sweep
 
@@ -131,6 +133,40 @@ def test_where_the_data_cannot_be_read_it_says_what_to_run(files, config):
     assert evaluate_sweep(files.folder.path, data_root=config.data.root)[0].num_images == 3
 
 
+def test_it_is_judged_on_the_data_that_the_last_start_read(files, config):
+    best, pointer = files.best()
+    moved = config.with_values({"data.root": "/nowhere", "data.cache_dir": "/nowhere"})
+    best.folder.child(pointer.checkpoint).write_json("config.json", moved.model_dump(mode="json"))
+    said = []
+    data = config.data
+    assert judge_best(files, "runs/camvid", said.append, data_root=data.root, cache_dir=data.cache_dir)
+    assert len(said) == 1  # the images were decoded there already
+    assert files.test_scores().num_images == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (KeyboardInterrupt(), r"interrupted; the sweep is complete, .* later: segray evaluate 'runs/my camvid'$"),
+        (RuntimeError("a bug"), r"could not be judged here: RuntimeError: a bug\n.* segray evaluate 'runs/my camvid' "),
+    ],
+)
+def test_whatever_ends_the_judging_is_a_line_that_says_how_to_judge_later(files, monkeypatch, error, line):
+    def fail(*arguments):
+        raise error
+
+    monkeypatch.setattr(evaluate, "_evaluation", fail)
+    said = []
+    assert not judge_best(files, "runs/my camvid", said.append)
+    assert re.search(line, said[1])
+    assert files.test_scores() is None
+
+
+def test_how_far_the_judging_is_is_said_now_and_then(files, monkeypatch):
+    monkeypatch.setattr(evaluate, "LINE_SECONDS", 0.0)
+    assert judged(files)[1:] == ["judged 2 of 3 images"]
+
+
 def test_other_images_than_the_sweeps_are_refused(files):
     splits = files.splits()
     files.write_splits(splits.model_copy(update={"train": {**splits.train, "lost": 1}}))
@@ -183,6 +219,14 @@ def test_the_printed_table_has_a_row_per_class_and_json_all_figures(files, capsy
     assert lines[-1] == f"wrote {files.folder.path}/test.json"
     print_evaluation(files.folder.path, as_json=True, **options)
     assert json.loads(capsys.readouterr().out)["iou"] == list(found.iou)
+
+
+def test_what_is_decoded_for_json_goes_to_standard_error(files, config, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("SEGRAY_CACHE", str(tmp_path / "cold"))
+    print_evaluation(files.folder.path, split="test", trial_id=None, data_root=config.data.root, as_json=True)
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["num_images"] == 3
+    assert printed.err.startswith("decoding cityscapes")
 
 
 def test_a_gpu_is_taken_where_there_is_one(files, monkeypatch):

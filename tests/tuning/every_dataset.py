@@ -9,7 +9,7 @@ from pathlib import Path
 from segray.config import RunConfig
 from segray.data.datasets import DATASETS
 from segray.data.synthetic import NEEDED_VALUES, write_scenes
-from segray.tuning.sweep import Sweep, run_sweep
+from segray.tuning.sweep import Sweep, judge_sweep, run_sweep
 
 VARIANTS = {
     **{name: {"data.dataset": name} for name in DATASETS},
@@ -38,7 +38,8 @@ def main(folder):
             **NEEDED_VALUES.get(dataset, {}),
         }
         base = BASE.with_values(values)
-        run_sweep(Sweep(name=name, base=base, space=space, trials=2, storage=str(folder / "runs"), scheduler="none"))
+        sweep = Sweep(name=name, base=base, space=space, trials=2, storage=str(folder / "runs"), scheduler="none")
+        judge_sweep(sweep, run_sweep(sweep))
 
 
 if __name__ == "__main__":

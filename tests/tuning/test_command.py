@@ -1,7 +1,8 @@
 import sys
+from dataclasses import replace
 
 import pytest
-from fake_sweep import empty_sweep, state, write_trial
+from fake_sweep import empty_sweep, scores, splits, state, write_trial
 
 from segray.config import RunConfig
 from segray.tuning import command
@@ -15,7 +16,7 @@ def call(monkeypatch):
     """Call a study's command line; returns what it did, in order."""
     done = []
     monkeypatch.setattr(command, "run_sweep", lambda sweep: done.append(f"run on {sweep.base.data.root}"))
-    monkeypatch.setattr(command, "_conclude", lambda files, location: 0)
+    monkeypatch.setattr(command, "_conclude", lambda sweep, files: 0)
     monkeypatch.setattr(command, "end_process", done.append)
 
     def run(*arguments, make_data=lambda: done.append("make data")):
@@ -87,5 +88,27 @@ def test_the_end_says_what_is_left_to_do(tmp_path, capsys, status, mious, code, 
     if mious:
         trial.write_pointer("best", trial.pointer("last"))
     sweep.files.write_state(state(status, trials=1))
-    assert command._conclude(sweep.files, sweep.files.folder.path) == code
+    assert command._conclude(replace(SWEEP, name="camvid", storage=str(tmp_path)), sweep.files) == code
     assert said in capsys.readouterr().out
+
+
+def test_the_report_is_there_before_the_test_images_are_judged_and_has_their_figure_after(
+    tmp_path, monkeypatch, capsys
+):
+    sweep = empty_sweep(tmp_path)
+    trial = write_trial(sweep, "0000", {}, [0.4], status=None)
+    trial.write_pointer("best", trial.pointer("last"))
+    sweep.files.write_splits(splits(num_test=5))
+    sweep.files.write_state(state("finished", trials=1))
+    report = tmp_path / "camvid" / "report.html"
+
+    def judge(asked, files):
+        assert "its test mIoU" not in report.read_text()
+        assert "best val mIoU" in capsys.readouterr().out
+        files.write_test_scores(scores("0000", 1, miou=0.265))
+        return True
+
+    monkeypatch.setattr(command, "judge_sweep", judge)
+    command._conclude(replace(SWEEP, name="camvid", storage=str(tmp_path)), sweep.files)
+    assert "its test mIoU" in report.read_text()
+    assert "on them it has 26.5" in capsys.readouterr().out

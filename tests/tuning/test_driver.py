@@ -1,6 +1,5 @@
 """What starts and resumes a sweep, up to its first trial."""
 
-import contextlib
 import os
 import socket
 import subprocess
@@ -20,7 +19,7 @@ from segray.models import build
 from segray.storage import Outcome, open_sweep
 from segray.tuning import driver
 from segray.tuning import sweep as sweep_module
-from segray.tuning.sweep import Sweep, run_sweep
+from segray.tuning.sweep import Sweep, judge_sweep, run_sweep
 
 
 class Begun(Exception):  # noqa: N818 - no error: the checks have let the sweep pass
@@ -170,11 +169,12 @@ def test_a_sweep_is_resumed_unless_its_driver_is_alive(sweep, monkeypatch, host,
         run_sweep(Sweep(**vars(sweep) | {"resume": True}))
 
 
-@pytest.mark.parametrize(("status", "judged"), [("finished", ["a test image"]), ("interrupted", [])])
+@pytest.mark.parametrize(("status", "judged"), [("finished", 1), ("interrupted", 0)])
 def test_a_sweep_that_came_to_its_end_is_judged_on_its_test_images(sweep, monkeypatch, status, judged):
     seen = []
-    monkeypatch.setattr(sweep_module, "Connection", contextlib.nullcontext)
-    monkeypatch.setattr(driver, "drive", lambda sweep, files, *rest: files.write_state(fake_sweep.state(status)))
-    monkeypatch.setattr(evaluate, "judge_best", lambda files, location, announce: seen.append("a test image"))
-    run_sweep(sweep)
-    assert seen == judged
+    files = fake_sweep.empty_sweep(sweep.storage, "s").files
+    files.write_state(fake_sweep.state(status))
+    monkeypatch.setattr(evaluate, "judge_best", lambda files, location, announce, **where: seen.append(where))
+    judge_sweep(sweep, files)
+    data = sweep.base.data
+    assert seen == [{"data_root": data.root, "cache_dir": data.cache_dir}] * judged
