@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 from segray.config import DataConfig
 from segray.data.cache import listing
@@ -16,11 +19,16 @@ NUM_NAMED = 3
 """Images named of each kind of difference in a message; all of them are in its problems."""
 
 
-def record_splits(config: DataConfig) -> SplitRecord:
-    """Which images of the data set are on which side.
+CHOOSE_LABELS: Final = {"dataset", "classes", "folder", "cityscapes", "pairs"}
+"""Keys of the data section that say how label files are read."""
+
+
+def record_splits(config: DataConfig, choices: Iterable[DataConfig] = ()) -> SplitRecord:
+    """Which images of the data set are on which side, and how label files are read.
 
     Args:
         config: The data set; of it, files are listed but none is decoded.
+        choices: The configs of trials, where they can differ in their labels; else those are the config's.
 
     Raises:
         ConfigError: A name is unknown, or the images cannot be divided so.
@@ -41,16 +49,25 @@ def record_splits(config: DataConfig) -> SplitRecord:
             split: {pair.name: num_bytes[pair.name] for pair in pairs}
             for split, pairs in divide(dataset, config).items()
         },
+        labels=dict(map(_choice_and_labels, tuple(choices) or (config,))),
     )
 
 
 def check_splits(record: SplitRecord, config: DataConfig) -> None:
-    """Check that this machine's files give the splits that a sweep began with, and are as long as they were.
+    """Check that this machine's files give the splits and labels that a sweep began with, and are as long as they were.
 
     Raises:
         ConfigError: The images cannot be divided as the config says.
-        DataError: An image came, went, changed sides, or is in files of another size; every such image is a problem.
+        DataError: An image came, went, changed sides, or is in files of another size; every such image is a problem. Or
+            labels come out otherwise, such as by another K-Means fit.
     """
+    choice, labels = _choice_and_labels(config)
+    if record.labels.get(choice, labels) != labels:
+        raise DataError(
+            f"the labels of the data set at {config.root!r} on {socket.gethostname()} are read otherwise than where "
+            "the sweep began, but all its trials must be trained on the same; use the same version of segray, and "
+            "where labels are from K-Means, copy the file kmeans-*.json that docs/datasets/cityscapes_pairs.md names"
+        )
     differences = _differences(_by_name(record), _by_name(record_splits(config)))
     if not any(differences.values()):
         return
@@ -61,6 +78,15 @@ def check_splits(record: SplitRecord, config: DataConfig) -> None:
         f"sweep:{lines}",
         [f"{image}: {what}" for what, images in differences.items() for image in images],
     )
+
+
+def _choice_and_labels(config: DataConfig) -> tuple[str, str]:
+    chosen = json.dumps(config.model_dump(mode="json", include=CHOOSE_LABELS), sort_keys=True)
+    return _hash(chosen), _hash(listing(config).dataset.reader.key)
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _by_name(record: SplitRecord) -> dict[str, tuple[Split, int]]:

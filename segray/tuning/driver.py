@@ -26,7 +26,6 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from segray.cluster.channel import Channel
 from segray.cluster.connection import Connection
 from segray.cluster.resources import Plan, make_plan
-from segray.config import DataConfig
 from segray.data.split_record import check_splits, record_splits
 from segray.engine.trial import write_samples
 from segray.errors import ConfigError, listed
@@ -89,7 +88,7 @@ def drive(sweep: Sweep, files: SweepFiles, connection: Connection, announce: Cal
         _check_same_sweep(files.info(), sweep, checked)
     else:
         files.write_info(_info(sweep, checked, plan))
-    _keep_splits(files, checked.base.data)
+    _keep_splits(files, checked)
     if not files.folder.exists("samples"):
         write_samples(files.folder, checked.data)
     _tune(sweep, checked, plan, files, done)
@@ -210,13 +209,14 @@ def _check_same_sweep(info: SweepInfo, sweep: Sweep, checked: Checked) -> None:
         )
 
 
-def _keep_splits(files: SweepFiles, config: DataConfig) -> None:
-    """Write which images are on which side; of a sweep that has begun, check that it is still so."""
+def _keep_splits(files: SweepFiles, checked: Checked) -> None:
+    """Write which images are on which side and how labels are read; of a sweep that has begun, check that it is so."""
     begun_with = files.splits()
     if begun_with is None:
-        files.write_splits(record_splits(config))
+        files.write_splits(record_splits(checked.base.data, checked.data_configs))
     else:
-        check_splits(begun_with, config)
+        for config in checked.data_configs:
+            check_splits(begun_with, config)
 
 
 def _described(checked: Checked) -> dict[str, str]:

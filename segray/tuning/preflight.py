@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import optuna
 
-from segray.config import ModelConfig, RunConfig, SizePx, flatten
+from segray.config import DataConfig, ModelConfig, RunConfig, SizePx, flatten
 from segray.data.augment import CUSTOM, strengths, training_size
 from segray.data.cache import PreparedData, prepare
 from segray.data.datasets import dataset_kind
@@ -59,6 +59,8 @@ class Checked:
     max_epochs: int
     data: PreparedData
     """Of the first trial"""
+    data_configs: Sequence[DataConfig]
+    """Those of the trials that were checked, each once"""
     weights_line: str
     """What model.encoder_weights came to"""
 
@@ -119,7 +121,9 @@ def check(
         _train_shape(config, data[config.data], num_workers) for config in configs
     ):
         check_train_shape(model, batch_size=batch_size, size_px=size_px)
-    return Checked(base, capped, distributions, first_trials, max_epochs, data[configs[0].data], weights_line)
+    return Checked(
+        base, capped, distributions, first_trials, max_epochs, data[configs[0].data], tuple(data), weights_line
+    )
 
 
 def check_choices(config: RunConfig) -> None:

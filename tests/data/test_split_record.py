@@ -1,13 +1,15 @@
 """What splits.json holds, and that a machine with other images is told so."""
 
+import json
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from segray.config import SplitConfig
+from segray.config import DataConfig, PairsConfig, SplitConfig
 from segray.data import cache
 from segray.data.split_record import check_splits, record_splits
+from segray.data.synthetic import write_scenes
 from segray.errors import DataError
 
 SIZE = (24, 32)
@@ -100,3 +102,30 @@ def test_another_seed_puts_images_on_another_side(write_images):
     record = record_splits(config)
     with pytest.raises(DataError, match="images are on another side"):
         check_splits(record, config.model_copy(update={"split": config.split.model_copy(update={"seed": 1})}))
+
+
+def fitted(root, cache_dir, num_clusters):
+    pairs = PairsConfig(labels="kmeans", num_clusters=num_clusters)
+    return DataConfig(dataset="cityscapes_pairs", root=str(root), cache_dir=str(cache_dir), pairs=pairs)
+
+
+@pytest.mark.parametrize("num_clusters", [4, 6])
+def test_another_k_means_fit_on_a_machine_is_refused_for_each_k(tmp_path, num_clusters):
+    write_scenes("cityscapes_pairs", tmp_path / "root", train=2, val=1, size_px=(32, 48))
+    (tmp_path / "root" / ".segray").touch()  # so that each machine's fit lies in its cache
+    here = [fitted(tmp_path / "root", tmp_path / "here", count) for count in (4, 6)]
+    record = record_splits(here[0], here)
+    there = fitted(tmp_path / "root", tmp_path / "there", num_clusters)
+    again(there, record)
+    (path,) = (tmp_path / "there").glob("kmeans-*.json")
+    content = json.loads(path.read_text())
+    red, green, blue = content["centers"][0]
+    path.write_text(json.dumps(content | {"centers": [[red, green, blue ^ 1], *content["centers"][1:]]}))
+    with pytest.raises(DataError, match=r"labels .* are read otherwise than where the sweep began, .* kmeans-\*\.json"):
+        again(there, record)
+
+
+def test_labels_that_no_checked_trial_had_pass(tmp_path):
+    write_scenes("cityscapes_pairs", tmp_path / "root", train=2, val=1, size_px=(32, 48))
+    record = record_splits(fitted(tmp_path / "root", tmp_path, 4))
+    again(fitted(tmp_path / "root", tmp_path, 5), record)
