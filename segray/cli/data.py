@@ -131,14 +131,13 @@ def cache(
 
         raise typer.Exit(int(any(node.error for node in build_on_every_node(config))))
     from segray.data.cache import prepare
-    from segray.data.room import shown
+    from segray.data.room import folder_bytes, shown
 
     with progress_bar("decoding") as progress:
         prepared = prepare(config, progress=progress)
     folder = prepared.train.folder
     num_images = sum(len(shard) for shard in (prepared.train, prepared.val, prepared.test))
-    num_bytes = sum(path.stat().st_size for path in folder.iterdir())
-    print(f"{num_images} images, {shown(num_bytes)}, in {folder}")
+    print(f"{num_images} images, {shown(folder_bytes(folder))}, in {folder}")
 
 
 def data_config(name: str, root: str, values: list[str] | None) -> DataConfig:

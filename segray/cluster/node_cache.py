@@ -1,17 +1,10 @@
-"""Decoded images built ahead on every node of a cluster, so that no trial waits for them.
-
-The command line calls it so, where 1 is the exit code if a node failed::
-
-    built = build_on_every_node(config, announce)  # config: DataConfig; joins or starts a Ray cluster itself
-    raise typer.Exit(any(node.error for node in built))
-"""
+"""Decoded images built ahead on every node of a cluster, so that no trial waits for them."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -19,8 +12,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from segray.cluster.connection import Connection
 from segray.config import DataConfig
-from segray.data.cache import prepare
-from segray.data.room import shown
+from segray.data.cache import prepare, with_absolute_paths
+from segray.data.room import folder_bytes, shown
 from segray.errors import SegrayError
 
 
@@ -34,11 +27,11 @@ class NodeCache:
     num_bytes: int = 0
     """Space that the folder takes"""
     num_images: int = 0
-    has_pixels: bool = False
-    """Whether images are stored; without room they are decoded when they are used"""
+    shortage: str = ""
+    """Why the images are not stored, but decoded whenever they are used; empty where they are stored"""
+    built: bool = False
+    """Whether it was built now; else it was there"""
     seconds: float = 0.0
-    lines: tuple[str, ...] = ()
-    """What was said on the node; empty where all was there"""
     error: str = ""
     """Why it failed; empty where it did not"""
 
@@ -46,8 +39,8 @@ class NodeCache:
         """One line for a person, or more where there is an error."""
         if self.error:
             return f"{self.node}: failed: {self.error}"
-        done = f"built in {self.seconds:.1f} s" if self.lines else "was there"
-        stored = "" if self.has_pixels else f", without room for pixels ({self.lines[-1] if self.lines else ''})"
+        done = f"built in {self.seconds:.1f} s" if self.built else "was there"
+        stored = f", without room for pixels: {self.shortage}" if self.shortage else ""
         return f"{self.node}: {done}, {self.num_images} images, {shown(self.num_bytes)} in {self.folder}{stored}"
 
 
@@ -68,7 +61,7 @@ def build_on_every_node(config: DataConfig, announce: Callable[[str], None] = pr
     Raises:
         ResourceError: There is no cluster where one should be joined.
     """
-    config = config.model_copy(update={"root": str(Path(config.root).absolute())})
+    config = with_absolute_paths(config)
     with Connection() as connection:
         connection.nodes()  # waits until the cluster is there
         names = _names([node for node in ray.nodes() if node["Alive"]])
@@ -98,21 +91,20 @@ def _submit(node_id: str, config: DataConfig) -> Any:
 
 def _build(config: DataConfig) -> NodeCache:
     """Runs on the node; its name is filled in by the driver."""
-    lines: list[str] = []
     start = time.monotonic()
     try:
-        data = prepare(config, lines.append)
+        data = prepare(config)
     except SegrayError as error:
-        return NodeCache(node="", error=str(error), lines=tuple(lines))
+        return NodeCache(node="", error=str(error))
     folder = data.train.folder
     return NodeCache(
         node="",
         folder=str(folder),
-        num_bytes=sum(path.stat().st_size for path in folder.iterdir()),
+        num_bytes=folder_bytes(folder),
         num_images=len(data.train) + len(data.val) + len(data.test),
-        has_pixels=data.train.has_pixels,
+        shortage=data.shortage,
+        built=data.built,
         seconds=time.monotonic() - start,
-        lines=tuple(lines),
     )
 
 

@@ -32,7 +32,7 @@ from segray.data.locks import Lock, wait_for_lock
 from segray.data.room import IN_USE, cache_location, find_room, in_order
 from segray.data.shards import Shard, num_bytes
 from segray.data.source import Source, open_source
-from segray.data.splits import Splits, divide
+from segray.data.splits import divide
 from segray.errors import ConfigError, DataError, ResourceError, listed
 from segray.labels import LabelSpace
 
@@ -56,6 +56,10 @@ class PreparedData:
     """Images that no trial is chosen by; may be empty"""
     scoring: Scoring | None = None
     """The data set's own, where predictions are not judged by the labels of training"""
+    built: bool = False
+    """Whether this call decoded it"""
+    shortage: str = ""
+    """Why the images are not stored, but decoded whenever they are used; empty where they are stored"""
 
     @property
     def scored_space(self) -> LabelSpace:
@@ -101,42 +105,58 @@ def prepare(
         DataError: Files are missing, cannot be read or do not decode; all of them are named.
         ResourceError: The cache cannot be read or written.
     """
-    _check_sizes(config)
-    strengths(config)
+    check_values(config)
     dataset, name, _ = listing(config)
     splits = divide(dataset, config)
     folder = _cache_folder(config) / name
     source = open_source(dataset, config.resize_px)
+    built = False
     shard, shortage = _stored(folder, source, config, announce)
     if shard is None:
-        shard, shortage = _built(folder, dataset, source, config, announce, progress)
+        shard, shortage, built = _built(folder, dataset, source, config, announce, progress)
     if not shard.has_pixels and folder not in _warned:
         _warned.add(folder)
         announce(_cost(shard, config, shortage))
-    prepared = _prepared(dataset, shard, splits)
-    training_size(prepared.train, config.crop_px)
-    return prepared
+    train, val, test = (shard.subset([pair.name for pair in splits[split]]) for split in SPLITS)
+    training_size(train, config.crop_px)
+    return PreparedData(dataset.label_space, train, val, test, dataset.scoring, built, shortage)
 
 
-def _content(config: DataConfig) -> DataConfig:
-    """The config with all that changes neither files nor decoded images at its default."""
+def check_values(config: DataConfig) -> None:
+    """Check sizes and policy, for which no file is looked at.
+
+    Raises:
+        ConfigError: The policy is unknown or a size cannot work.
+    """
+    for key, size in (("data.crop_px", config.crop_px), ("data.resize_px", config.resize_px)):
+        if size is not None and min(size) < 1:
+            raise ConfigError(f"{key} must be (height, width), both at least 1, but got {list(size)}")
+    strengths(config)
+
+
+def without_sampling(config: DataConfig) -> DataConfig:
+    """The config with all that only says how training draws from its images at its default."""
     return config.model_copy(
         update={
-            "policy": "",
+            "policy": "none",
             "augment": AugmentConfig(),
             "rare_class_crops": 0.0,
             "crop_px": None,
-            "split": SplitConfig(),
-            "holdout": 0.0,
             "num_loader_workers": None,
-            "cache_limit_gb": None,
         }
     )
 
 
-def _prepared(dataset: Dataset, shard: Shard, splits: Splits) -> PreparedData:
-    train, val, test = (shard.subset([pair.name for pair in splits[split]]) for split in SPLITS)
-    return PreparedData(dataset.label_space, train, val, test, dataset.scoring)
+def with_absolute_paths(config: DataConfig) -> DataConfig:
+    """The config for processes that start in other folders, or as another person."""
+    paths = {"root": config.root, "cache_dir": config.cache_dir}
+    absolute = {key: str(Path(path).expanduser().absolute()) for key, path in paths.items() if path}
+    return config.model_copy(update=absolute)
+
+
+def _content(config: DataConfig) -> DataConfig:
+    """The config with all that changes neither files nor decoded images at its default."""
+    return without_sampling(config).model_copy(update={"split": SplitConfig(), "holdout": 0.0, "cache_limit_gb": None})
 
 
 def _stored(
@@ -198,12 +218,6 @@ def _cost(shard: Shard, config: DataConfig, shortage: str) -> str:
     )
 
 
-def _check_sizes(config: DataConfig) -> None:
-    for key, size in (("data.crop_px", config.crop_px), ("data.resize_px", config.resize_px)):
-        if size is not None and min(size) < 1:
-            raise ConfigError(f"{key} must be (height, width), both at least 1, but got {list(size)}")
-
-
 def _cache_folder(config: DataConfig) -> Path:
     folder = cache_location(config)
     try:
@@ -260,10 +274,12 @@ def _built(
     config: DataConfig,
     announce: Callable[[str], None],
     progress: Progress | None,
-) -> tuple[Shard, str]:
+) -> tuple[Shard, str, bool]:
+    """The shard, why it has no pixels if it has none, and whether it is new."""
     doing = f"decodes {config.dataset} into {folder}"
     lock = wait_for_lock(folder.with_name(f"{folder.name}.lock"), doing, announce)
     try:
+        in_use = None
         # Another process may have built it while this one waited.
         shard, shortage = _stored(folder, source, config, announce)
         if shard is None:
@@ -276,4 +292,4 @@ def _built(
         lock.release(delete=True)
     if shard is None:
         raise ResourceError(f"decoded images in {str(folder)!r} were removed as soon as they were there; start again")
-    return shard, shortage
+    return shard, shortage, in_use is not None

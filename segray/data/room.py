@@ -87,7 +87,7 @@ def find_room(folder: Path, needed: int, limit_gb: float | None) -> Room:
     cache = folder.parent
     others = [entry for entry in entries(cache) if entry.folder != folder]
     building = [path for path in cache.iterdir() if path.suffix == ".partial" and _LEFT_OVER.fullmatch(path.name)]
-    taken = sum(entry.num_bytes for entry in others) + sum(_apparent(path) for path in building)
+    taken = sum(entry.num_bytes for entry in others) + sum(folder_bytes(path) for path in building)
     available = shutil.disk_usage(cache).free - sum(_unwritten(path) for path in building)
     has = f"{str(cache)!r} has {shown(available)} free"
     if limit_gb is not None and limit_gb * 1e9 - taken < available:
@@ -149,7 +149,7 @@ def _entry(folder: Path) -> Entry:
         last_used = (folder / IN_USE).stat().st_mtime
     except FileNotFoundError:
         last_used = 0.0
-    return Entry(folder, _apparent(folder), last_used)
+    return Entry(folder, folder_bytes(folder), last_used)
 
 
 def _lock_unused(entry: Entry) -> Lock | None:
@@ -159,7 +159,8 @@ def _lock_unused(entry: Entry) -> Lock | None:
         return None
 
 
-def _apparent(folder: Path) -> int:
+def folder_bytes(folder: Path) -> int:
+    """Size of an entry: of its files together."""
     return sum(status.st_size for status in _statuses(folder))
 
 

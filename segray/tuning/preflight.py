@@ -13,7 +13,7 @@ import optuna
 
 from segray.config import DataConfig, ModelConfig, RunConfig, SizePx, flatten
 from segray.data.augment import CUSTOM, strengths, training_size
-from segray.data.cache import PreparedData, prepare
+from segray.data.cache import PreparedData, check_values, prepare, with_absolute_paths, without_sampling
 from segray.data.datasets import dataset_kind
 from segray.engine.optim import check_l2, check_warmup
 from segray.engine.trial import per_rank_batch_size
@@ -89,7 +89,7 @@ def check(
     Raises:
         ConfigError: A key, value or combination cannot work.
         DataError: The data set cannot be read.
-        ResourceError: The disk is too small for the shards.
+        ResourceError: The cache cannot be read or written.
     """
     base = _with_absolute_paths(base)
     distributions, draws = _draw(space)
@@ -113,7 +113,7 @@ def check(
     weights, weights_line = _resolve_weights(models)
     announce(weights_line)
     base = base.with_values({"model.encoder_weights": weights})
-    data = {config: prepare(config, announce) for config in _distinct(config.data for config in configs)}
+    data = _prepared(_distinct(config.data for config in configs), announce)
     _check_same_classes(data.values())
     for config in configs:
         _check_training(config, data[config.data], num_workers)
@@ -254,6 +254,15 @@ def _check_same_data(base: RunConfig, configs: Sequence[RunConfig]) -> None:
         )
 
 
+def _prepared(configs: Sequence[DataConfig], announce: Callable[[str], None]) -> dict[DataConfig, PreparedData]:
+    """The data of each config, prepared once for all that only differ in how training draws from it."""
+    for config in configs:
+        check_values(config)
+    images = {config: without_sampling(config) for config in configs}
+    prepared = {config: prepare(config, announce) for config in _distinct(images.values())}
+    return {config: prepared[images[config]] for config in configs}
+
+
 def _check_same_classes(prepared: Iterable[PreparedData]) -> None:
     spaces = _distinct(data.scored_space.names for data in prepared)
     if len(spaces) > 1:
@@ -314,13 +323,11 @@ def _resolve_weights(models: Sequence[ModelConfig]) -> tuple[str, str]:
 
 
 def _with_absolute_paths(config: RunConfig) -> RunConfig:
-    values = {"data.root": str(Path(config.data.root).expanduser().absolute())} if config.data.root else {}
-    if config.data.cache_dir:
-        values["data.cache_dir"] = str(Path(config.data.cache_dir).expanduser().absolute())
+    config = config.model_copy(update={"data": with_absolute_paths(config.data)})
     weights = config.model.encoder_weights
-    if weights not in ("none", "imagenet", "auto"):
-        values["model.encoder_weights"] = str(Path(weights).expanduser().absolute())
-    return config.with_values(values)
+    if weights in ("none", "imagenet", "auto"):
+        return config
+    return config.with_values({"model.encoder_weights": str(Path(weights).expanduser().absolute())})
 
 
 def _distinct(items: Iterable[T]) -> list[T]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from segray.config import DataConfig
 from segray.data import cache, source
 from segray.data.cache import prepare
 from segray.data.datasets import open_dataset
@@ -135,6 +136,14 @@ def test_the_environment_names_the_cache(write_images, tmp_path, monkeypatch):
     monkeypatch.setenv("SEGRAY_CACHE", str(tmp_path / "elsewhere"))
     prepared = prepare(write_images(SIZES).model_copy(update={"cache_dir": None}), silent)
     assert prepared.train.folder.is_relative_to(tmp_path / "elsewhere")
+
+
+def test_paths_are_absolute_for_processes_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    config = cache.with_absolute_paths(DataConfig(root="~/camvid", cache_dir="cache"))
+    assert (config.root, config.cache_dir) == (str(tmp_path / "home/camvid"), str(tmp_path / "cache"))
+    assert cache.with_absolute_paths(DataConfig()) == DataConfig()
 
 
 def test_photo_and_label_are_resized_alike(write_images):

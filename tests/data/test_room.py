@@ -238,6 +238,15 @@ def test_it_says_what_decoding_on_the_fly_costs(variants):
     assert "set data.cache_dir" in said[1]
 
 
+def test_what_was_prepared_says_whether_it_was_built_and_why_it_has_no_pixels(variants):
+    config = variants[0].model_copy(update={"cache_limit_gb": 1e-9})
+    first, again, with_room = (prepare(config, silent), prepare(config, silent), prepare(variants[0], silent))
+    assert [data.built for data in (first, again, with_room)] == [True, False, True]
+    assert first.shortage == again.shortage
+    assert again.shortage.startswith("it needs 0.2 MB, but data.cache_limit_gb")
+    assert with_room.shortage == ""
+
+
 def test_pixels_are_stored_once_there_is_room(variants):
     config = variants[0].model_copy(update={"cache_limit_gb": 1e-9})
     before = prepare(config, silent).train

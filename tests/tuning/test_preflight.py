@@ -122,22 +122,16 @@ def test_every_choice_and_up_to_a_limit_every_pair_of_models_is_checked(base, mo
     assert (len(seen) == 12 * num_encoders) == complete
 
 
-def test_the_data_set_is_looked_up_once_for_each_way_to_prepare_it(base, monkeypatch):
-    def policies(trial):
-        trial.suggest_categorical("data.policy", ["none", "light", "medium"])
-        trial.suggest_float("optim.lr", 1e-4, 1e-2)
+def test_the_data_set_is_prepared_once_however_trials_draw_from_it(base, monkeypatch):
+    def draws(trial):
+        trial.suggest_categorical("data.policy", ["none", "light", "custom"])
+        trial.suggest_float("data.augment.brightness", 0.0, 0.5)
+        trial.suggest_categorical("data.rare_class_crops", [0.0, 0.5])
 
     seen = []
-    monkeypatch.setattr(preflight, "prepare", lambda config, announce: seen.append(config) or prepare(config, announce))
-    checked(base, policies)
-    assert sorted(config.policy for config in seen) == ["light", "medium", "none"]
-
-
-def test_what_is_decoded_is_said_to_the_person(base, capsys):
-    said = []
-    checked(base, said=said)
-    assert [line for line in said if line.startswith("decoding")]
-    assert capsys.readouterr().out == ""
+    monkeypatch.setattr(preflight, "prepare", lambda config, *args: seen.append(config) or prepare(config, *args))
+    checked(base, draws)
+    assert len(seen) == 1
 
 
 def test_a_batch_that_the_architecture_cannot_train_on(base):
@@ -328,14 +322,14 @@ def test_a_space_may_return_what_the_base_says_of_the_images(base):
 
 
 def test_trials_that_are_judged_by_other_classes_are_refused(base, monkeypatch):
-    def prepare_other_classes(config):
-        data = prepare(config)
-        names = data.label_space.names[:: -1 if config.policy == "none" else 1]
+    def prepare_other_classes(config, announce):
+        data = prepare(config, announce)
+        names = data.label_space.names[:: -1 if config.cache_limit_gb else 1]
         return replace(data, label_space=data.label_space.model_copy(update={"names": names}))
 
     monkeypatch.setattr(preflight, "prepare", prepare_other_classes)
     with pytest.raises(ConfigError, match=r"judged by the same classes.*\n  \w+, .*\n  \w+, "):
-        checked(base, choosing("data.policy", "none", "light"))
+        checked(base, choosing("data.cache_limit_gb", None, 50.0))
 
 
 def test_the_number_of_clusters_can_be_searched_since_all_are_judged_by_the_palette_classes(base, tmp_path):
