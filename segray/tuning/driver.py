@@ -212,10 +212,12 @@ def _check_same_sweep(info: SweepInfo, sweep: Sweep, checked: Checked) -> None:
 def _keep_splits(files: SweepFiles, checked: Checked) -> None:
     """Write which images are on which side and how labels are read; of a sweep that has begun, check that it is so."""
     begun_with = files.splits()
+    # Of the keys that images or labels depend on, no other may differ from trial to trial.
+    configs = {config.pairs: config for config in checked.data_configs}.values()
     if begun_with is None:
-        files.write_splits(record_splits(checked.base.data, checked.data_configs))
+        files.write_splits(record_splits(checked.base.data, configs))
     else:
-        for config in checked.data_configs:
+        for config in configs:
             check_splits(begun_with, config)
 
 

@@ -13,6 +13,7 @@ import fake_sweep
 import pytest
 
 from segray.config import RunConfig
+from segray.data.synthetic import write_scenes
 from segray.errors import ConfigError, DataError, SegrayError, StorageError
 from segray.inference import evaluate
 from segray.models import build
@@ -27,6 +28,11 @@ class Begun(Exception):  # noqa: N818 - no error: the checks have let the sweep 
 
 
 def space(trial):
+    trial.suggest_float("optim.lr", 1e-4, 1e-2, log=True)
+
+
+def num_clusters(trial):
+    trial.suggest_categorical("data.pairs.num_clusters", [4, 6])
     trial.suggest_float("optim.lr", 1e-4, 1e-2, log=True)
 
 
@@ -98,6 +104,23 @@ def test_the_splits_are_kept_and_a_resume_on_other_images_is_refused(sweep, driv
     files.write_splits(splits.model_copy(update={"test": other_bytes, "val": {**splits.val, "lost": 1}}))
     with pytest.raises(DataError, match=rf"1 image is gone: lost \(val\)\n.*of another size: {name}"):
         drive(sweep, resume=True)
+
+
+def test_the_labels_of_every_k_are_kept_and_a_resume_on_another_fit_is_refused(sweep, drive, tmp_path):
+    write_scenes("cityscapes_pairs", tmp_path / "pairs", train=4, val=1, size_px=(64, 64))
+    values = {"data.dataset": "cityscapes_pairs", "data.root": str(tmp_path / "pairs"), "data.pairs.labels": "kmeans"}
+    changes = {"base": sweep.base.with_values(values), "space": num_clusters}
+    with pytest.raises(Begun):
+        drive(sweep, **changes)
+    files = open_sweep(f"{sweep.storage}/{sweep.name}")
+    splits = files.splits()
+    assert len(splits.labels) == len(set(splits.labels.values())) == 2
+    with pytest.raises(Begun):
+        drive(sweep, resume=True, **changes)
+    _, last = splits.labels
+    files.write_splits(splits.model_copy(update={"labels": {**splits.labels, last: "another"}}))
+    with pytest.raises(DataError, match="are read otherwise than where the sweep began"):
+        drive(sweep, resume=True, **changes)
 
 
 def test_a_resume_with_nothing_left_to_do_finishes_an_interrupted_sweep(sweep, drive):
