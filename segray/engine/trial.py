@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import socket
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -23,7 +24,7 @@ from segray.data.shards import Shard
 from segray.data.split_record import check_splits
 from segray.engine import checkpoint
 from segray.engine.determinism import deterministic
-from segray.engine.distributed import from_first_rank, rank, world_size
+from segray.engine.distributed import from_first_rank, gather_over_ranks, rank, world_size
 from segray.engine.evaluate import Evaluation, evaluate
 from segray.engine.loop import fit
 from segray.engine.precision import resolve_precision
@@ -101,7 +102,7 @@ def train_trial(
         config: The run; its train.batch_size is that of all ranks together.
         files: Where records and checkpoints go, and where the last checkpoint is looked for.
         reporter: Hears of every epoch after its checkpoint is written.
-        log: Gets a line an epoch.
+        log: Gets a line an epoch, and what is said while the data is prepared.
         device: Where to train.
         attempt: Which start of the trial this is, from 1.
         micro_batches: Parts a batch is split into, and validation batches alike; see SupervisedStep.
@@ -123,7 +124,7 @@ def train_trial(
         return
     if splits is not None:
         check_splits(splits, config.data)
-    data = prepare(config.data)
+    data = _prepared(config.data, log)
     batch_size = per_rank_batch_size(config)
     common = _LoaderOptions(rank=rank(), world_size=world_size(), pin_memory=device.type == "cuda")
     workers = num_loader_workers if config.data.num_loader_workers is None else config.data.num_loader_workers
@@ -161,6 +162,23 @@ def train_trial(
                 dist.broadcast(go_on, src=0)
             if not go_on.item():
                 return
+
+
+def _prepared(config: DataConfig, log: TrialLog) -> PreparedData:
+    """The data; what is said goes to the log: on rank 0 at once, then what only other ranks said, with their host."""
+    said: list[str] = []
+
+    def announce(text: str) -> None:
+        said.append(text)
+        log.write(text)
+
+    data = prepare(config, announce)
+    for host, lines in gather_over_ranks((socket.gethostname(), said))[1:]:
+        new = [line for line in lines if line not in said]
+        said += new
+        for line in new:
+            log.write(f"{host}: {line}")
+    return data
 
 
 def per_rank_batch_size(config: RunConfig, num_workers: int | None = None) -> int:

@@ -65,7 +65,17 @@ def test_a_trial_hands_over_every_epoch_and_says_which_is_the_last(config, files
     assert reporter.finals == [False, False, True]
     assert files.records() == reporter.records
     assert len(files.folder.names("samples")) == 4
-    assert files.folder.read_bytes("log.txt").count(b"\n") == EPOCHS + 1
+    assert files.folder.read_bytes("log.txt").count(b": train loss ") == EPOCHS
+
+
+def test_what_is_said_while_the_data_is_prepared_is_in_the_log(config, files, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(trial_module, "gather_over_ranks", lambda own: [own, ("node2", [*own[1], "no room"])])
+    config = config.with_values({"data.cache_dir": str(tmp_path / "cold")})
+    train(config, files, Reporter(stop_after=1))
+    log = files.folder.read_bytes("log.txt").decode()
+    assert log.count(" decoding cityscapes") == 1
+    assert log.splitlines()[1].endswith(" node2: no room")
+    assert capsys.readouterr().out == ""
 
 
 def test_checkpoints_are_the_last_and_the_best_and_the_finished_one_needs_no_optimiser(config, files):
