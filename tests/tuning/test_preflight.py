@@ -129,9 +129,16 @@ def test_the_data_set_is_prepared_once_however_trials_draw_from_it(base, monkeyp
         trial.suggest_categorical("data.rare_class_crops", [0.0, 0.5])
 
     seen = []
-    monkeypatch.setattr(preflight, "prepare", lambda config, *args: seen.append(config) or prepare(config, *args))
+    monkeypatch.setattr(preflight, "prepare", lambda config, announce: seen.append(config) or prepare(config, announce))
     checked(base, draws)
     assert len(seen) == 1
+
+
+def test_what_is_decoded_is_said_to_the_person(base, capsys):
+    said = []
+    checked(base, said=said)
+    assert [line for line in said if line.startswith("decoding")]
+    assert capsys.readouterr().out == ""
 
 
 def test_a_batch_that_the_architecture_cannot_train_on(base):
