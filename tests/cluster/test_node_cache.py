@@ -44,12 +44,22 @@ def test_every_node_has_the_entry_and_failures_are_named(config, two_nodes):
     built = build_on_every_node(config, said.append)
     assert len({node.node for node in built}) == 2
     assert [node.num_images for node in built] == [2, 2]
-    assert all(node.has_pixels and not node.error for node in built)
+    assert not any(node.shortage or node.error for node in built)
+    assert sorted(node.built for node in built) == [False, True]
     assert len(said) == 3
+    assert sum("was there, 2 images" in line for line in said) == 1
     # Both nodes are this machine, so both name the same folder, which this process then finds.
     decoded = []
     assert str(prepare(config, decoded.append).train.folder) == built[0].folder == built[1].folder
     assert decoded == []
+
+    without_room = config.model_copy(update={"cache_dir": f"{config.cache_dir}-2", "cache_limit_gb": 1e-9})
+    for _ in range(2):
+        said.clear()
+        assert all(
+            node.shortage.startswith("it needs 0.0 MB") for node in build_on_every_node(without_room, said.append)
+        )
+        assert sum("without room for pixels: it needs" in line for line in said) == 2
 
     (Path(config.root) / "labels/val/val0.png").write_bytes(b"")
     said.clear()
