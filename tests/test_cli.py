@@ -119,7 +119,7 @@ def test_cache_says_where_it_is(scenes, monkeypatch, capsys):
         (["check", "camvid", "scenes", "--set", "data.holdout=2"], "data.holdout: input should be less than 1"),
         (["synth", "camvid", "new", "--size", "256"], "--size must be HEIGHTxWIDTH"),
         (["sample", "cityscapes", "scenes", "new", "--size", "0x8"], "at least 1, but got '0x8'"),
-        (["synth", "camvid", "/dev/null/new"], "cannot be written to '/dev/null/new'"),
+        (["synth", "camvid", "/dev/null/new"], "cannot be written to '/dev/null/new': /dev/null is no folder"),
         (["synth", "camvid", "/proc/new"], "cannot be written to '/proc/new'"),
         (["synth", "camvid", "scenes"], "exists; remove it or name another"),
         (["synth", "camvit", "new"], "did you mean 'camvid'"),

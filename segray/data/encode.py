@@ -36,8 +36,9 @@ def new_folder(path: str | Path, what: str) -> Iterator[Path]:
             yield unfinished
             unfinished.rename(target)
     except OSError as error:
+        reason = f"{error.filename} is no folder" if isinstance(error, FileExistsError) else error.strerror or error
         raise StorageError(
-            f"{what} cannot be written to {str(target)!r}: {error.strerror or error}; "
+            f"{what} cannot be written to {str(target)!r}: {reason}; "
             "name a folder on a disk that has room and that you may write to"
         ) from None
 
