@@ -10,13 +10,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import optuna
 import ray
@@ -26,6 +27,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from segray.cluster.channel import Channel
 from segray.cluster.connection import Connection
 from segray.cluster.resources import Plan, make_plan
+from segray.config import RunConfig
+from segray.data.cache import with_absolute_paths
 from segray.data.split_record import check_splits, record_splits
 from segray.engine.trial import write_samples
 from segray.errors import ConfigError, listed
@@ -74,6 +77,7 @@ def drive(sweep: Sweep, files: SweepFiles, connection: Connection, announce: Cal
         return
     if sweep.resume:
         sweep = _as_begun(sweep, files.info())
+        _check_same_data(files, sweep.base)
     plan = make_plan(sweep.resources, connection.nodes(), None if sweep.trials is None else sweep.trials - done)
     checked = check(
         sweep.base,
@@ -197,6 +201,20 @@ def _check_same_sweep(info: SweepInfo, sweep: Sweep, checked: Checked) -> None:
     before |= {"--epochs": info.max_epochs, "--searcher": info.searcher, "--scheduler": info.scheduler}
     now = checked.base.flat() | {f"space of {key}": text for key, text in _described(checked).items()}
     now |= {"--epochs": checked.max_epochs, "--searcher": sweep.searcher, "--scheduler": sweep.scheduler}
+    _refuse_changed(before, now)
+
+
+def _check_same_data(files: SweepFiles, base: RunConfig) -> None:
+    """Refuse a resume on other data before an image of it is decoded, which takes time, and room from other entries."""
+    now = base.flat()
+    before = {key: value for key, value in files.info().base.items() if key.startswith("data.")}
+    _refuse_changed(before, {key: now.get(key) for key in before})
+    begun_with = files.splits()
+    if begun_with is not None:
+        check_splits(begun_with, with_absolute_paths(base.data))
+
+
+def _refuse_changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     changed = [
         f"{key}: was {before.get(key)!r}, now {now.get(key)!r}"
         for key in dict.fromkeys([*before, *now])

@@ -123,6 +123,21 @@ def test_the_labels_of_every_k_are_kept_and_a_resume_on_another_fit_is_refused(s
         drive(sweep, resume=True, **changes)
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [({"data.root": "other"}, "images are gone"), ({"data.resize_px": [32, 32]}, r"data\.resize_px: was None")],
+)
+def test_a_resume_on_other_data_is_refused_before_it_is_decoded(sweep, drive, tmp_path, monkeypatch, values, message):
+    monkeypatch.chdir(tmp_path)
+    write_scenes("cityscapes", "other", train=4, val=2, size_px=(64, 64), seed=1)
+    with pytest.raises(Begun):
+        drive(sweep)
+    other = sweep.base.with_values({**values, "data.cache_dir": "cold"})
+    with pytest.raises(SegrayError, match=message):
+        drive(sweep, base=other, resume=True)
+    assert not (tmp_path / "cold").exists()
+
+
 def test_a_resume_with_nothing_left_to_do_finishes_an_interrupted_sweep(sweep, drive):
     files = fake_sweep.empty_sweep(sweep.storage, "s").files
     files.trial("0000").finish(Outcome(status="finished"))
