@@ -165,9 +165,6 @@ class SplitRecord(_Record):
     labels: dict[str, str] = {}
     """For each choice of labels that the space holds, as far as it was checked: hash of the config's part that chooses
     them -> hash of all that the labels depend on besides the files, such as a K-Means fit"""
-    labels: dict[str, str] = {}
-    """For each choice of labels that the space holds, as far as it was checked: hash of the config's part that chooses
-    them -> hash of all that the labels depend on besides the files, such as a K-Means fit"""
 
 
 class SplitScores(_Record):
