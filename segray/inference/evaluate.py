@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 import torch
@@ -18,7 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from segray.config import RunConfig
-from segray.data.cache import PreparedData, prepare
+from segray.data.cache import PreparedData, prepare, with_absolute_paths
 from segray.data.loading import Batch, val_loader
 from segray.data.split_record import check_splits
 from segray.engine.checkpoint import load_model
@@ -149,9 +148,8 @@ def judge(
     """
     model, config, label_space = load_model(trial.folder.child(pointer.checkpoint))
     if data_root:
-        config = config.with_values(
-            {"data.root": _absolute(data_root), "data.cache_dir": cache_dir and _absolute(cache_dir)}
-        )
+        here = config.data.model_copy(update={"root": data_root, "cache_dir": cache_dir})
+        config = config.model_copy(update={"data": with_absolute_paths(here)})
     splits = files.splits()
     if splits is not None:
         check_splits(splits, config.data)
@@ -228,10 +226,6 @@ def _find(files: SweepFiles, trial_id: str) -> tuple[TrialFiles, CheckpointPoint
     if pointer is None:
         raise StorageError(f"trial {trial_id} of {files.folder.path!r} has no checkpoint: it has completed no epoch")
     return trials[trial_id], pointer
-
-
-def _absolute(path: str) -> str:
-    return str(Path(path).expanduser().absolute())
 
 
 def _evaluation(
