@@ -24,7 +24,7 @@ from tempfile import TemporaryFile
 from typing import Final, NamedTuple
 
 from segray.config import AugmentConfig, DataConfig, SplitConfig
-from segray.data.augment import strengths, training_size
+from segray.data.augment import strengths
 from segray.data.build import Builder, Progress, num_cores
 from segray.data.dataset import SPLITS, Dataset, Scoring
 from segray.data.datasets import open_dataset
@@ -118,7 +118,6 @@ def prepare(
         _warned.add(folder)
         announce(_cost(shard, config, shortage))
     train, val, test = (shard.subset([pair.name for pair in splits[split]]) for split in SPLITS)
-    training_size(train, config.crop_px)
     return PreparedData(dataset.label_space, train, val, test, dataset.scoring, built, shortage)
 
 

@@ -43,8 +43,7 @@ def test_splits_hold_all_pairs_and_share_none(config):
 
 
 def test_decoded_labels_are_training_ids_or_void(config):
-    # A crop, because some data sets have photos of several sizes; it leaves what is stored alone.
-    prepared = prepare(config.model_copy(update={"crop_px": SIZE}), announce=lambda line: None)
+    prepared = prepare(config, announce=lambda line: None)
     valid = {*range(prepared.label_space.num_classes), IGNORE_INDEX}
     for shard in (prepared.train, prepared.val):
         for index in range(len(shard)):
