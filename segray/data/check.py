@@ -6,7 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from segray.config import DataConfig, SizePx
 from segray.data.build import num_cores
-from segray.data.dataset import SPLITS, Dataset, Pair, Reader
+from segray.data.dataset import SPLITS, Dataset, Pair
 from segray.data.datasets import open_dataset
 from segray.data.datasets.cityscapes import LABELS
 from segray.data.datasets.gta5 import LICENSE_PLATE_ID
 from segray.data.datasets.listing import root_folder
 from segray.data.decode import read_photo
-from segray.data.splits import Splits, divide
+from segray.data.splits import Splits, divide, split_kind
 from segray.errors import DataError
 from segray.labels import IGNORE_INDEX, LabelSpace
 
@@ -120,7 +120,7 @@ def check(config: DataConfig, progress: Callable[[int, int], object] | None = No
             *across,
         ],
         notes=[*(_missing(classes) if labels else ()), *within],
-        division=_division(dataset, config),
+        division=split_kind(dataset, config),
         splits={split: names.count(split) for split in (*SPLITS, UNUSED, UNLABELLED) if split in names},
         sizes=Counter(finding.size for finding in findings if finding.size is not None).most_common(),
         classes=classes,
@@ -136,34 +136,31 @@ def _divided(dataset: Dataset, config: DataConfig) -> tuple[Splits, Sequence[str
         return {}, error.problems
 
 
-def _division(dataset: Dataset, config: DataConfig) -> str:
-    if config.split.kind != "auto":
-        return config.split.kind
-    return "official" if dataset.official else "ratio"
-
-
 def _findings(dataset: Dataset, pairs: Sequence[Pair]) -> Iterator[_Finding]:
     """Of every pair, then of every photo without a label, in order."""
     # Threads, as Pillow and hashing free the interpreter's lock: 3.4 s for 1,000 images of 512x256 on two cores, and
     # forked processes 3.2 s.
     with ThreadPoolExecutor(num_cores()) as pool:
-        yield from pool.map(partial(_look_at_pair, dataset.reader), pairs)
+        yield from pool.map(partial(_look_at_pair, dataset), pairs)
         yield from pool.map(_look_at_photo, dataset.unlabelled)
 
 
-def _look_at_pair(reader: Reader, pair: Pair) -> _Finding:
+def _look_at_pair(dataset: Dataset, pair: Pair) -> _Finding:
     problems: list[str] = []
     try:
-        reader.size(pair)
+        dataset.reader.size(pair)
     except DataError as error:
         problems += error.problems
     try:
-        photo, label = reader.read(pair)
+        photo, label = dataset.reader.read(pair)
+        if dataset.scoring is not None:
+            dataset.scoring.read_truth(pair)
     except DataError as error:
         # A damaged header is found both times.
-        return _Finding(list(dict.fromkeys([*problems, *error.problems])))
+        found = list(dict.fromkeys([*problems, *error.problems]))
+        return replace(_look_at_photo(pair.photo), problems=found, size=None)
     if problems:
-        return _Finding(problems)
+        return _Finding(problems, photo_hash=_hash(photo))
     pixels = np.bincount(label.ravel(), minlength=256)
     return _Finding([], (label.shape[0], label.shape[1]), _hash(photo), pixels)
 

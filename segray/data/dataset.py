@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segray.config import SizePx
-from segray.errors import ConfigError, unknown_name
+from segray.errors import ConfigError, DataError, listed, unknown_name
 from segray.labels import LabelSpace
 
 Split = Literal["train", "val", "test"]
@@ -85,6 +85,20 @@ class Dataset:
     """Photos whose labels are secret or missing by design, such as an official test split's"""
     scoring: Scoring | None = None
     """None: predictions are judged by the labels of training. What it depends on is part of the reader's key"""
+
+    def __post_init__(self) -> None:
+        first: dict[str, Pair] = {}
+        twice = [
+            f"{pair.name}: {first[pair.name].photo} and {pair.photo}"
+            for pair in self.pairs()
+            if first.setdefault(pair.name, pair) is not pair
+        ]
+        if twice:
+            raise DataError(
+                f"an image must occur once in a data set, or it may train and validate, but {len(twice)} occur twice; "
+                f"remove one of each:{listed(twice)}",
+                twice,
+            )
 
     def without(self, names: Collection[str]) -> Dataset:
         """The data set without some images.

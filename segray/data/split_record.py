@@ -36,7 +36,7 @@ def record_splits(config: DataConfig, choices: Iterable[DataConfig] = ()) -> Spl
     """
     dataset, _, num_bytes = listing(config)
     kind = split_kind(dataset, config)
-    by_seed = kind != "official" or config.holdout > 0
+    by_seed = kind != "official" or "val" not in dataset.official or config.holdout > 0
     return SplitRecord(
         dataset=config.dataset,
         kind=kind,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 
-from segray.config import DataConfig, SplitConfig
+from segray.config import DataConfig
 from segray.data.dataset import SPLITS, Dataset, Pair, Split
 from segray.errors import ConfigError, DataError
 from segray.storage import SplitKind
@@ -34,17 +34,19 @@ def divide(dataset: Dataset, config: DataConfig) -> Splits:
         if "val" not in dataset.official:
             wanted = max(round(len(splits["train"]) * dataset.split_sizes[1]), 1)
             splits["val"], splits["train"] = _take(ranked(splits["train"], config.split.seed), wanted)
+        _hold_out(splits, config)
     elif kind == "ratio":
         splits = _by_ratio(dataset.pairs(), config.split.sizes or dataset.split_sizes, config.split.seed)
-    else:
-        splits = _by_fold(dataset, config.split)
-    if config.holdout:
         _hold_out(splits, config)
+    else:
+        splits = _by_fold(dataset, config)
     for split, why in (("train", "training"), ("val", "validation")):
         if not splits[split]:  # type: ignore[index]
+            num_sequences = len(ranked(dataset.pairs(), config.split.seed))
             raise DataError(
                 f"the {why} split of {config.dataset} must have an image, but {_counts(splits)} came of data.split "
-                f"{kind} and data.holdout {config.holdout:g}"
+                f"{kind} and data.holdout {config.holdout:g}; the {len(dataset.pairs())} images are of {num_sequences} "
+                f"sequence{'s' if num_sequences != 1 else ''}, each of which stays on one side"
             )
     return {split: sorted(splits[split]) for split in SPLITS}
 
@@ -71,6 +73,9 @@ def _counts(splits: Mapping[Split, Sequence[Pair]]) -> str:
 
 
 def _hold_out(splits: Splits, config: DataConfig) -> None:
+    """Take the test split out of the training images, if one is asked for."""
+    if config.holdout == 0:
+        return
     if splits["test"]:
         raise ConfigError(
             f"data.holdout must be 0 where there are test images, but is {config.holdout:g} and there are "
@@ -107,17 +112,21 @@ def _counts_of(sizes: tuple[float, float, float], num_images: int) -> list[int]:
     return counts
 
 
-def _by_fold(dataset: Dataset, split: SplitConfig) -> Splits:
-    """Cross-validation over all images but an official test split's."""
+def _by_fold(dataset: Dataset, config: DataConfig) -> Splits:
+    """Cross-validation over all images but the test split, official or held out, which is the same for every fold."""
+    split = config.split
     if split.fold >= split.folds:
         raise ConfigError(f"data.split.fold must be below data.split.folds, {split.folds}, but got {split.fold}")
     test = list(dataset.official.get("test", ()))
     kept = set(test)
+    splits: Splits = {"train": [pair for pair in dataset.pairs() if pair not in kept], "val": [], "test": test}
+    _hold_out(splits, config)
     folds: list[list[Pair]] = [[] for _ in range(split.folds)]
-    for group in ranked([pair for pair in dataset.pairs() if pair not in kept], split.seed):
+    for group in ranked(splits["train"], split.seed):
         min(folds, key=len).extend(group)
-    train = _flat([fold for number, fold in enumerate(folds) if number != split.fold])
-    return {"train": train, "val": folds[split.fold], "test": test}
+    splits["train"] = _flat([fold for number, fold in enumerate(folds) if number != split.fold])
+    splits["val"] = folds[split.fold]
+    return splits
 
 
 def ranked(pairs: Sequence[Pair], seed: int) -> list[list[Pair]]:

@@ -158,8 +158,9 @@ def test_an_empty_root_is_refused(config, tmp_path):
 def test_files_of_other_kinds_do_not_matter(config):
     expected = num_images(silently(config))
     for folder in {pair.photo.parent for pair in open_dataset(config).pairs()}:
-        for name in ("Thumbs.db", ".DS_Store", "._notes.txt", "readme.txt"):
+        for name in ("Thumbs.db", ".DS_Store", "readme.txt", *(f"._{path.name}" for path in folder.iterdir())):
             (folder / name).write_bytes(b"x")
+    (Path(config.root) / "__MACOSX").mkdir()
     assert num_images(silently(at(config, f"{config.root}/."))) == expected
 
 

@@ -178,3 +178,12 @@ def test_text_lists_every_problem_on_a_line_of_its_own(root, capsys):
         f"problem: {path}: the file is empty" for path in files(root / "train")
     ]
     assert lines[-1] == "6 problems; 3 of 9 images decoded"
+
+
+def test_an_image_in_two_splits_is_a_problem(tmp_path):
+    write_scenes("cityscapes", tmp_path / "data", train=3, val=2, size_px=(32, 48))
+    for kind in ("leftImg8bit", "gtFine"):
+        shutil.copytree(tmp_path / "data" / kind / "val", tmp_path / "data" / kind / "train", dirs_exist_ok=True)
+    report = check(RunConfig().with_values({"data.root": str(tmp_path / "data")}).data)
+    assert len(report.problems) == 2
+    assert all("/val/" in problem and "/train/" in problem for problem in report.problems)

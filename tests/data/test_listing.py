@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -123,3 +124,9 @@ def test_stems_keep_spaces_dots_and_other_alphabets(tmp_path):
     for name in names:
         (tmp_path / name).touch()
     assert by_stem(tmp_path, {".png", ".jpg"}).keys() == {"a b", "straße", "v1.2"}
+
+
+def test_a_name_that_is_not_utf8_is_shown_and_refused(tmp_path):
+    (tmp_path / os.fsdecode(b"stra\xdfe.png")).touch()
+    with pytest.raises(DataError, match=r"names must be UTF-8, but 1 are not; rename them:\n  '.*stra\\udcdfe\.png'"):
+        contents([tmp_path])

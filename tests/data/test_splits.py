@@ -113,6 +113,24 @@ def test_a_holdout_comes_out_of_the_training_images():
     assert all(name.startswith("train") for name in splits["test"])
 
 
+def test_all_folds_hold_out_the_same_images():
+    folds = [names(undivided(pairs(30)), config(holdout=0.2, kind="kfold", folds=3, fold=fold)) for fold in range(3)]
+    assert folds[0]["test"] == folds[1]["test"] == folds[2]["test"]
+    assert len(folds[0]["test"]) == 6
+    assert not {name for fold in folds for name in fold["val"]} & set(folds[0]["test"])
+
+
+def test_a_name_that_occurs_in_two_splits_is_refused():
+    with pytest.raises(DataError, match=r"must occur once in a data set(?s:.*)image001") as caught:
+        Dataset(label_space=SPACE, reader=None, official={"train": pairs(3), "val": pairs(2)})
+    assert len(caught.value.problems) == 2
+
+
+def test_one_sequence_cannot_be_divided_and_the_error_says_so():
+    with pytest.raises(DataError, match="the 20 images are of 1 sequence, each of which stays on one side"):
+        divide(undivided(pairs(20, sequence_length=20)), config())
+
+
 @pytest.mark.parametrize(
     ("dataset", "changes", "error", "message"),
     [

@@ -94,7 +94,7 @@ def test_the_same_name_may_be_in_both_parts(root):
 
 @pytest.mark.parametrize(
     ("stem", "sequence"),
-    [("hamburg_000000_103367", "hamburg_000000"), ("aachen_000140", ""), ("00075", "block 1")],
+    [("hamburg_000000_103367", "hamburg_000000"), ("aachen_000140", "aachen_000140"), ("00075", "block 1")],
 )
 def test_names_of_cityscapes_and_gta5_tell_their_sequence(root, stem, sequence):
     for kind in ("", "_seg_class"):

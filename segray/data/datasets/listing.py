@@ -101,23 +101,31 @@ def _absolute(folder: Path) -> Path:
 
 
 def contents(folders: Iterable[Path]) -> list[Path]:
-    """All that lies in the folders, sorted; what is no folder holds nothing.
+    """All that lies in the folders, sorted; what is no folder holds nothing. What macOS adds to archives is left out.
 
     Raises:
-        DataError: Some cannot be read; all of them are named.
+        DataError: Some cannot be read, or hold names that are not UTF-8; all of them are named.
     """
     found: list[Path] = []
     problems = []
     for folder in folders:
         try:
-            found += folder.iterdir()
+            found += (path for path in folder.iterdir() if not path.name.startswith("._") and path.name != "__MACOSX")
         except NotADirectoryError:
             continue
         except OSError as error:
             problems.append(f"{folder}: {error.strerror}")
     if problems:
         raise DataError(f"{len(problems)} data folders cannot be read:{listed(problems)}", problems)
+    foreign = [f"{str(path)!r}" for path in found if not _is_utf8(path.name)]
+    if foreign:
+        raise DataError(f"names must be UTF-8, but {len(foreign)} are not; rename them:{listed(foreign)}", foreign)
     return sorted(found)
+
+
+def _is_utf8(name: str) -> bool:
+    # Bytes that do not decode come as lone surrogates.
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def by_stem(folder: Path, extensions: Collection[str]) -> dict[str, Path]:

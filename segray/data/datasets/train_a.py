@@ -80,4 +80,5 @@ def _pairs(root: Path, part: str) -> list[Pair]:
 
 
 def _sequence_of(stem: str) -> str:
-    return cityscapes_sequence(stem) or gta5_sequence(stem)
+    """The frame itself where its name tells nothing, so that it stays on one side though both parts have it."""
+    return cityscapes_sequence(stem) or gta5_sequence(stem) or stem
