@@ -110,3 +110,15 @@ def test_no_root_is_an_error(config):
 def test_colors_and_names_fit(config):
     space = open_dataset(config).label_space
     assert len(space.names) == len(set(space.names)) == len(set(space.colors)) == space.num_classes
+
+
+def test_missing_labels_of_every_split_are_named_at_once(config):
+    dataset = open_dataset(config)
+    parts = [pairs for pairs in dataset.official.values() if pairs[0].photo != pairs[0].label]
+    for pairs in parts:
+        pairs[0].label.unlink()
+    if len(parts) < 2:
+        pytest.skip("one folder holds all labels, or photos hold them")
+    with pytest.raises(DataError) as caught:
+        open_dataset(config)
+    assert all(any(str(pairs[0].photo) in problem for problem in caught.value.problems) for pairs in parts)

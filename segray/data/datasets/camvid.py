@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -16,6 +17,7 @@ from segray.data.datasets.listing import (
     existing_folder,
     folders_near,
     match,
+    of_every_split,
     root_folder,
 )
 from segray.data.datasets.sequences import block
@@ -120,7 +122,9 @@ def camvid(config: DataConfig) -> Dataset:
     return Dataset(
         label_space=space,
         reader=reader,
-        official={split: _pairs(*form.folders(root, split), prefix=f"{split}/") for split in splits},
+        official=of_every_split(
+            {split: partial(_pairs, *form.folders(root, split), prefix=f"{split}/") for split in splits}
+        ),
         unlabelled=tuple(unlabelled.values()),
     )
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from segray.data.dataset import Pair
+from segray.data.dataset import Pair, Split
 from segray.errors import ConfigError, DataError, listed
 
 PHOTO_EXTENSIONS: Final = frozenset({".png", ".jpg", ".jpeg"})
@@ -163,6 +163,27 @@ def _by_name(named: Iterable[tuple[str, Path]]) -> dict[str, Path]:
     if twice:
         raise DataError(f"a stem must occur once in a folder, but these occur twice:{listed(twice)}", twice)
     return files
+
+
+def of_every_split(find: Mapping[Split, Callable[[], list[Pair]]]) -> dict[Split, list[Pair]]:
+    """The pairs of each split.
+
+    Args:
+        find: Split -> what lists its pairs.
+
+    Raises:
+        DataError: Some split cannot be listed; what is wrong with any of them is named.
+    """
+    pairs: dict[Split, list[Pair]] = {}
+    errors: list[DataError] = []
+    for split, find_pairs in find.items():
+        try:
+            pairs[split] = find_pairs()
+        except DataError as error:
+            errors.append(error)
+    if errors:
+        raise DataError("\n".join(map(str, errors)), [problem for error in errors for problem in error.problems])
+    return pairs
 
 
 def match(photos: Mapping[str, Path], labels: Mapping[str, Path], photo_folder: Path, label_folder: Path) -> list[Pair]:
