@@ -6,7 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from segray.config import DataConfig, SizePx
 from segray.data.build import num_cores
 from segray.data.dataset import SPLITS, Dataset, Pair
-from segray.data.datasets import open_dataset
+from segray.data.datasets import list_dataset
 from segray.data.datasets.cityscapes import LABELS
 from segray.data.datasets.gta5 import LICENSE_PLATE_ID
 from segray.data.datasets.listing import root_folder
@@ -93,9 +93,10 @@ def check(config: DataConfig, progress: Callable[[int, int], object] | None = No
     """
     root_folder(config.root)
     try:
-        dataset = open_dataset(config)
+        listed = list_dataset(config)
     except DataError as error:
         return Report(dataset=config.dataset, root=config.root, problems=error.problems)
+    dataset = listed.whole()
     splits, undivided = _divided(dataset, config)
     split_of = {pair.name: str(split) for split, pairs in splits.items() for pair in pairs}
     pairs, findings = dataset.pairs(), []
@@ -113,7 +114,7 @@ def check(config: DataConfig, progress: Callable[[int, int], object] | None = No
         dataset=config.dataset,
         root=config.root,
         problems=[
-            *undivided,
+            *(_gaps(listed) or undivided),
             *(problem for finding in findings for problem in finding.problems),
             *_all_void(pairs, findings),
             *_like_training_ids(dataset.label_space, labels),
@@ -126,6 +127,14 @@ def check(config: DataConfig, progress: Callable[[int, int], object] | None = No
         classes=classes,
         void=void,
     )
+
+
+def _gaps(dataset: Dataset) -> Sequence[str]:
+    try:
+        dataset.check_whole()
+    except DataError as error:
+        return error.problems
+    return ()
 
 
 def _divided(dataset: Dataset, config: DataConfig) -> tuple[Splits, Sequence[str]]:
@@ -153,12 +162,16 @@ def _look_at_pair(dataset: Dataset, pair: Pair) -> _Finding:
         problems += error.problems
     try:
         photo, label = dataset.reader.read(pair)
-        if dataset.scoring is not None:
-            dataset.scoring.read_truth(pair)
     except DataError as error:
         # A damaged header is found both times.
         found = list(dict.fromkeys([*problems, *error.problems]))
-        return replace(_look_at_photo(pair.photo), problems=found, size=None)
+        alone = _Finding([]) if pair.photo == pair.label else _look_at_photo(pair.photo)
+        return _Finding(found, photo_hash=alone.photo_hash)
+    if dataset.scoring is not None:
+        try:
+            dataset.scoring.read_truth(pair)
+        except DataError as error:
+            problems += error.problems
     if problems:
         return _Finding(problems, photo_hash=_hash(photo))
     pixels = np.bincount(label.ravel(), minlength=256)

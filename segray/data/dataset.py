@@ -21,6 +21,10 @@ Images = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 """A photo (height, width, 3), RGB, and its label (height, width), training ids with 255 for void; both uint8."""
 
 
+MISSING: Final = Path()
+"""Stands for a file that should be there."""
+
+
 class Pair(NamedTuple):
     """One photo and its label file."""
 
@@ -101,14 +105,14 @@ class Dataset:
             )
 
     def without(self, names: Collection[str]) -> Dataset:
-        """The data set without some images.
+        """The data set without some images; a photo without a label goes by the stem of its file.
 
         Raises:
             ConfigError: There is no image of such a name.
         """
         if not names:
             return self
-        known = {pair.name for pair in self.pairs()}
+        known = {pair.name for pair in self.pairs()} | {path.stem for path in self.unlabelled}
         for name in names:
             if name not in known:
                 raise ConfigError(unknown_name("image in data.exclude", name, known))
@@ -118,7 +122,35 @@ class Dataset:
             return [pair for pair in pairs if pair.name not in left_out]
 
         official = {split: kept(pairs) for split, pairs in self.official.items()}
-        return replace(self, official=official, undivided=kept(self.undivided))
+        unlabelled = [path for path in self.unlabelled if path.stem not in left_out]
+        return replace(self, official=official, undivided=kept(self.undivided), unlabelled=unlabelled)
+
+    def whole(self) -> Dataset:
+        """The data set without the photos and labels that lack their partner."""
+        return self.without([pair.name for pair in self.pairs() if MISSING in (pair.photo, pair.label)])
+
+    def check_whole(self) -> None:
+        """Check that every photo has its label, and every label its photo.
+
+        Raises:
+            DataError: Some lack their partner; all of those are named.
+        """
+        without_label = [str(pair.photo) for pair in self.pairs() if pair.label == MISSING]
+        without_image = [str(pair.label) for pair in self.pairs() if pair.photo == MISSING]
+        if without_label or without_image:
+            gaps = [
+                f"{len(alone)} {kind}:{listed(alone)}"
+                for alone, kind in (
+                    (without_label, "images without a label"),
+                    (without_image, "labels without an image"),
+                )
+                if alone
+            ]
+            raise DataError(
+                "every image needs one label of the same name, but there are " + "\nand ".join(gaps),
+                [f"{path}: has no label" for path in without_label]
+                + [f"{path}: has no image" for path in without_image],
+            )
 
     def pairs(self) -> list[Pair]:
         """Every labelled image, by split and name."""

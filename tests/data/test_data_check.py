@@ -187,3 +187,46 @@ def test_an_image_in_two_splits_is_a_problem(tmp_path):
     report = check(RunConfig().with_values({"data.root": str(tmp_path / "data")}).data)
     assert len(report.problems) == 2
     assert all("/val/" in problem and "/train/" in problem for problem in report.problems)
+
+
+def test_missing_partners_do_not_keep_the_rest_from_being_checked(tmp_path):
+    root = tmp_path / "data"
+    write_scenes("cityscapes", root, train=5, val=3, size_px=(32, 48))
+    labels = {split: sorted((root / "gtFine" / split).rglob("*_labelIds.png")) for split in ("train", "val")}
+    photos = sorted((root / "leftImg8bit/train").rglob("*.png"))
+    labels["train"][0].unlink()
+    labels["val"][0].unlink()
+    photos[1].unlink()
+    photos[2].write_bytes(b"")
+    report = check(RunConfig().with_values({"data.root": str(root)}).data)
+    assert len(report.problems) == 4
+    assert sum("has no label" in problem for problem in report.problems) == 2
+    assert sum("has no image" in problem for problem in report.problems) == 1
+    assert f"{photos[2]}: the file is empty" in report.problems
+    assert sum(count for _, count in report.sizes) == 4
+
+
+def test_a_truth_that_a_build_would_refuse_is_a_problem(tmp_path):
+    root = tmp_path / "data"
+    write_scenes("cityscapes_pairs", root, train=6, val=2, size_px=(64, 64))
+    path = sorted((root / "train").iterdir())[0]
+    with Image.open(path) as pair:
+        swapped = np.roll(np.asarray(pair), 64, axis=1)
+    values = {"data.dataset": "cityscapes_pairs", "data.root": str(root), "data.pairs.labels": "kmeans"}
+    config = RunConfig().with_values(values | {"data.pairs.num_clusters": 3}).data
+    assert check(config).problems == []
+    Image.fromarray(swapped).save(path, quality=95)
+    assert [str(path) in problem for problem in check(config).problems] == [True]
+
+
+def test_what_the_check_complains_of_can_be_excluded(tmp_path):
+    root = tmp_path / "data"
+    write_scenes("cityscapes", root, train=5, val=3, test=2, size_px=(32, 48))
+    label = sorted((root / "gtFine/train").rglob("*_labelIds.png"))[0]
+    photo = sorted((root / "leftImg8bit/test").rglob("*.png"))[0]
+    label.unlink()
+    photo.write_bytes(b"")
+    names = [label.name.removesuffix("_gtFine_labelIds.png"), photo.stem]
+    config = RunConfig().with_values({"data.root": str(root)})
+    assert len(check(config.data).problems) == 2
+    assert check(config.with_values({"data.exclude": names}).data).problems == []

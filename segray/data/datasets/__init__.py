@@ -47,4 +47,16 @@ def open_dataset(config: DataConfig) -> Dataset:
         ConfigError: A name is unknown, or the config lacks what the data set needs.
         DataError: A folder is missing or empty, or a photo or a label lacks its partner.
     """
+    dataset = list_dataset(config)
+    dataset.check_whole()
+    return dataset
+
+
+def list_dataset(config: DataConfig) -> Dataset:
+    """As `open_dataset`, but with the photos and labels that lack their partner.
+
+    Raises:
+        ConfigError: A name is unknown, or the config lacks what the data set needs.
+        DataError: A folder is missing or empty.
+    """
     return dataset_kind(config.dataset)(config).without(config.exclude)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -17,7 +16,6 @@ from segray.data.datasets.listing import (
     existing_folder,
     folders_near,
     match,
-    of_every_split,
     root_folder,
 )
 from segray.data.datasets.sequences import block
@@ -122,9 +120,7 @@ def camvid(config: DataConfig) -> Dataset:
     return Dataset(
         label_space=space,
         reader=reader,
-        official=of_every_split(
-            {split: partial(_pairs, *form.folders(root, split), prefix=f"{split}/") for split in splits}
-        ),
+        official={split: _pairs(*form.folders(root, split), prefix=f"{split}/") for split in splits},
         unlabelled=tuple(unlabelled.values()),
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -10,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segray.config import DataConfig
-from segray.data.dataset import Dataset, Pair, Split
+from segray.data.dataset import Dataset, Pair
 from segray.data.datasets.class_list import class_list
-from segray.data.datasets.listing import by_suffix, existing_folder, match, of_every_split, root_folder
+from segray.data.datasets.listing import by_suffix, existing_folder, match, root_folder
 from segray.data.readers import FileReader, IdLabels
 from segray.labels import IGNORE_INDEX, Color, LabelSpace
 
@@ -110,20 +109,15 @@ def cityscapes(config: DataConfig) -> Dataset:
     chosen, _, extra = config.cityscapes.labels.partition("+")
     labels = FINE if chosen == "fine" else COARSE
     root = root_folder(config.root, (PHOTOS, labels, *([COARSE] if extra and labels == FINE else [])))
-    folders: dict[Split, list[tuple[str, str]]] = {
-        "train": [("train", labels), *([("train_extra", COARSE)] if extra else [])],
-        "val": [("val", FINE if (root / FINE).exists() else COARSE)],
-    }
+    train = _pairs(root, "train", labels)
+    if extra:
+        train += _pairs(root, "train_extra", COARSE)
     return Dataset(
         label_space=space,
         reader=FileReader(IdLabels(space.raw_to_train, HINTS)),
-        official=of_every_split({split: partial(_of_folders, root, parts) for split, parts in folders.items()}),
+        official={"train": train, "val": _pairs(root, "val", FINE if (root / FINE).exists() else COARSE)},
         unlabelled=_test_photos(root),
     )
-
-
-def _of_folders(root: Path, folders: list[tuple[str, str]]) -> list[Pair]:
-    return [pair for split, labels in folders for pair in _pairs(root, split, labels)]
 
 
 def sequence_of(stem: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +13,6 @@ from segray.data.datasets.listing import (
     by_stem,
     existing_folder,
     match,
-    of_every_split,
     root_folder,
 )
 from segray.data.readers import FileReader, IdLabels
@@ -41,13 +39,11 @@ def folder(config: DataConfig) -> Dataset:
     return Dataset(
         label_space=space,
         reader=reader,
-        official=of_every_split(
-            {
-                split: partial(_pairs, root, layout, split)
-                for split in SPLITS
-                if split != "test" or (root / _place(layout.labels, split)).exists()
-            }
-        ),
+        official={
+            split: _pairs(root, layout, split)
+            for split in SPLITS
+            if split != "test" or (root / _place(layout.labels, split)).exists()
+        },
     )
 
 

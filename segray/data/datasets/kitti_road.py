@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from segray.config import DataConfig
-from segray.data.dataset import Dataset, Pair
+from segray.data.dataset import MISSING, Dataset, Pair
 from segray.data.datasets.class_list import class_list
 from segray.data.datasets.listing import (
     LABEL_EXTENSIONS,
@@ -21,7 +21,7 @@ from segray.data.datasets.listing import (
 )
 from segray.data.datasets.sequences import block
 from segray.data.readers import ColorLabels, FileReader
-from segray.errors import DataError
+from segray.errors import DataError, listed
 from segray.labels import IGNORE_INDEX, Color, LabelSpace
 
 # Colours of the label files: readme of the road development kit; Fritsch, Kuehnl and Geiger, "A New Performance
@@ -66,19 +66,18 @@ def _pairs(root: Path) -> list[Pair]:
     photos, files = by_stem(photo_folder, PHOTO_EXTENSIONS), by_stem(label_folder, LABEL_EXTENSIONS)
     lanes = {_LANE_STEM.sub(r"\1_\2", stem): path for stem, path in files.items() if _LANE_STEM.fullmatch(stem)}
     labels = {_ROAD_STEM.sub(r"\1_\2", stem): path for stem, path in files.items() if not _LANE_STEM.fullmatch(stem)}
-    try:
-        pairs = match(photos, labels, photo_folder, label_folder)
-    except DataError as error:
-        raise DataError(f"{error}{_about_lanes(photos.keys() - labels.keys(), lanes)}", error.problems) from None
+    pairs = match(photos, labels, photo_folder, label_folder)
+    _check_lanes([pair for pair in pairs if pair.label == MISSING], lanes)
     # The same numbers of all categories together, so that every split has its share of each.
     return [pair._replace(sequence=block(pair.name.rpartition("_")[2], BLOCK)) for pair in pairs]
 
 
-def _about_lanes(unlabelled: set[str], lanes: Mapping[str, Path]) -> str:
-    alone = sorted(unlabelled & lanes.keys())
-    if not alone:
-        return ""
-    return (
-        f"\n{len(alone)} of these images have only a lane mask, such as {lanes[alone[0]].name}: it marks the ego lane, "
-        "not the road, and does not replace the road mask"
-    )
+def _check_lanes(unlabelled: Sequence[Pair], lanes: Mapping[str, Path]) -> None:
+    alone = [pair for pair in unlabelled if pair.name in lanes]
+    if alone:
+        raise DataError(
+            f"{len(alone)} images without a label have only a lane mask, such as {lanes[alone[0].name].name}: it marks "
+            "the ego lane, not the road, and does not replace the road mask:"
+            f"{listed([str(pair.photo) for pair in alone])}",
+            [f"{pair.photo}: has no road mask, only {lanes[pair.name].name} of the ego lane" for pair in alone],
+        )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from segray.data.dataset import Pair, Split
+from segray.data.dataset import MISSING, Pair
 from segray.errors import ConfigError, DataError, listed
 
 PHOTO_EXTENSIONS: Final = frozenset({".png", ".jpg", ".jpeg"})
@@ -165,29 +165,8 @@ def _by_name(named: Iterable[tuple[str, Path]]) -> dict[str, Path]:
     return files
 
 
-def of_every_split(find: Mapping[Split, Callable[[], list[Pair]]]) -> dict[Split, list[Pair]]:
-    """The pairs of each split.
-
-    Args:
-        find: Split -> what lists its pairs.
-
-    Raises:
-        DataError: Some split cannot be listed; what is wrong with any of them is named.
-    """
-    pairs: dict[Split, list[Pair]] = {}
-    errors: list[DataError] = []
-    for split, find_pairs in find.items():
-        try:
-            pairs[split] = find_pairs()
-        except DataError as error:
-            errors.append(error)
-    if errors:
-        raise DataError("\n".join(map(str, errors)), [problem for error in errors for problem in error.problems])
-    return pairs
-
-
 def match(photos: Mapping[str, Path], labels: Mapping[str, Path], photo_folder: Path, label_folder: Path) -> list[Pair]:
-    """Pairs of the photos and labels that share a name, in order of the names.
+    """Pairs of the photos and labels that share a name, in order of the names; what lacks its partner is a pair too.
 
     Args:
         photos: Name of the pair -> file.
@@ -196,21 +175,9 @@ def match(photos: Mapping[str, Path], labels: Mapping[str, Path], photo_folder: 
         label_folder: Where the labels were looked for.
 
     Raises:
-        DataError: There are no photos or no labels, or some lack their partner; all of those are named.
+        DataError: There are no photos or no labels.
     """
     for files, kind, folder in ((photos, "images", photo_folder), (labels, "labels", label_folder)):
         if not files:
             raise DataError(f"data folder {str(folder)!r} holds no {kind}")
-    without_label = [str(photos[name]) for name in sorted(photos.keys() - labels.keys())]
-    without_image = [str(labels[name]) for name in sorted(labels.keys() - photos.keys())]
-    if without_label or without_image:
-        problems = [
-            f"{len(alone)} {kind}:{listed(alone)}"
-            for alone, kind in ((without_label, "images without a label"), (without_image, "labels without an image"))
-            if alone
-        ]
-        raise DataError(
-            "every image needs one label of the same name, but there are " + "\nand ".join(problems),
-            [f"{path}: has no label" for path in without_label] + [f"{path}: has no image" for path in without_image],
-        )
-    return [Pair(name, photos[name], labels[name]) for name in sorted(photos)]
+    return [Pair(name, photos.get(name, MISSING), labels.get(name, MISSING)) for name in sorted({*photos, *labels})]

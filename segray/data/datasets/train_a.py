@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Final
 
 from segray.config import DataConfig
-from segray.data.dataset import Dataset, Pair, Split
+from segray.data.dataset import Dataset, Pair
 from segray.data.datasets.cityscapes import HINTS as LABEL_ID_HINTS
 from segray.data.datasets.cityscapes import sequence_of as cityscapes_sequence
 from segray.data.datasets.class_list import class_list
@@ -19,7 +18,6 @@ from segray.data.datasets.listing import (
     by_stem,
     existing_folder,
     match,
-    of_every_split,
     root_folder,
 )
 from segray.data.readers import FileReader, IdLabels
@@ -60,15 +58,13 @@ def train_a(config: DataConfig) -> Dataset:
     space = label_space(classes)
     hints = GROUP_HINTS if classes == "groups" else LABEL_ID_HINTS
     root = root_folder(config.root, ("trainA", f"trainA{CLASS_SUFFIX}"))
-    has_test = (root / "testA").exists()
+    train, has_test = _pairs(root, "trainA"), (root / "testA").exists()
     labelled_test = has_test and (root / f"testA{CLASS_SUFFIX}").exists()
-    parts: dict[Split, str] = {"train": "trainA", "test": "testA"} if labelled_test else {"train": "trainA"}
-    pairs = of_every_split({split: partial(_pairs, root, part) for split, part in parts.items()})
     return Dataset(
         label_space=space,
         reader=FileReader(IdLabels(space.raw_to_train, hints)),
-        official=pairs if labelled_test else {},
-        undivided=[] if labelled_test else pairs["train"],
+        official={"train": train, "test": _pairs(root, "testA")} if labelled_test else {},
+        undivided=[] if labelled_test else train,
         unlabelled=list(by_stem(root / "testA", PHOTO_EXTENSIONS).values()) if has_test and not labelled_test else [],
     )
 
