@@ -9,14 +9,15 @@ from every_dataset import VARIANTS
 
 from segray.storage import open_sweep
 
-pytestmark = pytest.mark.ray
+# Nine sweeps of some 15 s each on two idle cores.
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("every")
     script = Path(__file__).with_name("every_dataset.py")
-    subprocess.run([sys.executable, str(script), str(folder)], check=True, timeout=280)
+    subprocess.run([sys.executable, str(script), str(folder)], check=True, timeout=580)
     return folder / "runs"
 
 
