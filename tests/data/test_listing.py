@@ -11,7 +11,7 @@ MARKERS = ("images/train", "labels")
 
 @pytest.fixture
 def root(tmp_path):
-    root = tmp_path / "outer" / "inner" / "root"
+    root = tmp_path / "outer" / "inner" / "data"
     for marker in MARKERS:
         (root / marker).mkdir(parents=True)
     return root
@@ -24,9 +24,9 @@ def test_a_root_with_its_markers_is_taken(root):
 @pytest.mark.parametrize(
     ("given", "level"),
     [
-        ("outer/inner/root/images", "one level above"),
-        ("outer/inner/root/images/train", "two levels above"),
-        ("outer/inner/root/images/../labels", "one level above"),
+        ("outer/inner/data/images", "one level above"),
+        ("outer/inner/data/images/train", "two levels above"),
+        ("outer/inner/data/images/../labels", "one level above"),
         ("outer/inner", "one level below"),
         ("outer", "two levels below"),
     ],
@@ -49,8 +49,8 @@ def test_a_relative_root_is_told_the_right_one(root, monkeypatch):
 def test_several_folders_below_are_all_named(root, tmp_path):
     (tmp_path / "outer/other/images/train").mkdir(parents=True)
     (tmp_path / "outer/other/labels").mkdir()
-    root.rename(tmp_path / "outer/root")
-    with pytest.raises(DataError, match=r"several folders below it do(?s:.*)outer/other\n.*outer/root"):
+    root.rename(tmp_path / "outer/data")
+    with pytest.raises(DataError, match=r"several folders below it do(?s:.*)outer/other\n.*outer/data"):
         root_folder(str(tmp_path / "outer"), MARKERS)
 
 

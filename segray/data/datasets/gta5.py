@@ -81,6 +81,7 @@ def _read_splits(mat: Path) -> dict[str, Split]:
         numbers = {split: content[key].ravel().tolist() for split, key in _MAT_KEYS.items()}
         return {f"{int(number):05d}": split for split, listed_here in numbers.items() for number in listed_here}
     except (MatReadError, OSError, ValueError, TypeError, KeyError, NotImplementedError) as error:
+        # What loadmat raises on damaged files, and, last, on those of MATLAB 7.3, which are HDF5.
         raise DataError(
             f"{mat}: cannot be read as the split of GTA5, which holds {', '.join(_MAT_KEYS.values())}: {error}"
         ) from None
