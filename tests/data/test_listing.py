@@ -50,7 +50,7 @@ def test_several_folders_below_are_all_named(root, tmp_path):
     (tmp_path / "outer/other/images/train").mkdir(parents=True)
     (tmp_path / "outer/other/labels").mkdir()
     root.rename(tmp_path / "outer/data")
-    with pytest.raises(DataError, match=r"several folders below it do(?s:.*)outer/other\n.*outer/data"):
+    with pytest.raises(DataError, match=r"several folders below it do(?s:.*)outer/data\n.*outer/other"):
         root_folder(str(tmp_path / "outer"), MARKERS)
 
 
