@@ -74,7 +74,8 @@ def nested_worker(config: dict[str, Any]) -> None:
     import ray.train
 
     from segray.engine.trial import TrialLog, train_trial
-    from segray.storage import EpochRecord, open_sweep
+    from segray.records import EpochRecord
+    from segray.storage import open_sweep
 
     class Reporter:
         def hand_over(self, record: EpochRecord, final: bool) -> bool:  # noqa: ARG002

@@ -1,4 +1,4 @@
-"""Where a sweep's files lie, and the records in them: written by engine and tuning, read by results.
+"""Where a sweep's files lie, and which record of `records.py` each of them holds.
 
     STORAGE/NAME/
       sweep.json                    SweepInfo: what is searched, on what, with which versions
@@ -22,198 +22,29 @@ STORAGE is a local path or a URL of a pyarrow filesystem (s3://, gs://, ...).
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from segray.errors import StorageError
 from segray.folder import Folder, open_folder
-
-METRIC: Final = "val_miou"
-"""The objective of every sweep, maximised."""
+from segray.records import (
+    CheckpointPointer,
+    EpochRecord,
+    Outcome,
+    SplitRecord,
+    SplitScores,
+    StoredRecord,
+    SweepInfo,
+    SweepState,
+)
 
 TRAINING_STATE: Final = "training.pt"
 """File of a checkpoint that only a resume needs: optimiser, schedule, epoch."""
 
-SplitKind = Literal["official", "ratio", "kfold"]
-"""How images are divided: by the data set itself, by shares or counts, into parts each of which validates once."""
-
-OutcomeStatus = Literal["finished", "stopped", "failed", "diverged", "out_of_memory"]
-
-
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-Record = TypeVar("Record", bound=_Record)
-
-
-class EpochRecord(_Record):
-    """What one completed epoch gave. Fractions are 0 to 1; a value that could not be computed is None."""
-
-    epoch: int
-    """Completed epochs, from 1"""
-    attempt: int = 1
-    """Which start of the trial this epoch ran in, from 1"""
-    train_loss: float | None
-    val_loss: float | None
-    """Loss of each validation image, averaged by their labelled pixels; does not depend on batch size or workers"""
-    val_miou: float | None
-    """Mean IoU over the classes with TP + FP + FN > 0 in the whole validation split"""
-    val_iou: tuple[float | None, ...]
-    """IoU per class in training-id order; None for a class that is neither present nor predicted"""
-    val_pixel_accuracy: float | None
-    val_mean_class_accuracy: float | None
-    val_cluster_accuracy: float | None = None
-    """Pixel accuracy on the clusters that the model was trained on, where the other scores are on palette classes;
-    comparable only between trials of the same clusters"""
-    learning_rate: float
-    """Learning rate of the epoch's last step"""
-    images_per_second: float
-    """Training images over the time spent training, all workers together"""
-    epoch_seconds: float
-    """Training and validation"""
-    peak_memory_bytes: int | None
-    """Most that was held since this attempt began, the largest over workers: by the allocator on a GPU, else resident
-    memory; None where the system cannot tell (Linux can)"""
-    best_val_miou: float | None
-    best_epoch: int | None
-
-
-class Outcome(_Record):
-    """How a trial ended."""
-
-    status: OutcomeStatus
-    reason: str = ""
-    """One sentence for a person"""
-    traceback: str = ""
-    epochs: int = 0
-    """Completed epochs"""
-    best_val_miou: float | None = None
-    best_epoch: int | None = None
-    seconds: float = 0.0
-    """Time a worker group spent on the trial, over all attempts"""
-
-
-class CheckpointPointer(_Record):
-    """Content of best.json and last.json; written after the checkpoint it names is whole."""
-
-    checkpoint: str
-    """Folder below the trial's folder, such as checkpoints/3-1"""
-    record: EpochRecord
-    seconds: float
-    """Time spent on the trial when the checkpoint was written"""
-
-
-class SweepInfo(_Record):
-    """What a sweep is: written once, at its start."""
-
-    name: str
-    created_at: str
-    """ISO 8601, UTC"""
-    command: str
-    metric: str = METRIC
-    mode: Literal["max"] = "max"
-    base: dict[str, Any]
-    """The base RunConfig under dotted keys"""
-    space: dict[str, str]
-    """Searched dotted key -> its distribution in words"""
-    first_trials: tuple[dict[str, Any], ...] = ()
-    searcher: str = "tpe"
-    scheduler: str = "asha"
-    seed: int = 0
-    max_epochs: int
-    """No trial runs longer"""
-    classes: tuple[str, ...]
-    colors: tuple[tuple[int, int, int], ...]
-    majority_class: str
-    majority_val_miou: float
-    """mIoU of predicting the training split's most frequent class everywhere"""
-    encoder_weights: str = ""
-    """What encoder_weights=auto came to, in words"""
-    versions: dict[str, str] = {}
-    git_revision: str = ""
-    hardware: dict[str, Any] = {}
-
-
-class SplitRecord(_Record):
-    """Which images are on which side, and how they came there: the same for all trials; written once, at the start.
-
-    Images are under their names, with the bytes of their photo and label files together.
-    """
-
-    dataset: str
-    kind: SplitKind
-    """What data.split.kind came to"""
-    sizes: tuple[float, float, float] | None = None
-    """Shares or counts of train, val and test (ratio)"""
-    folds: int | None = None
-    """(kfold)"""
-    fold: int | None = None
-    """The part that validates, from 0 (kfold)"""
-    seed: int | None = None
-    """Where chance had a part"""
-    holdout: float = 0.0
-    """Share of the training images that were kept as test split"""
-    train: dict[str, int]
-    val: dict[str, int]
-    test: dict[str, int]
-    """May be empty"""
-    labels: dict[str, str] = {}
-    """For each choice of labels that the space holds, as far as it was checked: hash of the config's part that chooses
-    them -> hash of all that the labels depend on besides the files, such as a K-Means fit"""
-
-
-class SplitScores(_Record):
-    """What a trial's best checkpoint scores on the images of a split. Fractions are 0 to 1."""
-
-    split: Literal["val", "test"]
-    trial: str
-    epoch: int
-    num_images: int
-    miou: float | None
-    """Mean IoU over the classes with TP + FP + FN > 0 in the whole split"""
-    classes: tuple[str, ...]
-    iou: tuple[float | None, ...]
-    """IoU per class; None for a class that is neither present nor predicted"""
-    pixel_accuracy: float | None
-    mean_class_accuracy: float | None
-    frequency_weighted_iou: float | None
-    """IoU averaged by the classes' shares of the labelled pixels"""
-    cluster_accuracy: float | None = None
-    """As EpochRecord.val_cluster_accuracy has it"""
-    recorded_val_miou: float | None
-    """The trial's validation figure at that epoch, by which it was chosen"""
-    device: str
-    """cpu or cuda"""
-    evaluated_at: str
-    """ISO 8601, UTC"""
-
-
-SILENCE_SECONDS: Final = 60.0
-"""A running sweep writes its state every few seconds; one silent for longer is dead."""
-
-
-class SweepState(_Record):
-    """What a sweep is doing; rewritten every few seconds while it runs."""
-
-    status: Literal["running", "finished", "interrupted"]
-    updated_at: float
-    """Unix time"""
-    seconds: float
-    """Wall time over all starts of the sweep"""
-    trials: int
-    """Trials asked for"""
-    driver: str = ""
-    """HOST:PID of the process that runs it"""
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether it runs, as far as its files tell."""
-        return self.status == "running" and time.time() - self.updated_at <= SILENCE_SECONDS
+Record = TypeVar("Record", bound=StoredRecord)
 
 
 def _read(kind: type[Record], folder: Folder, name: str) -> Record | None:

@@ -8,17 +8,8 @@ import numpy as np
 from PIL import Image
 
 from segray.config import RunConfig
-from segray.storage import (
-    CheckpointPointer,
-    EpochRecord,
-    Outcome,
-    SplitRecord,
-    SplitScores,
-    SweepFiles,
-    SweepInfo,
-    SweepState,
-    open_sweep,
-)
+from segray.records import CheckpointPointer, EpochRecord, Outcome, SplitRecord, SplitScores, SweepInfo, SweepState
+from segray.storage import SweepFiles, open_sweep
 
 CLASSES = {
     "sky": ((128, 128, 128), 0.90),

@@ -4,7 +4,8 @@ from pyarrow import fs as pafs
 
 from segray.errors import StorageError
 from segray.folder import Folder, location_below, open_folder
-from segray.storage import CheckpointPointer, EpochRecord, Outcome, SweepFiles, SweepState, TrialFiles, open_sweep
+from segray.records import CheckpointPointer, EpochRecord, Outcome, SweepState
+from segray.storage import SweepFiles, TrialFiles, open_sweep
 
 
 def record(epoch, attempt=1, miou=0.5):

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from segray.storage import EpochRecord, OutcomeStatus
+from segray.records import EpochRecord, OutcomeStatus
 
 MAX_ATTEMPTS = 3
 """Starts of a trial whose worker process dies before the trial counts as failed; of a group that never gets ready."""

@@ -19,7 +19,8 @@ from segray.config import run_config
 from segray.engine.loop import Diverged, Interrupted
 from segray.engine.trial import TrialLog, max_micro_batches, train_trial
 from segray.errors import SegrayError, StorageError
-from segray.storage import EpochRecord, OutcomeStatus, SweepFiles
+from segray.records import EpochRecord, OutcomeStatus
+from segray.storage import SweepFiles
 
 LOOK_SECONDS = 0.5
 """How often a worker looks, between batches, whether its trial must end."""

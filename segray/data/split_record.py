@@ -13,7 +13,7 @@ from segray.data.cache import listing
 from segray.data.dataset import SPLITS, Split
 from segray.data.splits import divide, split_kind
 from segray.errors import DataError
-from segray.storage import SplitRecord
+from segray.records import SplitRecord
 
 NUM_NAMED = 3
 """Images named of each kind of difference in a message; all of them are in its problems."""

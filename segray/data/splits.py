@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from segray.config import DataConfig
 from segray.data.dataset import SPLITS, Dataset, Pair, Split
 from segray.errors import ConfigError, DataError
-from segray.storage import SplitKind
+from segray.records import SplitKind
 
 Splits = dict[Split, list[Pair]]
 

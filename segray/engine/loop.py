@@ -19,7 +19,7 @@ from segray.engine.memory import PeakMemory
 from segray.engine.state import TrainState
 from segray.engine.steps import Step
 from segray.metrics import scores
-from segray.storage import EpochRecord
+from segray.records import EpochRecord
 
 __all__ = ["Diverged", "EpochLoader", "Interrupted", "fit"]
 

@@ -35,7 +35,8 @@ from segray.folder import Folder
 from segray.labels import LabelSpace
 from segray.losses import build_loss
 from segray.models import check_train_shape
-from segray.storage import TRAINING_STATE, CheckpointPointer, EpochRecord, SplitRecord, TrialFiles
+from segray.records import CheckpointPointer, EpochRecord, SplitRecord
+from segray.storage import TRAINING_STATE, TrialFiles
 
 NUM_SAMPLES = 4
 """Validation images whose predictions are kept for the report."""

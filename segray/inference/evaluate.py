@@ -28,8 +28,9 @@ from segray.errors import ConfigError, DataError, SegrayError, StorageError, unk
 from segray.folder import location_below
 from segray.metrics import scores
 from segray.models import SegmentationModel
+from segray.records import CheckpointPointer, SplitScores
 from segray.results import text
-from segray.storage import CheckpointPointer, SplitScores, SweepFiles, TrialFiles, open_sweep
+from segray.storage import SweepFiles, TrialFiles, open_sweep
 
 LINE_SECONDS: Final = 20.0
 """How often a line says how far it is."""

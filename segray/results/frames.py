@@ -10,8 +10,9 @@ from typing import Any, Final
 import pandas as pd
 
 from segray.config import flatten
+from segray.records import EpochRecord, Outcome
 from segray.results.text import is_missing
-from segray.storage import EpochRecord, Outcome, TrialFiles
+from segray.storage import TrialFiles
 
 TRIAL_COLUMNS: Final = {
     "id": "str",

@@ -9,10 +9,11 @@ from typing import Any, Final, Literal
 
 import pandas as pd
 
+from segray.records import SplitScores, SweepInfo, SweepState
 from segray.results.frames import TRIAL_COLUMNS, classes_frame, epochs_frame, read_trials, trials_frame
 from segray.results.searched import SearchedKey, searched_keys
 from segray.results.text import is_missing, percent
-from segray.storage import SplitScores, SweepFiles, SweepInfo, SweepState, open_sweep
+from segray.storage import SweepFiles, open_sweep
 
 Status = Literal["finished", "running", "interrupted"]
 

@@ -15,8 +15,9 @@ from ray import tune
 
 from segray.config import RunConfig
 from segray.errors import StorageError
+from segray.records import Outcome, OutcomeStatus, SweepState
 from segray.results import text
-from segray.storage import Outcome, OutcomeStatus, SweepFiles, SweepState
+from segray.storage import SweepFiles
 from segray.tuning.progress import Progress, RunningTrial, View, shown
 from segray.tuning.slot import TUNE_METRIC
 

@@ -33,7 +33,8 @@ from segray.data.split_record import check_splits, record_splits
 from segray.engine.trial import write_samples
 from segray.errors import ConfigError, listed
 from segray.metrics import majority_class_miou
-from segray.storage import SweepFiles, SweepInfo
+from segray.records import SweepInfo
+from segray.storage import SweepFiles
 from segray.tuning.conductor import Conductor, Stop, best_so_far
 from segray.tuning.preflight import Checked, check, describe
 from segray.tuning.progress import Progress, View

@@ -10,7 +10,8 @@ import optuna
 from optuna.trial import TrialState
 from ray.tune.search.optuna import OptunaSearch
 
-from segray.storage import METRIC, SweepFiles
+from segray.records import METRIC
+from segray.storage import SweepFiles
 from segray.tuning.slot import TUNE_METRIC
 from segray.tuning.space import Space
 from segray.tuning.sweep import SearcherName

@@ -12,7 +12,8 @@ from segray.cluster.group import WarmGroup
 from segray.cluster.resources import Plan
 from segray.config import RunConfig
 from segray.errors import ConfigError
-from segray.storage import METRIC, SweepFiles
+from segray.records import METRIC
+from segray.storage import SweepFiles
 
 TUNE_METRIC = f"best_{METRIC}"
 """What Tune's scheduler and searcher compare: the best so far, which never falls."""

@@ -1,7 +1,7 @@
 import asyncio
 
 from segray.cluster.channel import MAX_ATTEMPTS, Channel, Message, Task
-from segray.storage import EpochRecord
+from segray.records import EpochRecord
 
 
 def record(epoch):

@@ -11,7 +11,7 @@ from segray.errors import DataError, StorageError
 from segray.inference.predict import draw_overlay, predict, predict_file
 from segray.labels import LabelSpace
 from segray.models import SegmentationModel
-from segray.storage import CheckpointPointer
+from segray.records import CheckpointPointer
 
 SPACE = LabelSpace(names=("sky", "road"), colors=((0, 0, 255), (128, 64, 128)), raw_to_train={0: 0, 1: 1})
 

@@ -6,8 +6,8 @@ import pytest
 
 from segray.errors import StorageError
 from segray.folder import Folder
+from segray.records import EpochRecord
 from segray.results import load
-from segray.storage import EpochRecord
 
 
 def load_sweep(sweep):

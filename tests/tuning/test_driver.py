@@ -17,7 +17,8 @@ from segray.data.synthetic import write_scenes
 from segray.errors import ConfigError, DataError, SegrayError, StorageError
 from segray.inference import evaluate
 from segray.models import build
-from segray.storage import Outcome, open_sweep
+from segray.records import Outcome
+from segray.storage import open_sweep
 from segray.tuning import driver
 from segray.tuning import sweep as sweep_module
 from segray.tuning.sweep import Sweep, judge_sweep, run_sweep

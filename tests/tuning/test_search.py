@@ -8,7 +8,7 @@ import pytest
 from fake_sweep import empty_sweep, record
 from optuna.trial import TrialState
 
-from segray.storage import Outcome
+from segray.records import Outcome
 from segray.tuning.scheduler import make_scheduler
 from segray.tuning.search import StudySearch, make_sampler
 from segray.tuning.space import CappedSpace
