@@ -157,11 +157,26 @@ class UnetConfig(Section):
     """Batch normalisation after every 3x3 convolution"""
 
 
+class GeneratorConfig(Section):
+    """Options of the `pix2pix`, `unet_instance_norm` and `resnet` models."""
+
+    width: PositiveInt = 64
+    """Channels of the first stage; later ones have up to 8 times (U-Nets) or 4 times (resnet) as many"""
+    depth: int = Field(default=8, ge=2, le=10)
+    """How often the map is halved: 8 is the U-Net 256 of pix2pix, 7 its U-Net 128 (pix2pix, unet_instance_norm)"""
+    num_blocks: PositiveInt = 9
+    """Residual blocks (resnet)"""
+    dropout: float = Field(default=0.5, ge=0, lt=1)
+    """Share of the values dropped in the decoder's three coarsest stages, or in every residual block (resnet)"""
+
+
 class ModelConfig(Section):
     """Which network."""
 
     name: str = "smp"
-    """Model family: smp, fcn8s, unet"""
+    """Model family: smp, fcn8s, unet, pix2pix, unet_instance_norm, resnet"""
+    output: Literal["logits", "rgb"] = "logits"
+    """logits: one per class; rgb: a colour, which stands for the class of the nearest colour"""
     arch: str = "Unet"
     """Architecture of segmentation-models-pytorch, such as Unet, FPN, DeepLabV3Plus, Segformer (smp)"""
     encoder: str = "resnet18"
@@ -170,6 +185,7 @@ class ModelConfig(Section):
     """none, imagenet, a weights file, or auto: imagenet where it can be fetched, else none (smp, fcn8s)"""
     fcn: FcnConfig = FcnConfig()
     unet: UnetConfig = UnetConfig()
+    generator: GeneratorConfig = GeneratorConfig()
 
 
 def _check_alpha(value: Any) -> Any:
@@ -226,10 +242,16 @@ class OptimConfig(Section):
     """Start of the names of the kernels that l2 holds for, as network.decoder., or a regular expression; empty: all"""
     momentum: float = Field(default=0.9, ge=0, lt=1)
     """Momentum (sgd)"""
-    schedule: Literal["cosine", "poly", "onecycle", "constant"] = "onecycle"
-    """Learning-rate schedule over the whole run"""
+    beta1: float = Field(default=0.9, ge=0, lt=1)
+    """Decay of the mean of gradients; onecycle cycles it instead (adam, adamw)"""
+    beta2: float = Field(default=0.999, ge=0, lt=1)
+    """Decay of the mean of squared gradients (adam, adamw)"""
+    schedule: Literal["cosine", "poly", "linear", "onecycle", "constant"] = "onecycle"
+    """Learning-rate schedule over the whole run; linear is constant for the first half, then falls evenly"""
+    final_lr: float = Field(default=0.0, ge=0)
+    """Learning rate at the end (cosine, poly, linear)"""
     warmup_epochs: float = Field(default=0.0, ge=0)
-    """Epochs of linear warm-up before cosine, poly and constant; onecycle has its own"""
+    """Epochs of linear warm-up before all schedules but onecycle, which has its own"""
     poly_power: float = Field(default=0.9, gt=0)
     """Exponent (poly)"""
     grad_clip: float | None = Field(default=None, gt=0)
@@ -255,6 +277,43 @@ class TrainConfig(Section):
     """On a GPU, use deterministic kernels where PyTorch has them, which are slower; a CPU's records repeat anyway"""
 
 
+class GanConfig(Section):
+    """Training against a discriminator, which tells the model's label images from those made of the labels."""
+
+    discriminator: Literal["none", "patchgan", "semantic"] = "none"
+    """none trains without; patchgan judges patches; semantic has a judgement per class, and takes the label's"""
+    receptive_field_px: Literal[16, 70, 286] = 70
+    """Side of the patches, in pixels"""
+    width: PositiveInt = 64
+    """Channels of the discriminator's first layer"""
+    norm: Literal["batch", "instance", "none"] = "batch"
+    """Normalisation in the discriminator"""
+    spectral_norm: bool = False
+    """Spectral normalisation of the discriminator's kernels"""
+    conditioned: bool = True
+    """Whether the discriminator sees the photo beside the label image"""
+    loss: Literal["bce", "lsgan", "hinge"] = "bce"
+    """What both minimise: binary cross-entropy, least squares, or hinge"""
+    weight: float = Field(default=1.0, ge=0)
+    """Weight of the adversarial loss in what the model minimises"""
+    segmentation_weight: float = Field(default=1.0, ge=0)
+    """Weight of the segmentation loss, section loss, in what the model minimises"""
+    l1_weight: float = Field(default=0.0, ge=0)
+    """Weight of the mean absolute difference between the model's label image and the label's"""
+    gradient_weight: float = Field(default=0.0, ge=0)
+    """Weight of the gradient-sensitive loss: label images shall have the same edges"""
+    gradient_kind: Literal["hard", "soft"] = "hard"
+    """hard: edges count at class boundaries alone; soft: 0.9 more there than elsewhere, where they count 0.1"""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
+    """What the discriminator's target for real label images is below 1 (bce, lsgan)"""
+    r1_weight: float = Field(default=0.0, ge=0)
+    """Weight gamma of the penalty gamma / 2 * |gradient of the judgement by the real label image|^2"""
+    pool_size: int = Field(default=0, ge=0)
+    """Past label images of the model, per worker, half of which the discriminator sees in place of new ones"""
+    optim: OptimConfig = OptimConfig(name="adam", lr=2e-4, weight_decay=0.0, beta1=0.5, schedule="constant")
+    """The discriminator's"""
+
+
 class RunConfig(Section):
     """One training run."""
 
@@ -262,6 +321,7 @@ class RunConfig(Section):
     model: ModelConfig = ModelConfig()
     loss: LossConfig = LossConfig()
     optim: OptimConfig = OptimConfig()
+    gan: GanConfig = GanConfig()
     train: TrainConfig = TrainConfig()
     seed: int = Field(default=0, ge=0, lt=2**32)
     """Seed of initial weights, data order and augmentation"""

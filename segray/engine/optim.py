@@ -35,9 +35,9 @@ def build_optimizer(model: nn.Module, config: OptimConfig) -> Optimizer:
         groups.append({"params": penalised, "weight_decay": config.weight_decay + 2 * config.l2})
     match config.name:
         case "adamw":
-            return AdamW(groups, lr=config.lr, fused=True)
+            return AdamW(groups, lr=config.lr, betas=(config.beta1, config.beta2), fused=True)
         case "adam":
-            return Adam(groups, lr=config.lr, fused=True)
+            return Adam(groups, lr=config.lr, betas=(config.beta1, config.beta2), fused=True)
         case "sgd":
             return SGD(groups, lr=config.lr, momentum=config.momentum, fused=True)
 
@@ -80,33 +80,38 @@ def check_l2(model: nn.Module, config: OptimConfig) -> set[str]:
 def build_schedule(optimizer: Optimizer, config: OptimConfig, *, epochs: int, steps_per_epoch: int) -> LRScheduler:
     """The schedule of a whole run, stepped once after every batch.
 
-    It reaches its end (0 for cosine and poly) after the last step, so no step is spent at a rate of zero.
+    It reaches its end (``final_lr`` for cosine, poly and linear) after the last step, so no step is spent at a rate of
+    zero.
     One-cycle (Smith and Topin, 2018, arXiv 1708.07120) also cycles Adam's first beta; SGD's momentum stays.
 
     Raises:
-        ConfigError: The warm-up takes the whole run.
+        ConfigError: The warm-up takes the whole run, or the rate would rise to its end.
     """
-    check_warmup(config, epochs)
+    check_schedule(config, epochs)
     num_steps = epochs * steps_per_epoch
     if config.schedule == "onecycle":
         return OneCycleLR(optimizer, config.lr, total_steps=num_steps + 1, cycle_momentum=config.name != "sgd")
     num_warmup = min(round(config.warmup_epochs * steps_per_epoch), num_steps - 1)
-    decay = _DECAYS[config.schedule]
+    decay, floor = _DECAYS[config.schedule], config.final_lr / config.lr
 
     def factor(step: int) -> float:
         if step < num_warmup:
             return (step + 1) / (num_warmup + 1)
-        return decay((step - num_warmup) / (num_steps - num_warmup), config)
+        return floor + (1 - floor) * decay((step - num_warmup) / (num_steps - num_warmup), config)
 
     return LambdaLR(optimizer, factor)
 
 
-def check_warmup(config: OptimConfig, epochs: int) -> None:
-    """Check that a run has epochs left after its warm-up.
+def check_schedule(config: OptimConfig, epochs: int) -> None:
+    """Check that a run has epochs left after its warm-up, and that its learning rate does not rise to its end.
 
     Raises:
-        ConfigError: The warm-up takes the whole run.
+        ConfigError: The warm-up takes the whole run, or the final rate is above the peak.
     """
+    if config.final_lr > config.lr:
+        raise ConfigError(
+            f"optim.final_lr must be at most optim.lr, but got {config.final_lr:g} with {config.lr:g}; lower it"
+        )
     if config.schedule != "onecycle" and config.warmup_epochs >= epochs:
         raise ConfigError(
             f"optim.warmup_epochs must be below train.epochs, but got {config.warmup_epochs:g} of {epochs}; "
@@ -114,9 +119,10 @@ def check_warmup(config: OptimConfig, epochs: int) -> None:
         )
 
 
-# Share of the peak rate left after the share `done` (0 to 1) of the steps that follow the warm-up.
+# Share of the way from the final rate to the peak that is left after the share `done` (0 to 1) of what follows warm-up.
 _DECAYS: dict[str, Callable[[float, OptimConfig], float]] = {
     "cosine": lambda done, _: (1 + math.cos(math.pi * done)) / 2,
     "poly": lambda done, config: (1 - done) ** config.poly_power,
+    "linear": lambda done, _: min(1.0, 2 * (1 - done)),
     "constant": lambda _done, _config: 1.0,
 }

@@ -15,7 +15,7 @@ from segray.config import DataConfig, ModelConfig, RunConfig, SizePx, flatten
 from segray.data.augment import CUSTOM, strengths, training_size
 from segray.data.cache import PreparedData, check_values, prepare, with_absolute_paths, without_sampling
 from segray.data.datasets import dataset_kind
-from segray.engine.optim import check_l2, check_warmup
+from segray.engine.optim import check_l2, check_schedule
 from segray.engine.trial import per_rank_batch_size
 from segray.errors import ConfigError, SegrayError, listed, unknown_name
 from segray.losses import build_loss
@@ -137,7 +137,7 @@ def check_choices(config: RunConfig) -> None:
     build_loss(config.loss, [1])
     check_model(config.model)
     _check_l2([config])
-    check_warmup(config.optim, config.train.epochs)
+    check_schedule(config.optim, config.train.epochs)
 
 
 def describe(distribution: Distribution) -> str:
@@ -273,7 +273,7 @@ def _check_same_classes(prepared: Iterable[PreparedData]) -> None:
 
 
 def _check_training(config: RunConfig, data: PreparedData, num_workers: int) -> None:
-    check_warmup(config.optim, config.train.epochs)
+    check_schedule(config.optim, config.train.epochs)
     per_rank_batch_size(config, num_workers)
     if config.train.batch_size > len(data.train):
         raise ConfigError(

@@ -165,6 +165,32 @@ def test_poly_falls_from_the_peak_to_zero():
     assert values[-1] == 0
 
 
+def test_linear_holds_the_peak_for_half_the_run_and_falls_evenly_to_zero():
+    values = rates(OptimConfig(lr=0.1, schedule="linear"), epochs=2, steps_per_epoch=4)
+    assert values == pytest.approx([0.1, 0.1, 0.1, 0.1, 0.1, 0.075, 0.05, 0.025, 0])
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "poly", "linear"])
+def test_schedules_end_at_the_final_rate(schedule):
+    values = rates(OptimConfig(lr=0.1, schedule=schedule, final_lr=0.02), epochs=2, steps_per_epoch=4)
+    assert values[0] == pytest.approx(0.1)
+    assert values[-1] == pytest.approx(0.02)
+    assert values == sorted(values, reverse=True)
+
+
+def test_a_final_rate_above_the_peak_is_refused():
+    with pytest.raises(ConfigError, match=r"final_lr must be at most optim\.lr, but got 0\.2 with 0\.1"):
+        rates(OptimConfig(lr=0.1, schedule="cosine", final_lr=0.2), epochs=1, steps_per_epoch=2)
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+def test_adam_takes_the_configured_betas(name):
+    config = OptimConfig(name=name, beta1=0.5, beta2=0.9, schedule="constant")
+    optimizer = build_optimizer(network(), config)
+    build_schedule(optimizer, config, epochs=1, steps_per_epoch=2)
+    assert {group["betas"] for group in optimizer.param_groups} == {(0.5, 0.9)}
+
+
 def test_constant_stays():
     assert set(rates(OptimConfig(lr=0.1, schedule="constant"), epochs=2, steps_per_epoch=2)) == {0.1}
 
@@ -176,20 +202,20 @@ def test_onecycle_starts_low_peaks_at_the_rate_and_ends_near_zero():
     assert values[-1] == pytest.approx(0.1 / 25e4)
 
 
-@pytest.mark.parametrize("schedule", ["cosine", "poly", "constant"])
+@pytest.mark.parametrize("schedule", ["cosine", "poly", "linear", "constant"])
 def test_warm_up_rises_in_equal_parts_to_the_peak(schedule):
     values = rates(OptimConfig(lr=0.1, schedule=schedule, warmup_epochs=1), epochs=3, steps_per_epoch=4)
     assert values[:5] == pytest.approx([0.02, 0.04, 0.06, 0.08, 0.1])
     assert max(values) == values[4]
 
 
-@pytest.mark.parametrize("schedule", ["cosine", "poly", "constant", "onecycle"])
+@pytest.mark.parametrize("schedule", ["cosine", "poly", "linear", "constant", "onecycle"])
 def test_a_run_of_one_step_trains_at_a_useful_rate(schedule):
     values = rates(OptimConfig(lr=0.1, schedule=schedule), epochs=1, steps_per_epoch=1)
     assert 0.05 < values[0] <= 0.1
 
 
-@pytest.mark.parametrize("schedule", ["cosine", "poly", "constant"])
+@pytest.mark.parametrize("schedule", ["cosine", "poly", "linear", "constant"])
 def test_a_warm_up_that_rounds_up_to_the_whole_run_leaves_its_last_step(schedule):
     values = rates(OptimConfig(lr=0.1, schedule=schedule, warmup_epochs=0.9), epochs=1, steps_per_epoch=2)
     assert values[:2] == pytest.approx([0.05, 0.1])
