@@ -30,6 +30,13 @@ class EpochRecord(StoredRecord):
     attempt: int = 1
     """Which start of the trial this epoch ran in, from 1"""
     train_loss: float | None
+    """What the model minimises; with a discriminator the weighted sum of all its losses"""
+    train_discriminator_loss: float | None = None
+    """What the discriminator minimises, where there is one"""
+    train_real_accuracy: float | None = None
+    """Share of patches of the labels' label images that the discriminator takes for real"""
+    train_fake_accuracy: float | None = None
+    """Share of patches of the model's label images that the discriminator does not take for real"""
     val_loss: float | None
     """Loss of each validation image, averaged by their labelled pixels; does not depend on batch size or workers"""
     val_miou: float | None

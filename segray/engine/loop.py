@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -71,18 +71,17 @@ def fit(
         torch.manual_seed(_epoch_seed(state.config.seed, epoch))
         train_loader.set_epoch(epoch)
         state.model.train()
-        loss_sum = torch.zeros((), dtype=torch.float64, device=state.device)
-        num_steps = num_images = 0
+        totals = _Totals(state.device)
+        num_steps = 0
         learning_rate = math.nan
         for batch in train_loader:
             if num_steps % check_every == 0:
-                _check(loss_sum, interrupted(), epoch, num_steps)
+                _check(totals, interrupted(), epoch, num_steps)
             learning_rate = state.optimizer.param_groups[0]["lr"]
-            loss_sum += step(state, batch) * len(batch.indices)
-            num_images += len(batch.indices)
+            totals.add(step(state, batch), len(batch.indices))
             num_steps += 1
-        _check(loss_sum, interrupted(), epoch, num_steps)
-        loss_total, images_total = sum_over_ranks(torch.stack([loss_sum, loss_sum.new_tensor(num_images)])).tolist()
+        _check(totals, interrupted(), epoch, num_steps)
+        means, num_images = totals.over_ranks()
         train_seconds = time.perf_counter() - epoch_started
 
         evaluation = validate(state.kept_model)
@@ -94,7 +93,7 @@ def fit(
         yield EpochRecord(
             epoch=epoch,
             attempt=attempt,
-            train_loss=loss_total / images_total,
+            **means,
             val_loss=evaluation.loss if math.isfinite(evaluation.loss) else None,
             val_miou=val.miou,
             val_iou=val.iou,
@@ -102,7 +101,7 @@ def fit(
             val_mean_class_accuracy=val.mean_class_accuracy,
             val_cluster_accuracy=evaluation.cluster_accuracy,
             learning_rate=learning_rate,
-            images_per_second=images_total / train_seconds,
+            images_per_second=num_images / train_seconds,
             epoch_seconds=time.perf_counter() - epoch_started,
             peak_memory_bytes=peak_memory.num_bytes(),
             best_val_miou=state.best_val_miou,
@@ -115,8 +114,28 @@ def _epoch_seed(seed: int, epoch: int) -> int:
     return int(np.random.SeedSequence((seed, epoch, rank())).generate_state(1)[0])
 
 
-def _check(loss_sum: Tensor, interrupted: bool, epoch: int, num_steps: int) -> None:
-    flags = torch.stack([loss_sum.new_tensor(interrupted), loss_sum.isfinite().logical_not().double()])
+class _Totals:
+    """What a step returned, added up over an epoch's images; stays on the device."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.sums = torch.zeros(1, dtype=torch.float64, device=device)
+        self._names: tuple[str, ...] = ()
+        self._num_images = 0
+
+    def add(self, means: Mapping[str, Tensor], num_images: int) -> None:
+        self._names = tuple(means)
+        self.sums = self.sums + torch.stack(list(means.values())).double() * num_images
+        self._num_images += num_images
+
+    def over_ranks(self) -> tuple[dict[str, float], int]:
+        """Means by name, and the number of images."""
+        *sums, num_images = sum_over_ranks(torch.cat([self.sums, self.sums.new_tensor([self._num_images])])).tolist()
+        return {name: total / num_images for name, total in zip(self._names, sums, strict=True)}, int(num_images)
+
+
+def _check(totals: _Totals, interrupted: bool, epoch: int, num_steps: int) -> None:
+    sums = totals.sums
+    flags = torch.stack([sums.new_tensor(interrupted), sums.isfinite().all().logical_not().double()])
     stop, diverged = max_over_ranks(flags).tolist()
     if diverged:
         raise Diverged(epoch, num_steps)

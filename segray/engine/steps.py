@@ -1,8 +1,8 @@
-"""What one batch does. A step is called with the state and this rank's batch and returns its detached loss."""
+"""What one batch does. A step is called with the state and this rank's batch and returns detached scalars by name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,8 @@ from segray.engine.precision import autocast
 from segray.engine.state import TrainState
 from segray.labels import IGNORE_INDEX
 
-Step = Callable[[TrainState, Batch], Tensor]
+Step = Callable[[TrainState, Batch], Mapping[str, Tensor]]
+"""Gives means over the batch under names of EpochRecord, ``train_loss`` among them; the same names every time."""
 
 
 def to_device(batch: Batch, device: torch.device, *, channels_last: bool) -> tuple[Tensor, Tensor]:
@@ -46,16 +47,15 @@ class SupervisedStep:
         self.precision = precision
         self.micro_batches = micro_batches
 
-    def __call__(self, state: TrainState, batch: Batch) -> Tensor:
+    def __call__(self, state: TrainState, batch: Batch) -> dict[str, Tensor]:
         """Train on one batch.
 
         Returns:
-            A detached float32 scalar on the device, whose mean over ranks is the loss of the whole batch.
+            ``train_loss``: a detached float32 scalar on the device, whose mean over ranks is that of the whole batch.
         """
         photos_BCHW, labels_BHW = to_device(batch, self.device, channels_last=state.config.train.channels_last)
         labelled_BHW = labels_BHW != IGNORE_INDEX
-        # DistributedDataParallel takes the mean over ranks, so this is the number of labelled pixels in it.
-        num_labelled = sum_over_ranks(labelled_BHW.sum()).clamp(min=1) / world_size()
+        num_labelled = mean_over_ranks(labelled_BHW.sum())
         batch_loss = torch.zeros((), device=self.device)
         num_parts = min(self.micro_batches, len(photos_BCHW))
         for photos, labels, labelled in zip(
@@ -67,11 +67,21 @@ class SupervisedStep:
             loss.backward()
             batch_loss += loss.detach()
 
-        if state.config.optim.grad_clip is not None:
-            nn.utils.clip_grad_norm_(state.network.parameters(), state.config.optim.grad_clip)
-        state.optimizer.step()
-        state.optimizer.zero_grad()
-        state.schedule.step()
-        if state.ema:
-            state.ema.update(state.network, num_steps=state.schedule.last_epoch)
-        return batch_loss
+        update_model(state)
+        return {"train_loss": batch_loss}
+
+
+def mean_over_ranks(count: Tensor) -> Tensor:
+    """A count's mean over ranks, at least one in all: what DistributedDataParallel's mean of gradients divides by."""
+    return sum_over_ranks(count).clamp(min=1) / world_size()
+
+
+def update_model(state: TrainState) -> None:
+    """Move the model along its gradients, clear them, and let schedule and moving average follow."""
+    if state.config.optim.grad_clip is not None:
+        nn.utils.clip_grad_norm_(state.network.parameters(), state.config.optim.grad_clip)
+    state.optimizer.step()
+    state.optimizer.zero_grad()
+    state.schedule.step()
+    if state.ema:
+        state.ema.update(state.network, num_steps=state.schedule.last_epoch)

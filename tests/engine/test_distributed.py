@@ -86,8 +86,8 @@ class PoisonedOnOneRank(SupervisedStep):
         self.rank = rank
 
     def __call__(self, state, batch):
-        loss = super().__call__(state, batch)
-        return loss * math.nan if self.rank == 1 else loss
+        means = super().__call__(state, batch)
+        return {"train_loss": means["train_loss"] * math.nan} if self.rank == 1 else means
 
 
 def interrupted_validation(rank):

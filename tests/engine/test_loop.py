@@ -93,8 +93,8 @@ def test_interruption_comes_between_batches():
 def test_a_loss_that_becomes_nan_ends_the_run():
     class Poisoned(SupervisedStep):
         def __call__(self, state, batch):
-            loss = super().__call__(state, batch)
-            return loss * math.nan if state.schedule.last_epoch == 5 else loss
+            means = super().__call__(state, batch)
+            return {"train_loss": means["train_loss"] * (math.nan if state.schedule.last_epoch == 5 else 1)}
 
     records = []
     with pytest.raises(Diverged) as caught:
@@ -107,7 +107,7 @@ def test_a_loss_that_becomes_infinite_in_the_last_batch_ends_the_run():
     def step(state, batch):
         state.optimizer.step()
         state.schedule.step()
-        return torch.tensor(math.inf if state.schedule.last_epoch == 3 else 1.0)
+        return {"train_loss": torch.tensor(math.inf if state.schedule.last_epoch == 3 else 1.0)}
 
     with pytest.raises(Diverged, match="step 3 of epoch 1"):
         next(start(tiny_state(tiny_config()), step=step))

@@ -13,7 +13,8 @@ def batch(count=4):
 
 
 def step(precision=torch.float32, **options):
-    return SupervisedStep(cross_entropy(), CPU, precision, **options)
+    supervised = SupervisedStep(cross_entropy(), CPU, precision, **options)
+    return lambda state, batch: supervised(state, batch)["train_loss"]
 
 
 def test_the_loss_is_detached_and_that_of_the_batch():
@@ -113,4 +114,4 @@ def test_a_step_accepts_any_loss_module():
         def forward(self, logits_BCHW, labels_BHW):
             return (logits_BCHW * 0).sum() + 2
 
-    assert SupervisedStep(Constant(), CPU, torch.float32)(tiny_state(tiny_config()), batch()) == 2
+    assert SupervisedStep(Constant(), CPU, torch.float32)(tiny_state(tiny_config()), batch()) == {"train_loss": 2}
