@@ -1,0 +1,103 @@
+"""GAN losses against NumPy loops that follow the papers' formulas."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from segray.config import GanConfig
+from segray.errors import ConfigError
+from segray.losses.adversarial import ADVERSARIAL_LOSSES, build_adversarial_loss, r1_penalty
+
+
+def scores(seed, count=40):
+    return 3 * np.random.default_rng(seed).standard_normal((count, 1, 2, 3))
+
+
+def log_sigmoid(score):
+    return -math.log1p(math.exp(-score))
+
+
+def reference(kind, real, fake, target):
+    """(what the discriminator minimises, what the model minimises), patch by patch."""
+    of_real, of_fake, of_model = [], [], []
+    for score in real.flat:
+        match kind:
+            case "bce":
+                of_real.append(-target * log_sigmoid(score) - (1 - target) * log_sigmoid(-score))
+            case "lsgan":
+                of_real.append((score - target) ** 2)
+            case "hinge":
+                of_real.append(max(0.0, 1 - score))
+    for score in fake.flat:
+        match kind:
+            case "bce":
+                of_fake.append(-log_sigmoid(-score))
+                of_model.append(-log_sigmoid(score))
+            case "lsgan":
+                of_fake.append(score**2)
+                of_model.append((score - 1) ** 2)
+            case "hinge":
+                of_fake.append(max(0.0, 1 + score))
+                of_model.append(-score)
+    return (np.mean(of_real) + np.mean(of_fake)) / 2, np.mean(of_model)
+
+
+@pytest.mark.parametrize(
+    ("kind", "smoothing"), [("bce", 0.0), ("bce", 0.1), ("lsgan", 0.0), ("lsgan", 0.1), ("hinge", 0.0)]
+)
+def test_equals_the_reference(kind, smoothing):
+    real, fake = scores(0), scores(1)
+    loss = ADVERSARIAL_LOSSES[kind]
+    for_discriminator, for_model = reference(kind, real, fake, 1 - smoothing)
+    got = loss.discriminator(torch.tensor(real), torch.tensor(fake), smoothing)
+    assert got.item() == pytest.approx(for_discriminator, rel=1e-5)
+    assert loss.model(torch.tensor(fake)).item() == pytest.approx(for_model, rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", ADVERSARIAL_LOSSES)
+def test_the_accuracies_are_shares_of_patches_on_their_side(kind):
+    middle = 0.5 if kind == "lsgan" else 0.0
+    real, fake = scores(0), scores(1)
+    accuracies = ADVERSARIAL_LOSSES[kind].accuracies(torch.tensor(real), torch.tensor(fake))
+    assert [value.item() for value in accuracies] == pytest.approx([(real > middle).mean(), (fake <= middle).mean()])
+
+
+@pytest.mark.parametrize("kind", ADVERSARIAL_LOSSES)
+def test_the_model_is_pushed_to_higher_scores_and_the_discriminator_away_from_them(kind):
+    fake = torch.zeros(2, 1, 3, 3, requires_grad=True)
+    (for_model,) = torch.autograd.grad(ADVERSARIAL_LOSSES[kind].model(fake), fake)
+    assert (for_model < 0).all()
+    raised = (fake + 0.1).detach().requires_grad_()
+    loss = ADVERSARIAL_LOSSES[kind].discriminator(torch.zeros(2, 1, 3, 3), raised)
+    (for_discriminator,) = torch.autograd.grad(loss, raised)
+    assert (for_discriminator > 0).all()
+
+
+@pytest.mark.parametrize("kind", ADVERSARIAL_LOSSES)
+def test_extreme_scores_stay_finite_in_float32_whatever_comes(kind):
+    real, fake = torch.tensor([[1e4, -1e4]]).bfloat16(), torch.tensor([[-1e4, 1e4]]).bfloat16()
+    values = ADVERSARIAL_LOSSES[kind].discriminator(real, fake), ADVERSARIAL_LOSSES[kind].model(fake)
+    assert all(value.isfinite() and value.dtype == torch.float32 for value in values)
+
+
+def test_label_smoothing_with_hinge_is_refused():
+    with pytest.raises(ConfigError, match=r"gan\.label_smoothing must be 0 with gan\.loss hinge.*got 0\.1"):
+        build_adversarial_loss(GanConfig(loss="hinge", label_smoothing=0.1))
+
+
+def test_the_r1_penalty_of_a_known_function():
+    # A pixel's score is (1.5 x)^2, x being the sum of its two channels; by either its mean has the gradient 4.5 x / 20.
+    image = np.random.default_rng(2).standard_normal((3, 2, 4, 5))
+    expected = np.mean([2 * np.sum((4.5 * one.sum(axis=0) / 20) ** 2) for one in image]) / 2
+    image_BCHW = torch.tensor(image, dtype=torch.float32, requires_grad=True)
+    scores_B1HW = (1.5 * image_BCHW.sum(dim=1, keepdim=True)) ** 2
+    assert r1_penalty(scores_B1HW, image_BCHW).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_r1_penalty_has_a_gradient_by_the_weights():
+    weight = torch.tensor(1.5, requires_grad=True)
+    image_BCHW = torch.ones(2, 3, 4, 4, requires_grad=True)
+    r1_penalty((weight * image_BCHW.sum(dim=1, keepdim=True)) ** 2, image_BCHW).backward()
+    assert weight.grad > 0
