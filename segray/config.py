@@ -382,22 +382,29 @@ def read_yaml(path: str | Path) -> RunConfig:
     return run_config(tree or {})
 
 
-def to_yaml(config: RunConfig) -> str:
-    """The config as YAML with one line of help above every field; ``read_yaml`` reads it back."""
-    return "\n".join(_yaml_lines(config, indent="")) + "\n"
+def to_yaml(config: RunConfig, notes: Mapping[str, str] | None = None) -> str:
+    """The config as YAML with one line of help above every field; ``read_yaml`` reads it back.
+
+    Args:
+        config: What to write.
+        notes: Dotted key -> a further comment above that field.
+    """
+    return "\n".join(_yaml_lines(config, notes or {})) + "\n"
 
 
-def _yaml_lines(section: Section, indent: str) -> list[str]:
+def _yaml_lines(section: Section, notes: Mapping[str, str], prefix: str = "") -> list[str]:
     lines = []
+    indent = "  " * prefix.count(".")
     for name, field in type(section).model_fields.items():
-        value = getattr(section, name)
+        key, value = prefix + name, getattr(section, name)
         if isinstance(value, Section):
             lines += [f"{indent}# {(type(value).__doc__ or '').strip()}", f"{indent}{name}:"]
-            lines += _yaml_lines(value, indent + "  ")
+            lines += _yaml_lines(value, notes, f"{key}.")
         else:
             plain = section.model_dump(mode="json", include={name})[name]
             text = yaml.safe_dump(plain, default_flow_style=True, width=10**6).removesuffix("\n...\n").strip()
-            lines += [f"{indent}# {field.description}", f"{indent}{name}: {text}"]
+            comments = [field.description, notes[key]] if key in notes else [field.description]
+            lines += [f"{indent}# {comment}" for comment in comments] + [f"{indent}{name}: {text}"]
     return lines
 
 

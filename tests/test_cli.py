@@ -8,6 +8,7 @@ import pytest
 
 from segray.cli import main
 from segray.config import RunConfig, read_yaml
+from segray.recipes import RECIPES
 
 
 def run(monkeypatch, *arguments):
@@ -65,6 +66,28 @@ def test_config_checks_what_it_completes(monkeypatch, capsys, tmp_path, text, me
     file.write_text(text)
     assert run(monkeypatch, "config", str(file)) == 2
     assert message in capsys.readouterr().err
+
+
+def test_recipes_are_listed_with_data_set_and_model(monkeypatch, capsys):
+    assert run(monkeypatch, "recipes") == 0
+    rows = [line.split()[:3] for line in capsys.readouterr().out.splitlines()]
+    assert ["kitti_fcn8s", "kitti_road", "fcn8s"] in rows
+    assert ["sggan_pix2pix", "trainA", "pix2pix"] in rows
+
+
+def test_config_reads_what_recipes_show_prints(tmp_path, monkeypatch, capsys):
+    assert run(monkeypatch, "recipes", "show", "kitti_fcn8s") == 0
+    shown = tmp_path / "kitti.yaml"
+    shown.write_text(capsys.readouterr().out)
+    assert run(monkeypatch, "config", str(shown)) == 0
+    full = tmp_path / "full.yaml"
+    full.write_text(capsys.readouterr().out)
+    assert read_yaml(full) == RECIPES["kitti_fcn8s"].config
+
+
+def test_a_misspelt_recipe_exits_with_2(monkeypatch, capsys):
+    assert run(monkeypatch, "recipes", "show", "carla_unt") == 2
+    assert "did you mean 'carla_unet'" in capsys.readouterr().err
 
 
 @pytest.fixture

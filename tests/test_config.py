@@ -19,6 +19,13 @@ def test_yaml_has_a_line_of_help_above_every_field():
             assert "None" not in above
 
 
+def test_yaml_has_a_note_between_the_help_and_the_field_that_it_is_for():
+    lines = to_yaml(RunConfig(), {"optim.lr": "as published"}).splitlines()
+    at = lines.index("  # as published")
+    assert lines[at - 1 : at + 2] == ["  # Peak learning rate", "  # as published", "  lr: 0.001"]
+    assert len(lines) == len(to_yaml(RunConfig()).splitlines()) + 1
+
+
 def test_flat_and_with_values_are_inverse():
     config = RunConfig().with_values({"optim.lr": 0.02, "loss.name": "dice"})
     assert RunConfig().with_values(config.flat()) == config

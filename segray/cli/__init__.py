@@ -7,16 +7,19 @@ from typing import Annotated
 
 import typer
 
-from segray.cli import data
+from segray.cli import data, recipes
+from segray.cli.train import train
 from segray.errors import call_or_exit
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(data.app, name="data")
+app.add_typer(recipes.app, name="recipes")
+app.command()(train)
 
 
 @app.callback()
 def segray() -> None:
-    """Sweeps for street-scene segmentation: their data; results, reports and predictions of what `sweeps/*.py` ran."""
+    """Street-scene segmentation: data, recipes, single runs; results, reports and predictions of what has run."""
 
 
 @app.command()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from segray.cli.progress import progress_bar
+from segray.cli.values import Set, parse_values
 from segray.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,10 +19,6 @@ app = typer.Typer(no_args_is_help=True, help="Draw, check, look at, sample and d
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Data set, such as cityscapes; docs/data.md lists them")]
 Root = Annotated[str, typer.Argument(metavar="ROOT", help="Folder of the data set")]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="A config key, such as data.classes=categories; may be repeated"),
-]
 
 _ARGUMENTS = ("data.dataset", "data.root")
 
@@ -148,26 +145,9 @@ def data_config(name: str, root: str, values: list[str] | None) -> DataConfig:
     """
     from segray.config import RunConfig
 
-    parsed = dict(_key_and_value(text) for text in values or ())
-    return RunConfig().with_values({**parsed, "data.dataset": name, "data.root": root}).data
-
-
-def _key_and_value(text: str) -> tuple[str, Any]:
-    import yaml
-
-    from segray.config import RunConfig
-    from segray.errors import unknown_name
-
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise ConfigError(f"--set must be KEY=VALUE, such as data.classes=categories, but got {text!r}")
-    choices = [name for name in RunConfig().flat() if name.startswith("data.") and name not in _ARGUMENTS]
-    if key not in choices:
-        raise ConfigError(unknown_name("key in --set", key, choices))
-    try:
-        return key, yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"the value in --set {text!r} must be YAML: {error}") from None
+    default = RunConfig()
+    keys = [key for key in default.flat() if key.startswith("data.") and key not in _ARGUMENTS]
+    return default.with_values({**parse_values(values, keys), "data.dataset": name, "data.root": root}).data
 
 
 def parse_size(option: str, text: str) -> SizePx:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -17,6 +17,7 @@ from segray.errors import StorageError, call_or_exit
 from segray.folder import location_below
 from segray.process import end_process
 from segray.storage import SweepFiles
+from segray.tuning import options
 from segray.tuning.sweep import SchedulerName, SearcherName, Sweep, judge_sweep, run_sweep
 
 JOB_STORAGE = "~/segray/runs"
@@ -27,10 +28,7 @@ INTERRUPTED = 130
 
 
 def main(sweep: Sweep, *, make_data: Callable[[], object] | None = None) -> None:
-    """Parse the command line, run the sweep, write its report, judge its best trial on the test images, and exit.
-
-    The exit code is 0, 1 where no trial has completed an epoch, 2 where something cannot work, and 130 after Ctrl-C
-    before the sweep's end. Whether test images could be judged does not change it.
+    """Parse the command line, and ``run_and_exit``; the exit code is 2 where something cannot work.
 
     Args:
         sweep: What a file in sweeps/ defines; its values are the options' defaults.
@@ -42,7 +40,7 @@ def main(sweep: Sweep, *, make_data: Callable[[], object] | None = None) -> None
     def command(
         context: typer.Context,
         data: Annotated[str, typer.Option(help="Folder of the data set")] = default_data,  # type: ignore[assignment]
-        storage: Annotated[str | None, typer.Option(help="Path or URL for sweeps (default: runs)")] = None,
+        storage: options.Storage = None,
         name: Annotated[str, typer.Option(help="Name of the sweep and of its folder")] = sweep.name,
         trials: Annotated[int | None, typer.Option(help="Trials in all")] = sweep.trials,
         minutes: Annotated[
@@ -51,10 +49,10 @@ def main(sweep: Sweep, *, make_data: Callable[[], object] | None = None) -> None
         epochs: Annotated[int | None, typer.Option(help="Longest trial")] = sweep.epochs,
         seed: Annotated[int, typer.Option(help="Seed of the search")] = sweep.seed,
         resume: Annotated[bool, typer.Option("--resume", help="Continue the sweep of this name")] = False,
-        workers_per_trial: Annotated[int, typer.Option(help="Data-parallel workers of a trial")] = 1,
-        cpus_per_worker: Annotated[float | None, typer.Option(help="CPUs of a worker")] = None,
-        gpus_per_worker: Annotated[float | None, typer.Option(help="GPUs of a worker; may be 0.5")] = None,
-        encoder_weights: Annotated[str | None, typer.Option(help="none, imagenet, auto or a file")] = None,
+        workers_per_trial: options.WorkersPerTrial = 1,
+        cpus_per_worker: options.CpusPerWorker = None,
+        gpus_per_worker: options.GpusPerWorker = None,
+        encoder_weights: options.EncoderWeights = None,
         searcher: Annotated[SearcherName, typer.Option(help="Who proposes trials")] = sweep.searcher,
         scheduler: Annotated[SchedulerName, typer.Option(help="Who stops trials early")] = sweep.scheduler,
     ) -> None:
@@ -81,18 +79,34 @@ def main(sweep: Sweep, *, make_data: Callable[[], object] | None = None) -> None
             seed=seed,
             resume=resume,
         )
-        try:
-            if make_data and data == default_data:
-                make_data()
-            code = _conclude(asked, run_sweep(asked))
-        except KeyboardInterrupt:
-            code = INTERRUPTED
-        end_process(code)
+        run_and_exit(asked, before=make_data if data == default_data else None)
 
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     command.__doc__ = sys.modules["__main__"].__doc__
     app.command()(command)
     call_or_exit(app)
+
+
+def run_and_exit(asked: Sweep, *, before: Callable[[], object] | None = None) -> NoReturn:
+    """Run a sweep, write its report, judge its best trial on the test images, and end the process.
+
+    The exit code is 0, 1 where no trial has completed an epoch, and 130 after Ctrl-C before the sweep's end. Whether
+    test images could be judged does not change it.
+
+    Args:
+        asked: What to run.
+        before: Called first.
+
+    Raises:
+        SegrayError: Something cannot work.
+    """
+    try:
+        if before:
+            before()
+        code = _conclude(asked, run_sweep(asked))
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    end_process(code)
 
 
 def _is_given(context: typer.Context, option: str) -> bool:

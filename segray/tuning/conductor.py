@@ -186,10 +186,11 @@ class Conductor(tune.Callback):
             progress.best, progress.best_id = best_so_far(self._sweep)
         progress.trial_seconds.append(outcome.seconds)
         epochs = "1 epoch" if outcome.epochs == 1 else f"{outcome.epochs} epochs"
+        values = shown(trial.config["values"])
+        drawn = f": {values}" if values else ""
         why = "" if status in ("finished", "stopped") else f" ({reason})"
         self._view.say(
-            f"trial {trial_id} {status} after {epochs}, best val mIoU {text.percent(outcome.best_val_miou)}: "
-            f"{shown(trial.config['values'])}{why}"
+            f"trial {trial_id} {status} after {epochs}, best val mIoU {text.percent(outcome.best_val_miou)}{drawn}{why}"
         )
         if self._view.is_plain:
             self._view.say(progress.headline())

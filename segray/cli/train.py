@@ -1,0 +1,74 @@
+"""``segray train``: one run of a recipe or of a config file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from segray.cli.values import Set, parse_values
+from segray.errors import ConfigError
+from segray.tuning import options
+
+if TYPE_CHECKING:
+    from segray.tuning.single import Start
+
+_OWN_OPTION = "data.root"
+
+
+def train(
+    recipe: Annotated[str | None, typer.Option(metavar="NAME", help="What `segray recipes` lists")] = None,
+    config: Annotated[Path | None, typer.Option(metavar="YAML", help="Or a file as `segray config` prints it")] = None,
+    data: Annotated[str | None, typer.Option(help="Folder of the data set; a config file may hold it")] = None,
+    values: Set = None,
+    storage: options.Storage = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the run's folder (default: the recipe's or file's, with the time)")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run of this --name")] = False,
+    workers_per_trial: options.WorkersPerTrial = 1,
+    cpus_per_worker: options.CpusPerWorker = None,
+    gpus_per_worker: options.GpusPerWorker = None,
+    encoder_weights: options.EncoderWeights = None,
+) -> None:
+    """Train one model, with the files, the report and the resuming of a sweep.
+
+    The exit code is 0, 1 where no epoch was completed, 2 where something cannot work, and 130 after Ctrl-C.
+    """
+    from segray.cluster.resources import Resources
+    from segray.tuning.command import default_storage, run_and_exit
+    from segray.tuning.single import check_data, new_name, single_run
+
+    start = _start(recipe, config)
+    if resume and name is None:
+        raise ConfigError("--resume needs --name, the folder of the run to continue")
+    keys = [key for key in start.config.flat() if key != _OWN_OPTION]
+    set_values = parse_values(values, keys)
+    if data is not None:
+        set_values[_OWN_OPTION] = data
+    if encoder_weights is not None:
+        set_values["model.encoder_weights"] = encoder_weights
+    base = start.config.with_values(set_values)
+    storage = storage or default_storage()
+    asked = single_run(
+        base,
+        name=name or new_name(start.stem, storage),
+        storage=storage,
+        resources=Resources(
+            workers_per_trial=workers_per_trial, cpus_per_worker=cpus_per_worker, gpus_per_worker=gpus_per_worker
+        ),
+        resume=resume,
+    )
+    run_and_exit(asked, before=lambda: check_data(start, asked))
+
+
+def _start(recipe: str | None, path: Path | None) -> Start:
+    from segray.tuning.single import of_file, of_recipe
+
+    if recipe is not None and path is None:
+        return of_recipe(recipe)
+    if path is not None and recipe is None:
+        return of_file(path)
+    got = "neither" if recipe is None else "both"
+    raise ConfigError(f"segray train takes one of --recipe and --config, but got {got}; `segray recipes` lists recipes")

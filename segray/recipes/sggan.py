@@ -1,0 +1,89 @@
+"""Semantic-aware Grad-GAN that paints label images: FrancescoVincelli/SG-GAN-TF2 and Peilun-Li/SG-GAN on GitHub."""
+
+from __future__ import annotations
+
+from segray.recipes.recipe import NORMALISATION, PRECISION, Difference, Recipe, Setting
+
+DATA_AND_OPTIMISERS = {
+    "data.dataset": Setting("trainA", "prepare_data.py: Cityscapes, 2000 / 500 images sampled into trainA and testA"),
+    "data.classes": Setting("train_ids", "main.py: the 34 label ids, of which those with a colour of their own"),
+    "data.resize_px": Setting([128, 128], "main.py: 64 x 64 or 128 x 128"),
+    "data.policy": Setting("custom", "utils.py: its own augmentation"),
+    "data.augment.mirror": Setting(0.5, "utils.py: flip"),
+    "data.augment.zoom": Setting(1.25, "utils.py: crop by 20 to 40 % and shift by 10 %, the nearest"),
+    "model.output": Setting("rgb", "module.py: the generator paints an image of the classes' colours"),
+    "model.generator.width": Setting(64, "main.py: 64 filters in the first layer"),
+    "model.generator.depth": Setting(7, "module.py: 8 halvings for 256 px, so 7 for 128 px"),
+    "model.generator.dropout": Setting(0.5, "module.py: rate 0.5"),
+    "gan.receptive_field_px": Setting(70, "module.py: patches of 70 x 70"),
+    "gan.width": Setting(64, "main.py: 64 filters in the first layer"),
+    "gan.weight": Setting(1.0, "model.py: the adversarial loss as it is"),
+    "gan.optim.name": Setting("adam", "model.py: Adam"),
+    "gan.optim.lr": Setting(2e-4, "main.py: the documented default, 2e-4; model.py has 1e-3"),
+    "gan.optim.beta1": Setting(0.5, "main.py: 0.5"),
+    "gan.optim.weight_decay": Setting(0.0, "model.py: none"),
+    "gan.optim.schedule": Setting("constant", "main.py: no decay in the first 100 epochs"),
+    "optim.name": Setting("adam", "model.py: Adam"),
+    "optim.lr": Setting(2e-4, "main.py: the documented default, 2e-4; model.py has 1e-3"),
+    "optim.beta1": Setting(0.5, "main.py: 0.5"),
+    "optim.weight_decay": Setting(0.0, "model.py: none"),
+    "optim.schedule": Setting("constant", "main.py: no decay in the first 100 epochs"),
+    "train.epochs": Setting(100, "main.py: 100"),
+    "train.batch_size": Setting(1, "main.py: 1"),
+}
+"""What both forms of the system share."""
+
+SHARED_DIFFERENCES = (
+    Difference(
+        "34 label ids, or SG-GAN's 8 groups",
+        "the 19 training classes, the rest void",
+        "ids that share a colour cannot be told apart in an RGB image; data.classes=groups goes too, with labels of "
+        "groups",
+    ),
+    Difference(
+        "flip, crops of 20 to 40 %, shifts of 10 %, rotations of 1 degree",
+        "mirror, and a zoom of up to 1.25 at a random place, which crops and shifts; nothing is rotated",
+        "segray cuts windows before it resizes them; a degree moves 128 px by one at most",
+    ),
+    Difference(
+        "images of 64 x 64 or 128 x 128",
+        "128 x 128",
+        "a patch of 70 px has to fit into the image",
+    ),
+    Difference(
+        "scores by class on the sampled test images",
+        "mIoU from one confusion matrix over a fifth of trainA; testA is kept for the end",
+        "what chooses the best epoch must not be what it is judged by",
+    ),
+    NORMALISATION,
+    PRECISION,
+)
+
+SGGAN = Recipe(
+    name="sggan",
+    summary="A U-Net paints the label image against a discriminator that judges class by class",
+    settings={
+        **DATA_AND_OPTIMISERS,
+        "model.name": Setting("unet_instance_norm", "module.py: U-Net with instance normalisation, its default"),
+        "gan.discriminator": Setting("semantic", "module.py: features masked by the class map"),
+        "gan.norm": Setting("instance", "module.py: instance normalisation"),
+        "gan.conditioned": Setting(False, "module.py: it sees the label image and the class map, not the photo"),
+        "gan.loss": Setting("lsgan", "main.py: LSGAN is its default"),
+        "gan.l1_weight": Setting(10.0, "main.py: weight of L1"),
+        "gan.gradient_weight": Setting(5.0, "main.py: weight of the gradient-sensitive loss"),
+        "gan.gradient_kind": Setting("hard", "model.py: 1 at class boundaries, else 0"),
+        "gan.segmentation_weight": Setting(10.0, "main.py: GAN to segmentation 10, the GAN's counts a tenth"),
+        "gan.pool_size": Setting(50, "main.py: image pool of 50"),
+        "loss.name": Setting("cross_entropy", "model.py: cross-entropy as segmentation loss"),
+    },
+    differences=(
+        Difference(
+            "a loss with L1 and edges, or one of GAN and segmentation, as the code is switched",
+            "their sum, each part with its published weight",
+            "one run then holds all of the system; a weight of 0 leaves a part out",
+        ),
+        *SHARED_DIFFERENCES,
+    ),
+    published=None,
+    url="https://github.com/FrancescoVincelli/SG-GAN-TF2 (after https://github.com/Peilun-Li/SG-GAN)",
+)

@@ -1,0 +1,155 @@
+"""``segray train``: what it makes of its options, and one real run."""
+
+import subprocess
+import sys
+
+import pytest
+
+from segray.cli import main
+from segray.config import RunConfig, to_yaml
+from segray.data.synthetic import write_scenes
+from segray.recipes import RECIPES
+from segray.results import load
+from segray.storage import open_folder, open_sweep
+from segray.tuning import command, single
+
+
+@pytest.fixture(scope="module")
+def kitti(tmp_path_factory):
+    root = tmp_path_factory.mktemp("data") / "kitti"
+    write_scenes("kitti_road", root, train=10, val=2, test=1, size_px=(64, 128))
+    return root
+
+
+@pytest.fixture
+def train(monkeypatch, tmp_path, capsys):
+    """Call ``segray train``; returns the sweep that would run, or the exit code, and all that was printed."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        asked = []
+
+        def run_and_exit(sweep, *, before):
+            before()
+            asked.append(sweep)
+
+        monkeypatch.setattr(command, "run_and_exit", run_and_exit)
+        monkeypatch.setattr(sys, "argv", ["segray", "train", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        return (asked[0] if asked else ended.value.code), printed.out + printed.err
+
+    return call
+
+
+def test_a_recipe_with_its_options_is_a_sweep_of_one_trial(train, kitti):
+    sweep, _ = train(
+        *("--recipe", "kitti_fcn8s", "--data", kitti, "--set", "train.epochs=3", "--set", "data.resize_px=[64, 128]"),
+        *("--encoder-weights", "none", "--workers-per-trial", 2, "--storage", "here", "--name", "mine"),
+    )
+    changed = {"data.root": str(kitti), "train.epochs": 3, "data.resize_px": [64, 128]}
+    assert sweep.base == RECIPES["kitti_fcn8s"].config.with_values({**changed, "model.encoder_weights": "none"})
+    assert (sweep.trials, sweep.scheduler, sweep.epochs, sweep.resume) == (1, "none", None, False)
+    assert (sweep.storage, sweep.name, sweep.resources.workers_per_trial) == ("here", "mine", 2)
+
+
+def test_a_config_file_may_hold_the_folder_of_its_data(train, kitti, tmp_path):
+    config = RunConfig().with_values({"data.dataset": "kitti_road", "data.root": str(kitti), "train.epochs": 4})
+    (tmp_path / "own.yaml").write_text(to_yaml(config))
+    sweep, _ = train("--config", "own.yaml", "--set", "optim.lr=0.5")
+    assert sweep.base == config.with_values({"optim.lr": 0.5})
+    assert sweep.name.startswith("own-")
+
+
+def test_the_folder_is_new_each_time_and_is_told(train, kitti, tmp_path):
+    first, printed = train("--recipe", "kitti_fcn8s", "--data", kitti)
+    assert f"run: runs/{first.name}; " in printed
+    assert f"--name {first.name} --resume" in printed
+    assert first.name.startswith("kitti_fcn8s-2")
+
+
+def test_a_name_that_is_taken_gets_a_counter(tmp_path, monkeypatch):
+    class Clock:
+        @staticmethod
+        def now():
+            return moment
+
+    moment = single.datetime(2026, 11, 25, 15, 42, 13)
+    monkeypatch.setattr(single, "datetime", Clock)
+    names = []
+    for _ in range(3):
+        names.append(single.new_name("carla_unet", str(tmp_path)))
+        (tmp_path / names[-1]).mkdir()
+    assert names == [f"carla_unet-20261125-154213{counter}" for counter in ("", "-1", "-2")]
+
+
+def test_a_recipe_may_run_on_other_data_and_says_so(train, tmp_path):
+    write_scenes("camvid", tmp_path / "camvid", train=2, val=1, size_px=(32, 64))
+    sweep, printed = train("--recipe", "kitti_fcn8s", "--data", "camvid", "--set", "data.dataset=camvid")
+    assert sweep.base.data.dataset == "camvid"
+    assert "recipe kitti_fcn8s is for kitti_road; this run is on camvid\n" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "last_line"),
+    [
+        (
+            ["--data", "nothing"],
+            "recipe 'kitti_fcn8s' is for the data set kitti_road: --data must hold training/image_2/",
+        ),
+        ([], "recipe 'kitti_fcn8s' is for the data set kitti_road: --data must hold training/image_2/"),
+        (
+            ["--data", ".", "--set", "data.dataset=carla"],
+            "recipe 'kitti_fcn8s' is for the data set kitti_road, and this run is on carla: --data must hold CameraRGB",
+        ),
+    ],
+)
+def test_data_that_cannot_be_read_says_what_the_recipe_needs(train, arguments, last_line):
+    code, printed = train("--recipe", "kitti_fcn8s", *arguments)
+    assert code == 2
+    assert printed.splitlines()[-1].startswith(last_line)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "one of --recipe and --config, but got neither"),
+        (["--recipe", "kitti_fcn8s", "--config", "run.yaml"], "one of --recipe and --config, but got both"),
+        (["--recipe", "kitty_fcn8s"], "unknown recipe 'kitty_fcn8s'; did you mean 'kitti_fcn8s'"),
+        (["--config", "run.yaml"], "cannot read config file 'run.yaml'"),
+        (["--recipe", "kitti_fcn8s", "--resume"], "--resume needs --name"),
+        (["--recipe", "kitti_fcn8s", "--set", "train.epoch=3"], "did you mean 'train.epochs'"),
+        (["--recipe", "kitti_fcn8s", "--set", "train.epochs=0"], "train.epochs: input should be greater than"),
+        (["--recipe", "kitti_fcn8s", "--set", "data.root=."], "unknown key in --set 'data.root'"),
+        (["--recipe", "kitti_fcn8s", "--set", "data.dataset=kitty"], "unknown data set 'kitty'"),
+    ],
+)
+def test_what_cannot_work_exits_with_2(train, arguments, message):
+    code, printed = train(*arguments)
+    assert code == 2
+    assert message in printed
+
+
+@pytest.mark.ray
+def test_a_run_has_the_files_and_the_report_of_a_sweep(kitti, tmp_path):
+    values = {"train.epochs": 1, "data.resize_px": [64, 128], "model.fcn.head_width": 16, "train.batch_size": 4}
+    options = [option for key, value in values.items() for option in ("--set", f"{key}={value}")]
+    options += ["--set", f"data.cache_dir={tmp_path / 'cache'}", "--encoder-weights", "none", "--name", "road"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "segray", "train", "--recipe", "kitti_fcn8s", "--data", str(kitti), *options],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "trial 0000 finished after 1 epoch, best val mIoU" in ended.stdout
+    assert ": \n" not in ended.stdout
+    results = load(tmp_path / "runs" / "road")
+    assert (results.state, len(results.trials), results.searched) == ("finished", 1, ())
+    assert (tmp_path / "runs" / "road" / "report.html").stat().st_size > 100_000
+    trial, pointer = open_sweep(tmp_path / "runs" / "road").best()
+    assert trial.config()["config"]["model"]["fcn"]["head_width"] == 16
+    assert open_folder(tmp_path / "runs" / "road").exists(f"trials/{trial.id}/checkpoints/{pointer.checkpoint}")
