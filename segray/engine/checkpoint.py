@@ -92,7 +92,7 @@ def load_model(location: str | Path | Folder) -> tuple[SegmentationModel, RunCon
         )
     config, label_space = run_config(config_json), LabelSpace.model_validate(label_space_json)
     untrained = config.model.model_copy(update={"encoder_weights": "none"})
-    model = build_model(untrained, label_space.num_classes)
+    model = build_model(untrained, label_space.num_classes, palette=label_space.colors)
     try:
         model.load_state_dict(safetensors.torch.load(folder.read_bytes("model.safetensors")))
     except (SafetensorError, RuntimeError) as error:

@@ -96,7 +96,7 @@ def build_state(config: RunConfig, label_space: LabelSpace, steps_per_epoch: int
         ConfigError: The model or the schedule cannot be built.
     """
     torch.manual_seed(config.seed)
-    model = build_model(config.model, label_space.num_classes).to(device)
+    model = build_model(config.model, label_space.num_classes, palette=label_space.colors).to(device)
     if config.train.channels_last:
         model = model.to(memory_format=torch.channels_last)
     optimizer = build_optimizer(model, config.optim)

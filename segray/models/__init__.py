@@ -1,15 +1,22 @@
-"""Networks: photos in, one logit per class and pixel out."""
+"""Networks: photos in, one logit per class and pixel out; and the discriminators that judge what they give."""
 
 from segray.models.build import MODELS, WITHOUT_ENCODER, build_model, resolve_encoder_weights
 from segray.models.check import check_model, check_train_shape, meta_model
+from segray.models.discriminators import Discriminator, build_discriminator, check_discriminator
+from segray.models.palette import check_output, check_palette
 from segray.models.segmentation import SegmentationModel
 
 __all__ = [
     "MODELS",
     "WITHOUT_ENCODER",
+    "Discriminator",
     "SegmentationModel",
+    "build_discriminator",
     "build_model",
+    "check_discriminator",
     "check_model",
+    "check_output",
+    "check_palette",
     "check_train_shape",
     "meta_model",
     "resolve_encoder_weights",

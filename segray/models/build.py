@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from segray.config import ModelConfig
 from segray.errors import ConfigError, unknown_name
+from segray.labels import Color
 from segray.models.encoder_weights import imagenet_file
 from segray.models.fcn import build_fcn
+from segray.models.palette import NEEDS_PALETTE, check_palette
+from segray.models.pix2pix import build_pix2pix, build_unet_instance_norm
+from segray.models.resnet_generator import build_resnet
 from segray.models.segmentation import SegmentationModel
 from segray.models.smp import build_smp
 from segray.models.unet import build_unet
@@ -16,28 +20,44 @@ MODELS: dict[str, Callable[[ModelConfig, int], SegmentationModel]] = {
     "smp": build_smp,
     "fcn8s": build_fcn,
     "unet": build_unet,
+    "pix2pix": build_pix2pix,
+    "unet_instance_norm": build_unet_instance_norm,
+    "resnet": build_resnet,
 }
-"""Family -> builder from the config and the number of classes."""
+"""Family -> builder from the config and the number of outputs: the classes, or 3 for RGB."""
 
-WITHOUT_ENCODER = frozenset({"unet"})
+WITHOUT_ENCODER = frozenset({"unet", "pix2pix", "unet_instance_norm", "resnet"})
 """Families that have no pretrained encoder, to which model.encoder and model.encoder_weights mean nothing."""
 
 
-def build_model(config: ModelConfig, num_classes: int) -> SegmentationModel:
+def build_model(config: ModelConfig, num_classes: int, palette: Sequence[Color] | None = None) -> SegmentationModel:
     """The model that a config names, on the default device, its encoder's weights loaded.
 
     Args:
         config: Which network; ``encoder_weights`` "auto" is settled by ``resolve_encoder_weights``.
         num_classes: Logits per pixel.
+        palette: One RGB colour (0 to 255) per class; only a model whose output is RGB needs it.
 
     Raises:
-        ConfigError: A name is unknown, architecture and encoder do not go together, or weights cannot be had or loaded.
+        ConfigError: A name is unknown, architecture and encoder do not go together, weights cannot be had or loaded, or
+            the output is RGB and there is no palette or some of its colours are alike.
     """
+    if config.output == "logits":
+        return _built(config, num_classes)
+    if palette is None:
+        raise ConfigError(NEEDS_PALETTE.format(got="none was given"))
+    assert len(palette) == num_classes, "one colour per class"
+    check_palette(palette)
+    model = _built(config, num_outputs=3)
+    return SegmentationModel(model.network, model.stride, palette)
+
+
+def _built(config: ModelConfig, num_outputs: int) -> SegmentationModel:
     if config.name not in MODELS:
         raise ConfigError(unknown_name("model.name", config.name, MODELS))
     if config.encoder_weights == "auto":
         config = config.model_copy(update={"encoder_weights": resolve_encoder_weights(config)[0]})
-    return MODELS[config.name](config, num_classes)
+    return MODELS[config.name](config, num_outputs)
 
 
 def resolve_encoder_weights(config: ModelConfig) -> tuple[str, str]:
@@ -58,7 +78,7 @@ def resolve_encoder_weights(config: ModelConfig) -> tuple[str, str]:
     if choice == "none":
         return "none", f"encoder weights: none, {encoder} starts from scratch"
     if choice not in ("auto", "imagenet"):
-        build_model(config, num_classes=1)
+        _built(config, num_outputs=1)
         return choice, f"encoder weights: {choice} for {encoder}"
     try:
         imagenet_file(encoder)

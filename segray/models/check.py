@@ -6,6 +6,7 @@ import torch
 
 from segray.config import ModelConfig, SizePx
 from segray.errors import ConfigError
+from segray.labels import distinct_colors
 from segray.models.build import build_model
 from segray.models.meta import without_memory
 from segray.models.segmentation import SegmentationModel
@@ -70,7 +71,7 @@ def meta_model(config: ModelConfig) -> SegmentationModel:
         ConfigError: As ``check_model`` does for what cannot be built.
     """
     with without_memory():
-        return build_model(config.model_copy(update={"encoder_weights": "none"}), num_classes=2)
+        return build_model(config.model_copy(update={"encoder_weights": "none"}), 2, palette=distinct_colors(2))
 
 
 def _named(config: ModelConfig) -> str:

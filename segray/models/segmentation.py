@@ -5,36 +5,57 @@ Shape suffixes: B images, C channels or classes, H height, W width.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from segray.labels import Color
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 """RGB in 0..1, the statistics that ImageNet encoders were trained with."""
 
+SHARPNESS = 10.0
+"""Factor of the logits of a colour. Squared distances between colours in -1..1 are small, so without a factor the
+cross-entropy of a perfect label image would be far from 0: 1.5 in the mean over Cityscapes' 19 classes. With 10 it is
+0.17, and 0.08 where colours shy away from their neighbours'; bus and train, whose colours are the nearest, stay at 0.6,
+a little better than a guess between the two. The first steps' losses grow with the factor: a grey image has 12.5."""
+
 
 class SegmentationModel(nn.Module):
     """A network between normalisation and padding: photos in, one logit per class and pixel out.
 
+    With a palette the network paints: its output is a colour, and the logits say how near each class's colour is.
+
     Args:
-        network: Maps normalised photos (B, 3, H, W) with sides that are multiples of the stride to logits of that size.
+        network: Maps normalised photos (B, 3, H, W) with sides that are multiples of the stride to outputs of that
+            size: one channel per class, or 3 with a palette.
         stride: What the network's input sides must be a multiple of, in pixels.
+        palette: RGB colours (0 to 255) of the classes, if the network paints.
     """
 
     scale: Tensor
     offset: Tensor
+    color_kernel: Tensor
+    color_bias: Tensor
 
-    def __init__(self, network: nn.Module, stride: int):
+    def __init__(self, network: nn.Module, stride: int, palette: Sequence[Color] | None = None):
         super().__init__()
         self.network = network
         self.stride = stride
+        self.paints = palette is not None
         mean = torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1)
         std = torch.tensor(IMAGENET_STD).view(1, 3, 1, 1)
         self.register_buffer("scale", 1 / (255 * std), persistent=False)
         self.register_buffer("offset", -mean / std, persistent=False)
+        if palette is not None:
+            colors_KC = torch.tensor(palette) / 127.5 - 1
+            self.register_buffer("color_kernel", 2 * SHARPNESS * colors_KC[:, :, None, None], persistent=False)
+            self.register_buffer("color_bias", -SHARPNESS * colors_KC.square().sum(dim=1), persistent=False)
 
-    def forward(self, photos_BCHW: Tensor) -> Tensor:
+    def forward(self, photos_BCHW: Tensor, *, raw: bool = False) -> Tensor:
         """Logits for photos of any size.
 
         Sides are padded to the stride at the bottom and on the right by repeating the last row and column: zeros would
@@ -42,14 +63,36 @@ class SegmentationModel(nn.Module):
 
         Args:
             photos_BCHW: RGB in 0..255, uint8 or float.
+            raw: What the network gives, before ``decode``: RGB in -1..1 if it paints.
 
         Returns:
-            Logits (B, classes, H, W), H and W being the photos'.
+            Logits (B, classes, H, W), H and W being the photos'; or colours (B, 3, H, W), if raw and it paints.
         """
         height, width = photos_BCHW.shape[-2:]
         inputs_BCHW = torch.addcmul(self.offset, photos_BCHW.to(self.scale.dtype), self.scale)
         bottom, right = -height % self.stride, -width % self.stride
         if bottom or right:
             inputs_BCHW = F.pad(inputs_BCHW, (0, right, 0, bottom), mode="replicate")
-        logits_BCHW: Tensor = self.network(inputs_BCHW)
-        return logits_BCHW[..., :height, :width]
+        outputs_BCHW: Tensor = self.network(inputs_BCHW)
+        outputs_BCHW = outputs_BCHW[..., :height, :width]
+        if self.paints:
+            outputs_BCHW = torch.tanh(outputs_BCHW.to(self.scale.dtype))
+        return outputs_BCHW if raw else self.decode(outputs_BCHW)
+
+    def decode(self, raw_BCHW: Tensor) -> Tensor:
+        """Logits from what ``forward`` gives raw, which they are already unless the network paints.
+
+        A colour's logit is minus its squared distance to the class's, times ``SHARPNESS``, up to a term that all
+        classes share; so the class of the nearest colour has the largest.
+
+        Args:
+            raw_BCHW: RGB in -1..1 if the network paints.
+
+        Returns:
+            Logits (B, classes, H, W).
+        """
+        if not self.paints:
+            return raw_BCHW
+        # In bfloat16 the logits of bus and train would often be rounded to the same number.
+        with torch.autocast(raw_BCHW.device.type, enabled=False):
+            return F.conv2d(raw_BCHW.to(self.color_kernel.dtype), self.color_kernel, self.color_bias)

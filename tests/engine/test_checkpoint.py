@@ -63,9 +63,9 @@ def test_a_model_is_loaded_without_its_pretrained_weights(trained, folder, monke
     asked_for = []
     build = checkpoint.build_model
 
-    def spy(config, num_classes):
+    def spy(config, num_classes, palette):
         asked_for.append(config.encoder_weights)
-        return build(config, num_classes)
+        return build(config, num_classes, palette)
 
     monkeypatch.setattr(checkpoint, "build_model", spy)
     trained.config = trained.config.with_values({"model.encoder_weights": "imagenet"})

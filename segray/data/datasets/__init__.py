@@ -28,6 +28,9 @@ DATASETS: Final[dict[str, Callable[[DataConfig], Dataset]]] = {
     "folder": folder,
 }
 
+WITHOUT_PALETTE: Final = frozenset({"folder"})
+"""Data sets whose colours are made up, so that there is nothing for a model that paints label images to go by."""
+
 
 def dataset_kind(name: str) -> Callable[[DataConfig], Dataset]:
     """What makes a config into the data set of that name.

@@ -1,0 +1,111 @@
+"""Discriminators: they score, patch by patch, whether a label image was made of the labels or by a model.
+
+``patchgan``: Isola, Zhu, Zhou and Efros, 2017, "Image-to-Image Translation with Conditional Adversarial Networks",
+arXiv 1611.07004, appendix 6.1.2. ``semantic``: Li, Liang, Jia and Xing, 2018, "Semantic-aware Grad-GAN for
+Virtual-to-Real Urban Scene Adaption", arXiv 1801.01726.
+
+Shape suffixes: B images, C channels or classes, H height, W width; h and w count patches.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from segray.config import GanConfig, SizePx
+from segray.errors import ConfigError
+from segray.models.gan_layers import norm_layer, start_normal
+
+WIDTH_FACTORS: Final = {16: (1, 2), 70: (1, 2, 4, 8), 286: (1, 2, 4, 8, 8, 8)}
+"""Receptive field, in pixels -> channels of the layers before the score, as multiples of the first one's."""
+
+
+def build_discriminator(config: GanConfig, *, num_classes: int, image_channels: int) -> Discriminator:
+    """The discriminator that a config names, on the default device.
+
+    Args:
+        config: Which one; ``discriminator`` is not "none".
+        num_classes: Classes of the labels.
+        image_channels: Channels of the label images: one per class, or 3 for RGB.
+    """
+    assert config.discriminator != "none", "there is nothing to build"
+    return Discriminator(config, num_classes=num_classes, image_channels=image_channels)
+
+
+def check_discriminator(config: GanConfig, size_px: SizePx) -> None:
+    """Check that the discriminator's patches fit into the training images.
+
+    Args:
+        config: Which discriminator, if any.
+        size_px: (height, width) of what is trained on.
+
+    Raises:
+        ConfigError: A patch is larger than the image.
+    """
+    if config.discriminator != "none" and config.receptive_field_px > min(size_px):
+        fitting = [str(side) for side in WIDTH_FACTORS if side <= min(size_px)]
+        smaller = f"a smaller gan.receptive_field_px ({' or '.join(fitting)}) or " if fitting else ""
+        raise ConfigError(
+            f"gan.receptive_field_px must be at most the smaller side of the training image, which has "
+            f"{size_px[0]}x{size_px[1]} px, but got {config.receptive_field_px}; take {smaller}a larger data.crop_px"
+        )
+
+
+class Discriminator(nn.Module):
+    """4x4 convolutions that end in one score per patch or, if semantic, in one per patch and class.
+
+    A semantic discriminator judges each patch by its true classes: it takes the mean of their scores, weighted by the
+    share of the patch that each covers.
+
+    Args:
+        config: Kind, receptive field, width, normalisations, and whether it sees the photo.
+        num_classes: Classes of the labels.
+        image_channels: Channels of the label images.
+    """
+
+    def __init__(self, config: GanConfig, *, num_classes: int, image_channels: int):
+        super().__init__()
+        self.conditioned = config.conditioned
+        self.semantic = config.discriminator == "semantic"
+        widths = [config.width * factor for factor in WIDTH_FACTORS[config.receptive_field_px]]
+        layers: list[nn.Module] = []
+        for index, (inputs, width) in enumerate(pairwise((image_channels + 3 * self.conditioned, *widths))):
+            norm = config.norm if index and config.norm != "none" else None
+            stride = 1 if index == len(widths) - 1 else 2
+            layers.append(nn.Conv2d(inputs, width, kernel_size=4, stride=stride, padding=1, bias=norm is None))
+            if norm:
+                layers.append(norm_layer(norm, width))
+            layers.append(nn.LeakyReLU(0.2, inplace=True))
+        layers.append(nn.Conv2d(widths[-1], num_classes if self.semantic else 1, kernel_size=4, padding=1))
+        self.layers = nn.Sequential(*layers)
+        start_normal(self)
+        if config.spectral_norm:
+            for layer in self.layers:
+                if isinstance(layer, nn.Conv2d):
+                    spectral_norm(layer)
+
+    def forward(self, photos_BCHW: Tensor, image_BCHW: Tensor, classes_BCHW: Tensor) -> Tensor:
+        """Scores before any activation: high for label images that were made of the labels.
+
+        Args:
+            photos_BCHW: RGB in 0..255, uint8 or float; looked at only if conditioned.
+            image_BCHW: The label image to judge.
+            classes_BCHW: The true labels as floats, 1 in the channel of a pixel's class, all 0 where it is void;
+                looked at only if semantic.
+
+        Returns:
+            (B, 1, h, w); with a semantic discriminator a patch without any label has 0.
+        """
+        inputs_BCHW = image_BCHW
+        if self.conditioned:
+            inputs_BCHW = torch.cat((photos_BCHW.to(image_BCHW.dtype) / 127.5 - 1, image_BCHW), dim=1)
+        scores_BChw: Tensor = self.layers(inputs_BCHW)
+        if not self.semantic:
+            return scores_BChw
+        shares_BChw = F.interpolate(classes_BCHW, scores_BChw.shape[-2:], mode="area")
+        return (scores_BChw * shares_BChw).sum(dim=1, keepdim=True)

@@ -1,0 +1,103 @@
+"""The U-Net generator of pix2pix, with batch or instance normalisation.
+
+Isola, Zhu, Zhou and Efros, 2017, "Image-to-Image Translation with Conditional Adversarial Networks",
+arXiv 1611.07004, appendix 6.1.1.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from segray.config import GeneratorConfig, ModelConfig
+from segray.models.gan_layers import norm_layer, start_normal
+from segray.models.segmentation import SegmentationModel
+
+LARGEST_FACTOR = 8
+"""The widest stages have so many times the channels of the first."""
+NUM_DROPPED = 3
+"""Decoder stages with dropout, from the coarsest."""
+
+
+def build_pix2pix(config: ModelConfig, num_outputs: int) -> SegmentationModel:
+    """Build the generator with batch normalisation; it has no pretrained encoder.
+
+    Args:
+        config: The options in ``generator``.
+        num_outputs: Channels of the output.
+    """
+    return _build(config.generator, num_outputs, norm="batch")
+
+
+def build_unet_instance_norm(config: ModelConfig, num_outputs: int) -> SegmentationModel:
+    """Build the generator with instance normalisation, as CycleGAN-tensorflow and SG-GAN have it.
+
+    Args:
+        config: The options in ``generator``.
+        num_outputs: Channels of the output.
+    """
+    return _build(config.generator, num_outputs, norm="instance")
+
+
+def _build(config: GeneratorConfig, num_outputs: int, norm: str) -> SegmentationModel:
+    return SegmentationModel(Pix2PixUnet(config, num_outputs, norm=norm), stride=2**config.depth)
+
+
+class Pix2PixUnet(nn.Module):
+    """4x4 convolutions that halve the map ``depth`` times, transposed ones that double it as often, and skips.
+
+    Args:
+        config: Width, depth, and dropout of the three coarsest decoder stages.
+        num_outputs: Channels of the output, to which no activation is applied.
+        norm: batch or instance.
+    """
+
+    def __init__(self, config: GeneratorConfig, num_outputs: int, *, norm: str):
+        super().__init__()
+        widths = [config.width * min(2**stage, LARGEST_FACTOR) for stage in range(config.depth)]
+        self.encoder = nn.ModuleList([nn.Conv2d(3, widths[0], kernel_size=4, stride=2, padding=1)])
+        for stage in range(1, config.depth):
+            # The innermost map of a photo of the stride's size is one pixel, whose mean takes all of it away.
+            innermost = stage == config.depth - 1
+            self.encoder.append(_down(widths[stage - 1], widths[stage], None if innermost else norm))
+        self.decoder = nn.ModuleList()
+        for stage in reversed(range(1, config.depth)):
+            inputs = widths[stage] if stage == config.depth - 1 else 2 * widths[stage]
+            dropped = config.depth - 1 - stage < NUM_DROPPED
+            self.decoder.append(_up(inputs, widths[stage - 1], norm, config.dropout if dropped else 0.0))
+        self.decoder.append(
+            nn.Sequential(nn.ReLU(), nn.ConvTranspose2d(2 * widths[0], num_outputs, kernel_size=4, stride=2, padding=1))
+        )
+        start_normal(self)
+
+    def forward(self, inputs_BCHW: Tensor) -> Tensor:
+        """Outputs of the input's size, whose sides must be multiples of 2 to the depth."""
+        skips = []
+        x_BCHW = inputs_BCHW
+        for stage in self.encoder:
+            x_BCHW = stage(x_BCHW)
+            skips.append(x_BCHW)
+        skips.pop()
+        for stage in self.decoder:
+            x_BCHW = stage(x_BCHW)
+            if skips:
+                x_BCHW = torch.cat((x_BCHW, skips.pop()), dim=1)
+        return x_BCHW
+
+
+# Activations come before the convolutions and write to new tensors, because the skips carry what they act on.
+def _down(in_channels: int, width: int, norm: str | None) -> nn.Sequential:
+    layers: list[nn.Module] = [
+        nn.LeakyReLU(0.2),
+        nn.Conv2d(in_channels, width, kernel_size=4, stride=2, padding=1, bias=norm is None),
+    ]
+    return nn.Sequential(*layers, *([norm_layer(norm, width)] if norm else []))
+
+
+def _up(in_channels: int, width: int, norm: str, dropout: float) -> nn.Sequential:
+    return nn.Sequential(
+        nn.ReLU(),
+        nn.ConvTranspose2d(in_channels, width, kernel_size=4, stride=2, padding=1, bias=False),
+        norm_layer(norm, width),
+        nn.Dropout(dropout),
+    )

@@ -1,0 +1,95 @@
+"""The residual generator of CycleGAN.
+
+Johnson, Alahi and Fei-Fei, 2016, "Perceptual Losses for Real-Time Style Transfer and Super-Resolution",
+arXiv 1603.08155; as in Zhu, Park, Isola and Efros, 2017, "Unpaired Image-to-Image Translation using Cycle-Consistent
+Adversarial Networks", arXiv 1703.10593, appendix 7.2.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from segray.config import GeneratorConfig, ModelConfig
+from segray.models.gan_layers import norm_layer, start_normal
+from segray.models.segmentation import SegmentationModel
+
+
+def build_resnet(config: ModelConfig, num_outputs: int) -> SegmentationModel:
+    """Build the generator; it has no pretrained encoder.
+
+    Args:
+        config: The options in ``generator``.
+        num_outputs: Channels of the output.
+    """
+    # The network halves the map twice, so 4 would do for its arithmetic. With 8 its smallest map has two pixels a
+    # side: one pixel has no neighbour to reflect, and instance normalisation refuses it.
+    return SegmentationModel(ResnetGenerator(config.generator, num_outputs), stride=8)
+
+
+class ResnetGenerator(nn.Module):
+    """A 7x7 convolution, two that halve the map, residual blocks, two that double it, a 7x7 convolution.
+
+    Args:
+        config: Width, number of blocks, and dropout inside them.
+        num_outputs: Channels of the output, to which no activation is applied.
+    """
+
+    def __init__(self, config: GeneratorConfig, num_outputs: int):
+        super().__init__()
+        width = config.width
+        self.encoder = nn.Sequential(
+            *_normalised(_same(3, width, kernel_size=7), width),
+            *_normalised(_halved(width, 2 * width), 2 * width),
+            *_normalised(_halved(2 * width, 4 * width), 4 * width),
+        )
+        self.blocks = nn.Sequential(*(ResidualBlock(4 * width, config.dropout) for _ in range(config.num_blocks)))
+        self.decoder = nn.Sequential(
+            *_normalised(_doubled(4 * width, 2 * width), 2 * width),
+            *_normalised(_doubled(2 * width, width), width),
+            _same(width, num_outputs, kernel_size=7, bias=True),
+        )
+        start_normal(self)
+
+    def forward(self, inputs_BCHW: Tensor) -> Tensor:
+        """Outputs of the input's size, whose sides must be multiples of 4 and at least 8."""
+        outputs_BCHW: Tensor = self.decoder(self.blocks(self.encoder(inputs_BCHW)))
+        return outputs_BCHW
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions whose result is added to the input, without an activation after it.
+
+    Args:
+        channels: Of the input and of the result.
+        dropout: Share of the values dropped between the two.
+    """
+
+    def __init__(self, channels: int, dropout: float):
+        super().__init__()
+        self.layers = nn.Sequential(
+            *_normalised(_same(channels, channels, kernel_size=3), channels),
+            nn.Dropout(dropout),
+            _same(channels, channels, kernel_size=3),
+            norm_layer("instance", channels),
+        )
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        """A map of the input's shape."""
+        sum_BCHW: Tensor = x_BCHW + self.layers(x_BCHW)
+        return sum_BCHW
+
+
+def _same(in_channels: int, channels: int, *, kernel_size: int, bias: bool = False) -> nn.Conv2d:
+    return nn.Conv2d(in_channels, channels, kernel_size, padding=kernel_size // 2, padding_mode="reflect", bias=bias)
+
+
+def _halved(in_channels: int, channels: int) -> nn.Conv2d:
+    return nn.Conv2d(in_channels, channels, kernel_size=3, stride=2, padding=1, bias=False)
+
+
+def _doubled(in_channels: int, channels: int) -> nn.ConvTranspose2d:
+    return nn.ConvTranspose2d(in_channels, channels, kernel_size=3, stride=2, padding=1, output_padding=1, bias=False)
+
+
+def _normalised(convolution: nn.Module, channels: int) -> list[nn.Module]:
+    return [convolution, norm_layer("instance", channels), nn.ReLU(inplace=True)]
