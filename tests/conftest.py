@@ -20,3 +20,15 @@ def silent_hub(cache, monkeypatch):
 
     # Nothing listens on the discard port of this machine.
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+
+
+@pytest.fixture
+def one_thread():
+    """Tiny networks: what threads cost is more than they save, and much more on a busy machine."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    yield
+    torch.set_num_threads(threads)

@@ -6,6 +6,7 @@ Shape suffixes: B images, C channels or classes, H height, W width.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -93,6 +94,12 @@ class SegmentationModel(nn.Module):
         """
         if not self.paints:
             return raw_BCHW
-        # In bfloat16 the logits of bus and train would often be rounded to the same number.
-        with torch.autocast(raw_BCHW.device.type, enabled=False):
+        with _without_autocast(raw_BCHW.device.type):
             return F.conv2d(raw_BCHW.to(self.color_kernel.dtype), self.color_kernel, self.color_bias)
+
+
+def _without_autocast(device_type: str) -> AbstractContextManager[object]:
+    """Full precision: in bfloat16 the logits of bus and train would often be rounded to the same number."""
+    if not torch.amp.is_autocast_available(device_type):  # such as meta
+        return nullcontext()
+    return torch.autocast(device_type, enabled=False)

@@ -3,9 +3,12 @@
 import pytest
 import torch
 
-from segray.config import FcnConfig, ModelConfig, UnetConfig
+from segray.config import FcnConfig, GeneratorConfig, ModelConfig, UnetConfig
+from segray.labels import distinct_colors
 from segray.models import MODELS, SegmentationModel, build_model, check_model
 from segray.models.smp import ARCHITECTURES
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 NUM_CLASSES = 5
 TINY_ENCODERS = {"DPT": "tu-test_vit"}
@@ -26,25 +29,31 @@ UNET_CONFIGS = [
     )
     for batch_norm in (False, True)
 ]
-CONFIGS = {"smp": SMP_CONFIGS, "fcn8s": FCN_CONFIGS, "unet": UNET_CONFIGS}
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    yield
-    torch.set_num_threads(threads)
+SMALL_GENERATOR = GeneratorConfig(width=4, depth=4, num_blocks=2)
+GENERATOR_CONFIGS = {
+    name: [ModelConfig(name=name, output=output, generator=SMALL_GENERATOR) for output in ("logits", "rgb")]
+    for name in ("pix2pix", "unet_instance_norm", "resnet")
+}
+GENERATORS = [one for family in GENERATOR_CONFIGS.values() for one in family]
+LOGIT_CONFIGS = {"smp": SMP_CONFIGS, "fcn8s": FCN_CONFIGS, "unet": UNET_CONFIGS}
+CONFIGS = {
+    name: [*configs, configs[0].model_copy(update={"output": "rgb"})] for name, configs in LOGIT_CONFIGS.items()
+} | GENERATOR_CONFIGS
+# SMP leaves some parameters of its encoders unused, and its PAN pools small photos to nothing.
+OWN_CONFIGS = [one for name, family in CONFIGS.items() if name != "smp" for one in family]
 
 
 def name_of(config: ModelConfig) -> str:
-    match config.name:
-        case "fcn8s":
-            return f"fcn8s-{config.encoder}-{config.fcn.output_stride}"
-        case "unet":
-            return "unet-batch_norm" if config.unet.batch_norm else "unet"
-    return f"{config.name}-{config.arch}"
+    parts = {
+        "smp": [config.arch],
+        "fcn8s": [config.encoder, str(config.fcn.output_stride)],
+        "unet": ["batch_norm"] if config.unet.batch_norm else [],
+    }.get(config.name, [])
+    return "-".join([config.name, *parts, *(["rgb"] if config.output == "rgb" else [])])
+
+
+def build(config: ModelConfig, num_classes: int = NUM_CLASSES) -> SegmentationModel:
+    return build_model(config, num_classes, palette=distinct_colors(num_classes))
 
 
 @pytest.fixture(params=[one for family in CONFIGS.values() for one in family], ids=name_of)
@@ -54,7 +63,7 @@ def config(request) -> ModelConfig:
 
 @pytest.fixture
 def model(config) -> SegmentationModel:
-    return build_model(config, NUM_CLASSES)
+    return build(config)
 
 
 def photos(height: int, width: int, batch: int = 2) -> torch.Tensor:
@@ -81,29 +90,37 @@ def test_trains_at_an_odd_size(model):
     assert next(p for p in model.parameters()).grad.abs().sum() > 0, "the first layer must learn"
 
 
-@pytest.mark.parametrize("config", FCN_CONFIGS + UNET_CONFIGS, ids=name_of)
+@pytest.mark.parametrize("config", OWN_CONFIGS, ids=name_of)
 def test_every_parameter_learns(config):
-    # SMP leaves some parameters of its encoders unused.
-    model = build_model(config, NUM_CLASSES).train()
+    model = build(config).train()
     logits_BCHW = model(photos(64, 64))
     (logits_BCHW * torch.randn_like(logits_BCHW)).mean().backward()
     without = [name for name, value in model.named_parameters() if value.grad is None or not value.grad.any()]
     assert without == []
 
 
-@pytest.mark.parametrize("config", FCN_CONFIGS + UNET_CONFIGS, ids=name_of)
+@pytest.mark.parametrize("config", OWN_CONFIGS, ids=name_of)
 @pytest.mark.parametrize("size_px", [(1, 1), (7, 200), (33, 31)])
 def test_one_small_photo_is_segmented(config, size_px):
-    # SMP's PAN pools small photos to nothing.
     with torch.no_grad():
-        logits_BCHW = build_model(config, num_classes=1).eval()(photos(*size_px, batch=1))
+        logits_BCHW = build(config, num_classes=1).eval()(photos(*size_px, batch=1))
     assert logits_BCHW.shape == (1, 1, *size_px)
     assert logits_BCHW.isfinite().all()
 
 
+@pytest.mark.parametrize("config", GENERATORS, ids=name_of)
+@pytest.mark.parametrize("size_px", [(1, 1), (7, 200), (33, 31)])
+def test_a_generator_trains_on_one_photo_of_any_size(config, size_px):
+    model = build(config).train()
+    logits_BCHW = model(photos(*size_px, batch=1))
+    assert logits_BCHW.shape == (1, NUM_CLASSES, *size_px)
+    logits_BCHW.square().sum().backward()
+    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
+
+
 def test_a_state_dict_makes_another_model_the_same(config, model):
     torch.manual_seed(1)
-    other = build_model(config, NUM_CLASSES)
+    other = build(config)
     other.load_state_dict(model.state_dict())
     batch_BCHW = photos(128, 128, batch=1)
     with torch.no_grad():

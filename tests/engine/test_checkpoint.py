@@ -75,6 +75,16 @@ def test_a_model_is_loaded_without_its_pretrained_weights(trained, folder, monke
     assert config.model.encoder_weights == "imagenet"
 
 
+def test_a_model_that_paints_is_loaded_with_its_palette(folder):
+    state = tiny_state(tiny_config(model__output="rgb"))
+    checkpoint.save(state, folder)
+    model, _, _ = checkpoint.load_model(folder)
+    photos, _ = scenes(2, seed=5)
+    with torch.no_grad():
+        assert model(photos, raw=True).shape == (2, 3, 16, 24)
+        assert torch.equal(model(photos), state.network.eval()(photos))
+
+
 def test_a_copied_folder_is_enough(trained, folder, tmp_path):
     checkpoint.save(trained, folder)
     for name in ("model.safetensors", "config.json", "label_space.json"):
