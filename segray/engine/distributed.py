@@ -1,12 +1,14 @@
-"""Sums, maxima and equal buffers over the ranks of torch.distributed; plain values where there is one process."""
+"""Sums, maxima, gradients and buffers over the ranks of torch.distributed; plain values where there is one process."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
+import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 T = TypeVar("T")
 
@@ -50,6 +52,26 @@ def from_first_rank(make: Callable[[], T]) -> T:
     if world_size() > 1:
         dist.broadcast_object_list(values, src=0)
     return cast(T, values[0])
+
+
+def data_parallel(model: nn.Module, device: torch.device, *, static_graph: bool = False) -> nn.Module:
+    """The model, which averages its gradients over ranks in its backward where there are several.
+
+    Args:
+        model: A model on ``device``, alike on every rank; called once between two updates.
+        device: Where it lies.
+        static_graph: For a model that may leave parameters unused, always the same ones: they are found at the first
+            step, where find_unused_parameters would search at every step.
+    """
+    if world_size() == 1:
+        return model
+    # Buffers are made equal once, before validation; to do it at every step would cost a broadcast a step.
+    return DistributedDataParallel(
+        model,
+        device_ids=[device] if device.type == "cuda" else None,
+        forward_sync_buffers=False,
+        static_graph=static_graph,
+    )
 
 
 def broadcast_buffers(model: nn.Module) -> None:

@@ -12,7 +12,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from segray.config import RunConfig
-from segray.engine.distributed import world_size
+from segray.engine.adversary import Adversary, build_adversary
+from segray.engine.distributed import data_parallel
 from segray.engine.ema import Ema
 from segray.engine.optim import build_optimizer, build_schedule
 from segray.labels import LabelSpace
@@ -31,6 +32,8 @@ class TrainState:
     schedule: LRScheduler
     """Stepped once a batch; its ``last_epoch`` counts steps"""
     ema: Ema | None
+    adversary: Adversary | None = None
+    """The discriminator that the model learns against, if there is one"""
     epoch: int = 0
     """Completed epochs"""
     best_val_miou: float | None = None
@@ -66,6 +69,7 @@ class TrainState:
             "trained": self.network.state_dict() if self.ema else None,
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
+            "adversary": self.adversary.state_dict() if self.adversary else None,
             "epoch": self.epoch,
             "best_val_miou": self.best_val_miou,
             "best_epoch": self.best_epoch,
@@ -78,6 +82,8 @@ class TrainState:
             self.network.load_state_dict(values["trained"])
         self.optimizer.load_state_dict(values["optimizer"])
         self.schedule.load_state_dict(values["schedule"])
+        if self.adversary:
+            self.adversary.load_state_dict(values["adversary"])
         self.epoch = values["epoch"]
         self.best_val_miou = values["best_val_miou"]
         self.best_epoch = values["best_epoch"]
@@ -93,30 +99,21 @@ def build_state(config: RunConfig, label_space: LabelSpace, steps_per_epoch: int
         device: Where to train.
 
     Raises:
-        ConfigError: The model or the schedule cannot be built.
+        ConfigError: A network, an optimiser or a schedule cannot be built.
     """
     torch.manual_seed(config.seed)
     model = build_model(config.model, label_space.num_classes, palette=label_space.colors).to(device)
     if config.train.channels_last:
         model = model.to(memory_format=torch.channels_last)
     optimizer = build_optimizer(model, config.optim)
+    has_adversary = config.gan.discriminator != "none"
     return TrainState(
         config=config,
         label_space=label_space,
-        model=_distributed(model, device) if world_size() > 1 else model,
+        # Some networks leave parameters unused: EfficientNet its head, PSPNet the deepest stages.
+        model=data_parallel(model, device, static_graph=True),
         optimizer=optimizer,
         schedule=build_schedule(optimizer, config.optim, epochs=config.train.epochs, steps_per_epoch=steps_per_epoch),
         ema=Ema(model, config.train.ema_decay) if config.train.ema_decay else None,
-    )
-
-
-def _distributed(model: nn.Module, device: torch.device) -> nn.Module:
-    # Buffers are made equal once, before validation; to do it at every step would cost a broadcast a step.
-    # Some networks leave parameters unused (EfficientNet its head, PSPNet the deepest stages): a static graph finds
-    # them at the first step, where find_unused_parameters would search at every step.
-    return DistributedDataParallel(
-        model,
-        device_ids=[device] if device.type == "cuda" else None,
-        forward_sync_buffers=False,
-        static_graph=True,
+        adversary=build_adversary(config, label_space, steps_per_epoch, device) if has_adversary else None,
     )

@@ -23,13 +23,14 @@ from segray.data.loading import Batch, train_loader, val_loader
 from segray.data.shards import Shard
 from segray.data.split_record import check_splits
 from segray.engine import checkpoint
+from segray.engine.adversarial import AdversarialStep
 from segray.engine.determinism import deterministic
 from segray.engine.distributed import from_first_rank, gather_over_ranks, rank, world_size
 from segray.engine.evaluate import Evaluation, evaluate
 from segray.engine.loop import fit
 from segray.engine.precision import resolve_precision
 from segray.engine.state import TrainState, build_state
-from segray.engine.steps import SupervisedStep
+from segray.engine.steps import Step, SupervisedStep
 from segray.errors import ConfigError
 from segray.folder import Folder
 from segray.labels import LabelSpace
@@ -106,7 +107,7 @@ def train_trial(
         log: Gets a line an epoch, and what is said while the data is prepared.
         device: Where to train.
         attempt: Which start of the trial this is, from 1.
-        micro_batches: Parts a batch is split into, and validation batches alike; see SupervisedStep.
+        micro_batches: Parts a batch is split into, and validation batches alike; see the steps.
         num_loader_workers: Loader processes where the config leaves them open.
         splits: The images that the sweep began with, which this machine must have too; None for whatever it has.
 
@@ -140,12 +141,7 @@ def train_trial(
     )
     validation = Validation(config, data, whole_images, device, reporter.interrupted)
     state = build_state(config, data.label_space, len(loader), device)
-    step = SupervisedStep(
-        build_loss(config.loss, data.train.class_pixels),
-        device,
-        resolve_precision(config.train.precision, device),
-        micro_batches=micro_batches,
-    )
+    step = _step(config, data, device, micro_batches)
     keeper = _Keeper(files, data.scored_space)
     seconds_before = 0.0 if last is None else last.seconds
     if last is not None:
@@ -163,6 +159,14 @@ def train_trial(
                 dist.broadcast(go_on, src=0)
             if not go_on.item():
                 return
+
+
+def _step(config: RunConfig, data: PreparedData, device: torch.device, micro_batches: int) -> Step:
+    loss = build_loss(config.loss, data.train.class_pixels)
+    precision = resolve_precision(config.train.precision, device)
+    if config.gan.discriminator == "none":
+        return SupervisedStep(loss, device, precision, micro_batches=micro_batches)
+    return AdversarialStep(loss, config.gan, data.label_space, device, precision, micro_batches=micro_batches)
 
 
 def _prepared(config: DataConfig, log: TrialLog) -> PreparedData:

@@ -13,6 +13,8 @@ from tiny_run import (
     SCORING,
     LoaderWithTruth,
     cross_entropy,
+    gan_config,
+    gan_step,
     register,
     start,
     tiny_config,
@@ -32,6 +34,13 @@ PLAIN = tiny_config(
     optim__l2=0.05, optim__l2_layers="network.4.",
 )  # fmt: skip
 FULL = tiny_config(model__arch="with_unused_head", train__ema_decay=0.9)
+GAN = gan_config(
+    gan__discriminator="semantic", gan__r1_weight=1.0, gan__pool_size=5, gan__spectral_norm=True, model__output="rgb",
+)  # fmt: skip
+PLAIN_GAN = gan_config(
+    model__arch="without_batchnorm", optim__name="sgd", optim__schedule="constant", train__epochs=2,
+    gan__norm="none", gan__optim__name="sgd",
+)  # fmt: skip
 SAMPLES = (0, 1, 6)
 
 
@@ -60,6 +69,10 @@ def train_on_two(rank, folder):
     resumed = tiny_state(FULL)
     checkpoint.restore(resumed, checkpoint_folder)
     found["resumed"] = without_timing(start(resumed, rank=rank, world_size=2))
+    found["plain GAN"] = without_timing(start(tiny_state(PLAIN_GAN), step=gan_step(PLAIN_GAN), rank=rank, world_size=2))
+    gan = tiny_state(GAN)
+    found["GAN"] = without_timing(start(gan, step=gan_step(GAN), rank=rank, world_size=2))
+    found["GAN weights"] = [*gan.network.parameters(), *gan.adversary.discriminator.parameters()]
     torch.save(found, f"{folder}/{rank}.pt")
     dist.barrier()  # a rank that leaves while the other still talks to it can abort it
     dist.destroy_process_group()
@@ -143,6 +156,19 @@ def test_two_ranks_train_like_one_with_the_whole_batch(ranks):
 def test_two_ranks_resume_as_if_never_interrupted(ranks):
     assert ranks[0]["resumed"] == ranks[0]["full"][2:]
     assert ranks[1]["resumed"] == ranks[0]["resumed"]
+
+
+def test_two_ranks_train_a_gan_like_one_with_the_whole_batch(ranks):
+    expected = without_timing(start(tiny_state(PLAIN_GAN), step=gan_step(PLAIN_GAN)))
+    losses = ("train_loss", "train_discriminator_loss", "train_real_accuracy", "train_fake_accuracy", "val_loss")
+    for found, one in zip(ranks[0]["plain GAN"], expected, strict=True):
+        assert [found[name] for name in losses] == pytest.approx([one[name] for name in losses], rel=1e-5)
+
+
+def test_two_ranks_hold_the_same_model_and_discriminator(ranks):
+    first, second = (found["GAN weights"] for found in ranks)
+    assert all(torch.equal(*pair) for pair in zip(first, second, strict=True))
+    assert ranks[0]["GAN"] == ranks[1]["GAN"]
 
 
 @pytest.mark.parametrize("where", ["interrupted", "interrupted in validation"])

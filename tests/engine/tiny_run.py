@@ -10,11 +10,13 @@ from segray import models
 from segray.config import RunConfig
 from segray.data.dataset import Scoring
 from segray.data.loading import Batch
+from segray.engine.adversarial import AdversarialStep
 from segray.engine.evaluate import evaluate
 from segray.engine.loop import fit
 from segray.engine.state import build_state
 from segray.engine.steps import SupervisedStep
 from segray.labels import LabelSpace
+from segray.losses import build_loss
 
 CPU = torch.device("cpu")
 LABEL_SPACE = LabelSpace(
@@ -128,6 +130,20 @@ def start(state, *, step=None, validate=None, rank=0, world_size=1, **options):
     validate = validate or validation(val_loader(rank, world_size))
     step = step or SupervisedStep(cross_entropy(), CPU, torch.float32)
     return fit(state, step, loader, validate, **options)
+
+
+def gan_config(**options):
+    """A run against a discriminator whose patches fit into the blocks."""
+    gan = {
+        "gan__discriminator": "patchgan", "gan__receptive_field_px": 16, "gan__width": 4,
+        "gan__l1_weight": 1.0, "gan__gradient_weight": 0.5, "gan__optim__lr": 0.01,
+    }  # fmt: skip
+    return tiny_config(**{**gan, **options})
+
+
+def gan_step(config, **options):
+    loss = build_loss(config.loss, (1, 1, 1))
+    return AdversarialStep(loss, config.gan, LABEL_SPACE, CPU, torch.float32, **options)
 
 
 def without_timing(records):

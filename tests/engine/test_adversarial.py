@@ -1,0 +1,191 @@
+"""A model and a discriminator that learn against each other on coloured blocks."""
+
+import pytest
+import torch
+from tiny_run import LABEL_SPACE, gan_config, gan_step, scenes, start, tiny_config, tiny_state, without_timing
+
+from segray.data.loading import Batch
+from segray.engine import checkpoint
+from segray.folder import open_folder
+from segray.labels import IGNORE_INDEX
+
+VARIANTS = {
+    "patchgan, bce": {},
+    "colours, lsgan": {"model__output": "rgb", "gan__loss": "lsgan"},
+    "semantic, hinge, R1, pool": {
+        "gan__discriminator": "semantic", "gan__loss": "hinge", "gan__r1_weight": 1.0, "gan__pool_size": 6,
+    },
+    "unconditioned, spectral norm, smoothed": {
+        "gan__conditioned": False, "gan__spectral_norm": True, "gan__norm": "none", "gan__label_smoothing": 0.1,
+    },
+    "instance norm, EMA, both clipped, schedules": {
+        "gan__norm": "instance", "train__ema_decay": 0.9, "optim__grad_clip": 0.1, "gan__optim__grad_clip": 0.1,
+        "gan__optim__schedule": "linear", "optim__schedule": "cosine", "gan__gradient_kind": "soft",
+    },
+}  # fmt: skip
+WITHOUT_NORM = {"model__arch": "without_batchnorm", "gan__norm": "none"}
+
+
+@pytest.fixture(params=VARIANTS.values(), ids=VARIANTS.keys())
+def config(request):
+    return gan_config(**request.param)
+
+
+def batch(count=4):
+    photos, labels = scenes(count, seed=3)
+    return Batch(photos, labels, list(range(count)))
+
+
+def parameters(module):
+    return torch.cat([p.detach().flatten() for p in module.parameters()])
+
+
+def gradients(module):
+    return [p.grad for p in module.parameters()]
+
+
+def test_both_learn_and_say_so(config):
+    state = tiny_state(config)
+    model, discriminator = parameters(state.network), parameters(state.adversary.discriminator)
+    means = gan_step(config)(state, batch())
+    assert list(means) == [
+        "train_loss", "train_discriminator_loss", "train_real_accuracy", "train_fake_accuracy"
+    ]  # fmt: skip
+    assert all(value.isfinite() and value.shape == () and not value.requires_grad for value in means.values())
+    assert not torch.equal(parameters(state.network), model)
+    assert not torch.equal(parameters(state.adversary.discriminator), discriminator)
+    assert not any(gradient is not None for gradient in gradients(state.network))
+    assert not any(gradient is not None for gradient in gradients(state.adversary.discriminator))
+
+
+def losses(config, state, labels=None):
+    """A step's model loss, its two exhibits, and the step."""
+    step, whole = gan_step(config), batch()
+    if labels is not None:
+        whole = whole._replace(labels_BHW=labels)
+    (part,) = step._parts(whole, channels_last=True)
+    num_labelled = (part.labels_BHW != IGNORE_INDEX).sum().clamp(min=1)
+    return *step._model_loss(state, state.adversary, part, num_labelled), step
+
+
+def test_the_models_loss_gives_the_discriminator_no_gradient(config):
+    state = tiny_state(config)
+    loss, _, _, _ = losses(config, state)
+    loss.backward()
+    assert all(gradient is None for gradient in gradients(state.adversary.discriminator))
+    assert all(gradient is not None and gradient.isfinite().all() for gradient in gradients(state.network))
+    assert all(p.requires_grad for p in state.adversary.discriminator.parameters())
+
+
+def test_the_adversarial_loss_alone_reaches_every_parameter_of_the_model():
+    config = gan_config(gan__segmentation_weight=0, gan__l1_weight=0, gan__gradient_weight=0, **WITHOUT_NORM)
+    state = tiny_state(config)
+    loss, _, _, _ = losses(config, state)
+    loss.backward()
+    assert all(gradient.abs().sum() > 0 for gradient in gradients(state.network))
+
+
+def test_the_discriminators_loss_gives_the_model_no_gradient(config):
+    state = tiny_state(config)
+    _, real, fake, step = losses(config, state)
+    loss, _, _ = step._discriminator_loss(state.adversary, real, fake.detached())
+    loss.backward()
+    assert all(gradient is None for gradient in gradients(state.network))
+    assert all(gradient is not None and gradient.isfinite().all() for gradient in gradients(state.adversary.duel))
+
+
+def test_label_images_are_equal_where_the_model_is_right_and_void(config):
+    state = tiny_state(config)
+    _, real, fake, _ = losses(config, state)
+    labels_BHW = batch().labels_BHW
+    void_BHW = labels_BHW == IGNORE_INDEX
+    assert void_BHW.any()
+    for exhibit in (real, fake):
+        assert exhibit.image_BCHW.movedim(1, -1)[void_BHW].abs().sum() == 0
+    shown = real.image_BCHW.movedim(1, -1)[~void_BHW]
+    ids = labels_BHW[~void_BHW].long()
+    if config.model.output == "rgb":
+        torch.testing.assert_close(shown, torch.tensor(LABEL_SPACE.colors)[ids] / 127.5 - 1)
+    else:
+        torch.testing.assert_close(shown, torch.nn.functional.one_hot(ids, 3).float())
+
+
+def test_void_pixels_give_the_model_no_gradient(config):
+    state, labels = tiny_state(config), batch().labels_BHW.clone()
+    labels[:, :, :12] = IGNORE_INDEX
+    raw = []
+    state.network.register_forward_hook(lambda module, photos, output: (output.retain_grad(), raw.append(output))[1])
+    loss, _, _, _ = losses(config, state, labels)
+    loss.backward()
+    assert raw[0].grad[:, :, :, :12].abs().sum() == 0
+    assert raw[0].grad[:, :, :, 12:].abs().sum() > 0
+
+
+@pytest.mark.parametrize("labels", [IGNORE_INDEX, 1], ids=["all void", "one class alone"])
+@pytest.mark.parametrize("count", [1, 4])
+def test_any_labels_and_one_image_are_finite(labels, count, config):
+    state = tiny_state(config)
+    whole = batch(count)
+    means = gan_step(config)(state, whole._replace(labels_BHW=torch.full_like(whole.labels_BHW, labels)))
+    assert all(value.isfinite() for value in means.values())
+    assert parameters(state.network).isfinite().all()
+    assert parameters(state.adversary.discriminator).isfinite().all()
+
+
+def test_an_odd_size_is_fine(config):
+    photos, labels = scenes(4, seed=3)
+    odd = Batch(photos.repeat(1, 1, 2, 2)[:, :, :29, :35], labels.repeat(1, 2, 2)[:, :29, :35], [0, 1, 2, 3])
+    assert all(value.isfinite() for value in gan_step(config)(tiny_state(config), odd).values())
+
+
+@pytest.mark.parametrize("micro_batches", [2, 3, 8])
+def test_micro_batches_train_like_the_whole_batch(micro_batches):
+    options = {"optim__name": "sgd", "gan__optim__name": "sgd", "optim__schedule": "constant", **WITHOUT_NORM}
+    config = gan_config(**options)
+    whole, parts = tiny_state(config), tiny_state(config)
+    expected = gan_step(config)(whole, batch(5))
+    got = gan_step(config, micro_batches=micro_batches)(parts, batch(5))
+    torch.testing.assert_close(got, expected)
+    torch.testing.assert_close(parts.network.state_dict(), whole.network.state_dict())
+    torch.testing.assert_close(parts.adversary.state_dict(), whole.adversary.state_dict())
+
+
+def test_a_weight_of_zero_leaves_the_model_as_it_is_without_a_discriminator():
+    config = gan_config(gan__weight=0, gan__l1_weight=0, gan__gradient_weight=0)
+    with_it, without = tiny_state(config), tiny_state(tiny_config())
+    list(start(with_it, step=gan_step(config)))
+    list(start(without))
+    torch.testing.assert_close(with_it.network.state_dict(), without.network.state_dict())
+
+
+def test_the_model_learns_the_classes_against_the_discriminator(config):
+    config = config.with_values({"train.epochs": 12})
+    *_, last = start(tiny_state(config), step=gan_step(config))
+    assert last.val_miou > 0.7
+    assert last.train_discriminator_loss is not None
+    assert 0 <= last.train_real_accuracy <= 1
+    assert 0 <= last.train_fake_accuracy <= 1
+
+
+def test_a_discriminator_learns_against_a_model_that_stands_still():
+    config = gan_config(optim__lr=1e-9, train__epochs=8)
+    first, *_, last = start(tiny_state(config), step=gan_step(config))
+    assert last.train_discriminator_loss < first.train_discriminator_loss
+    assert last.train_real_accuracy + last.train_fake_accuracy > 1.9
+
+
+def test_resumed_equals_uninterrupted_to_the_last_bit(config, tmp_path):
+    folder, unbroken, expected = open_folder(tmp_path / "checkpoint"), tiny_state(config), []
+    for record in start(unbroken, step=gan_step(config)):
+        expected.append(record)
+        if record.epoch == 2:
+            checkpoint.save(unbroken, folder)
+    resumed = tiny_state(config)
+    checkpoint.restore(resumed, folder)
+    records = list(start(resumed, step=gan_step(config), attempt=2))
+    assert [record.epoch for record in records] == [3, 4]
+    assert without_timing(records) == without_timing(expected[2:])
+    for name, value in unbroken.network.state_dict().items():
+        assert torch.equal(value, resumed.network.state_dict()[name]), name
+    for name, value in unbroken.adversary.discriminator.state_dict().items():
+        assert torch.equal(value, resumed.adversary.discriminator.state_dict()[name]), name

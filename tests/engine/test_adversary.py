@@ -1,0 +1,78 @@
+"""What a discriminator is checked for, and the pool of past label images."""
+
+import pytest
+import torch
+from tiny_run import gan_config, tiny_config
+
+from segray.engine.adversary import Exhibit, ImagePool, check_adversary
+from segray.errors import ConfigError
+
+
+def numbered(*numbers):
+    """Label images, photos and classes that all hold their number."""
+    image = torch.tensor(numbers, dtype=torch.float32).view(-1, 1, 1, 1)
+    return Exhibit(image.clone(), image.clone(), image[:, 0].clone())
+
+
+def numbers(exhibit):
+    assert torch.equal(exhibit.photos_BCHW, exhibit.image_BCHW)
+    assert torch.equal(exhibit.labels_BHW, exhibit.image_BCHW[:, 0])
+    return exhibit.image_BCHW.flatten().int().tolist()
+
+
+def test_a_pool_of_none_gives_back_what_is_new():
+    new = numbered(1, 2)
+    assert ImagePool(0).exchange(new, epoch=0) is new
+
+
+def test_it_fills_up_first():
+    pool = ImagePool(4)
+    assert numbers(pool.exchange(numbered(0, 1), epoch=0)) == [0, 1]
+    assert numbers(pool.exchange(numbered(2, 3), epoch=0)) == [2, 3]
+
+
+def test_then_every_second_image_is_an_earlier_one_that_leaves_the_pool():
+    torch.manual_seed(0)
+    pool, seen, earlier = ImagePool(10), [], 0
+    for start in range(0, 400, 4):
+        shown = numbers(pool.exchange(numbered(*range(start, start + 4)), epoch=0))
+        earlier += sum(number < start for number in shown)
+        seen += shown
+    assert 0.4 < earlier / 390 < 0.6
+    given_twice = len(seen) - len(set(seen))
+    assert given_twice == 10, "the first ten are shown as new, and once more when they leave the pool"
+
+
+def test_a_new_epoch_empties_it():
+    torch.manual_seed(0)
+    pool = ImagePool(3)
+    pool.exchange(numbered(0, 1, 2), epoch=0)
+    batches = [numbered(start, start + 1, start + 2) for start in range(10, 40, 3)]
+    shown = [number for batch in batches for number in numbers(pool.exchange(batch, epoch=1))]
+    assert min(shown) == 10
+
+
+@pytest.mark.parametrize("size", [1, 50])
+def test_the_number_of_images_stays(size):
+    pool = ImagePool(size)
+    for _ in range(5):
+        assert len(numbers(pool.exchange(numbered(1, 2, 3), epoch=0))) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "size_px", "message"),
+    [
+        ({"gan__receptive_field_px": 70}, (64, 128), r"gan\.receptive_field_px.*64x128 px, but got 70"),
+        ({"gan__loss": "hinge", "gan__label_smoothing": 0.1}, (64, 64), r"gan\.label_smoothing must be 0"),
+        ({"gan__optim__final_lr": 1.0}, (64, 64), r"final_lr must be at most.*\(in gan\.optim\)"),
+        ({"gan__optim__l2": 0.1, "gan__optim__l2_layers": "encoder."}, (64, 64), r"l2_layers.*\(in gan\.optim\)"),
+    ],
+)
+def test_a_discriminator_that_cannot_work_is_refused(options, size_px, message):
+    with pytest.raises(ConfigError, match=message):
+        check_adversary(gan_config(**options), size_px)
+
+
+def test_one_that_can_work_and_none_pass():
+    check_adversary(gan_config(gan__receptive_field_px=70), (70, 128))
+    check_adversary(tiny_config(gan__receptive_field_px=286), (8, 8))
