@@ -14,7 +14,6 @@ from segray.errors import call_or_exit
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(data.app, name="data")
 app.add_typer(recipes.app, name="recipes")
-app.command()(train)
 
 
 @app.callback()
@@ -38,6 +37,9 @@ def config(
         full = read_yaml(path)
         check_choices(full)
     print(to_yaml(full), end="")
+
+
+app.command()(train)
 
 
 @app.command()

@@ -25,7 +25,7 @@ CITYSCAPES_SMP = Recipe(
         "optim.schedule": Setting("cosine", "launch.py: cosine annealing"),
         "optim.final_lr": Setting(1e-6, "launch.py: down to 1e-6"),
         "train.epochs": Setting(60, "launch.py: 60"),
-        "train.batch_size": Setting(8, "launch.py: 8; the README asks to adapt it to the GPU"),
+        "train.batch_size": Setting(8, "notebook: 8; launch.py and README adapt it to encoder and GPU"),
     },
     differences=(
         Difference(

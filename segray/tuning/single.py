@@ -59,6 +59,7 @@ def single_run(base: RunConfig, *, name: str, storage: str, resources: Resources
         base=base,
         space=nothing,
         trials=1,
+        epochs=base.train.epochs,
         searcher="random",
         scheduler="none",
         resources=resources,
