@@ -48,6 +48,8 @@ class EpochRecord(StoredRecord):
     val_cluster_accuracy: float | None = None
     """Pixel accuracy on the clusters that the model was trained on, where the other scores are on palette classes;
     comparable only between trials of the same clusters"""
+    val_cluster_miou: float | None = None
+    """Mean IoU of these clusters, likewise"""
     learning_rate: float
     """Learning rate of the epoch's last step"""
     images_per_second: float

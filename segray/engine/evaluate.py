@@ -31,6 +31,8 @@ class Evaluation:
     """Image index -> predicted ids of the classes that are judged by, (H, W) uint8"""
     cluster_accuracy: float | None = None
     """Share of labelled pixels whose class of training is right, where that is not what is judged by"""
+    cluster_miou: float | None = None
+    """Mean IoU of the classes of training, where these are not what is judged by"""
 
 
 @torch.inference_mode()
@@ -93,11 +95,13 @@ def evaluate(
     if max_over_ranks(torch.tensor(int(stopped), device=device)).item():
         raise Interrupted
     trained = sum_over_ranks(judge.trained).cpu()
+    of_clusters = None if scoring is None else scores(trained)
     return Evaluation(
         confusion=trained if scoring is None else sum_over_ranks(judge.scored).cpu(),
         loss=sum_over_ranks(loss_sum).item() / max(1, int(trained.sum())),
         samples={index: sample for part in gather_over_ranks(samples) for index, sample in part.items()},
-        cluster_accuracy=None if scoring is None else scores(trained).pixel_accuracy,
+        cluster_accuracy=of_clusters and of_clusters.pixel_accuracy,
+        cluster_miou=of_clusters and of_clusters.miou,
     )
 
 

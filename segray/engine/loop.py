@@ -100,6 +100,7 @@ def fit(
             val_pixel_accuracy=val.pixel_accuracy,
             val_mean_class_accuracy=val.mean_class_accuracy,
             val_cluster_accuracy=evaluation.cluster_accuracy,
+            val_cluster_miou=evaluation.cluster_miou,
             learning_rate=learning_rate,
             images_per_second=num_images / train_seconds,
             epoch_seconds=time.perf_counter() - epoch_started,

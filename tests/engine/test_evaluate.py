@@ -107,4 +107,9 @@ def test_loss_and_cluster_accuracy_are_those_of_the_classes_of_training(scored):
     assert evaluation.cluster_accuracy == pytest.approx((clusters == labels)[labels != 255].mean())
     plain = validation()(tiny_state(tiny_config()).network)
     assert evaluation.loss == pytest.approx(plain.loss)
+    labelled = labels != 255
+    pairs = [((clusters == k) & labelled, (labels == k) & labelled) for k in range(3)]
+    ious = [(found & true).sum() / (found | true).sum() for found, true in pairs]
+    assert evaluation.cluster_miou == pytest.approx(np.mean(ious))
     assert plain.cluster_accuracy is None
+    assert plain.cluster_miou is None
