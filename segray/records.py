@@ -13,6 +13,8 @@ METRIC: Final = "val_miou"
 SplitKind = Literal["official", "ratio", "kfold"]
 """How images are divided: by the data set itself, by shares or counts, into parts each of which validates once."""
 
+SweepStatus = Literal["running", "finished", "interrupted"]
+
 OutcomeStatus = Literal["finished", "stopped", "failed", "diverged", "out_of_memory"]
 
 
@@ -101,6 +103,8 @@ class SweepInfo(StoredRecord):
     """The base RunConfig under dotted keys"""
     space: dict[str, str]
     """Searched dotted key -> its distribution in words"""
+    recipe: str = ""
+    """Name of the recipe that the base is, and whose values the first trial has; empty where it is none"""
     first_trials: tuple[dict[str, Any], ...] = ()
     searcher: str = "tpe"
     scheduler: str = "asha"
@@ -117,6 +121,11 @@ class SweepInfo(StoredRecord):
     versions: dict[str, str] = {}
     git_revision: str = ""
     hardware: dict[str, Any] = {}
+
+    @property
+    def baseline_name(self) -> str:
+        """What the search is measured against, as the first trial is called in a sentence."""
+        return f"recipe {self.recipe}" if self.recipe else "the first trial"
 
 
 class SplitRecord(StoredRecord):
@@ -180,7 +189,7 @@ SILENCE_SECONDS: Final = 60.0
 class SweepState(StoredRecord):
     """What a sweep is doing; rewritten every few seconds while it runs."""
 
-    status: Literal["running", "finished", "interrupted"]
+    status: SweepStatus
     updated_at: float
     """Unix time"""
     seconds: float
@@ -189,6 +198,8 @@ class SweepState(StoredRecord):
     """Trials asked for"""
     driver: str = ""
     """HOST:PID of the process that runs it"""
+    repeating: bool = False
+    """Whether the search has come to its end, and what follows is repeats"""
 
     @property
     def is_alive(self) -> bool:

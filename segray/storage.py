@@ -8,7 +8,7 @@
       study.db                      the Optuna study
       report.html                   on local disks, written when the sweep ends
       samples/STEM_photo.png, STEM_truth.png            a few fixed validation images
-      trials/ID/
+      trials/ID/                    0007, or of a repeat 0007-seed1-epochs6
         config.json                 the resolved RunConfig
         epochs.jsonl                one EpochRecord a line (on object stores: epochs/EPOCH-ATTEMPT.json)
         outcome.json                Outcome: how it ended, and why
@@ -22,6 +22,7 @@ STORAGE is a local path or a URL of a pyarrow filesystem (s3://, gs://, ...).
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
@@ -58,6 +59,27 @@ def _read(kind: type[Record], folder: Folder, name: str) -> Record | None:
         raise StorageError(
             f"{folder.child(name).path!r} is damaged, or another version's ({where}); restore it, or begin anew"
         ) from None
+
+
+@dataclass(frozen=True, order=True)
+class Repeat:
+    """A trial's config trained anew with another seed after the search: a trial folder with a name of its own."""
+
+    trial: str
+    """Id of the trial that is repeated"""
+    seed: int
+    epochs: int
+
+    @property
+    def id(self) -> str:
+        """The name of its folder."""
+        return f"{self.trial}-seed{self.seed}-epochs{self.epochs}"
+
+    @classmethod
+    def parse(cls, trial_id: str) -> Repeat | None:
+        """The repeat that an id names; None where it names none."""
+        found = re.fullmatch(r"(\d+)-seed(\d+)-epochs(\d+)", trial_id, re.ASCII)
+        return None if found is None else cls(found[1], int(found[2]), int(found[3]))
 
 
 @dataclass(frozen=True)
@@ -207,8 +229,13 @@ class SweepFiles:
         return TrialFiles(trial_id, self.folder.child(f"trials/{trial_id}"))
 
     def trials(self) -> list[TrialFiles]:
-        """Every trial that has started, by id."""
+        """Every trial of the search that has started, by id."""
         return [self.trial(name) for name in self.folder.names("trials") if name.isdecimal()]
+
+    def repeats(self) -> dict[Repeat, TrialFiles]:
+        """Every repeat that has started, by trial and seed."""
+        found = sorted(filter(None, map(Repeat.parse, self.folder.names("trials"))))
+        return {repeat: self.trial(repeat.id) for repeat in found}
 
     def best(self) -> tuple[TrialFiles, CheckpointPointer]:
         """The trial with the highest validation mIoU so far and its best checkpoint; running ones count, failed do not.

@@ -5,17 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import pandas as pd
 
-from segray.records import SplitScores, SweepInfo, SweepState
+from segray.records import SplitScores, SweepInfo, SweepState, SweepStatus
 from segray.results.frames import TRIAL_COLUMNS, classes_frame, epochs_frame, read_trials, trials_frame
 from segray.results.searched import SearchedKey, searched_keys
 from segray.results.text import is_missing, percent
 from segray.storage import SweepFiles, open_sweep
-
-Status = Literal["finished", "running", "interrupted"]
 
 FAILURES: Final = ("failed", "diverged", "out_of_memory")
 """Outcomes after which a trial's config is not one to recommend, whatever it had reached."""
@@ -27,7 +25,7 @@ class SweepResults:
 
     files: SweepFiles
     info: SweepInfo
-    state: Status
+    state: SweepStatus
     """``finished``, ``running``, or ``interrupted``: stopped on purpose, or dead"""
     num_planned: int
     """Trials asked for; where only time is limited, those that have ended"""
@@ -191,7 +189,7 @@ def load(path: str | Path) -> SweepResults:
     )
 
 
-def _status(state: SweepState | None) -> Status:
+def _status(state: SweepState | None) -> SweepStatus:
     if state is None:
         return "interrupted"
     return "interrupted" if state.status == "running" and not state.is_alive else state.status

@@ -44,9 +44,12 @@ def main(sweep: Sweep, *, make_data: Callable[[], object] | None = None) -> None
         name: Annotated[str, typer.Option(help="Name of the sweep and of its folder")] = sweep.name,
         trials: Annotated[int | None, typer.Option(help="Trials in all")] = sweep.trials,
         minutes: Annotated[
-            float | None, typer.Option(help="Time budget of this start; given alone, as many trials as fit")
+            float | None, typer.Option(help="Time budget of this start's search; given alone, as many trials as fit")
         ] = sweep.minutes,
         epochs: Annotated[int | None, typer.Option(help="Longest trial")] = sweep.epochs,
+        repeats: Annotated[
+            int, typer.Option(help="Further seeds for the best and the first trial after the search; not in --minutes")
+        ] = sweep.repeats,
         seed: Annotated[int, typer.Option(help="Seed of the search")] = sweep.seed,
         resume: Annotated[bool, typer.Option("--resume", help="Continue the sweep of this name")] = False,
         workers_per_trial: options.WorkersPerTrial = 1,
@@ -68,6 +71,7 @@ def main(sweep: Sweep, *, make_data: Callable[[], object] | None = None) -> None
             trials=trials,
             minutes=minutes,
             epochs=epochs,
+            repeats=repeats,
             searcher=searcher,
             scheduler=scheduler,
             resources=Resources(

@@ -15,7 +15,7 @@ from ray import tune
 
 from segray.config import RunConfig
 from segray.errors import StorageError
-from segray.records import Outcome, OutcomeStatus, SweepState
+from segray.records import Outcome, OutcomeStatus, SweepState, SweepStatus
 from segray.results import text
 from segray.storage import SweepFiles
 from segray.tuning.progress import Progress, RunningTrial, View, shown
@@ -43,13 +43,18 @@ def best_so_far(sweep: SweepFiles) -> tuple[float | None, str]:
 
 
 class Stop(tune.Stopper):
-    """Ends the sweep when its time is spent or someone asked; workers hear of it through the channel first."""
+    """Ends a round when its time is spent or someone asked; workers hear of it through the channel first."""
 
-    def __init__(self, channel: Any, deadline: float | None) -> None:
-        self._channel, self._deadline = channel, deadline
+    def __init__(self) -> None:
+        self._channel: Any = None
+        self._deadline: float | None = None
         self._told = False
         self.asked = False
-        """Set by a signal handler"""
+        """Set by a signal handler; ends all rounds"""
+
+    def watch(self, channel: Any, deadline: float | None) -> None:
+        """Take charge of the round that begins."""
+        self._channel, self._deadline, self._told = channel, deadline, False
 
     @property
     def out_of_time(self) -> bool:
@@ -70,8 +75,37 @@ class Stop(tune.Stopper):
         return True
 
 
+class StateFile:
+    """Writes state.json, in which all starts of a sweep count.
+
+    Args:
+        sweep: Where it lies.
+        search: The numbers of its search, which began with this start.
+    """
+
+    def __init__(self, sweep: SweepFiles, search: Progress) -> None:
+        before = sweep.state()
+        self._sweep, self._search = sweep, search
+        self._seconds_before = before.seconds if before else 0.0
+        self.repeating = False
+        """Whether the search has come to its end, and what follows is repeats"""
+
+    def write(self, status: SweepStatus) -> None:
+        """Say what the sweep is doing."""
+        self._sweep.write_state(
+            SweepState(
+                status=status,
+                driver=this_driver(),
+                updated_at=time.time(),
+                seconds=self._seconds_before + time.monotonic() - self._search.started,
+                trials=self._search.total or self._search.done,
+                repeating=self.repeating,
+            )
+        )
+
+
 class Conductor(tune.Callback):
-    """Called by Tune in the driver, by keyword, at every event of the sweep."""
+    """Called by Tune in the driver, by keyword, at every event of a round."""
 
     def __init__(
         self,
@@ -80,10 +114,10 @@ class Conductor(tune.Callback):
         base: RunConfig,
         progress: Progress,
         view: View,
-        seconds_before: float,
+        state: StateFile,
     ) -> None:
         self._channel, self._sweep, self._base = channel, sweep, base
-        self._progress, self._view, self._seconds_before = progress, view, seconds_before
+        self._progress, self._view, self._state = progress, view, state
         self._next_state = 0.0
         self._told: set[str] = set()
 
@@ -137,30 +171,17 @@ class Conductor(tune.Callback):
             self._next_state = time.monotonic() + STATE_SECONDS
             # The next one may succeed, and nothing is lost meanwhile.
             with contextlib.suppress(StorageError):
-                self.write_state("running")
+                self._state.write("running")
             self._say_who_waits()
             self._view.refresh()
-
-    def write_state(self, status: str) -> None:
-        """Write state.json."""
-        spent = time.monotonic() - self._progress.started
-        self._sweep.write_state(
-            SweepState(
-                status=status,
-                driver=this_driver(),
-                updated_at=time.time(),
-                seconds=self._seconds_before + spent,
-                trials=self._progress.total or self._progress.done,
-            )
-        )
 
     def _say_who_waits(self) -> None:
         for trial_id, seconds in ray.get(self._channel.waiting_seconds.remote()).items():
             if seconds > PATIENCE_SECONDS and trial_id not in self._told:
                 self._told.add(trial_id)
                 self._view.say(
-                    f"trial {trial_id} has waited {seconds:.0f} s for its workers: other jobs hold the resources they "
-                    "need, or they cannot start; see `ray status` and Ray's logs"
+                    f"{self._progress.what} {trial_id} has waited {seconds:.0f} s for its workers: other jobs hold the "
+                    "resources they need, or they cannot start; see `ray status` and Ray's logs"
                 )
 
     def _finish(
@@ -186,11 +207,13 @@ class Conductor(tune.Callback):
             progress.best, progress.best_id = best_so_far(self._sweep)
         progress.trial_seconds.append(outcome.seconds)
         epochs = "1 epoch" if outcome.epochs == 1 else f"{outcome.epochs} epochs"
-        values = shown(trial.config["values"])
+        # A repeat's values are its trial's, which has had its line.
+        values = shown(trial.config["values"]) if progress.what == "trial" else ""
         drawn = f": {values}" if values else ""
         why = "" if status in ("finished", "stopped") else f" ({reason})"
         self._view.say(
-            f"trial {trial_id} {status} after {epochs}, best val mIoU {text.percent(outcome.best_val_miou)}{drawn}{why}"
+            f"{progress.what} {trial_id} {status} after {epochs}, best val mIoU {text.percent(outcome.best_val_miou)}"
+            f"{drawn}{why}"
         )
         if self._view.is_plain:
             self._view.say(progress.headline())

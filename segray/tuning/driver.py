@@ -5,26 +5,18 @@ from __future__ import annotations
 import os
 import platform
 import shlex
-import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import optuna
-import ray
-from ray import tune
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from segray.cluster.channel import Channel
 from segray.cluster.connection import Connection
 from segray.cluster.resources import Plan, make_plan
 from segray.config import RunConfig
@@ -35,26 +27,12 @@ from segray.errors import ConfigError, listed
 from segray.metrics import majority_class_miou
 from segray.records import SweepInfo
 from segray.storage import SweepFiles
-from segray.tuning.conductor import Conductor, Stop, best_so_far
-from segray.tuning.preflight import Checked, check, describe
-from segray.tuning.progress import Progress, View
-from segray.tuning.scheduler import make_scheduler
-from segray.tuning.search import StudySearch, make_sampler
-from segray.tuning.slot import Slot
-from segray.tuning.sweep import Sweep
+from segray.tuning.preflight import Checked, check
+from segray.tuning.repeats import wanted_repeats, without_outcome
+from segray.tuning.rounds import num_ended, run_rounds
+from segray.tuning.space import describe
+from segray.tuning.sweep import MAY_DIFFER_ON_RESUME, Sweep
 
-SLOT_RETRIES = 2
-"""How often Tune starts a trial again whose slot's own process died."""
-
-TUNE_ENVIRONMENT = {
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",
-}
-"""No banner, no folder changes, no loggers, no signal handler of Tune's own."""
-
-MAY_DIFFER_ON_RESUME = {"data.root", "data.cache_dir", "data.num_loader_workers"}
 VERSIONED = ("segray", "ray", "torch", "segmentation-models-pytorch", "albumentations", "optuna", "numpy")
 
 
@@ -71,15 +49,19 @@ def drive(sweep: Sweep, files: SweepFiles, connection: Connection, announce: Cal
         SegrayError: Something cannot work; nothing has been written then.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    done = sum(trial.outcome() is not None for trial in files.trials())
-    if sweep.trials is not None and done >= sweep.trials:
-        announce(f"nothing left to do: {done} of {sweep.trials} trials have ended; ask for more with --trials")
-        _mark_finished(files, sweep.trials)
+    done = num_ended(files)
+    repeats = without_outcome(files, wanted_repeats(files, sweep.base.seed, sweep.repeats))
+    left = None if sweep.trials is None else max(0, sweep.trials - done)
+    if left == 0 and not repeats:
+        what = f"{done} of {sweep.trials} trials" + (" and their repeats" if sweep.repeats else "")
+        announce(f"nothing left to do: {what} have ended; ask for more with --trials or --repeats")
+        _mark_finished(files, done)
         return
+    searches = left != 0 and not (repeats and _was_repeating(files, sweep.trials))
     if sweep.resume:
         sweep = _as_begun(sweep, files.info())
         _check_same_data(files, sweep.base)
-    plan = make_plan(sweep.resources, connection.nodes(), None if sweep.trials is None else sweep.trials - done)
+    plan = make_plan(sweep.resources, connection.nodes(), left if searches else len(repeats))
     checked = check(
         sweep.base,
         sweep.space,
@@ -87,6 +69,7 @@ def drive(sweep: Sweep, files: SweepFiles, connection: Connection, announce: Cal
         max_epochs=sweep.epochs,
         num_workers=plan.workers_per_trial,
         announce=announce,
+        recipe=sweep.recipe,
     )
     announce(plan.describe())
     if sweep.resume:
@@ -96,90 +79,13 @@ def drive(sweep: Sweep, files: SweepFiles, connection: Connection, announce: Cal
     _keep_splits(files, checked)
     if not files.folder.exists("samples"):
         write_samples(files.folder, checked.data)
-    _tune(sweep, checked, plan, files, done)
+    run_rounds(sweep, checked, files, connection.nodes(), search_plan=plan if searches else None)
 
 
-def _tune(sweep: Sweep, checked: Checked, plan: Plan, files: SweepFiles, done: int) -> None:
-    os.environ |= TUNE_ENVIRONMENT
-    # Beside the driver, whose end is the sweep's: no other node can take the channel away.
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    channel = ray.remote(num_cpus=0, max_concurrency=10_000, scheduling_strategy=here)(Channel).remote()
-    progress = _progress(sweep, plan, files, done)
+def _was_repeating(files: SweepFiles, trials: int | None) -> bool:
+    """Whether an earlier start asked for as many trials and ended in its repeats: then the search is not taken up."""
     state = files.state()
-    stop = Stop(channel, progress.deadline)
-    scheduler = make_scheduler(
-        sweep.scheduler,
-        files,
-        max_epochs=checked.max_epochs,
-        grace_epochs=sweep.grace_epochs,
-        reduction_factor=sweep.reduction_factor,
-    )
-    with View(progress) as view, _signals(stop, view), tempfile.TemporaryDirectory(prefix="segray-") as scratch:
-        sampler = make_sampler(sweep.searcher, sweep.seed + len(files.trials()))
-        search = StudySearch(files, checked.space, sampler, checked.first_trials, Path(scratch, "study.db"))
-        conductor = Conductor(channel, files, checked.base, progress, view, state.seconds if state else 0.0)
-        tuner = tune.Tuner(
-            tune.with_parameters(
-                tune.with_resources(Slot, {"cpu": 0, "memory": 1}),
-                channel=channel,
-                sweep=files,
-                plan=plan,
-                base=checked.base,
-            ),
-            tune_config=tune.TuneConfig(
-                search_alg=search,
-                scheduler=scheduler,
-                num_samples=-1 if sweep.trials is None else sweep.trials - done,
-                max_concurrent_trials=plan.slots,
-                reuse_actors=True,
-            ),
-            run_config=tune.RunConfig(
-                name="tune",
-                storage_path=scratch,
-                stop=stop,
-                verbose=0,
-                callbacks=[conductor],
-                failure_config=tune.FailureConfig(max_failures=SLOT_RETRIES),
-            ),
-        )
-        conductor.write_state("running")
-        status = "interrupted"
-        try:
-            tuner.fit()
-            if not stop.asked:
-                status = "finished"
-        finally:
-            conductor.write_state(status)
-
-
-def _progress(sweep: Sweep, plan: Plan, files: SweepFiles, done: int) -> Progress:
-    best, best_id = best_so_far(files)
-    return Progress(
-        total=sweep.trials,
-        slots=plan.slots,
-        deadline=None if sweep.minutes is None else time.monotonic() + 60 * sweep.minutes,
-        done=done,
-        best=best,
-        best_id=best_id,
-    )
-
-
-@contextmanager
-def _signals(stop: Stop, view: View) -> Iterator[None]:
-    """The first Ctrl-C or SIGTERM ends the sweep cleanly, the second at once."""
-
-    def handle(number: int, _frame: FrameType | None) -> None:
-        if stop.asked:
-            raise KeyboardInterrupt
-        stop.asked = True
-        view.say(f"{signal.Signals(number).name}: ending the running trials at their next batch; again to end at once")
-
-    earlier = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)
+    return state is not None and state.repeating and state.status != "finished" and trials in (None, state.trials)
 
 
 def _mark_finished(files: SweepFiles, trials: int) -> None:
@@ -254,6 +160,7 @@ def _info(sweep: Sweep, checked: Checked, plan: Plan) -> SweepInfo:
         command=shlex.join(sys.argv),
         base=checked.base.flat(),
         space=_described(checked),
+        recipe=sweep.recipe,
         first_trials=tuple(dict(point) for point in checked.first_trials),
         searcher=sweep.searcher,
         scheduler=sweep.scheduler,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product, takewhile
@@ -17,10 +16,11 @@ from segray.data.cache import PreparedData, check_values, prepare, with_absolute
 from segray.data.datasets import dataset_kind
 from segray.engine.optim import check_l2, check_schedule
 from segray.engine.trial import per_rank_batch_size
-from segray.errors import ConfigError, SegrayError, listed, unknown_name
+from segray.errors import ConfigError, listed, unknown_name
 from segray.losses import build_loss
 from segray.models import WITHOUT_ENCODER, check_model, check_train_shape, meta_model, resolve_encoder_weights
-from segray.tuning.space import EPOCHS_KEY, CappedSpace, Space
+from segray.tuning.recipe import naming_recipe, recipe_values
+from segray.tuning.space import EPOCHS_KEY, CappedSpace, Distribution, Space, contains, describe, draw_from
 
 DRAWS = 200
 """Random trials drawn from a space to learn its keys and check its values; rarer combinations fail as trials."""
@@ -44,7 +44,6 @@ SAME_IN_ALL_TRIALS = (
 """Keys, or what they begin with, that say which images, sizes of labels and classes trials are judged on."""
 
 T = TypeVar("T")
-Distribution = optuna.distributions.BaseDistribution
 
 
 @dataclass(frozen=True)
@@ -73,6 +72,7 @@ def check(
     max_epochs: int | None,
     num_workers: int,
     announce: Callable[[str], None],
+    recipe: str = "",
 ) -> Checked:
     """Check keys, values, models, losses, data and sizes of a sweep, and resolve what a trial must not decide.
 
@@ -85,13 +85,17 @@ def check(
         max_epochs: No trial runs longer; None for the largest number of epochs in the space, or the base's.
         num_workers: Workers a trial, among which its batch is divided.
         announce: Told what the encoders start from, then what is decoded.
+        recipe: Name of the recipe that the base is, which then is the very first trial; empty where it is none.
 
     Raises:
-        ConfigError: A key, value or combination cannot work.
+        ConfigError: A key, value or combination cannot work, or the space does not hold the recipe.
         DataError: The data set cannot be read.
         ResourceError: The cache cannot be read or written.
     """
     base = _with_absolute_paths(base)
+    if recipe:
+        # With all its epochs; the cap comes below.
+        recipe_values(space, base)
     distributions, draws = _draw(space)
     longest = max(base.with_values(draw).train.epochs for draw in draws)
     max_epochs = max_epochs or max(longest, _longest(distributions.get(EPOCHS_KEY)))
@@ -100,6 +104,8 @@ def check(
     capped = CappedSpace(space, max_epochs)
     distributions, draws = _draw(capped)
     first_trials = [_check_first_trial(point, distributions, max_epochs) for point in first_trials]
+    if recipe:
+        first_trials.insert(0, recipe_values(capped, base))
 
     configs = [base.with_values(values) for values in (*first_trials, *draws)]
     _check_same_data(base, configs)
@@ -113,7 +119,8 @@ def check(
     weights, weights_line = _resolve_weights(models)
     announce(weights_line)
     base = base.with_values({"model.encoder_weights": weights})
-    data = _prepared(_distinct(config.data for config in configs), announce)
+    with naming_recipe(recipe, base.data.dataset):
+        data = _prepared(_distinct(config.data for config in configs), announce)
     _check_same_classes(data.values())
     for config in configs:
         _check_training(config, data[config.data], num_workers)
@@ -140,16 +147,6 @@ def check_choices(config: RunConfig) -> None:
     check_schedule(config.optim, config.train.epochs)
 
 
-def describe(distribution: Distribution) -> str:
-    """A distribution in words."""
-    if isinstance(distribution, optuna.distributions.CategoricalDistribution):
-        return "one of " + ", ".join(str(choice) for choice in distribution.choices)
-    assert isinstance(distribution, (optuna.distributions.IntDistribution, optuna.distributions.FloatDistribution))
-    kind = "whole number" if isinstance(distribution, optuna.distributions.IntDistribution) else "number"
-    log = ", log scale" if distribution.log else ""
-    return f"{kind} from {distribution.low:g} to {distribution.high:g}{log}"
-
-
 def _draw(space: Space) -> tuple[dict[str, Distribution], list[dict[str, Any]]]:
     """Distributions and values of random trials, and of one for each choice and model that these have missed."""
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
@@ -159,15 +156,10 @@ def _draw(space: Space) -> tuple[dict[str, Distribution], list[dict[str, Any]]]:
 
     def draw() -> None:
         trial = study.ask()
-        try:
-            further = space(trial)
-        except SegrayError:
-            raise
-        except Exception as error:
-            raise ConfigError(f"the search space cannot be drawn: {_of_study(error)}") from None
+        further = draw_from(space, trial)
         distributions.update(trial.distributions)
         drawn.append(trial.params)
-        draws.append({**trial.params, **(further or {})})
+        draws.append({**trial.params, **further})
 
     for _ in range(DRAWS):
         draw()
@@ -178,13 +170,6 @@ def _draw(space: Space) -> tuple[dict[str, Distribution], list[dict[str, Any]]]:
                 study.enqueue_trial(start)
                 draw()
     return distributions, draws
-
-
-def _of_study(error: Exception) -> str:
-    """An error, and the line of the study that it came from."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if "site-packages" not in frame.filename]
-    return f"{type(error).__name__}: {error} ({own[-1].filename}, line {own[-1].lineno})"
 
 
 def _to_hold(distributions: Mapping[str, Distribution]) -> list[dict[str, Any]]:
@@ -225,16 +210,9 @@ def _check_first_trial(
     for key, value in checked.items():
         if key not in distributions:
             raise ConfigError(f"first trial: {unknown_name('searched key', key, distributions)}")
-        if not _contains(distributions[key], value):
+        if not contains(distributions[key], value):
             raise ConfigError(f"first trial: {key} must be {describe(distributions[key])}, but got {value!r}")
     return checked
-
-
-def _contains(distribution: Distribution, value: Any) -> bool:
-    if isinstance(distribution, optuna.distributions.CategoricalDistribution):
-        return value in distribution.choices
-    assert isinstance(distribution, (optuna.distributions.IntDistribution, optuna.distributions.FloatDistribution))
-    return isinstance(value, (int, float)) and distribution.low <= value <= distribution.high
 
 
 def _check_same_data(base: RunConfig, configs: Sequence[RunConfig]) -> None:

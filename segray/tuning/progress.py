@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -29,7 +29,7 @@ class RunningTrial:
 
 @dataclass
 class Progress:
-    """The numbers of a running sweep; changed by the conductor, drawn by a view."""
+    """The numbers of a running search, or of its repeats; changed by the conductor, drawn by a view."""
 
     total: int | None
     """Trials to run, those of earlier starts included; None where only time is limited"""
@@ -43,6 +43,8 @@ class Progress:
     trial_seconds: list[float] = field(default_factory=list)
     """Duration of the trials that ended in this start"""
     started: float = field(default_factory=time.monotonic)
+    what: Literal["trial", "repeat"] = "trial"
+    """What is run, as a person reads it; repeats are not compared, so no best one is named"""
 
     def seconds_left(self) -> float | None:
         """Estimate from the mean trial so far and the time budget, whichever ends first; None before there is one.
@@ -62,20 +64,26 @@ class Progress:
     def headline(self) -> str:
         """One line: trials done and running, best so far, time left."""
         of_total = f"/{self.total}" if self.total is not None else ""
-        best = "none yet" if self.best is None else f"{text.percent(self.best)} (trial {self.best_id})"
         left = self.seconds_left()
         return (
-            f"{self.done}{of_total} trials done, {len(self.running)} running, best val mIoU {best}, "
+            f"{self.done}{of_total} {self.what}s done, {len(self.running)} running, {self._best()}"
             f"{text.duration(time.monotonic() - self.started)} spent"
             + (f", about {text.duration(left)} left" if left is not None else "")
         )
+
+    def _best(self) -> str:
+        if self.what == "repeat":
+            return ""
+        best = "none yet" if self.best is None else f"{text.percent(self.best)} (trial {self.best_id})"
+        return f"best val mIoU {best}, "
 
 
 class View:
     """Draws a Progress; use as a context manager."""
 
     def __init__(self, progress: Progress) -> None:
-        self._progress = progress
+        self.progress = progress
+        """May be replaced"""
         self._console = Console()
         live = Live(console=self._console, auto_refresh=False, transient=True)
         self._live = live if self._console.is_terminal else None
@@ -101,11 +109,13 @@ class View:
     def refresh(self) -> None:
         """Draw the table anew; without a terminal, nothing."""
         if self._live:
-            self._live.update(Group(self._table(), Text(self._progress.headline())), refresh=True)
+            self._live.update(Group(self._table(), Text(self.progress.headline())), refresh=True)
 
     def _table(self) -> Table:
-        table = Table("trial", "epoch", "best val mIoU", "values", box=None, pad_edge=False, header_style="bold")
-        for _, trial in sorted(self._progress.running.items()):
+        table = Table(
+            self.progress.what, "epoch", "best val mIoU", "values", box=None, pad_edge=False, header_style="bold"
+        )
+        for _, trial in sorted(self.progress.running.items()):
             table.add_row(trial.id, f"{trial.epoch}/{trial.epochs}", text.percent(trial.best), shown(trial.values))
         return table
 

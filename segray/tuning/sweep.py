@@ -24,6 +24,12 @@ SchedulerName = Literal["asha", "none"]
 LARGEST_SEED = 2**31 - 1
 """Half of what Optuna's samplers take: a resume adds the number of trials before it."""
 
+LARGEST_RUN_SEED = 2**32 - 1
+"""RunConfig's."""
+
+MAY_DIFFER_ON_RESUME = {"data.root", "data.cache_dir", "data.num_loader_workers"}
+"""Config keys that say where a sweep runs, not what it trains."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
@@ -34,14 +40,18 @@ class Sweep:
     """The run that every trial starts from"""
     space: Space
     """Module-level function that draws dotted keys of RunConfig"""
+    recipe: str = ""
+    """Name of the recipe that the base is: the first trial is then the base itself, at all keys that the space draws"""
     first_trials: Sequence[Mapping[str, Any]] = ()
-    """Values of the first trials; the very first is the baseline that the report compares with"""
+    """Values of the first trials, after the recipe's; the very first is the baseline that the report compares with"""
     trials: int | None = None
     """Trials in all, over all starts of the sweep"""
     minutes: float | None = None
-    """Time for this start"""
+    """Time for the search in this start; repeats come after it"""
     epochs: int | None = None
     """No trial runs longer"""
+    repeats: int = 0
+    """Further seeds with which the best trial and the first are trained when the search has come to its end"""
     searcher: SearcherName = "tpe"
     scheduler: SchedulerName = "asha"
     grace_epochs: int = 1
@@ -54,7 +64,7 @@ class Sweep:
 
 
 def run_sweep(sweep: Sweep, announce: Callable[[str], None] = print) -> SweepFiles:
-    """Run a sweep to its end, or until its time is spent or it is interrupted.
+    """Run a sweep and its repeats to their end, the search until its time is spent, or until it is interrupted.
 
     Args:
         sweep: What to run.
@@ -113,6 +123,12 @@ def _check_values(sweep: Sweep) -> None:
         raise ConfigError(f"--minutes must be above 0, but got {sweep.minutes:g}")
     if sweep.epochs is not None and sweep.epochs < 1:
         raise ConfigError(f"--epochs must be at least 1, but got {sweep.epochs}")
+    if sweep.repeats < 0:
+        raise ConfigError(f"--repeats must be 0 or more, but got {sweep.repeats}")
+    if sweep.base.seed + sweep.repeats > LARGEST_RUN_SEED:
+        raise ConfigError(
+            f"--repeats must leave seeds up to {LARGEST_RUN_SEED}, but got {sweep.repeats} after seed {sweep.base.seed}"
+        )
     if not 0 <= sweep.seed <= LARGEST_SEED:
         raise ConfigError(f"--seed must be from 0 to {LARGEST_SEED}, but got {sweep.seed}")
     if sweep.grace_epochs < 1:

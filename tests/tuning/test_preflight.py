@@ -14,7 +14,8 @@ from segray.data.cache import prepare
 from segray.data.synthetic import write_scenes
 from segray.errors import ConfigError, DataError, StorageError
 from segray.tuning import preflight
-from segray.tuning.preflight import check, describe
+from segray.tuning.preflight import check
+from segray.tuning.space import describe
 from segray.tuning.sweep import Sweep, run_sweep
 
 

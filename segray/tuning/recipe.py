@@ -1,0 +1,82 @@
+"""The first trial of a sweep that starts from a recipe: computed from the base config, so that it is the recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import optuna
+
+from segray.config import RunConfig
+from segray.errors import ConfigError, DataError, listed
+from segray.tuning.space import Distribution, Space, contains, describe, draw_from
+
+
+def recipe_values(space: Space, base: RunConfig) -> dict[str, Any]:
+    """The values that a recipe has at the keys that a space asks for; what it asks for may follow from them.
+
+    Args:
+        space: What is searched.
+        base: The recipe.
+
+    Raises:
+        ConfigError: The space cannot draw one of the values, or returns another than the recipe's.
+    """
+    trial = _RecipeTrial(base)
+    further = draw_from(space, trial)  # type: ignore[arg-type]
+    before, now = base.flat(), base.with_values({**trial.params, **further}).flat()
+    changed = [f"{key}: {before[key]!r}, but {now[key]!r} returned" for key in now if before[key] != now[key]]
+    if changed:
+        raise ConfigError(
+            "the first trial must be the recipe, but the space returns other values than the recipe's; return these "
+            f"only with other drawn values, or suggest them:{listed(changed)}"
+        )
+    return dict(trial.params)
+
+
+class _RecipeTrial:
+    """A trial that is suggested what a config holds."""
+
+    def __init__(self, base: RunConfig) -> None:
+        self._values = base.flat()
+        self._trial = optuna.trial.FixedTrial(self._values)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._trial, name)
+
+    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False) -> Any:
+        self._check(name, optuna.distributions.FloatDistribution(low, high, log=log, step=step))
+        return self._trial.suggest_float(name, low, high, step=step, log=log)
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> Any:
+        self._check(name, optuna.distributions.IntDistribution(low, high, log=log, step=step))
+        return self._trial.suggest_int(name, low, high, step=step, log=log)
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        self._check(name, optuna.distributions.CategoricalDistribution(choices))
+        return self._trial.suggest_categorical(name, choices)
+
+    def _check(self, name: str, distribution: Distribution) -> None:
+        if name in self._values and not contains(distribution, self._values[name]):
+            raise ConfigError(
+                f"the recipe's {name} is {self._values[name]!r}, but the space draws it as {describe(distribution)}"
+                f"{_steps(distribution)}; widen the space"
+            )
+
+
+def _steps(distribution: Distribution) -> str:
+    step = getattr(distribution, "step", None)
+    return f" in steps of {step:g}" if step not in (None, 1) else ""
+
+
+@contextmanager
+def naming_recipe(recipe: str, dataset: str) -> Iterator[None]:
+    """Say of data that cannot be read which recipe they were read for, and which data set that takes."""
+    try:
+        yield
+    except DataError as error:
+        if not recipe:
+            raise
+        hint = f"this is the recipe {recipe!r}, which is for the data set {dataset}: give its folder with --data"
+        raise DataError(f"{error}\n{hint}", error.problems) from None

@@ -1,0 +1,98 @@
+"""Repeats: the best trial of a search and its baseline, trained anew with further seeds when the search has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ray.tune.search import Searcher
+
+from segray.config import RunConfig, flatten
+from segray.errors import StorageError
+from segray.storage import Repeat, SweepFiles
+from segray.tuning.scheduler import BASELINE_ID
+from segray.tuning.slot import TUNE_METRIC
+from segray.tuning.space import EPOCHS_KEY
+from segray.tuning.sweep import MAY_DIFFER_ON_RESUME
+
+
+def wanted_repeats(files: SweepFiles, seed: int, num_seeds: int) -> list[Repeat]:
+    """The repeats of the trial that is the best now, and of the baseline as long as that: seed by seed, in this order.
+
+    A baseline that failed, or never began, is not repeated; nothing is where no trial has a model.
+
+    Args:
+        files: Where the sweep lies.
+        seed: Of the search's runs; repeats have those after it.
+        num_seeds: How many.
+    """
+    try:
+        best, _ = files.best()
+    except StorageError:
+        return []
+    config = best.config()
+    assert config is not None
+    baseline = files.trial(BASELINE_ID)
+    trials = [best.id] if baseline.config() is None or baseline.has_failed() else [best.id, baseline.id]
+    return [
+        Repeat(trial, seed + number, config["train"]["epochs"])
+        for number in range(1, num_seeds + 1)
+        for trial in dict.fromkeys(trials)
+    ]
+
+
+def without_outcome(files: SweepFiles, repeats: Sequence[Repeat]) -> list[Repeat]:
+    """Those that have not ended, however that was."""
+    return [repeat for repeat in repeats if files.trial(repeat.id).outcome() is None]
+
+
+def repeat_values(files: SweepFiles, repeat: Repeat, base: RunConfig) -> dict[str, Any]:
+    """The dotted keys in which a repeat's config differs from the base: its trial's, and the repeat's own."""
+    config = files.trial(repeat.trial).config()
+    assert config is not None
+    here = base.flat()
+    differing = {
+        key: value
+        for key, value in flatten(config).items()
+        if key not in MAY_DIFFER_ON_RESUME and here.get(key) != value
+    }
+    return differing | {"seed": repeat.seed, EPOCHS_KEY: repeat.epochs}
+
+
+def describe_repeats(files: SweepFiles, wanted: Sequence[Repeat], num_missing: int) -> str:
+    """One line on what is about to be repeated: ``repeats: trial 0007 and the first trial, 3 seeds each, 6 epochs``."""
+    best, *others = dict.fromkeys(repeat.trial for repeat in wanted)
+    baseline = files.info().baseline_name
+    if others:
+        who, each = f"trial {best} and {baseline}", " each"
+    elif best == BASELINE_ID:
+        who, each = f"{baseline}, which is the best", ""
+    else:
+        who, each = f"trial {best} ({baseline} failed, and is not repeated)", ""
+    num_seeds, epochs = len({repeat.seed for repeat in wanted}), wanted[0].epochs
+    num_done = len(wanted) - num_missing
+    return (
+        f"repeats: {who}, {num_seeds} {'seed' if num_seeds == 1 else 'seeds'}{each}, "
+        f"{epochs} {'epoch' if epochs == 1 else 'epochs'}" + (f"; {num_done} have ended already" if num_done else "")
+    )
+
+
+class ListSearch(Searcher):
+    """A searcher that proposes nothing of its own: it hands out given runs, one after another."""
+
+    def __init__(self, runs: Sequence[tuple[str, dict[str, Any]]]) -> None:
+        super().__init__(metric=TUNE_METRIC, mode="max")
+        self._left = list(runs)
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str:  # noqa: ARG002 - Tune's signature
+        """The next run, as StudySearch gives a trial."""
+        if not self._left:
+            return str(Searcher.FINISHED)
+        run_id, values = self._left.pop(0)
+        return {"trial": run_id, "values": values}
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Nothing: there is nobody to tell."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the sweep's files say which runs are left."""

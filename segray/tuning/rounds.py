@@ -1,0 +1,185 @@
+"""Rounds of Ray Tune over warm worker groups: the search, then the repeats of what it found."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import ray
+from ray import tune
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from segray.cluster.channel import Channel
+from segray.cluster.resources import Plan, make_plan
+from segray.records import SweepStatus
+from segray.storage import SweepFiles
+from segray.tuning.conductor import Conductor, StateFile, Stop, best_so_far
+from segray.tuning.preflight import Checked
+from segray.tuning.progress import Progress, View
+from segray.tuning.repeats import ListSearch, describe_repeats, repeat_values, wanted_repeats, without_outcome
+from segray.tuning.scheduler import make_scheduler
+from segray.tuning.search import StudySearch, make_sampler
+from segray.tuning.slot import Slot
+from segray.tuning.sweep import Sweep
+
+SLOT_RETRIES = 2
+"""How often Tune starts a trial again whose slot's own process died."""
+
+TUNE_ENVIRONMENT = {
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+}
+"""No banner, no folder changes, no loggers, no signal handler of Tune's own."""
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """What both rounds have in common."""
+
+    sweep: Sweep
+    checked: Checked
+    files: SweepFiles
+    view: View
+    stop: Stop
+    state: StateFile
+
+
+def run_rounds(
+    sweep: Sweep, checked: Checked, files: SweepFiles, nodes: Sequence[Mapping[str, float]], search_plan: Plan | None
+) -> None:
+    """Search, then repeat the best trial and the baseline, until both have ended or someone ends them.
+
+    Args:
+        sweep: What to run.
+        checked: Its choices after all checks.
+        files: Where it lies.
+        nodes: Ray resources of every living node.
+        search_plan: How the search uses them; None where it has come to its end before.
+    """
+    os.environ |= TUNE_ENVIRONMENT
+    progress = _search_progress(sweep, files, slots=search_plan.slots if search_plan else 0)
+    state, stop = StateFile(files, progress), Stop()
+    status: SweepStatus = "interrupted"
+    with View(progress) as view, _signals(stop, view):
+        shared = _Shared(sweep, checked, files, view, stop, state)
+        try:
+            if search_plan:
+                _search(shared, search_plan, progress)
+            if not stop.asked:
+                _repeat(shared, nodes)
+            if not stop.asked:
+                status = "finished"
+        finally:
+            state.write(status)
+
+
+def num_ended(files: SweepFiles) -> int:
+    """Trials of the search that are over."""
+    return sum(trial.outcome() is not None for trial in files.trials())
+
+
+def _search(shared: _Shared, plan: Plan, progress: Progress) -> None:
+    sweep, checked, files = shared.sweep, shared.checked, shared.files
+    scheduler = make_scheduler(
+        sweep.scheduler,
+        files,
+        max_epochs=checked.max_epochs,
+        grace_epochs=sweep.grace_epochs,
+        reduction_factor=sweep.reduction_factor,
+    )
+    sampler = make_sampler(sweep.searcher, sweep.seed + len(files.trials()))
+    num_runs = -1 if sweep.trials is None else sweep.trials - progress.done
+    with tempfile.TemporaryDirectory(prefix="segray-") as scratch:
+        searcher = StudySearch(files, checked.space, sampler, checked.first_trials, Path(scratch, "study.db"))
+        _tune(shared, plan, progress, searcher, scheduler, num_runs)
+
+
+def _repeat(shared: _Shared, nodes: Sequence[Mapping[str, float]]) -> None:
+    files, base = shared.files, shared.checked.base
+    wanted = wanted_repeats(files, base.seed, shared.sweep.repeats)
+    missing = without_outcome(files, wanted)
+    if not missing:
+        return
+    shared.state.repeating = True
+    shared.view.say(describe_repeats(files, wanted, len(missing)))
+    plan = make_plan(shared.sweep.resources, nodes, len(missing))
+    progress = Progress(
+        total=len(wanted), slots=plan.slots, deadline=None, done=len(wanted) - len(missing), what="repeat"
+    )
+    searcher = ListSearch([(repeat.id, repeat_values(files, repeat, base)) for repeat in missing])
+    _tune(shared, plan, progress, searcher, FIFOScheduler(), len(missing))
+
+
+def _tune(
+    shared: _Shared, plan: Plan, progress: Progress, searcher: Searcher, scheduler: TrialScheduler, num_runs: int
+) -> None:
+    """One run of Tune, with a channel and worker groups of its own."""
+    # Beside the driver, whose end is the sweep's: no other node can take the channel away.
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    channel = ray.remote(num_cpus=0, max_concurrency=10_000, scheduling_strategy=here)(Channel).remote()
+    files, base, view = shared.files, shared.checked.base, shared.view
+    view.progress = progress
+    shared.stop.watch(channel, progress.deadline)
+    shared.state.write("running")
+    with tempfile.TemporaryDirectory(prefix="segray-") as scratch:
+        tune.Tuner(
+            tune.with_parameters(
+                tune.with_resources(Slot, {"cpu": 0, "memory": 1}), channel=channel, sweep=files, plan=plan, base=base
+            ),
+            tune_config=tune.TuneConfig(
+                search_alg=searcher,
+                scheduler=scheduler,
+                num_samples=num_runs,
+                max_concurrent_trials=plan.slots,
+                reuse_actors=True,
+            ),
+            run_config=tune.RunConfig(
+                name="tune",
+                storage_path=scratch,
+                stop=shared.stop,
+                verbose=0,
+                callbacks=[Conductor(channel, files, base, progress, view, shared.state)],
+                failure_config=tune.FailureConfig(max_failures=SLOT_RETRIES),
+            ),
+        ).fit()
+
+
+def _search_progress(sweep: Sweep, files: SweepFiles, slots: int) -> Progress:
+    best, best_id = best_so_far(files)
+    return Progress(
+        total=sweep.trials,
+        slots=slots,
+        deadline=None if sweep.minutes is None else time.monotonic() + 60 * sweep.minutes,
+        done=num_ended(files),
+        best=best,
+        best_id=best_id,
+    )
+
+
+@contextmanager
+def _signals(stop: Stop, view: View) -> Iterator[None]:
+    """The first Ctrl-C or SIGTERM ends the sweep cleanly, the second at once."""
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        if stop.asked:
+            raise KeyboardInterrupt
+        stop.asked = True
+        view.say(f"{signal.Signals(number).name}: ending what runs at its next batch; again to end at once")
+
+    earlier = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
