@@ -11,8 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from segray.results import SweepResults, text
-from segray.results.sweep import FAILURES
+from segray.records import FAILURES
+from segray.results import Spread, SweepResults, text
 
 OUTCOME_ORDER = ("finished", "stopped", "running", "interrupted", "failed", "diverged", "out_of_memory")
 
@@ -25,11 +25,11 @@ SCHEDULE_NOTES = {
 
 
 @dataclass(frozen=True)
-class Gain:
-    """How far the best trial is above a baseline."""
+class Line:
+    """A figure of the headline and what it is."""
 
-    difference: str
-    baseline: str
+    figure: str
+    meaning: str
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ class Best:
     test_miou: str
     """Empty where there is none"""
     test_caption: str
-    gains: tuple[Gain, ...]
+    lines: tuple[Line, ...]
+    """Over further seeds, and above the baselines"""
     config: tuple[tuple[str, str], ...]
     """Searched key and value; all of it is in the trial's config.json"""
 
@@ -113,32 +114,48 @@ def summarise(results: SweepResults) -> Summary:
 
 
 def _best(results: SweepResults, best: pd.Series[Any]) -> Best:
-    first, miou = results.first_trial(), best["best_val_miou"]
-    gains = []
-    if first is not None and first["id"] != best["id"] and not text.is_missing(first["best_val_miou"]):
-        baseline = first["best_val_miou"]
-        gains.append(Gain(text.points(miou - baseline), f"over the first trial ({text.percent(baseline)})"))
-    majority = results.info.majority_val_miou
-    gains.append(
-        Gain(
-            text.points(miou - majority),
-            f"over predicting {results.info.majority_class} everywhere ({text.percent(majority)})",
-        )
-    )
+    miou, majority = best["best_val_miou"], results.info.majority_val_miou
+    over_majority = f"over predicting {results.info.majority_class} everywhere ({text.percent(majority)})"
     return Best(
         id=best["id"],
         miou=text.percent(miou),
         epoch=f"epoch {best['best_epoch']} of {best['epochs']}",
         test_miou="" if results.test is None else text.percent(results.test.miou),
         test_caption=f"on {results.num_test_images} images that chose no trial",
-        gains=tuple(gains),
+        lines=(*_against_baseline(results, best), Line(text.points(miou - majority), over_majority)),
         config=tuple((key.key, text.value(best[key.key])) for key in results.searched),
     )
 
 
+def _against_baseline(results: SweepResults, best: pd.Series[Any]) -> list[Line]:
+    """The best trial, the baseline and the gain over further seeds; where there are none, the gain of single runs."""
+    name, found = results.info.baseline_name, results.confirmation()
+    if found is None:
+        first = results.first_trial()
+        if first is None or first["id"] == best["id"] or text.is_missing(first["best_val_miou"]):
+            return []
+        baseline = first["best_val_miou"]
+        return [Line(text.points(best["best_val_miou"] - baseline), f"over {name} ({text.percent(baseline)})")]
+    lines = [_line(found.best, f"trial {found.trial} trained anew", found.num_seeds)]
+    if found.baseline is not None and found.gain is not None:
+        gain = found.gain
+        lines += [
+            _line(found.baseline, f"{name} with the same seeds and epochs", found.num_seeds),
+            Line(
+                text.points(gain.mean),
+                f"gain, seed by seed ({text.points_range(gain.low, gain.high)}, {found.num_seeds})",
+            ),
+        ]
+    return lines
+
+
+def _line(spread: Spread, what: str, num_seeds: str) -> Line:
+    return Line(text.percent(spread.mean), f"{what} ({text.percent_range(spread.low, spread.high)}, {num_seeds})")
+
+
 def _notes(results: SweepResults) -> tuple[str, ...]:
     notes = [_state_note(results)]
-    first = results.first_trial()
+    first, name = results.first_trial(), results.info.baseline_name
     if results.trials.empty:
         notes.append("No trial has started, so there is nothing to compare.")
     elif results.trials["outcome"].isin(FAILURES).all():
@@ -148,9 +165,15 @@ def _notes(results: SweepResults) -> tuple[str, ...]:
     elif len(results.trials) == 1:
         notes.append("There is only one trial, so nothing to compare it with.")
     elif first is not None and text.is_missing(first["best_val_miou"]):
-        notes.append("The first trial has no mIoU, so the gain over it is not known.")
+        notes.append(f"The gain over {name} is not known, for it has no mIoU.")
     elif first is not None and first["id"] == results.ranked["id"].iloc[0]:
-        notes.append("The first trial is still the best: the search has not improved on it.")
+        notes.append(f"The search has not improved on {name}, which is still the best.")
+    elif results.confirmation() is None:
+        notes.append(
+            f"The gain over {name} is that of one seed each; --resume --repeats 3 trains both with three further "
+            "seeds, and shows its spread."
+        )
+    notes.append(results.caution_note())
     if not results.trials.empty and not (results.trials["outcome"] == "finished").any():
         notes.append("No trial has run to its end.")
     if not results.trials.empty and results.info.scheduler != "none":

@@ -17,6 +17,9 @@ SweepStatus = Literal["running", "finished", "interrupted"]
 
 OutcomeStatus = Literal["finished", "stopped", "failed", "diverged", "out_of_memory"]
 
+FAILURES: Final = ("failed", "diverged", "out_of_memory")
+"""Outcomes after which a trial's config is not one to recommend, whatever it had reached."""
+
 
 class StoredRecord(BaseModel):
     """Base of every record: frozen, unknown keys refused."""

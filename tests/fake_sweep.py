@@ -9,7 +9,7 @@ from PIL import Image
 
 from segray.config import RunConfig
 from segray.records import CheckpointPointer, EpochRecord, Outcome, SplitRecord, SplitScores, SweepInfo, SweepState
-from segray.storage import SweepFiles, open_sweep
+from segray.storage import Repeat, SweepFiles, open_sweep
 
 CLASSES = {
     "sky": ((128, 128, 128), 0.90),
@@ -138,7 +138,7 @@ def write_trial(sweep, trial_id, values, mious, *, status="finished", reason="",
     records = []
     for epoch, miou in enumerate(mious, start=1):
         best = max(enumerate(mious[:epoch], start=1), key=lambda pair: pair[1])
-        iou = _class_iou(miou, int(trial_id) + epoch)
+        iou = _class_iou(miou, int(trial_id[:4]) + epoch)
         records.append(record(epoch, miou, val_iou=iou, best=best, cluster_accuracy=cluster_accuracy))
         trial.append_record(records[-1])
     seconds = 3.0 + sum(item.epoch_seconds for item in records)
@@ -159,6 +159,13 @@ def write_trial(sweep, trial_id, values, mious, *, status="finished", reason="",
             )
         )
     return trial
+
+
+def write_repeats(sweep, trial_id, mious, *, epochs=1, status="finished"):
+    """Repeats of a trial with the seeds from 1, each with one epoch that gave its mIoU."""
+    for seed, miou in enumerate(mious, start=1):
+        repeat = Repeat(trial_id, seed, epochs)
+        write_trial(sweep, repeat.id, {"seed": seed, "train.epochs": epochs}, [miou], status=status)
 
 
 def full_sweep(root, name="camvid", *, num_trials=20, samples=True, **changes):

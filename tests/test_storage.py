@@ -138,3 +138,16 @@ def test_a_damaged_file_is_a_clear_error(folder):
     folder.write_bytes("state.json", b"{")
     with pytest.raises(StorageError, match=r"state\.json' is damaged"):
         SweepFiles(folder).state()
+
+
+def test_repeats_are_listed_apart_from_the_trials(tmp_path):
+    sweep = open_sweep(tmp_path / "s")
+    for name in ("0007", "0007-seed2-epochs6", "0007-seed10-epochs6", "0000-seed1-epochs6", "0007-seed", "notes"):
+        (tmp_path / "s" / "trials" / name).mkdir(parents=True)
+    assert [trial.id for trial in sweep.trials()] == ["0007"]
+    assert [(repeat.trial, repeat.seed, repeat.epochs) for repeat in sweep.repeats()] == [
+        ("0000", 1, 6),
+        ("0007", 2, 6),
+        ("0007", 10, 6),
+    ]
+    assert [files.id for files in sweep.repeats().values()] == [repeat.id for repeat in sweep.repeats()]

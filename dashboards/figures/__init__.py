@@ -2,11 +2,12 @@
 
 from typing import Final
 
-from dashboards.figures import choices, classes, curves, history, importance, parallel, predictions
+from dashboards.figures import choices, classes, curves, history, importance, parallel, predictions, repeats
 from dashboards.figures.base import Figure, NothingToDrawError
 
 FIGURES: Final[dict[str, Figure]] = {
     "history": history.FIGURE,
+    "repeats": repeats.FIGURE,
     "curves": curves.FIGURE,
     "parallel": parallel.FIGURE,
     "importance": importance.FIGURE,

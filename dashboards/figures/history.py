@@ -8,8 +8,8 @@ import plotly.graph_objects as go
 
 from dashboards.figures.base import Figure, NothingToDrawError
 from dashboards.figures.style import ACCENT, MUTED, OUTCOME_COLORS, OUTCOME_SYMBOLS, hover, plain, styled
+from segray.records import FAILURES
 from segray.results import SweepResults, text
-from segray.results.sweep import FAILURES
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class HistoryInfo:
     """Highest mIoU up to each trial, failed trials left out"""
     majority_class: str
     majority_miou: float
+    first_name: str
+    """What the first trial is called"""
     first_miou: float | None
     """mIoU of the first trial"""
 
@@ -59,6 +61,7 @@ def history_info(results: SweepResults) -> HistoryInfo:
         best_so_far=tuple(best_so_far),
         majority_class=results.info.majority_class,
         majority_miou=results.info.majority_val_miou,
+        first_name=results.info.baseline_name,
         first_miou=points[0].miou,
     )
 
@@ -94,7 +97,7 @@ def draw_history(info: HistoryInfo) -> go.Figure:
             )
     _baseline(figure, info.majority_miou, f"majority class ({plain(info.majority_class)})")
     if info.first_miou is not None:
-        _baseline(figure, info.first_miou, "first trial")
+        _baseline(figure, info.first_miou, plain(info.first_name))
     styled(figure, 420)
     figure.update_xaxes(
         title_text="trial, in order of start", showgrid=False, range=[0.3, len(info.points) + 0.7], dtick=_step(info)

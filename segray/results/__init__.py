@@ -1,6 +1,7 @@
 """A sweep's files as pandas frames; needs neither torch nor ray."""
 
+from segray.results.confirmation import Confirmation, Spread
 from segray.results.searched import SearchedKey
 from segray.results.sweep import SweepResults, load
 
-__all__ = ["SearchedKey", "SweepResults", "load"]
+__all__ = ["Confirmation", "SearchedKey", "Spread", "SweepResults", "load"]

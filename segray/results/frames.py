@@ -1,8 +1,8 @@
-"""Trials' files -> the three frames: trials, epochs, classes."""
+"""Trials' files -> the frames: trials, epochs, classes, repeats."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,7 +12,7 @@ import pandas as pd
 from segray.config import flatten
 from segray.records import EpochRecord, Outcome
 from segray.results.text import is_missing
-from segray.storage import TrialFiles
+from segray.storage import Repeat, TrialFiles
 
 TRIAL_COLUMNS: Final = {
     "id": "str",
@@ -28,6 +28,16 @@ TRIAL_COLUMNS: Final = {
 _WHOLE_NUMBERS: Final = {"epoch": "int64", "attempt": "int64", "peak_memory_bytes": "Int64", "best_epoch": "Int64"}
 EPOCH_COLUMNS: Final = {"trial": "str"} | {
     name: _WHOLE_NUMBERS.get(name, "float64") for name in EpochRecord.model_fields if name != "val_iou"
+}
+REPEAT_COLUMNS: Final = {
+    "trial": "str",
+    "id": "str",
+    "seed": "int64",
+    "epochs": "int64",
+    "outcome": "str",
+    "reason": "str",
+    "best_val_miou": "float64",
+    "seconds": "float64",
 }
 CLASS_COLUMNS: Final = {"trial": "str", "epoch": "int64", "class": "str", "iou": "float64"}
 
@@ -81,6 +91,20 @@ def classes_frame(trials: Iterable[TrialContent], classes: Sequence[str]) -> pd.
         for name, iou in zip(classes, record.val_iou, strict=False)
     ]
     return _frame(rows, CLASS_COLUMNS)
+
+
+def repeats_frame(repeats: Mapping[Repeat, TrialContent], unended: str) -> pd.DataFrame:
+    """One row per repeat: REPEAT_COLUMNS; ``epochs`` are those that it is to train.
+
+    Args:
+        repeats: What their files hold.
+        unended: Outcome of a repeat that has not written one.
+    """
+    rows = [
+        _trial_row(content, unended) | {"trial": repeat.trial, "seed": repeat.seed, "epochs": repeat.epochs}
+        for repeat, content in repeats.items()
+    ]
+    return _frame(rows, REPEAT_COLUMNS)
 
 
 def _read_trial(trial: TrialFiles) -> TrialContent:

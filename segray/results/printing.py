@@ -15,8 +15,9 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from segray.errors import ConfigError
+from segray.records import FAILURES
 from segray.results import text
-from segray.results.sweep import FAILURES, SweepResults, load
+from segray.results.sweep import SweepResults, load
 
 
 def print_results(path: str | Path, *, as_json: bool = False, as_csv: bool = False) -> None:
@@ -89,7 +90,9 @@ def _print_table(results: SweepResults) -> None:
         return
     console.print(table)
     test_note = results.test_note() if results.num_test_images else ""
-    for note in filter(None, (test_note, results.state_note(), results.cluster_note())):
+    repeats = (results.confirmation_note(), results.caution_note())
+    for note in filter(None, (*repeats, test_note, results.state_note(), results.cluster_note())):
         console.print(note, markup=False, soft_wrap=True)
-    for row in results.trials[results.trials["outcome"].isin(FAILURES)].to_dict("records"):
+    ended = pd.concat([results.trials, results.repeats])[["id", "outcome", "reason"]]
+    for row in ended[ended["outcome"].isin(FAILURES)].to_dict("records"):
         console.print(f"{row['id']} {text.words(row['outcome'])}: {row['reason']}", markup=False, soft_wrap=True)

@@ -5,18 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pandas as pd
 
-from segray.records import SplitScores, SweepInfo, SweepState, SweepStatus
-from segray.results.frames import TRIAL_COLUMNS, classes_frame, epochs_frame, read_trials, trials_frame
+from segray.records import FAILURES, SplitScores, SweepInfo, SweepState, SweepStatus
+from segray.results import text
+from segray.results.confirmation import Confirmation, confirm
+from segray.results.frames import TRIAL_COLUMNS, classes_frame, epochs_frame, read_trials, repeats_frame, trials_frame
 from segray.results.searched import SearchedKey, searched_keys
-from segray.results.text import is_missing, percent
 from segray.storage import SweepFiles, open_sweep
-
-FAILURES: Final = ("failed", "diverged", "out_of_memory")
-"""Outcomes after which a trial's config is not one to recommend, whatever it had reached."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +36,9 @@ class SweepResults:
     """One row per trial and epoch: trial and every scalar of the EpochRecord"""
     classes: pd.DataFrame
     """One row per trial, epoch and class: trial, epoch, class, iou"""
+    repeats: pd.DataFrame
+    """One row per repeat of the best trial or the baseline: trial, id, seed, epochs (to train), outcome, reason,
+    best_val_miou, seconds"""
     num_test_images: int
     """Images that no trial is chosen by; 0 where the data has none"""
     last_test: SplitScores | None
@@ -80,7 +81,8 @@ class SweepResults:
         if self.test is not None:
             return (
                 f"Validation chose trial {best['id']}, which flatters its validation figure; the "
-                f"{self.num_test_images} test images chose no trial, and on them it has {percent(self.test.miou)} mIoU."
+                f"{self.num_test_images} test images chose no trial, and on them it has "
+                f"{text.percent(self.test.miou)} mIoU."
             )
         if self.num_test_images:
             return (
@@ -95,6 +97,50 @@ class SweepResults:
     def first_trial(self) -> pd.Series[Any] | None:
         """Row of the trial that was started first, which later ones are compared with; None before it started."""
         return None if self.trials.empty else self.trials.iloc[0]
+
+    def confirmation(self) -> Confirmation | None:
+        """What further seeds say of the best trial and of its gain over the baseline; None where there are none.
+
+        Only repeats of the present best trial at its epochs count, those of the baseline at the same, and of these
+        the seeds that both have.
+        """
+        best, first = self.best_trial(), self.first_trial()
+        if best is None or first is None:
+            return None
+        is_alone = first["id"] == best["id"] or first["outcome"] in FAILURES
+        return confirm(self.repeats, best.to_dict(), None if is_alone else first["id"])
+
+    def confirmation_note(self) -> str:
+        """The figures of the repeats in one line; empty where there are none."""
+        found = self.confirmation()
+        if found is None:
+            return ""
+        named = {f"trial {found.trial}": found.best, self.info.baseline_name: found.baseline}
+        figures = [
+            f"{name} {text.percent(spread.mean)} ({text.percent_range(spread.low, spread.high)})"
+            for name, spread in named.items()
+            if spread is not None
+        ]
+        if found.gain is not None:
+            gain = found.gain
+            figures.append(f"gain {text.points(gain.mean)} ({text.points_range(gain.low, gain.high)})")
+        return f"Repeated with {found.num_seeds}, {text.counted(found.epochs, 'epoch')}: {', '.join(figures)}."
+
+    def caution_note(self) -> str:
+        """Why the gain over the baseline may be chance, as far as the repeats tell; empty if they do not."""
+        found = self.confirmation()
+        if found is None:
+            return ""
+        said = []
+        if found.overlaps and found.baseline is not None:
+            said.append(
+                f"The spread overlaps: the worst repeat of trial {found.trial} ({text.percent(found.best.low)}) is not "
+                f"above the best of {self.info.baseline_name} ({text.percent(found.baseline.high)}), so the gain may "
+                "be chance."
+            )
+        if found.num_failed:
+            said.append(f"{text.counted(found.num_failed, 'repeat')} failed, and did not count.")
+        return " ".join(said)
 
     def progress(self) -> str:
         """Trials started, and of how many if there are more to come: ``16``, ``7 of 16``."""
@@ -142,7 +188,7 @@ class SweepResults:
         """The sweep, its metric, its test scores and its trials with flat configs, in types that JSON has; NaN is None.
 
         The test scores are left out where there are no test images, and None where these have not judged the best
-        trial.
+        trial; the confirmation and the repeats are left out where there are no repeats.
         """
         columns = ["id", "outcome", "epochs", "best_val_miou", "seconds"]
         columns += ["cluster_accuracy"] * self.has_clusters
@@ -153,7 +199,10 @@ class SweepResults:
         ]
         sweep = {"sweep": self.info.name, "metric": self.info.metric}
         test = {"test": self.test and self.test.model_dump(mode="json")} if self.num_test_images else {}
-        return {**sweep, **test, "trials": trials}
+        found = self.confirmation()
+        repeats = [{key: _json_value(value) for key, value in row.items()} for row in self.repeats.to_dict("records")]
+        repeated = {"confirmation": found and found.as_json(), "repeats": repeats} if repeats else {}
+        return {**sweep, **test, "trials": trials, **repeated}
 
     def as_csv(self) -> str:
         """``trials`` as CSV with a header, without the tracebacks."""
@@ -173,8 +222,10 @@ def load(path: str | Path) -> SweepResults:
     files = open_sweep(path)
     info, state, splits = files.info(), files.state(), files.splits()
     contents = read_trials(files.trials())
+    repeats = files.repeats()
     status = _status(state)
-    trials = trials_frame(contents, unended="running" if status == "running" else "interrupted")
+    is_repeating = status == "running" and state is not None and state.repeating
+    trials = trials_frame(contents, unended="running" if status == "running" and not is_repeating else "interrupted")
     return SweepResults(
         files=files,
         info=info,
@@ -184,6 +235,10 @@ def load(path: str | Path) -> SweepResults:
         trials=trials,
         epochs=epochs_frame(contents),
         classes=classes_frame(contents, info.classes),
+        repeats=repeats_frame(
+            dict(zip(repeats, read_trials(list(repeats.values())), strict=True)),
+            unended="running" if is_repeating else "interrupted",
+        ),
         num_test_images=len(splits.test) if splits else 0,
         last_test=files.test_scores(),
     )
@@ -198,4 +253,4 @@ def _status(state: SweepState | None) -> SweepStatus:
 def _json_value(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_json_value(item) for item in value]
-    return None if is_missing(value) else value
+    return None if text.is_missing(value) else value

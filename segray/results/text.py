@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 MISSING = "–"
+_POINTS = "\u00a0points"
 
 
 def is_missing(value: Any) -> bool:
@@ -20,7 +21,22 @@ def percent(fraction: float | None) -> str:
 
 def points(difference: float) -> str:
     """The difference of two fractions in percentage points: ``+4.5 points``."""
-    return f"{100 * difference:+.1f}\u00a0points".replace("-", "−")
+    return f"{100 * difference:+.1f}{_POINTS}".replace("-", "−")
+
+
+def percent_range(low: float, high: float) -> str:
+    """A range of fractions in per cent: ``51.7 to 52.6``."""
+    return f"{100 * low:.1f} to {100 * high:.1f}"
+
+
+def points_range(low: float, high: float) -> str:
+    """A range of differences of fractions in percentage points: ``−0.9 to +5.2``."""
+    return f"{points(low).removesuffix(_POINTS)} to {points(high).removesuffix(_POINTS)}"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things: ``1 seed``, ``3 seeds``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def duration(seconds: float) -> str:

@@ -206,7 +206,7 @@ class Conductor(tune.Callback):
         if progress.best_id == trial_id and files.has_failed():
             progress.best, progress.best_id = best_so_far(self._sweep)
         progress.trial_seconds.append(outcome.seconds)
-        epochs = "1 epoch" if outcome.epochs == 1 else f"{outcome.epochs} epochs"
+        epochs = text.counted(outcome.epochs, "epoch")
         # A repeat's values are its trial's, which has had its line.
         values = shown(trial.config["values"]) if progress.what == "trial" else ""
         drawn = f": {values}" if values else ""

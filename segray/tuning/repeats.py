@@ -9,6 +9,7 @@ from ray.tune.search import Searcher
 
 from segray.config import RunConfig, flatten
 from segray.errors import StorageError
+from segray.results import text
 from segray.storage import Repeat, SweepFiles
 from segray.tuning.scheduler import BASELINE_ID
 from segray.tuning.slot import TUNE_METRIC
@@ -69,12 +70,10 @@ def describe_repeats(files: SweepFiles, wanted: Sequence[Repeat], num_missing: i
         who, each = f"{baseline}, which is the best", ""
     else:
         who, each = f"trial {best} ({baseline} failed, and is not repeated)", ""
-    num_seeds, epochs = len({repeat.seed for repeat in wanted}), wanted[0].epochs
+    seeds = text.counted(len({repeat.seed for repeat in wanted}), "seed")
     num_done = len(wanted) - num_missing
-    return (
-        f"repeats: {who}, {num_seeds} {'seed' if num_seeds == 1 else 'seeds'}{each}, "
-        f"{epochs} {'epoch' if epochs == 1 else 'epochs'}" + (f"; {num_done} have ended already" if num_done else "")
-    )
+    done = f"; {num_done} of {len(wanted)} have ended already" if num_done else ""
+    return f"repeats: {who}, {seeds}{each}, {text.counted(wanted[0].epochs, 'epoch')}{done}"
 
 
 class ListSearch(Searcher):

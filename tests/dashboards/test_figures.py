@@ -15,6 +15,7 @@ from dashboards.figures.history import history_info
 from dashboards.figures.importance import importance_info
 from dashboards.figures.parallel import parallel_info
 from dashboards.figures.predictions import COLUMNS, ERROR_COLOR, RIGHT_COLOR, VOID_COLOR, predictions_info
+from dashboards.figures.repeats import repeats_info
 from dashboards.figures.style import wrapped
 from segray.results import load
 
@@ -59,6 +60,25 @@ def test_history_keeps_the_best_so_far_and_leaves_failed_trials_out(sweep):
     assert info.best_so_far == (0.2, 0.2, 0.2, 0.2, 0.3)
     assert [point.miou for point in info.points] == [0.2, 0.1, 0.9, None, 0.3]
     assert (info.first_miou, info.majority_class, info.majority_miou) == (0.2, "road", 0.028)
+
+
+def test_history_names_the_recipe_that_the_first_trial_is(tmp_path):
+    sweep = fake_sweep.empty_sweep(tmp_path, recipe="fcn")
+    fake_sweep.write_trial(sweep, "0000", {}, [0.2])
+    assert history_info(load_sweep(sweep)).first_name == "recipe fcn"
+
+
+def test_repeats_show_both_trials_seed_by_seed(sweep):
+    fake_sweep.write_trial(sweep, "0000", {}, [0.2])
+    fake_sweep.write_trial(sweep, "0001", {"train.epochs": 6}, [0.4])
+    fake_sweep.write_repeats(sweep, "0001", [0.35, 0.37, 0.9], epochs=6)
+    fake_sweep.write_repeats(sweep, "0000", [0.21, 0.22], epochs=6)
+    info = repeats_info(load_sweep(sweep))
+    assert info.seeds == (1, 2)
+    assert [(trial.name, trial.mious.values) for trial in info.trials] == [
+        ("trial 0001", (0.35, 0.37)),
+        ("the first trial", (0.21, 0.22)),
+    ]
 
 
 def test_curves_highlight_the_best_three_and_draw_the_best_last(full):

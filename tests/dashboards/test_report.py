@@ -72,11 +72,14 @@ def test_every_trial_its_reason_and_its_traceback_are_in_the_table(html, full):
 def hostile_sweep(root):
     classes = (HOSTILE, *list(fake_sweep.CLASSES)[1:])
     changes = {"command": HOSTILE, "majority_class": HOSTILE, "classes": classes, "encoder_weights": HOSTILE}
+    changes |= {"recipe": HOSTILE}
     sweep = fake_sweep.empty_sweep(root, "hostile", **changes)
     for number in range(9):
-        values = {"model.encoder": f"{HOSTILE}{number % 2}", "optim.lr": 10.0 ** -(number % 4 + 1)}
+        values = {"model.encoder": f"{HOSTILE}{number % 2}", "optim.lr": 10.0 ** -(number % 4 + 1), "train.epochs": 8}
         fake_sweep.write_trial(sweep, f"{number:04d}", values, [0.1 + 0.01 * number])
     fake_sweep.write_trial(sweep, "0009", {}, [], status="failed", reason=HOSTILE, traceback=HOSTILE)
+    fake_sweep.write_repeats(sweep, "0008", [0.2], epochs=8)
+    fake_sweep.write_repeats(sweep, "0000", [0.1], epochs=8)
     fake_sweep.write_samples(sweep, ["0008"], stems=("<b>&stem",))
     return sweep
 

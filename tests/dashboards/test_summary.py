@@ -12,16 +12,54 @@ def plain(text):
     return text.replace("\u00a0", " ")
 
 
+def lines_of(best):
+    return [(plain(line.figure), plain(line.meaning)) for line in best.lines]
+
+
 def test_the_headline_gives_the_gains_over_both_baselines(sweep):
     fake_sweep.write_trial(sweep, "0000", {}, [0.30])
     fake_sweep.write_trial(sweep, "0001", {"optim.lr": 0.01}, [0.345, 0.34])
     best = summary_of(sweep).best
     assert (best.id, plain(best.miou), best.epoch) == ("0001", "34.5 %", "epoch 1 of 2")
-    assert [(plain(gain.difference), plain(gain.baseline)) for gain in best.gains] == [
+    assert lines_of(best) == [
         ("+4.5 points", "over the first trial (30.0 %)"),
         ("+31.7 points", "over predicting road everywhere (2.8 %)"),
     ]
     assert ("optim.lr", "0.01") in best.config
+
+
+def test_the_headline_gives_best_recipe_and_gain_over_further_seeds(tmp_path):
+    sweep = fake_sweep.empty_sweep(tmp_path, recipe="fcn")
+    fake_sweep.write_trial(sweep, "0000", {}, [0.30])
+    fake_sweep.write_trial(sweep, "0001", {"train.epochs": 6}, [0.55])
+    fake_sweep.write_repeats(sweep, "0001", [0.52, 0.53, 0.51], epochs=6)
+    fake_sweep.write_repeats(sweep, "0000", [0.31, 0.30, 0.32], epochs=6)
+    summary = summary_of(sweep)
+    assert plain(summary.best.miou) == "55.0 %"
+    assert lines_of(summary.best)[:3] == [
+        ("52.0 %", "trial 0001 trained anew (51.0 to 53.0, 3 seeds)"),
+        ("31.0 %", "recipe fcn with the same seeds and epochs (30.0 to 32.0, 3 seeds)"),
+        ("+21.0 points", "gain, seed by seed (+19.0 to +23.0, 3 seeds)"),
+    ]
+    assert not any("one seed" in note or "overlaps" in note for note in summary.notes)
+
+
+def test_a_gain_of_single_runs_says_how_to_get_its_spread(tmp_path):
+    sweep = fake_sweep.empty_sweep(tmp_path, recipe="fcn")
+    fake_sweep.write_trial(sweep, "0000", {}, [0.30])
+    fake_sweep.write_trial(sweep, "0001", {}, [0.35])
+    summary = summary_of(sweep)
+    assert lines_of(summary.best)[0] == ("+5.0 points", "over recipe fcn (30.0 %)")
+    [note] = [note for note in summary.notes if "one seed each" in note]
+    assert note.startswith("The gain over recipe fcn is that of one seed each; --resume --repeats 3 ")
+
+
+def test_a_spread_that_overlaps_is_noted(sweep):
+    fake_sweep.write_trial(sweep, "0000", {}, [0.30])
+    fake_sweep.write_trial(sweep, "0001", {"train.epochs": 6}, [0.35])
+    fake_sweep.write_repeats(sweep, "0001", [0.32, 0.35], epochs=6)
+    fake_sweep.write_repeats(sweep, "0000", [0.30, 0.33], epochs=6)
+    assert any("not above the best of the first trial (33.0 %)" in plain(note) for note in summary_of(sweep).notes)
 
 
 def test_facts_say_what_was_spent_and_that_the_saving_is_an_estimate(sweep):
@@ -52,7 +90,7 @@ def test_notes_say_what_is_missing(sweep):
     assert any("Every trial failed" in note for note in summary_of(sweep).notes)
     fake_sweep.write_trial(sweep, "0001", {}, [0.3], status="stopped")
     notes = summary_of(sweep).notes
-    assert any("first trial has no mIoU" in note for note in notes)
+    assert any("gain over the first trial is not known" in note for note in notes)
     assert any("No trial has run to its end" in note for note in notes)
 
 
@@ -60,7 +98,7 @@ def test_a_first_trial_that_is_still_the_best_is_said(sweep):
     fake_sweep.write_trial(sweep, "0000", {}, [0.3])
     assert any("only one trial" in note for note in summary_of(sweep).notes)
     fake_sweep.write_trial(sweep, "0001", {}, [0.2])
-    assert any("first trial is still the best" in note for note in summary_of(sweep).notes)
+    assert any("not improved on the first trial, which is still the best" in note for note in summary_of(sweep).notes)
 
 
 def test_the_data_set_is_the_folder_and_how_it_was_read(tmp_path):

@@ -96,6 +96,20 @@ def test_the_accuracy_on_clusters_is_in_json_and_csv_only_where_there_is_one(clu
     assert "cluster_accuracy" not in printed(full, as_json=True)
 
 
+def test_repeats_are_a_line_or_two_and_their_failures_have_reasons(sweep, capsys):
+    fake_sweep.write_trial(sweep, "0000", {}, [0.3])
+    fake_sweep.write_trial(sweep, "0001", {"train.epochs": 6}, [0.4])
+    fake_sweep.write_repeats(sweep, "0001", [0.31, 0.4], epochs=6)
+    fake_sweep.write_repeats(sweep, "0000", [0.3, 0.32], epochs=6)
+    fake_sweep.write_trial(sweep, "0000-seed3-epochs6", {}, [], status="failed", reason="why")
+    print_results(sweep.files.folder.path)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("camvid, finished: 2 of 20 trials (2 finished)")
+    assert lines[4].startswith("Repeated with 2 seeds, 6 epochs: ")
+    assert lines[5].startswith("The spread overlaps: ")
+    assert lines[-1] == "0000-seed3-epochs6 failed: why"
+
+
 def test_the_test_figure_is_a_line_and_in_the_json(sweep, capsys):
     fake_sweep.write_trial(sweep, "0000", {}, [0.3])
     sweep.files.write_splits(fake_sweep.splits(num_test=5))

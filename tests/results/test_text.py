@@ -33,3 +33,9 @@ def test_fractions_are_per_cent_and_differences_points():
     assert text.percent(None) == text.percent(float("nan")) == "–"
     assert text.points(0.0449) == "+4.5\u00a0points"
     assert text.points(-0.01) == "−1.0\u00a0points"
+
+
+def test_ranges_have_no_unit_and_counts_their_noun():
+    assert text.percent_range(0.517, 0.526) == "51.7 to 52.6"
+    assert text.points_range(-0.009, 0.052) == "−0.9 to +5.2"
+    assert (text.counted(1, "seed"), text.counted(3, "seed")) == ("1 seed", "3 seeds")

@@ -2,7 +2,7 @@ import sys
 from dataclasses import replace
 
 import pytest
-from fake_sweep import empty_sweep, scores, splits, state, write_trial
+from fake_sweep import empty_sweep, scores, splits, state, write_repeats, write_trial
 
 from segray.config import RunConfig
 from segray.tuning import command
@@ -67,6 +67,22 @@ def test_a_time_budget_alone_runs_as_many_trials_as_fit(arguments, trials, minut
     monkeypatch.setattr(command, "run_sweep", asked.append)
     call(*arguments)
     assert (asked[0].trials, asked[0].minutes) == (trials, minutes)
+
+
+@pytest.mark.parametrize(("arguments", "repeats"), [([], 0), (["--repeats", "3"], 3)])
+def test_repeats_are_the_studys_unless_given(arguments, repeats, call, monkeypatch):
+    asked = []
+    monkeypatch.setattr(command, "run_sweep", asked.append)
+    call(*arguments)
+    assert asked[0].repeats == repeats
+
+
+def test_the_end_says_what_the_repeats_gave(tmp_path, capsys):
+    sweep = empty_sweep(tmp_path)
+    write_trial(sweep, "0000", {"train.epochs": 2}, [0.4])
+    write_repeats(sweep, "0000", [0.41, 0.39], epochs=2)
+    command._conclude(replace(SWEEP, name="camvid", storage=str(tmp_path)), sweep.files)
+    assert "Repeated with 2 seeds, 2 epochs: trial 0000 40.0" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

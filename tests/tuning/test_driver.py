@@ -49,8 +49,8 @@ def sweep(scenes, tmp_path):
 def drive(monkeypatch):
     """Start a sweep on a machine of two CPUs, without Ray: it begins, or is refused, or has nothing to do."""
 
-    def begin(*arguments, **options):
-        raise Begun
+    def begin(*arguments, search_plan):
+        raise Begun("search" if search_plan else "repeats")
 
     def start(sweep, **changes):
         sweep = Sweep(**vars(sweep) | changes)
@@ -145,6 +145,67 @@ def test_a_resume_with_nothing_left_to_do_finishes_an_interrupted_sweep(sweep, d
     files.write_state(fake_sweep.state("interrupted", trials=2))
     drive(sweep, resume=True, trials=1)
     assert (files.state().status, files.state().trials) == ("finished", 1)
+
+
+def test_a_sweep_notes_the_recipe_that_its_first_trial_is(sweep, drive):
+    with pytest.raises(Begun):
+        drive(sweep, recipe="fcn")
+    info = open_sweep(f"{sweep.storage}/{sweep.name}").info()
+    assert (info.recipe, info.baseline_name) == ("fcn", "recipe fcn")
+    assert info.first_trials == ({"optim.lr": sweep.base.optim.lr},)
+
+
+def test_a_sweep_from_before_there_were_recipes_loads(tmp_path):
+    files = fake_sweep.empty_sweep(tmp_path).files
+    content = files.folder.read_json("sweep.json")
+    del content["recipe"]
+    files.folder.write_json("sweep.json", content)
+    assert files.info().baseline_name == "the first trial"
+
+
+@pytest.fixture
+def ended(sweep, drive):
+    """A sweep of two trials that have ended, the first of them the best."""
+    with pytest.raises(Begun, match="search"):
+        drive(sweep)
+    files = open_sweep(f"{sweep.storage}/{sweep.name}")
+    fake = fake_sweep.FakeSweep(files, files.info())
+    for trial_id, miou in (("0000", 0.4), ("0001", 0.3)):
+        trial = fake_sweep.write_trial(fake, trial_id, {}, [miou], status=None)
+        trial.write_pointer("best", trial.pointer("last"))
+        trial.finish(Outcome(status="finished"))
+    files.write_state(fake_sweep.state(trials=2))
+    return fake
+
+
+def test_a_resume_of_an_ended_search_runs_the_repeats_it_lacks(sweep, drive, ended):
+    drive(sweep, resume=True)
+    with pytest.raises(Begun, match="repeats"):
+        drive(sweep, resume=True, repeats=1)
+    fake_sweep.write_repeats(ended, "0000", [0.4], epochs=3)
+    drive(sweep, resume=True, repeats=1)
+    with pytest.raises(Begun, match="repeats"):
+        drive(sweep, resume=True, repeats=2)
+    with pytest.raises(Begun, match="search"):
+        drive(sweep, resume=True, trials=3, repeats=2)
+
+
+@pytest.mark.parametrize(
+    ("status", "changes", "goes_on_with"),
+    [
+        ("interrupted", {}, "repeats"),
+        ("interrupted", {"trials": 9}, "search"),
+        ("interrupted", {"repeats": 0}, "search"),
+        ("finished", {}, "search"),
+    ],
+)
+def test_repeats_that_were_interrupted_go_on_before_a_search_whose_time_was_spent(
+    sweep, drive, ended, status, changes, goes_on_with
+):
+    state = fake_sweep.state(status, trials=2).model_copy(update={"repeating": True})
+    ended.files.write_state(state)
+    with pytest.raises(Begun, match=goes_on_with):
+        drive(sweep, resume=True, **{"trials": None, "minutes": 25, "repeats": 1} | changes)
 
 
 def test_of_starts_with_one_name_at_once_one_begins(tmp_path):

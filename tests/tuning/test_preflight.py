@@ -241,6 +241,8 @@ def test_epochs_that_are_not_searched_are_the_budget(base):
         ({"epochs": 0}, ConfigError, "--epochs must be at least 1"),
         ({"seed": -1}, ConfigError, "--seed must be from 0 to 2147483647, but got -1"),
         ({"seed": 2**32}, ConfigError, "--seed must be from 0 to 2147483647, but got 4294967296"),
+        ({"repeats": -1}, ConfigError, "--repeats must be 0 or more, but got -1"),
+        ({"repeats": 2**32}, ConfigError, "--repeats must leave seeds up to 4294967295"),
         ({"grace_epochs": 0}, ConfigError, "grace_epochs must be at least 1, but got 0"),
         ({"reduction_factor": 1.0}, ConfigError, "reduction_factor must be above 1, but got 1"),
         ({"name": ""}, ConfigError, "--name must be a folder's name, .* but got ''"),

@@ -17,6 +17,11 @@ def test_the_headline_says_what_is_done_running_best_and_left():
     assert headline.endswith("about 3 min 00 s left")
 
 
+def test_the_headline_of_repeats_names_no_best_one():
+    headline = progress(done=1, total=6, what="repeat").headline().replace("\u00a0", " ")
+    assert headline == "1/6 repeats done, 0 running, 0 s spent"
+
+
 def test_the_last_trials_take_as_long_as_the_longest_of_them():
     now = progress(done=8, trial_seconds=[60.0])
     now.running["0008"] = RunningTrial("0008", {}, epochs=6, epoch=5)

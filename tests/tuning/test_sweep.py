@@ -19,8 +19,12 @@ def outcomes(sweep):
     return {trial.id: trial.outcome() for trial in sweep.trials() if trial.outcome()}
 
 
-def test_a_sweep_leaves_records_models_a_study_and_a_report(start):
-    running = start("--trials", 4, "--scheduler", "none")
+def repeats(sweep):
+    return {repeat: files.outcome() for repeat, files in sweep.repeats().items()}
+
+
+def test_a_sweep_leaves_records_models_a_study_repeats_and_a_report(start):
+    running = start("--trials", 4, "--scheduler", "none", "--repeats", 1)
     code, output = running.end()
     assert code == 0, output
     assert "2 trials at once" in output
@@ -39,6 +43,12 @@ def test_a_sweep_leaves_records_models_a_study_and_a_report(start):
     study = optuna.load_study(study_name="tiny", storage=f"sqlite:///{running.sweep.folder.path}/study.db")
     best = max(outcome.best_val_miou for outcome in outcomes(running.sweep).values())
     assert study.best_value == pytest.approx(best)
+    best = running.sweep.best()[0]
+    assert {(repeat.trial, repeat.seed, repeat.epochs) for repeat in repeats(running.sweep)} == {
+        (best.id, 1, 3),
+        ("0000", 1, 3),
+    }
+    assert {outcome.status for outcome in repeats(running.sweep).values()} == {"finished"}
     assert running.processes_left() == []
 
 
@@ -91,7 +101,20 @@ def test_a_resume_refuses_what_would_make_its_trials_incomparable(start):
     code, output = start("--trials", 2, "--epochs", 9, "--resume").end()
     assert code == 2
     assert "--epochs: was 3, now 9" in output
-    code, output = start("--trials", 1, "--resume").end()
+
+
+def test_a_resume_of_an_ended_search_adds_the_repeats_that_are_missing(start):
+    running = start("--trials", 1, "--repeats", 1)
+    assert running.end()[0] == 0
+    [first] = repeats(running.sweep).values()
+    code, output = start("--trials", 1, "--repeats", 2, "--resume").end()
+    assert code == 0, output
+    assert "repeats: recipe tiny_recipe, which is the best, 2 seeds, 3 epochs; 1 of 2 have ended already" in output
+    assert "Repeated with 2 seeds, 3 epochs: trial 0000" in output
+    again, second = repeats(running.sweep).values()
+    assert again == first, "a repeat that had ended was run again"
+    assert second.best_val_miou is not None
+    code, output = start("--trials", 1, "--repeats", 2, "--resume").end()
     assert code == 0
     assert "nothing left to do" in output
 

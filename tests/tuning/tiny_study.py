@@ -9,6 +9,7 @@ BASE = RunConfig().with_values(
         "data.dataset": "cityscapes",
         "model.encoder": "tu-test_resnet",
         "model.encoder_weights": "none",
+        "loss.name": "dice",
         "train.batch_size": 4,
         "train.epochs": 3,
     }
@@ -20,7 +21,7 @@ def space(trial):
     trial.suggest_float("optim.lr", 1e-4, 1e-2, log=True)
 
 
-SWEEP = Sweep(name="tiny", base=BASE, space=space, first_trials=[{"loss.name": "dice", "optim.lr": 1e-3}], trials=4)
+SWEEP = Sweep(name="tiny", base=BASE, space=space, recipe="tiny_recipe", trials=4)
 
 if __name__ == "__main__":
     main(SWEEP)

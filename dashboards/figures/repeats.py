@@ -1,0 +1,87 @@
+"""Repeats: the best trial and the baseline trained anew, seed by seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from dashboards.figures.base import Figure, NothingToDrawError
+from dashboards.figures.style import ACCENT, MUTED, plain, styled
+from segray.results import Spread, SweepResults, text
+
+
+@dataclass(frozen=True)
+class RepeatedTrial:
+    """The repeats of one trial."""
+
+    name: str
+    mious: Spread
+    is_best: bool
+
+
+@dataclass(frozen=True)
+class RepeatsInfo:
+    """What is compared, the best trial first."""
+
+    seeds: tuple[int, ...]
+    trials: tuple[RepeatedTrial, ...]
+
+
+def repeats_info(results: SweepResults) -> RepeatsInfo:
+    """Gather the repeats that can be compared.
+
+    Raises:
+        NothingToDrawError: There are none.
+    """
+    found = results.confirmation()
+    if found is None:
+        raise NothingToDrawError("No trial has been repeated with further seeds; --resume --repeats 3 does so.")
+    trials = [RepeatedTrial(f"trial {found.trial}", found.best, is_best=True)]
+    if found.baseline is not None:
+        trials.append(RepeatedTrial(results.info.baseline_name, found.baseline, is_best=False))
+    return RepeatsInfo(found.seeds, tuple(trials))
+
+
+def draw_repeats(info: RepeatsInfo) -> go.Figure:
+    """Draw a row per trial: its repeats as dots, their mean as a bar."""
+    figure = go.Figure()
+    for trial in info.trials:
+        color, name = ACCENT if trial.is_best else MUTED, plain(trial.name)
+        figure.add_scatter(
+            x=[100 * miou for miou in trial.mious.values],
+            y=[name] * len(info.seeds),
+            mode="markers",
+            marker={"color": color, "size": 11, "opacity": 0.8},
+            hovertext=[
+                f"<b>{name}</b>, seed {seed}: {text.percent(miou)}"
+                for seed, miou in zip(info.seeds, trial.mious.values, strict=True)
+            ],
+            hoverinfo="text",
+            showlegend=False,
+        )
+        figure.add_scatter(
+            x=[100 * trial.mious.mean],
+            y=[name],
+            mode="markers",
+            marker={"symbol": "line-ns", "size": 22, "line": {"width": 2.5, "color": "#d55e00"}},
+            hovertext=[f"mean of {name} {text.percent(trial.mious.mean)}"],
+            hoverinfo="text",
+            showlegend=False,
+        )
+    styled(figure, 90 + 44 * len(info.trials))
+    figure.update_xaxes(title_text="best val mIoU", ticksuffix="\u00a0%", nticks=6, tickangle=0)
+    return figure.update_yaxes(range=[len(info.trials) - 0.4, -0.6], showgrid=False, ticksuffix="  ", type="category")
+
+
+def plot_repeats(results: SweepResults) -> go.Figure:
+    """Best mIoU of the best trial and the baseline with further seeds."""
+    return draw_repeats(repeats_info(results))
+
+
+FIGURE = Figure(
+    title="Best trial and baseline, repeated",
+    reading="Each dot is the same config trained anew with another seed, the bar their mean: "
+    "where the two rows overlap, the gain may be chance.",
+    plot=plot_repeats,
+)

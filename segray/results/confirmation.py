@@ -1,0 +1,132 @@
+"""Confirmation: the best trial and the baseline over further seeds, which is what their gain can be trusted by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import fmean, stdev
+from typing import Any
+
+import pandas as pd
+
+from segray.records import FAILURES
+from segray.results import text
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Fractions that the same config gave with different seeds, or their differences."""
+
+    values: tuple[float, ...]
+    """In the order of the seeds; at least one"""
+
+    @property
+    def mean(self) -> float:
+        """Their mean."""
+        return fmean(self.values)
+
+    @property
+    def low(self) -> float:
+        """The lowest."""
+        return min(self.values)
+
+    @property
+    def high(self) -> float:
+        """The highest."""
+        return max(self.values)
+
+    @property
+    def deviation(self) -> float | None:
+        """Sample standard deviation; None of a single value."""
+        return stdev(self.values) if len(self.values) > 1 else None
+
+    def as_json(self) -> dict[str, Any]:
+        """Values and figures under their names."""
+        return {
+            "values": list(self.values),
+            "mean": self.mean,
+            "min": self.low,
+            "max": self.high,
+            "standard_deviation": self.deviation,
+        }
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """The best trial and the baseline, trained anew for as many epochs with the same further seeds."""
+
+    trial: str
+    """Id of the best trial"""
+    epochs: int
+    seeds: tuple[int, ...]
+    """Those that all have a figure of"""
+    best: Spread
+    """Best val mIoU of the best trial's repeats"""
+    baseline: Spread | None
+    """Of the baseline's; None where that is the best trial itself, or failed in the search"""
+    num_failed: int
+    """Repeats that ended without a figure to compare, and so their seeds do not count"""
+
+    @cached_property
+    def gain(self) -> Spread | None:
+        """By how much the best is above the baseline, seed by seed."""
+        if self.baseline is None:
+            return None
+        pairs = zip(self.best.values, self.baseline.values, strict=True)
+        return Spread(tuple(best - baseline for best, baseline in pairs))
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether the worst repeat of the best trial is not above the best repeat of the baseline."""
+        return self.baseline is not None and self.best.low <= self.baseline.high
+
+    @property
+    def num_seeds(self) -> str:
+        """How many seeds, in words."""
+        return text.counted(len(self.seeds), "seed")
+
+    def as_json(self) -> dict[str, Any]:
+        """All figures, in types that JSON has."""
+        baseline, gain = self.baseline, self.gain
+        return {
+            "trial": self.trial,
+            "epochs": self.epochs,
+            "seeds": list(self.seeds),
+            "best": self.best.as_json(),
+            "baseline": baseline and baseline.as_json(),
+            "gain": gain and gain.as_json(),
+            "overlaps": self.overlaps,
+            "failed": self.num_failed,
+        }
+
+
+def confirm(repeats: pd.DataFrame, best: Mapping[Any, Any], baseline_id: str | None) -> Confirmation | None:
+    """Compare the repeats of the best trial, at its own epochs, with those of the baseline at the same.
+
+    Args:
+        repeats: SweepResults.repeats.
+        best: Row of the best trial.
+        baseline_id: Id of the trial that it is compared with; None where there is none to compare with.
+
+    Returns:
+        None where no seed has a figure of all that are compared.
+    """
+    compared = {best["id"], baseline_id}
+    at_its_epochs = repeats[repeats["trial"].isin(compared) & (repeats["epochs"] == best.get("train.epochs"))]
+    valid = at_its_epochs[(at_its_epochs["outcome"] == "finished") & at_its_epochs["best_val_miou"].notna()]
+    mious = {trial: valid[valid["trial"] == trial].set_index("seed")["best_val_miou"] for trial in compared}
+    of_best, of_baseline = mious[best["id"]], mious[baseline_id]
+    seeds = of_best.index.sort_values()
+    if baseline_id is not None:
+        seeds = seeds.intersection(of_baseline.index)
+    if seeds.empty:
+        return None
+    return Confirmation(
+        trial=best["id"],
+        epochs=int(best["train.epochs"]),
+        seeds=tuple(int(seed) for seed in seeds),
+        best=Spread(tuple(of_best[seeds])),
+        baseline=None if baseline_id is None else Spread(tuple(of_baseline[seeds])),
+        num_failed=int(at_its_epochs["outcome"].isin(FAILURES).sum()),
+    )
