@@ -74,6 +74,8 @@ class Outcome(StoredRecord):
     status: OutcomeStatus
     reason: str = ""
     """One sentence for a person"""
+    warning: str = ""
+    """What to know of the training however it ended, such as a discriminator that had collapsed"""
     traceback: str = ""
     epochs: int = 0
     """Completed epochs"""
@@ -81,6 +83,11 @@ class Outcome(StoredRecord):
     best_epoch: int | None = None
     seconds: float = 0.0
     """Time a worker group spent on the trial, over all attempts"""
+
+    @property
+    def note(self) -> str:
+        """Reason and warning together."""
+        return "; ".join(part for part in (self.reason, self.warning) if part)
 
 
 class CheckpointPointer(StoredRecord):

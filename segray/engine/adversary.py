@@ -11,7 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from segray.config import RunConfig, SizePx
+from segray.config import GanConfig, RunConfig, SizePx
 from segray.engine.distributed import data_parallel
 from segray.engine.optim import build_optimizer, build_schedule, check_l2, check_schedule
 from segray.errors import ConfigError
@@ -178,25 +178,26 @@ def build_adversary(
     )
 
 
-def check_adversary(config: RunConfig, size_px: SizePx) -> None:
-    """Check what can be known of a run's discriminator before it trains; without one, nothing.
+def check_adversary(config: GanConfig, epochs: int, size_px: SizePx | None = None) -> None:
+    """Check what can be known of a discriminator before it trains; of none, nothing.
 
     Args:
-        config: The run.
-        size_px: (height, width) of its training images.
+        config: Which one.
+        epochs: How long it trains.
+        size_px: (height, width) of its training images, if they are known.
 
     Raises:
         ConfigError: The patches are larger than the images, or losses, optimiser or schedule do not go together.
     """
-    gan = config.gan
-    if gan.discriminator == "none":
+    if config.discriminator == "none":
         return
-    build_adversarial_loss(gan)
-    check_discriminator(gan, size_px)
+    build_adversarial_loss(config)
+    if size_px:
+        check_discriminator(config, size_px)
     with without_memory():
-        discriminator = build_discriminator(gan, num_classes=2, image_channels=2)
+        discriminator = build_discriminator(config, num_classes=2, image_channels=2)
     try:
-        check_l2(discriminator, gan.optim)
-        check_schedule(gan.optim, config.train.epochs)
+        check_l2(discriminator, config.optim)
+        check_schedule(config.optim, epochs)
     except ConfigError as error:
         raise ConfigError(f"{error} (in gan.optim)") from None

@@ -133,7 +133,7 @@ def _trial_row(trial: TrialContent, unended: str) -> dict[str, Any]:
     return {
         "id": trial.id,
         "outcome": unended if trial.outcome is None else outcome.status,
-        "reason": outcome.reason,
+        "reason": outcome.note,
         "traceback": outcome.traceback,
         "epochs": max(outcome.epochs, trial.records[-1].epoch if trial.records else 0),
         "best_epoch": outcome.best_epoch if best is None else best.epoch,

@@ -18,6 +18,7 @@ from segray.errors import StorageError
 from segray.records import Outcome, OutcomeStatus, SweepState, SweepStatus
 from segray.results import text
 from segray.storage import SweepFiles
+from segray.tuning.collapse import collapse_warning
 from segray.tuning.progress import Progress, RunningTrial, View, shown
 from segray.tuning.slot import TUNE_METRIC
 
@@ -193,6 +194,7 @@ class Conductor(tune.Callback):
         outcome = Outcome(
             status=status,
             reason=reason,
+            warning=collapse_warning(files.records()),
             traceback=traceback,
             epochs=last.record.epoch if last else 0,
             best_val_miou=last.record.best_val_miou if last else None,
@@ -210,10 +212,10 @@ class Conductor(tune.Callback):
         # A repeat's values are its trial's, which has had its line.
         values = shown(trial.config["values"]) if progress.what == "trial" else ""
         drawn = f": {values}" if values else ""
-        why = "" if status in ("finished", "stopped") else f" ({reason})"
+        why = outcome.warning if status in ("finished", "stopped") else outcome.note
         self._view.say(
             f"{progress.what} {trial_id} {status} after {epochs}, best val mIoU {text.percent(outcome.best_val_miou)}"
-            f"{drawn}{why}"
+            f"{drawn}" + (f" ({why})" if why else "")
         )
         if self._view.is_plain:
             self._view.say(progress.headline())

@@ -10,15 +10,23 @@ from typing import Any, TypeVar
 
 import optuna
 
-from segray.config import DataConfig, ModelConfig, RunConfig, SizePx, flatten
+from segray.config import DataConfig, ModelConfig, RunConfig, flatten
 from segray.data.augment import CUSTOM, strengths, training_size
 from segray.data.cache import PreparedData, check_values, prepare, with_absolute_paths, without_sampling
-from segray.data.datasets import dataset_kind
+from segray.data.datasets import WITHOUT_PALETTE, dataset_kind
+from segray.engine.adversary import check_adversary
 from segray.engine.optim import check_l2, check_schedule
 from segray.engine.trial import per_rank_batch_size
 from segray.errors import ConfigError, listed, unknown_name
 from segray.losses import build_loss
-from segray.models import WITHOUT_ENCODER, check_model, check_train_shape, meta_model, resolve_encoder_weights
+from segray.models import (
+    WITHOUT_ENCODER,
+    check_model,
+    check_output,
+    check_train_shape,
+    meta_model,
+    resolve_encoder_weights,
+)
 from segray.tuning.recipe import naming_recipe, recipe_values
 from segray.tuning.space import EPOCHS_KEY, CappedSpace, Distribution, Space, contains, describe, draw_from
 
@@ -111,7 +119,7 @@ def check(
     _check_same_data(base, configs)
     for loss in _distinct(config.loss for config in configs):
         build_loss(loss, [1])
-    _check_policy_used(configs, distributions)
+    _check_used(configs, distributions)
     models = _distinct(config.model for config in configs)
     for model in models:
         check_model(model)
@@ -124,10 +132,7 @@ def check(
     _check_same_classes(data.values())
     for config in configs:
         _check_training(config, data[config.data], num_workers)
-    for model, batch_size, size_px in _distinct(
-        _train_shape(config, data[config.data], num_workers) for config in configs
-    ):
-        check_train_shape(model, batch_size=batch_size, size_px=size_px)
+    _check_networks(configs, data, num_workers)
     return Checked(
         base, capped, distributions, first_trials, max_epochs, data[configs[0].data], tuple(data), weights_line
     )
@@ -145,6 +150,7 @@ def check_choices(config: RunConfig) -> None:
     check_model(config.model)
     _check_l2([config])
     check_schedule(config.optim, config.train.epochs)
+    check_adversary(config.gan, config.train.epochs, config.data.crop_px)
 
 
 def _draw(space: Space) -> tuple[dict[str, Distribution], list[dict[str, Any]]]:
@@ -271,7 +277,8 @@ def _check_l2(configs: Sequence[RunConfig]) -> None:
         check_l2(meta_model(config.model), config.optim)
 
 
-def _check_policy_used(configs: Sequence[RunConfig], distributions: Mapping[str, Distribution]) -> None:
+def _check_used(configs: Sequence[RunConfig], distributions: Mapping[str, Distribution]) -> None:
+    """Refuse a search of keys that mean nothing in any trial."""
     searched = [key for key in distributions if key.startswith("data.augment.")]
     if searched and not any(config.data.policy == CUSTOM for config in configs):
         policies = sorted({config.data.policy for config in configs})
@@ -279,11 +286,26 @@ def _check_policy_used(configs: Sequence[RunConfig], distributions: Mapping[str,
             f"data.policy must be {CUSTOM!r} in some trials where {', '.join(searched)} are searched, for a named "
             f"policy has its own strengths, but it is {', '.join(policies)}; set data.policy to {CUSTOM!r}"
         )
+    searched = [key for key in distributions if key.startswith("gan.")]
+    if searched and all(config.gan.discriminator == "none" for config in configs):
+        raise ConfigError(
+            f"gan.discriminator must name one in some trials where {', '.join(searched)} are searched, but it is none; "
+            "set it to patchgan or semantic"
+        )
 
 
-def _train_shape(config: RunConfig, data: PreparedData, num_workers: int) -> tuple[ModelConfig, int, SizePx]:
-    size_px = training_size(data.train, config.data.crop_px)
-    return config.model, per_rank_batch_size(config, num_workers), size_px
+def _check_networks(configs: Sequence[RunConfig], data: Mapping[DataConfig, PreparedData], num_workers: int) -> None:
+    """Check that the networks take the training images, and that their outputs tell the classes apart."""
+    sizes_px = {config: training_size(data[config.data].train, config.data.crop_px) for config in configs}
+    for model, batch_size, size_px in _distinct(
+        (config.model, per_rank_batch_size(config, num_workers), sizes_px[config]) for config in configs
+    ):
+        check_train_shape(model, batch_size=batch_size, size_px=size_px)
+    for gan, epochs, size_px in _distinct((config.gan, config.train.epochs, sizes_px[config]) for config in configs):
+        check_adversary(gan, epochs, size_px)
+    for config in configs:
+        has_palette = config.data.dataset not in WITHOUT_PALETTE
+        check_output(config.model, data[config.data].label_space, has_palette=has_palette)
 
 
 def _resolve_weights(models: Sequence[ModelConfig]) -> tuple[str, str]:

@@ -70,9 +70,9 @@ def test_the_number_of_images_stays(size):
 )
 def test_a_discriminator_that_cannot_work_is_refused(options, size_px, message):
     with pytest.raises(ConfigError, match=message):
-        check_adversary(gan_config(**options), size_px)
+        check_adversary(gan_config(**options).gan, 2, size_px)
 
 
 def test_one_that_can_work_and_none_pass():
-    check_adversary(gan_config(gan__receptive_field_px=70), (70, 128))
-    check_adversary(tiny_config(gan__receptive_field_px=286), (8, 8))
+    check_adversary(gan_config(gan__receptive_field_px=70).gan, 2, (70, 128))
+    check_adversary(tiny_config(gan__receptive_field_px=286).gan, 2, (8, 8))

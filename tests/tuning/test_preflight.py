@@ -11,7 +11,7 @@ import pytest
 
 from segray.config import RunConfig
 from segray.data.cache import prepare
-from segray.data.synthetic import write_scenes
+from segray.data.synthetic import NEEDED_VALUES, write_scenes
 from segray.errors import ConfigError, DataError, StorageError
 from segray.tuning import preflight
 from segray.tuning.preflight import check
@@ -385,3 +385,50 @@ def test_strengths_can_be_searched_where_a_trial_may_have_the_custom_policy(base
 def test_searched_strengths_that_no_policy_uses_are_refused(base):
     with pytest.raises(ConfigError, match=r"data\.policy must be 'custom' in some trials where data\.augment\.zoom"):
         checked(base, augmenting("light", "strong"))
+
+
+def adversarial(**values):
+    named = {f"gan.{key}": value for key, value in values.items()}
+    return {"model.name": "pix2pix", "model.generator.depth": 3, "model.generator.width": 4, **named}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            adversarial(discriminator="patchgan", receptive_field_px=70),
+            r"gan\.receptive_field_px must be at most the smaller side.*64x64 px, but got 70; take .*\(16\)",
+        ),
+        (
+            adversarial(discriminator="semantic", receptive_field_px=16, loss="hinge", label_smoothing=0.1),
+            r"gan\.label_smoothing must be 0 with gan\.loss hinge",
+        ),
+        ({"model.output": "rgb", "data.classes": "label_ids"}, r"tells classes apart by their colours.*polegroup"),
+    ],
+)
+def test_a_gan_that_cannot_work_is_refused(base, values, message):
+    with pytest.raises(ConfigError, match=message):
+        checked(base.with_values(values))
+
+
+def test_colours_of_a_data_set_without_its_own_are_refused(base, tmp_path):
+    write_scenes("folder", tmp_path / "folder", train=4, val=2, size_px=(64, 64))
+    values = {"data.dataset": "folder", "data.root": str(tmp_path / "folder"), **NEEDED_VALUES["folder"]}
+    with pytest.raises(ConfigError, match=r"model\.output='rgb' needs a data set with a palette.*has none of its own"):
+        checked(base.with_values({**values, "model.output": "rgb"}))
+
+
+def test_a_gan_can_be_searched_beside_models_without_a_discriminator(base):
+    def draw(trial):
+        if trial.suggest_categorical("gan.discriminator", ["none", "patchgan"]) == "patchgan":
+            trial.suggest_float("gan.weight", 0.01, 1.0, log=True)
+
+    found = checked(base.with_values(adversarial(receptive_field_px=16)), draw)
+    assert set(found.distributions) == {"gan.discriminator", "gan.weight"}
+
+
+def test_a_search_of_a_discriminators_keys_without_one_is_refused(base):
+    with pytest.raises(
+        ConfigError, match=r"gan\.discriminator must name one.*gan\.weight are searched, but it is none"
+    ):
+        checked(base, lambda trial: trial.suggest_float("gan.weight", 0.01, 1.0) and None)
