@@ -157,7 +157,7 @@ def test_the_70_px_patchgan_has_the_published_number_of_parameters():
     with without_memory():
         count = sum(value.numel() for value in build(GanConfig(discriminator="patchgan"), 3).parameters())
     assert count == 2_768_705
-    assert round(count / 1e6, 2) == 2.77, "what the authors' PyTorch code prints"
+    assert round(count / 1e6, 3) == 2.769, "what the authors' PyTorch code prints"
 
 
 def test_spectral_norm_holds_every_kernels_largest_singular_value_at_one():
