@@ -51,7 +51,7 @@ def check_discriminator(config: GanConfig, size_px: SizePx) -> None:
         fitting = [str(side) for side in WIDTH_FACTORS if side <= min(size_px)]
         smaller = f"a smaller gan.receptive_field_px ({' or '.join(fitting)}) or " if fitting else ""
         raise ConfigError(
-            f"gan.receptive_field_px must be at most the smaller side of the training image, which has "
+            "gan.receptive_field_px must be at most the smaller side of the training image, which has "
             f"{size_px[0]}x{size_px[1]} px, but got {config.receptive_field_px}; take {smaller}a larger data.crop_px"
         )
 
@@ -59,8 +59,8 @@ def check_discriminator(config: GanConfig, size_px: SizePx) -> None:
 class Discriminator(nn.Module):
     """4x4 convolutions that end in one score per patch or, if semantic, in one per patch and class.
 
-    A semantic discriminator judges each patch by its true classes: it takes the mean of their scores, weighted by the
-    share of the patch that each covers.
+    A semantic discriminator judges each patch by its true classes: it takes the sum of their scores, each times the
+    share of the patch that the class covers.
 
     Args:
         config: Kind, receptive field, width, normalisations, and whether it sees the photo.
