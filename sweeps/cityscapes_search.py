@@ -1,4 +1,4 @@
-"""Search for the best way to segment Cityscapes: epochs, batch, encoder, architecture, loss, augmentation, optimiser.
+"""Search for the best way to segment Cityscapes, from the recipe cityscapes_smp: epochs, batch, network, loss and more.
 
 Command:        python sweeps/cityscapes_search.py --data /path/to/cityscapes
                 ray job submit --working-dir . -- python sweeps/cityscapes_search.py \
@@ -12,46 +12,37 @@ from __future__ import annotations
 
 import optuna
 
-from segray.config import RunConfig
+from segray.recipes import RECIPES
 from segray.tuning.command import main
 from segray.tuning.sweep import Sweep
-
-BASE = RunConfig().with_values(
-    {
-        "data.dataset": "cityscapes",
-        "data.crop_px": [512, 1024],
-        "train.ema_decay": 0.999,
-        "optim.schedule": "poly",
-        "optim.warmup_epochs": 0.5,
-        "optim.grad_clip": 5.0,
-    }
-)
-
-FIRST_TRIAL = {
-    "train.epochs": 60,
-    "train.batch_size": 8,
-    "model.arch": "DeepLabV3Plus",
-    "model.encoder": "resnet50",
-    "loss.name": "cross_entropy",
-    "data.policy": "medium",
-    "optim.lr": 5e-4,
-    "optim.weight_decay": 1e-2,
-}
 
 
 def space(trial: optuna.Trial) -> None:
     """What is searched."""
     trial.suggest_int("train.epochs", 20, 120)
     trial.suggest_categorical("train.batch_size", [4, 8, 16])
-    trial.suggest_categorical("model.arch", ["Unet", "FPN", "DeepLabV3Plus", "UPerNet"])
-    trial.suggest_categorical("model.encoder", ["resnet50", "efficientnet-b4", "tu-convnext_tiny"])
-    trial.suggest_categorical("loss.name", ["cross_entropy", "ohem", "cross_entropy+dice", "cross_entropy+lovasz"])
-    trial.suggest_categorical("data.policy", ["light", "medium", "strong"])
+    trial.suggest_categorical("train.ema_decay", [None, 0.999])
+    trial.suggest_categorical("model.arch", ["DeepLabV3Plus", "Unet", "FPN", "UPerNet"])
+    trial.suggest_categorical("model.encoder", ["efficientnet-b4", "resnet50", "tu-convnext_tiny"])
+    losses = ["cross_entropy", "ohem", "cross_entropy+dice", "cross_entropy+lovasz"]
+    if trial.suggest_categorical("loss.name", losses) == "ohem":
+        trial.suggest_float("loss.ohem_fraction", 0.1, 0.7)
+    trial.suggest_categorical("data.policy", ["none", "light", "medium", "strong"])
+    if trial.suggest_categorical("optim.name", ["adam", "adamw"]) == "adamw":
+        trial.suggest_float("optim.weight_decay", 1e-5, 1e-1, log=True)
     trial.suggest_float("optim.lr", 5e-5, 5e-3, log=True)
-    trial.suggest_float("optim.weight_decay", 1e-5, 1e-1, log=True)
+    trial.suggest_categorical("optim.schedule", ["cosine", "poly", "onecycle"])
 
 
-SWEEP = Sweep(name="cityscapes", base=BASE, space=space, first_trials=[FIRST_TRIAL], trials=50, grace_epochs=8)
+SWEEP = Sweep(
+    name="cityscapes",
+    base=RECIPES["cityscapes_smp"].config,
+    recipe="cityscapes_smp",
+    space=space,
+    trials=50,
+    grace_epochs=8,
+    repeats=3,
+)
 
 if __name__ == "__main__":
     main(SWEEP)

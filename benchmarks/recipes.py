@@ -1,0 +1,108 @@
+"""Every recipe, shrunk in image size and width alone, on drawn scenes in its own layout: does it learn in minutes?
+
+Command:        python benchmarks/recipes.py [--recipe NAME ...] [--keep FOLDER]
+Time:           8 minutes a recipe at most, on two cores
+
+Loss, optimiser, schedule, batch, epochs, augmentation and discriminator are the recipe's. What is shrunk, and how many
+scenes are drawn, says SHRUNK. Nothing starts from pretrained weights. Prints for each recipe its best validation mIoU
+beside that of the majority class everywhere, and the curve. With --keep the sweeps stay in FOLDER, each with a report.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from segray.cluster.resources import Resources
+from segray.config import SizePx
+from segray.data.synthetic import write_scenes
+from segray.recipes import RECIPES
+from segray.results import load
+from segray.tuning.single import single_run
+from segray.tuning.sweep import run_sweep
+
+CURVE_POINTS = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shrunk:
+    """A recipe for two cores."""
+
+    scenes: tuple[int, int]
+    """Drawn to train and to validate"""
+    size_px: SizePx
+    """(height, width) of the scenes"""
+    values: Mapping[str, Any] = field(default_factory=dict)
+    """Image sizes and widths in place of the recipe's"""
+
+
+SHRUNK = {
+    "cityscapes_smp": Shrunk(scenes=(120, 24), size_px=(96, 192), values={"data.crop_px": [96, 96]}),
+    "carla_unet": Shrunk(
+        scenes=(96, 24),
+        size_px=(96, 128),
+        values={
+            "data.resize_px": [96, 96],
+            "data.split.sizes": [0.8, 0.2, 0.0],
+            "model.unet.width_multiplier": 0.25,
+        },
+    ),
+    "kitti_fcn8s": Shrunk(
+        scenes=(60, 15), size_px=(64, 208), values={"data.resize_px": [64, 208], "model.fcn.head_width": 128}
+    ),
+    "pairs_kmeans": Shrunk(scenes=(320, 80), size_px=(96, 96)),
+    "sggan": Shrunk(scenes=(40, 10), size_px=(128, 128), values={"model.generator.width": 16, "gan.width": 16}),
+    "sggan_pix2pix": Shrunk(scenes=(40, 10), size_px=(128, 128), values={"model.generator.width": 16, "gan.width": 16}),
+}
+
+
+def run(name: str, folder: Path) -> str:
+    """Run a shrunk recipe; returns its row of the table and its curve."""
+    recipe, shrunk = RECIPES[name], SHRUNK[name]
+    data = folder / "data" / name
+    if not data.exists():
+        train, val = shrunk.scenes
+        write_scenes(recipe.dataset, data, train=train, val=val, size_px=shrunk.size_px, seed=0)
+    values = {
+        **shrunk.values,
+        "data.root": str(data),
+        "data.cache_dir": str(folder / "cache"),
+        "model.encoder_weights": "none",
+    }
+    sweep = single_run(
+        recipe.config.with_values(values), name=name, storage=str(folder / "runs"), resources=Resources(), resume=False
+    )
+    started = time.perf_counter()
+    run_sweep(sweep)
+    seconds = time.perf_counter() - started
+    results = load(folder / "runs" / name)
+    best = results.best_trial()
+    assert best is not None, results.trials["reason"].tolist()
+    miou = results.epochs["val_miou"].cummax()
+    points = [miou.iloc[max(0, len(miou) * part // CURVE_POINTS - 1)] for part in range(1, CURVE_POINTS + 1)]
+    curve = " ".join(f"{value:.2f}" for value in points)
+    return (
+        f"| {name} | {len(miou)} | {seconds / 60:.1f} | {best['best_val_miou']:.3f} | "
+        f"{results.info.majority_val_miou:.3f} | {curve} |"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--recipe", action="append", choices=list(RECIPES), help="one recipe; may be repeated")
+    parser.add_argument("--keep", type=Path, help="where data and sweeps stay")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        rows = [run(name, options.keep or Path(scratch)) for name in options.recipe or RECIPES]
+    print("| recipe | epochs | minutes | best val mIoU | majority class | best so far, by tenths of the epochs |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    print("\n".join(rows))
+
+
+if __name__ == "__main__":
+    main()

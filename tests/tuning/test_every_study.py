@@ -1,0 +1,47 @@
+"""Every study that starts from a recipe trains the recipe first, then what it draws."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from every_study import STUDIES, sweep_of
+
+from segray.config import RunConfig
+from segray.recipes import RECIPES
+from segray.storage import open_sweep
+
+# Five sweeps of some 20 s each on two idle cores.
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("every")
+    script = Path(__file__).with_name("every_study.py")
+    subprocess.run(
+        [sys.executable, str(script), str(folder)],
+        check=True,
+        timeout=580,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])},
+    )
+    return folder / "runs"
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_two_trials_finish_and_the_first_is_the_recipe(runs, study):
+    sweep = open_sweep(runs / sweep_of(study).name)
+    trials = sweep.trials()
+    assert [trial.outcome().status for trial in trials] == ["finished", "finished"]
+    assert all(trial.records()[0].val_miou is not None for trial in trials)
+    assert sweep.info().recipe in RECIPES
+    assert trials[0].config() == RunConfig().with_values({**sweep.info().base}).model_dump(mode="json")
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_the_base_is_the_published_recipe(study):
+    sweep = sweep_of(study)
+    assert sweep.base == RECIPES[sweep.recipe].config
+    assert sweep.repeats == 3
