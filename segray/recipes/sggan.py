@@ -7,15 +7,15 @@ from segray.recipes.recipe import NORMALISATION, PRECISION, Difference, Recipe, 
 DATA_AND_OPTIMISERS = {
     "data.dataset": Setting("trainA", "prepare_data.py: Cityscapes, 2000 / 500 images sampled into trainA and testA"),
     "data.classes": Setting("train_ids", "main.py: the 34 label ids, of which those with a colour of their own"),
-    "data.resize_px": Setting([128, 128], "main.py: 64 x 64 or 128 x 128"),
-    "data.policy": Setting("custom", "utils.py: its own augmentation"),
-    "data.augment.mirror": Setting(0.5, "utils.py: flip"),
-    "data.augment.zoom": Setting(1.25, "utils.py: crop by 20 to 40 % and shift by 10 %, the nearest"),
+    "data.resize_px": Setting([128, 128], "the project: 64 x 64 or 128 x 128"),
+    "data.policy": Setting("custom", "the project: its own augmentation"),
+    "data.augment.mirror": Setting(0.5, "the project: flip"),
+    "data.augment.zoom": Setting(1.25, "the project: crop by 20 to 40 % and shift by 10 %, the nearest"),
     "model.output": Setting("rgb", "module.py: the generator paints an image of the classes' colours"),
     "model.generator.width": Setting(64, "main.py: 64 filters in the first layer"),
-    "model.generator.depth": Setting(7, "module.py: 8 halvings for 256 px, so 7 for 128 px"),
+    "model.generator.depth": Setting(7, "SG-GAN: 8 halvings for 256 px, so 7 for 128 px"),
     "model.generator.dropout": Setting(0.5, "module.py: rate 0.5"),
-    "gan.receptive_field_px": Setting(70, "module.py: patches of 70 x 70"),
+    "gan.receptive_field_px": Setting(70, "SG-GAN and pix2pix: patches of 70 x 70"),
     "gan.width": Setting(64, "main.py: 64 filters in the first layer"),
     "gan.weight": Setting(1.0, "model.py: the adversarial loss as it is"),
     "gan.optim.name": Setting("adam", "model.py: Adam"),
@@ -34,6 +34,11 @@ DATA_AND_OPTIMISERS = {
 """What both forms of the system share."""
 
 SHARED_DIFFERENCES = (
+    Difference(
+        "in the project's own networks 3x3 convolutions, in its U-Net without strides",
+        "the 4x4 convolutions with stride 2 of SG-GAN and pix2pix, from which the project's were derived",
+        "sixteen 3x3 layers without strides see 33 x 33 px; the older networks are those that the papers describe",
+    ),
     Difference(
         "34 label ids, or SG-GAN's 8 groups",
         "the 19 training classes, the rest void",
