@@ -1,4 +1,19 @@
+import os
+from collections import Counter
+
 import pytest
+
+# Sweeps start a cluster of their own, even where one runs already.
+os.environ["RAY_ADDRESS"] = "local"
+# Tiny networks: what threads cost is more than they save, and much more where processes share the cores.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+
+def pytest_collection_modifyitems(config, items):
+    """In one of several processes, which take file after file: those with sweeps first, since they take longest."""
+    if hasattr(config, "workerinput"):
+        sweeps = Counter(item.path for item in items if item.get_closest_marker("ray"))
+        items.sort(key=lambda item: -sweeps[item.path])
 
 
 @pytest.fixture
@@ -23,12 +38,8 @@ def silent_hub(cache, monkeypatch):
 
 
 @pytest.fixture
-def one_thread():
-    """Tiny networks: what threads cost is more than they save, and much more on a busy machine."""
+def seeded():
+    """The same random weights and photos in every run of a test, whichever ran before it."""
     import torch
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     torch.manual_seed(0)
-    yield
-    torch.set_num_threads(threads)

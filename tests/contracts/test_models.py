@@ -8,7 +8,7 @@ from segray.labels import distinct_colors
 from segray.models import MODELS, SegmentationModel, build_model, check_model
 from segray.models.smp import ARCHITECTURES
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("seeded")
 
 NUM_CLASSES = 5
 TINY_ENCODERS = {"DPT": "tu-test_vit"}

@@ -10,7 +10,7 @@ from segray.config import GeneratorConfig, ModelConfig
 from segray.labels import distinct_colors
 from segray.models import build_model
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("seeded")
 
 
 @pytest.mark.parametrize("output", ["logits", "rgb"])

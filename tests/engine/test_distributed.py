@@ -47,7 +47,6 @@ SAMPLES = (0, 1, 6)
 def train_on_two(rank, folder):
     register()
     warnings.simplefilter("error")
-    torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
     found = {
         "evaluation": evaluate_untrained(rank, 2),

@@ -11,7 +11,7 @@ from segray.errors import ConfigError
 from segray.models import build_discriminator, check_discriminator
 from segray.models.meta import without_memory
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("seeded")
 
 NUM_CLASSES = 4
 FIELDS_PX = (16, 70, 286)

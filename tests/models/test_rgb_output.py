@@ -20,7 +20,7 @@ from segray.models import (
     resolve_encoder_weights,
 )
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("seeded")
 
 PALETTE = label_space().colors
 RGB_UNET = ModelConfig(
