@@ -1,10 +1,13 @@
-"""Two trials on drawn scenes in the layout of every data set, one sweep after the other.
+"""Two trials on drawn scenes in the layout of every data set, one sweep after the other on one cluster.
 
 python every_dataset.py FOLDER
 """
 
+import os
 import sys
 from pathlib import Path
+
+from ray.cluster_utils import Cluster
 
 from segray.config import RunConfig
 from segray.data.datasets import DATASETS
@@ -43,4 +46,9 @@ def main(folder):
 
 
 if __name__ == "__main__":
+    # One CPU for one group, whose start is most of such a sweep; several of its processes start at once.
+    head = {"num_cpus": 1, "_system_config": {"worker_maximum_startup_concurrency": 16}}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    os.environ["RAY_ADDRESS"] = cluster.address
     main(Path(sys.argv[1]))
+    cluster.shutdown()

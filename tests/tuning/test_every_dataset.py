@@ -9,7 +9,7 @@ from every_dataset import VARIANTS
 
 from segray.storage import open_sweep
 
-# Nine sweeps of some 15 s each on two idle cores.
+# Nine sweeps of some 10 s each on two idle cores.
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
 
