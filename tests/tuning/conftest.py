@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 import uuid
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,11 +26,11 @@ def scenes(tmp_path_factory):
 class Running:
     """A study in a process group of its own; every process it starts carries a mark in its environment."""
 
-    def __init__(self, scenes, storage, *arguments, study=STUDY):
-        self.mark = uuid.uuid4().hex
+    def __init__(self, scenes, storage, *arguments):
+        self.mark, self.storage = uuid.uuid4().hex, storage
         self.sweep = open_sweep(f"{storage}/tiny")
         self.process = subprocess.Popen(
-            [sys.executable, str(study), "--data", str(scenes), "--storage", str(storage), *map(str, arguments)],
+            [sys.executable, str(STUDY), "--data", str(scenes), "--storage", str(storage), *map(str, arguments)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -37,12 +38,12 @@ class Running:
             env={**os.environ, MARK: self.mark, "SEGRAY_CACHE": f"{storage}/../cache"},
         )
 
-    def end(self, timeout=120):
+    def end(self, timeout=240):
         """Wait for the end; returns exit code and output."""
         output, _ = self.process.communicate(timeout=timeout)
         return self.process.returncode, output
 
-    def wait_for(self, condition, timeout=120):
+    def wait_for(self, condition, timeout=240):
         deadline = time.monotonic() + timeout
         while not condition():
             if self.process.poll() is not None:
@@ -85,13 +86,13 @@ class Running:
         return [(Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")) for pid in self.processes()]
 
 
-@pytest.fixture
-def start(scenes, tmp_path):
-    """Start the tiny study in the test's own storage; whatever it leaves is killed."""
+@contextmanager
+def _starting(scenes, storage):
+    """A function that starts the tiny study; whatever that leaves is killed."""
     started = []
 
-    def start_study(*arguments, **options):
-        running = Running(scenes, tmp_path / "runs", *arguments, **options)
+    def start_study(*arguments, storage=storage):
+        running = Running(scenes, storage, *arguments)
         started.append(running)
         return running
 
@@ -101,3 +102,18 @@ def start(scenes, tmp_path):
             os.kill(pid, signal.SIGKILL)
         running.process.wait()
         running.process.stdout.close()
+
+
+@pytest.fixture
+def start(scenes, tmp_path):
+    """Start the tiny study in the test's own storage, or in another."""
+    with _starting(scenes, tmp_path / "runs") as start_study:
+        yield start_study
+
+
+@pytest.fixture(scope="module")
+def ended(scenes, tmp_path_factory):
+    """A sweep of four trials and a repeat that came to its end, its exit code and output; no test changes its files."""
+    with _starting(scenes, tmp_path_factory.mktemp("ended") / "runs") as start_study:
+        running = start_study("--trials", 4, "--scheduler", "none", "--repeats", 1)
+        yield running, *running.end()

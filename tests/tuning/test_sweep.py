@@ -23,9 +23,8 @@ def repeats(sweep):
     return {repeat: files.outcome() for repeat, files in sweep.repeats().items()}
 
 
-def test_a_sweep_leaves_records_models_a_study_repeats_and_a_report(start):
-    running = start("--trials", 4, "--scheduler", "none", "--repeats", 1)
-    code, output = running.end()
+def test_a_sweep_leaves_records_models_a_study_repeats_and_a_report(ended):
+    running, code, output = ended
     assert code == 0, output
     assert "2 trials at once" in output
     assert {outcome.status for outcome in outcomes(running.sweep).values()} == {"finished"}
@@ -95,10 +94,11 @@ def test_a_killed_rank_of_two_gives_its_trial_another_attempt(start):
     assert trial.outcome().status == "finished"
 
 
-def test_a_resume_refuses_what_would_make_its_trials_incomparable(start):
-    running = start("--trials", 1)
-    assert running.end()[0] == 0
-    code, output = start("--trials", 2, "--epochs", 9, "--resume").end()
+def test_a_resume_refuses_what_would_make_its_trials_incomparable(start, ended):
+    running, code, _ = ended
+    assert code == 0
+    options = ["--trials", 5, "--scheduler", "none", "--repeats", 1, "--resume"]
+    code, output = start(*options, "--epochs", 9, storage=running.storage).end()
     assert code == 2
     assert "--epochs: was 3, now 9" in output
 
