@@ -20,7 +20,7 @@ demo: install
 	$(BIN)/python sweeps/demo_search.py $(NAME_OPTION) $(ARGS)
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow
