@@ -136,14 +136,14 @@ def _against_baseline(results: SweepResults, best: pd.Series[Any]) -> list[Line]
             return []
         baseline = first["best_val_miou"]
         return [Line(text.points(best["best_val_miou"] - baseline), f"over {name} ({text.percent(baseline)})")]
-    lines = [_line(found.best, f"trial {found.trial} trained anew", found.num_seeds)]
+    lines = [_line(found.best, f"trial {found.trial} trained anew", found.counted_seeds)]
     if found.baseline is not None and found.gain is not None:
         gain = found.gain
         lines += [
-            _line(found.baseline, f"{name} with the same seeds and epochs", found.num_seeds),
+            _line(found.baseline, f"{name} with the same seeds and epochs", found.counted_seeds),
             Line(
                 text.points(gain.mean),
-                f"gain, seed by seed ({text.points_range(gain.low, gain.high)}, {found.num_seeds})",
+                f"gain, seed by seed ({text.points_range(gain.low, gain.high)}, {found.counted_seeds})",
             ),
         ]
     return lines

@@ -66,7 +66,7 @@ class Confirmation:
     baseline: Spread | None
     """Of the baseline's; None where that is the best trial itself, or failed in the search"""
     num_failed: int
-    """Repeats that ended without a figure to compare, and so their seeds do not count"""
+    """Repeats that failed, so that their seeds do not count"""
 
     @cached_property
     def gain(self) -> Spread | None:
@@ -82,7 +82,7 @@ class Confirmation:
         return self.baseline is not None and self.best.low <= self.baseline.high
 
     @property
-    def num_seeds(self) -> str:
+    def counted_seeds(self) -> str:
         """How many seeds, in words."""
         return text.counted(len(self.seeds), "seed")
 

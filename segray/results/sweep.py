@@ -124,7 +124,7 @@ class SweepResults:
         if found.gain is not None:
             gain = found.gain
             figures.append(f"gain {text.points(gain.mean)} ({text.points_range(gain.low, gain.high)})")
-        return f"Repeated with {found.num_seeds}, {text.counted(found.epochs, 'epoch')}: {', '.join(figures)}."
+        return f"Repeated with {found.counted_seeds}, {text.counted(found.epochs, 'epoch')}: {', '.join(figures)}."
 
     def caution_note(self) -> str:
         """Why the gain over the baseline may be chance, as far as the repeats tell; empty if they do not."""
