@@ -5,6 +5,7 @@ python every_dataset.py FOLDER
 
 import os
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 from ray.cluster_utils import Cluster
@@ -45,10 +46,17 @@ def main(folder):
         judge_sweep(sweep, run_sweep(sweep))
 
 
-if __name__ == "__main__":
-    # One CPU for one group, whose start is most of such a sweep; several of its processes start at once.
+@contextmanager
+def one_cluster():
+    """A cluster for all sweeps inside, of one CPU for one group, whose start is most of such a sweep."""
+    # Several of the group's processes start at once.
     head = {"num_cpus": 1, "_system_config": {"worker_maximum_startup_concurrency": 16}}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     os.environ["RAY_ADDRESS"] = cluster.address
-    main(Path(sys.argv[1]))
+    yield
     cluster.shutdown()
+
+
+if __name__ == "__main__":
+    with one_cluster():
+        main(Path(sys.argv[1]))

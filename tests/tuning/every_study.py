@@ -1,4 +1,4 @@
-"""Two trials of every study that starts from a recipe, shrunk, on drawn scenes in its own layout.
+"""Two trials of every study that starts from a recipe, shrunk, on drawn scenes in its own layout, on one cluster.
 
 python every_study.py FOLDER
 """
@@ -7,6 +7,8 @@ import importlib
 import sys
 from dataclasses import replace
 from pathlib import Path
+
+from every_dataset import one_cluster
 
 from segray.data.synthetic import write_scenes
 from segray.tuning.sweep import run_sweep
@@ -53,4 +55,7 @@ def main(folder):
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    # The studies' own files are found from where they are called.
+    sys.path.insert(0, str(Path.cwd()))
+    with one_cluster():
+        main(Path(sys.argv[1]))

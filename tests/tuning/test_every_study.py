@@ -1,6 +1,5 @@
 """Every study that starts from a recipe trains the recipe first, then what it draws."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -21,12 +20,7 @@ ROOT = Path(__file__).parents[2]
 def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("every")
     script = Path(__file__).with_name("every_study.py")
-    subprocess.run(
-        [sys.executable, str(script), str(folder)],
-        check=True,
-        timeout=580,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])},
-    )
+    subprocess.run([sys.executable, str(script), str(folder)], check=True, timeout=580, cwd=ROOT)
     return folder / "runs"
 
 
