@@ -167,7 +167,7 @@ class GeneratorConfig(Section):
     num_blocks: PositiveInt = 9
     """Residual blocks (resnet)"""
     dropout: float = Field(default=0.5, ge=0, lt=1)
-    """Share of the values dropped in the decoder's three coarsest stages, or in every residual block (resnet)"""
+    """Share of the values dropped in the decoder's three coarsest stages (pix2pix, unet_instance_norm)"""
 
 
 class ModelConfig(Section):
@@ -243,7 +243,7 @@ class OptimConfig(Section):
     momentum: float = Field(default=0.9, ge=0, lt=1)
     """Momentum (sgd)"""
     beta1: float = Field(default=0.9, ge=0, lt=1)
-    """Decay of the mean of gradients; onecycle cycles it instead (adam, adamw)"""
+    """Decay of the mean of gradients, around which onecycle moves it by 0.05 (adam, adamw)"""
     beta2: float = Field(default=0.999, ge=0, lt=1)
     """Decay of the mean of squared gradients (adam, adamw)"""
     schedule: Literal["cosine", "poly", "linear", "onecycle", "constant"] = "onecycle"
@@ -294,8 +294,8 @@ class GanConfig(Section):
     """Whether the discriminator sees the photo beside the label image"""
     loss: Literal["bce", "lsgan", "hinge"] = "bce"
     """What both minimise: binary cross-entropy, least squares, or hinge"""
-    weight: float = Field(default=1.0, ge=0)
-    """Weight of the adversarial loss in what the model minimises"""
+    adversarial_weight: float = Field(default=1.0, ge=0)
+    """Weight of the adversarial loss in what the model minimises; 0 leaves the discriminator out"""
     segmentation_weight: float = Field(default=1.0, ge=0)
     """Weight of the segmentation loss, section loss, in what the model minimises"""
     l1_weight: float = Field(default=0.0, ge=0)
@@ -307,9 +307,9 @@ class GanConfig(Section):
     label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
     """What the discriminator's target for real label images is below 1 (bce, lsgan)"""
     r1_weight: float = Field(default=0.0, ge=0)
-    """Weight gamma of the penalty gamma / 2 * |gradient of the judgement by the real label image|^2"""
+    """Weight gamma of the penalty gamma / 2 * |gradient of a patch's score by the real label image|^2"""
     pool_size: int = Field(default=0, ge=0)
-    """Past label images of the model, per worker, half of which the discriminator sees in place of new ones"""
+    """Label images of the model kept per worker from the epoch's earlier batches; half of what is shown are such"""
     optim: OptimConfig = OptimConfig(name="adam", lr=2e-4, weight_decay=0.0, beta1=0.5, schedule="constant")
     """The discriminator's"""
 

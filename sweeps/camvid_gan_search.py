@@ -25,6 +25,8 @@ BASE = RunConfig().with_values(
         "optim.name": "adam",
         "optim.weight_decay": 0.0,
         "optim.beta1": 0.5,
+        "optim.schedule": "linear",
+        "gan.optim.schedule": "linear",
     }
 )
 
@@ -32,7 +34,7 @@ FIRST_TRIAL = {
     "model.generator.width": 32,
     "gan.discriminator": "patchgan",
     "gan.loss": "bce",
-    "gan.weight": 0.1,
+    "gan.adversarial_weight": 0.1,
     "gan.l1_weight": 0.1,
     "gan.gradient_weight": 0.0,
     "gan.optim.lr": 2e-4,
@@ -47,7 +49,7 @@ def space(trial: optuna.Trial) -> None:
     trial.suggest_categorical("model.generator.width", [16, 32])
     trial.suggest_categorical("gan.discriminator", ["patchgan", "semantic"])
     trial.suggest_categorical("gan.loss", ["bce", "lsgan", "hinge"])
-    trial.suggest_float("gan.weight", 0.01, 1.0, log=True)
+    trial.suggest_float("gan.adversarial_weight", 0.01, 1.0, log=True)
     trial.suggest_float("gan.l1_weight", 0.1, 10.0, log=True)
     if trial.suggest_categorical("gan.gradient_weight", [0.0, 1.0]) > 0:
         trial.suggest_categorical("gan.gradient_kind", ["hard", "soft"])

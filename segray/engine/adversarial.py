@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from segray.config import GanConfig
 from segray.data.loading import Batch
-from segray.engine.adversary import Adversary, Exhibit
+from segray.engine.adversary import Adversary, LabelImages
 from segray.engine.precision import autocast
 from segray.engine.state import TrainState
 from segray.engine.steps import mean_over_ranks, to_device, update_model
@@ -34,10 +34,11 @@ class _Part(NamedTuple):
 
 
 class AdversarialStep:
-    """The model first, against the discriminator as it is; then the discriminator, on what the model made meanwhile.
+    """Both learn from the same forward: the model against the discriminator as it is, that from what the model made.
 
     The model minimises the sum of the adversarial, segmentation, L1 and gradient-sensitive losses that ``gan`` weighs.
-    The adversarial one is a mean over images. The others count by labelled pixels, as in SupervisedStep.
+    The adversarial one is a mean over patches. The others count by labelled pixels, as in SupervisedStep. A state
+    without an adversary (``gan.adversarial_weight`` 0) has the others alone.
 
     Args:
         loss: (logits_BCHW, labels_BHW) -> scalar, the segmentation loss.
@@ -73,31 +74,31 @@ class AdversarialStep:
         """Train both on one batch.
 
         Returns:
-            ``train_loss``, ``train_discriminator_loss``, ``train_real_accuracy`` and ``train_fake_accuracy``: detached
-            float32 scalars on the device, whose means over ranks are those of the whole batch.
+            ``train_loss`` and, with a discriminator, ``train_discriminator_loss``, ``train_real_accuracy`` and
+            ``train_fake_accuracy``: detached float32 scalars on the device, whose means over ranks are those of the
+            whole batch.
         """
-        adversary = cast(Adversary, state.adversary)
         parts = self._parts(batch, channels_last=state.config.train.channels_last)
-        num_labelled = mean_over_ranks((batch.labels_BHW != IGNORE_INDEX).sum().to(self.device))
-
+        num_labelled = mean_over_ranks(torch.stack([(p.labels_BHW != IGNORE_INDEX).sum() for p in parts]).sum())
         model_loss = torch.zeros((), device=self.device)
-        exhibits = []
+        of_discriminator = torch.zeros(3, device=self.device)
         for part in parts:
-            loss, real, fake = self._model_loss(state, adversary, part, num_labelled)
+            real, fake, logits_BCHW = self._label_images(state, part)
+            labelled_share = (part.labels_BHW != IGNORE_INDEX).sum() / num_labelled
+            loss = labelled_share * self._loss_by_pixels(logits_BCHW, real, fake, part.labels_BHW)
+            if state.adversary:
+                loss = loss + part.share * self._adversarial_loss(state.adversary, fake)
             torch.autograd.backward(loss)
             model_loss += loss.detach()
-            exhibits.append((real, adversary.pool.exchange(fake.detached(), epoch=state.epoch)))
+            if state.adversary:
+                shown = state.adversary.pool.exchange(fake.detached(), epoch=state.epoch)
+                of_discriminator += part.share * self._learn_to_tell(state.adversary, real, shown, part.share)
         update_model(state)
-
-        loss_and_accuracies = torch.zeros(3, device=self.device)
-        for part, (real, fake) in zip(parts, exhibits, strict=True):
-            loss, *accuracies = self._discriminator_loss(adversary, real, fake)
-            torch.autograd.backward(part.share * loss)
-            loss_and_accuracies += part.share * torch.stack([loss.detach(), *accuracies])
-        adversary.update(self.config.optim.grad_clip)
-
-        names = ("train_loss", "train_discriminator_loss", "train_real_accuracy", "train_fake_accuracy")
-        return dict(zip(names, (model_loss, *loss_and_accuracies), strict=True))
+        if state.adversary is None:
+            return {"train_loss": model_loss}
+        state.adversary.update(self.config.optim.grad_clip)
+        names = ("train_discriminator_loss", "train_real_accuracy", "train_fake_accuracy")
+        return {"train_loss": model_loss, **dict(zip(names, of_discriminator, strict=True))}
 
     def _parts(self, batch: Batch, *, channels_last: bool) -> list[_Part]:
         photos_BCHW, labels_BHW = to_device(batch, self.device, channels_last=channels_last)
@@ -105,52 +106,49 @@ class AdversarialStep:
         pairs = zip(photos_BCHW.tensor_split(count), labels_BHW.tensor_split(count), strict=True)
         return [_Part(photos, labels, len(photos) / len(photos_BCHW)) for photos, labels in pairs]
 
-    def _model_loss(
-        self, state: TrainState, adversary: Adversary, part: _Part, num_labelled: Tensor
-    ) -> tuple[Tensor, Exhibit, Exhibit]:
-        """What the model minimises on a part, as its share of the batch's; the labels' and the model's label images."""
+    def _label_images(self, state: TrainState, part: _Part) -> tuple[LabelImages, LabelImages, Tensor]:
+        """The labels' and the model's label images, and the model's logits.
+
+        Void is 0 in both images, so that its shape betrays neither.
+        """
+        model = cast(SegmentationModel, state.network)
         with autocast(self.device, self.precision):
             raw_BCHW = state.model(part.photos_BCHW, raw=True).float()
-        real, fake = self._exhibits(cast(SegmentationModel, state.network), raw_BCHW, part)
-        with autocast(self.device, self.precision):
-            scores_B1HW = adversary.judge_frozen(fake)
-        fooling = self.config.weight * self.adversarial.model(scores_B1HW)
-        logits_BCHW = cast(SegmentationModel, state.network).decode(raw_BCHW)
-        by_pixels = self._loss_by_pixels(logits_BCHW, fake.image_BCHW, real.image_BCHW, part.labels_BHW)
-        labelled_share = (part.labels_BHW != IGNORE_INDEX).sum() / num_labelled
-        return part.share * fooling + labelled_share * by_pixels, real, fake
-
-    def _exhibits(self, model: SegmentationModel, raw_BCHW: Tensor, part: _Part) -> tuple[Exhibit, Exhibit]:
-        """The labels' and the model's label images: void is 0 in both, so that its shape betrays neither."""
-        masks_BCHW, labelled_B1HW = class_masks(part.labels_BHW, len(self._colors_CK))
-        real_BCHW = masks_BCHW.to(raw_BCHW.dtype)
+        masks_BCHW, labelled_B1HW = class_masks(part.labels_BHW, state.label_space.num_classes)
+        real_BCHW = masks_BCHW.float()
         if model.paints:
             real_BCHW, fake_BCHW = torch.einsum("bchw,ck->bkhw", real_BCHW, self._colors_CK), raw_BCHW
         else:
             fake_BCHW = raw_BCHW.softmax(dim=1)
-        real = Exhibit(part.photos_BCHW, real_BCHW, part.labels_BHW)
-        return real, real._replace(image_BCHW=fake_BCHW * labelled_B1HW)
+        real = LabelImages(part.photos_BCHW, real_BCHW, part.labels_BHW.to(torch.uint8))
+        return real, real._replace(image_BCHW=fake_BCHW * labelled_B1HW), model.decode(raw_BCHW)
 
-    def _loss_by_pixels(self, logits_BCHW: Tensor, fake_BCHW: Tensor, real_BCHW: Tensor, labels_BHW: Tensor) -> Tensor:
-        config = self.config
+    def _loss_by_pixels(self, logits_BCHW: Tensor, real: LabelImages, fake: LabelImages, labels_BHW: Tensor) -> Tensor:
+        config, images = self.config, (fake.image_BCHW, real.image_BCHW)
         total = torch.zeros((), device=self.device)
         if config.segmentation_weight > 0:
             total = total + config.segmentation_weight * self.loss(logits_BCHW, labels_BHW)
         if config.l1_weight > 0:
-            total = total + config.l1_weight * absolute_difference(fake_BCHW, real_BCHW, labels_BHW)
+            total = total + config.l1_weight * absolute_difference(*images, labels_BHW)
         if config.gradient_weight > 0:
-            edges = gradient_difference(fake_BCHW, real_BCHW, labels_BHW, config.gradient_kind)
+            edges = gradient_difference(*images, labels_BHW, config.gradient_kind)
             total = total + config.gradient_weight * edges
         return total
 
-    def _discriminator_loss(self, adversary: Adversary, real: Exhibit, fake: Exhibit) -> tuple[Tensor, Tensor, Tensor]:
-        """What the discriminator minimises, and its accuracies on both kinds."""
-        penalised = self.config.r1_weight > 0
+    def _adversarial_loss(self, adversary: Adversary, fake: LabelImages) -> Tensor:
+        with autocast(self.device, self.precision):
+            scores = adversary.score_frozen(fake)
+        return self.config.adversarial_weight * self.adversarial.model(scores)
+
+    def _learn_to_tell(self, adversary: Adversary, real: LabelImages, fake: LabelImages, share: float) -> Tensor:
+        """Give the discriminator its gradients; returns what it minimises, and its accuracies on both kinds, (3,)."""
+        penalised, smoothing = self.config.r1_weight > 0, self.config.label_smoothing
         if penalised:
             real = real._replace(image_BCHW=real.image_BCHW.detach().requires_grad_())
         with autocast(self.device, self.precision):
-            real_scores, fake_scores = adversary.duel(real, fake)
-        loss = self.adversarial.discriminator(real_scores, fake_scores, self.config.label_smoothing)
+            real_scores, fake_scores = adversary.real_and_fake(real, fake)
+        loss = self.adversarial.discriminator(real_scores, fake_scores, smoothing)
         if penalised:
             loss = loss + self.config.r1_weight * r1_penalty(real_scores, real.image_BCHW)
-        return loss, *self.adversarial.accuracies(real_scores, fake_scores)
+        torch.autograd.backward(share * loss)
+        return torch.stack([loss.detach(), *self.adversarial.accuracies(real_scores, fake_scores, smoothing)])

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
@@ -16,73 +17,79 @@ from segray.engine.distributed import data_parallel
 from segray.engine.optim import build_optimizer, build_schedule, check_l2, check_schedule
 from segray.errors import ConfigError
 from segray.labels import LabelSpace
-from segray.losses.adversarial import build_adversarial_loss
+from segray.losses.adversarial import PatchScores, build_adversarial_loss
 from segray.losses.masks import class_masks
-from segray.models import build_discriminator, check_discriminator
+from segray.models import Discriminator, build_discriminator, check_discriminator
 from segray.models.meta import without_memory
 
+SECTION = "gan.optim"
+"""Where a discriminator's optimiser is configured."""
 
-class Exhibit(NamedTuple):
-    """What a discriminator looks at: some label images and what belongs to them."""
+
+class LabelImages(NamedTuple):
+    """What a discriminator is shown: some label images and what belongs to them."""
 
     photos_BCHW: Tensor
     image_BCHW: Tensor
-    """Label images: a channel per class, or colours in -1..1; 0 where a pixel is void"""
+    """A channel per class, or colours in -1..1; 0 where a pixel is void"""
     labels_BHW: Tensor
-    """Class ids, 255 for void"""
+    """Class ids, 255 for void, uint8"""
 
-    def detached(self) -> Exhibit:
-        """Without a way back to the model that made it."""
+    def detached(self) -> LabelImages:
+        """Without a way back to the model that made them."""
         return self._replace(image_BCHW=self.image_BCHW.detach())
 
 
-class Duel(nn.Module):
-    """Judges real and fake in one call, so that DistributedDataParallel sees one forward for one backward.
+class RealAndFake(nn.Module):
+    """Scores both kinds in one call, so that DistributedDataParallel sees one forward for one backward.
 
-    They are judged apart: batch normalisation over both would tell them apart by their own statistics.
+    They go through the discriminator apart: batch normalisation over both would tell them apart by its statistics.
     """
 
-    def __init__(self, discriminator: nn.Module, num_classes: int) -> None:
+    def __init__(self, discriminator: Discriminator, num_classes: int) -> None:
         super().__init__()
         self.discriminator = discriminator
         self._num_classes = num_classes
 
-    def forward(self, real: Exhibit, fake: Exhibit) -> tuple[Tensor, Tensor]:
-        """Scores (B, 1, h, w) of the labels' and of the model's label images."""
-        return self.judge(real), self.judge(fake)
+    def forward(self, real: LabelImages, fake: LabelImages) -> tuple[PatchScores, PatchScores]:
+        """Scores of the labels' and of the model's label images."""
+        return self.score(real), self.score(fake)
 
-    def judge(self, exhibit: Exhibit) -> Tensor:
-        """Scores (B, 1, h, w) of some label images."""
-        masks_BCHW, _ = class_masks(exhibit.labels_BHW, self._num_classes)
-        scores_B1HW: Tensor = self.discriminator(exhibit.photos_BCHW, exhibit.image_BCHW, masks_BCHW.float())
-        return scores_B1HW
+    def score(self, images: LabelImages) -> PatchScores:
+        """Scores of some label images; a patch without a labelled pixel does not count."""
+        masks_BCHW, labelled_B1HW = class_masks(images.labels_BHW, self._num_classes)
+        classes_BCHW = masks_BCHW.float() if self.discriminator.semantic else None
+        scores_B1hw = self.discriminator(images.photos_BCHW, images.image_BCHW, classes_BCHW)
+        shares_B1hw = F.interpolate(labelled_B1HW.float(), scores_B1hw.shape[-2:], mode="area")
+        return PatchScores(scores_B1hw, (shares_B1hw > 0).float())
 
 
 @dataclass
 class Adversary:
     """The model's opponent between two epochs."""
 
-    duel: nn.Module
-    """A Duel, wrapped in DistributedDataParallel where several ranks train it"""
+    real_and_fake: nn.Module
+    """Around the discriminator; wrapped in DistributedDataParallel where several ranks train it"""
     optimizer: Optimizer
     schedule: LRScheduler
     """Stepped once a batch"""
     pool: ImagePool
 
     @property
-    def discriminator(self) -> nn.Module:
+    def discriminator(self) -> Discriminator:
         """The discriminator itself."""
-        return self._own_duel.discriminator
+        return self._unwrapped.discriminator
 
     @property
-    def _own_duel(self) -> Duel:
-        return cast(Duel, self.duel.module if isinstance(self.duel, DistributedDataParallel) else self.duel)
+    def _unwrapped(self) -> RealAndFake:
+        module = self.real_and_fake
+        return cast(RealAndFake, module.module if isinstance(module, DistributedDataParallel) else module)
 
-    def judge_frozen(self, exhibit: Exhibit) -> Tensor:
-        """Scores (B, 1, h, w) of some label images, whose gradient goes to the images alone."""
+    def score_frozen(self, images: LabelImages) -> PatchScores:
+        """Scores of some label images, whose gradient goes to the images alone."""
         self.discriminator.requires_grad_(False)
         try:
-            return self._own_duel.judge(exhibit)
+            return self._unwrapped.score(images)
         finally:
             self.discriminator.requires_grad_(True)
 
@@ -120,9 +127,9 @@ class ImagePool:
 
     size: int
     _epoch: int = -1
-    _kept: list[Exhibit] = field(default_factory=list)
+    _kept: list[LabelImages] = field(default_factory=list)
 
-    def exchange(self, fake: Exhibit, epoch: int) -> Exhibit:
+    def exchange(self, fake: LabelImages, epoch: int) -> LabelImages:
         """As many label images, past or new, with their own photos and labels.
 
         Args:
@@ -134,17 +141,19 @@ class ImagePool:
         if epoch != self._epoch:
             self._epoch, self._kept = epoch, []
         images = zip(*(tensor.tensor_split(len(tensor)) for tensor in fake), strict=True)
-        shown = [self._one(Exhibit(*image)) for image in images]
-        return Exhibit(*(torch.cat(parts) for parts in zip(*shown, strict=True)))
+        shown = [self._one(LabelImages(*image)) for image in images]
+        return LabelImages(*(torch.cat(parts) for parts in zip(*shown, strict=True)))
 
-    def _one(self, new: Exhibit) -> Exhibit:
-        if len(self._kept) < self.size:
-            self._kept.append(new)
+    def _one(self, new: LabelImages) -> LabelImages:
+        if len(self._kept) == self.size and torch.rand(()) < 0.5:
             return new
-        if torch.rand(()) < 0.5:
+        # What is given are views of whole batches.
+        own = LabelImages(*(tensor.clone() for tensor in new))
+        if len(self._kept) < self.size:
+            self._kept.append(own)
             return new
         place = int(torch.randint(self.size, ()))
-        old, self._kept[place] = self._kept[place], new
+        old, self._kept[place] = self._kept[place], own
         return old
 
 
@@ -154,7 +163,7 @@ def build_adversary(
     """The opponent that ``gan`` describes, before the first epoch; alike on every rank for the same random state.
 
     Args:
-        config: A run whose ``gan.discriminator`` is not none.
+        config: A run whose ``gan`` names a discriminator.
         label_space: The classes.
         steps_per_epoch: Training batches an epoch.
         device: Where to train.
@@ -167,12 +176,16 @@ def build_adversary(
     discriminator = discriminator.to(device)
     if config.train.channels_last:
         discriminator = discriminator.to(memory_format=torch.channels_last)
-    optimizer = build_optimizer(discriminator, config.gan.optim)
+    optimizer = build_optimizer(discriminator, config.gan.optim, section=SECTION)
     return Adversary(
-        duel=data_parallel(Duel(discriminator, label_space.num_classes), device),
+        real_and_fake=data_parallel(RealAndFake(discriminator, label_space.num_classes), device),
         optimizer=optimizer,
         schedule=build_schedule(
-            optimizer, config.gan.optim, epochs=config.train.epochs, steps_per_epoch=steps_per_epoch
+            optimizer,
+            config.gan.optim,
+            epochs=config.train.epochs,
+            steps_per_epoch=steps_per_epoch,
+            section=SECTION,
         ),
         pool=ImagePool(config.gan.pool_size),
     )
@@ -192,12 +205,12 @@ def check_adversary(config: GanConfig, epochs: int, size_px: SizePx | None = Non
     if config.discriminator == "none":
         return
     build_adversarial_loss(config)
+    weights = ("adversarial_weight", "segmentation_weight", "l1_weight", "gradient_weight")
+    if not any(getattr(config, name) for name in weights):
+        raise ConfigError(f"one of gan.{', gan.'.join(weights)} must be above 0, or the model has nothing to minimise")
     if size_px:
         check_discriminator(config, size_px)
     with without_memory():
         discriminator = build_discriminator(config, num_classes=2, image_channels=2)
-    try:
-        check_l2(discriminator, config.optim)
-        check_schedule(config.optim, epochs)
-    except ConfigError as error:
-        raise ConfigError(f"{error} (in gan.optim)") from None
+    check_l2(discriminator, config.optim, section=SECTION)
+    check_schedule(config.optim, epochs, section=SECTION)

@@ -106,7 +106,7 @@ def build_state(config: RunConfig, label_space: LabelSpace, steps_per_epoch: int
     if config.train.channels_last:
         model = model.to(memory_format=torch.channels_last)
     optimizer = build_optimizer(model, config.optim)
-    has_adversary = config.gan.discriminator != "none"
+    has_adversary = config.gan.discriminator != "none" and config.gan.adversarial_weight > 0
     return TrainState(
         config=config,
         label_space=label_space,

@@ -9,8 +9,10 @@ One-sided label smoothing, a target below 1 for what is real: Salimans et al. 20
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +20,23 @@ from torch import Tensor
 
 from segray.config import GanConfig
 from segray.errors import ConfigError
+
+
+class PatchScores(NamedTuple):
+    """A discriminator's scores of some label images, (B, 1, h, w), and which of them count."""
+
+    scores: Tensor
+    counted: Tensor
+    """1 for a patch that holds a labelled pixel, else 0; of the scores' shape, float32"""
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Mean over images of the mean over an image's counted patches, of one value per patch; 0 where none counts."""
+        return (_sum(values * self.counted) / self.num_counted).mean()
+
+    @property
+    def num_counted(self) -> Tensor:
+        """Patches of each image that count, at least 1, (B,)."""
+        return _sum(self.counted).clamp(min=1)
 
 
 @dataclass(frozen=True)
@@ -30,23 +49,24 @@ class AdversarialLoss:
     """Scores of the model's label images -> what the discriminator minimises on them"""
     of_model: Callable[[Tensor], Tensor]
     """Scores of the model's label images -> what the model minimises"""
-    middle: float
-    """Score above which a patch is taken for real"""
+    middle: Callable[[float], float]
+    """Target -> score of a discriminator that cannot tell; above it a patch is taken for real"""
     takes_target: bool = True
     """Whether label smoothing means anything to it"""
 
-    def discriminator(self, real: Tensor, fake: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    def discriminator(self, real: PatchScores, fake: PatchScores, label_smoothing: float = 0.0) -> Tensor:
         """Scalar that the discriminator minimises: the mean of both kinds' means, in float32."""
-        of_real = self.of_real(real.float(), 1 - label_smoothing).mean()
-        return (of_real + self.of_fake(fake.float()).mean()) / 2
+        of_real = real.mean(self.of_real(real.scores.float(), 1 - label_smoothing))
+        return (of_real + fake.mean(self.of_fake(fake.scores.float()))) / 2
 
-    def model(self, fake: Tensor) -> Tensor:
+    def model(self, fake: PatchScores) -> Tensor:
         """Scalar that the model minimises, in float32."""
-        return self.of_model(fake.float()).mean()
+        return fake.mean(self.of_model(fake.scores.float()))
 
-    def accuracies(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        """Shares of the real and of the fake scores that are on their side, float32."""
-        return (real > self.middle).float().mean(), (fake <= self.middle).float().mean()
+    def accuracies(self, real: PatchScores, fake: PatchScores, label_smoothing: float = 0.0) -> tuple[Tensor, Tensor]:
+        """Shares of the real and of the fake patches that are on their side, float32."""
+        middle = self.middle(1 - label_smoothing)
+        return real.mean((real.scores > middle).float()), fake.mean((fake.scores <= middle).float())
 
 
 ADVERSARIAL_LOSSES: dict[str, AdversarialLoss] = {
@@ -54,19 +74,19 @@ ADVERSARIAL_LOSSES: dict[str, AdversarialLoss] = {
         of_real=lambda scores, target: F.softplus(scores) - target * scores,
         of_fake=F.softplus,
         of_model=lambda scores: F.softplus(-scores),
-        middle=0.0,
+        middle=lambda target: math.log(target / (2 - target)),
     ),
     "lsgan": AdversarialLoss(
         of_real=lambda scores, target: (scores - target) ** 2,
         of_fake=lambda scores: scores**2,
         of_model=lambda scores: (scores - 1) ** 2,
-        middle=0.5,
+        middle=lambda target: target / 2,
     ),
     "hinge": AdversarialLoss(
         of_real=lambda scores, _: F.relu(1 - scores),
         of_fake=lambda scores: F.relu(1 + scores),
         of_model=lambda scores: -scores,
-        middle=0.0,
+        middle=lambda _: 0.0,
         takes_target=False,
     ),
 }
@@ -87,15 +107,20 @@ def build_adversarial_loss(config: GanConfig) -> AdversarialLoss:
     return loss
 
 
-def r1_penalty(real_scores_B1HW: Tensor, real_image_BCHW: Tensor) -> Tensor:
-    """Half the mean over images of |gradient of an image's judgement by the image|^2, its judgement the mean score.
+def r1_penalty(real: PatchScores, image_BCHW: Tensor) -> Tensor:
+    """Half the mean over images and patches of |gradient of a patch's score by the real label image|^2.
 
-    Mescheder, Geiger and Nowozin 2018, arXiv 1801.04406, eq. 9 without its factor gamma.
+    Mescheder, Geiger and Nowozin 2018, arXiv 1801.04406, eq. 9 without its factor gamma, for a score per patch. Patches
+    overlap, and the gradient is that of their sum: theirs by the pixels that they share add up first.
 
     Args:
-        real_scores_B1HW: The discriminator's scores of ``real_image_BCHW``.
-        real_image_BCHW: Label images that require a gradient.
+        real: The discriminator's scores of ``image_BCHW``.
+        image_BCHW: Label images that require a gradient.
     """
-    judgements_B = real_scores_B1HW.float().mean(dim=(1, 2, 3))
-    (gradient_BCHW,) = torch.autograd.grad(judgements_B.sum(), real_image_BCHW, create_graph=True)
-    return gradient_BCHW.float().square().sum(dim=(1, 2, 3)).mean() / 2
+    total = (real.scores.float() * real.counted).sum()
+    (gradient_BCHW,) = torch.autograd.grad(total, image_BCHW, create_graph=True)
+    return (_sum(gradient_BCHW.float().square()) / real.num_counted).mean() / 2
+
+
+def _sum(values_BCHW: Tensor) -> Tensor:
+    return values_BCHW.sum(dim=(1, 2, 3))

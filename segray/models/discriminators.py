@@ -52,7 +52,8 @@ def check_discriminator(config: GanConfig, size_px: SizePx) -> None:
         smaller = f"a smaller gan.receptive_field_px ({' or '.join(fitting)}) or " if fitting else ""
         raise ConfigError(
             "gan.receptive_field_px must be at most the smaller side of the training image, which has "
-            f"{size_px[0]}x{size_px[1]} px, but got {config.receptive_field_px}; take {smaller}a larger data.crop_px"
+            f"{size_px[0]}x{size_px[1]} px, but got {config.receptive_field_px}; take {smaller}a larger "
+            "data.crop_px or data.resize_px"
         )
 
 
@@ -89,14 +90,14 @@ class Discriminator(nn.Module):
                 if isinstance(layer, nn.Conv2d):
                     spectral_norm(layer)
 
-    def forward(self, photos_BCHW: Tensor, image_BCHW: Tensor, classes_BCHW: Tensor) -> Tensor:
+    def forward(self, photos_BCHW: Tensor, image_BCHW: Tensor, classes_BCHW: Tensor | None) -> Tensor:
         """Scores before any activation: high for label images that were made of the labels.
 
         Args:
             photos_BCHW: RGB in 0..255, uint8 or float; looked at only if conditioned.
             image_BCHW: The label image to judge.
             classes_BCHW: The true labels as floats, 1 in the channel of a pixel's class, all 0 where it is void;
-                looked at only if semantic.
+                needed only if semantic.
 
         Returns:
             (B, 1, h, w); with a semantic discriminator a patch without any label has 0.
@@ -107,5 +108,6 @@ class Discriminator(nn.Module):
         scores_BChw: Tensor = self.layers(inputs_BCHW)
         if not self.semantic:
             return scores_BChw
+        assert classes_BCHW is not None
         shares_BChw = F.interpolate(classes_BCHW, scores_BChw.shape[-2:], mode="area")
         return (scores_BChw * shares_BChw).sum(dim=1, keepdim=True)

@@ -57,7 +57,8 @@ def check_palette(palette: Sequence[Color], names: Sequence[str] | None = None) 
         raise ConfigError(
             f"model.output='rgb' tells classes apart by their colours, which must be at least {MIN_DISTANCE:g} of 255 "
             f"levels apart, but these share one or nearly so: {'; '.join(alike)}; choose data.classes with distinct "
-            "colours, as the 19 train_ids or the 8 groups of Cityscapes have, or model.output='logits'"
+            "colours (Cityscapes' train_ids and categories, SG-GAN's groups), fewer data.pairs.num_clusters, or "
+            "model.output='logits'"
         )
 
 

@@ -30,7 +30,7 @@ class ResnetGenerator(nn.Module):
     """A 7x7 convolution, two that halve the map, residual blocks, two that double it, a 7x7 convolution.
 
     Args:
-        config: Width, number of blocks, and dropout inside them.
+        config: Width and number of blocks.
         num_outputs: Channels of the output, to which no activation is applied.
     """
 
@@ -42,7 +42,7 @@ class ResnetGenerator(nn.Module):
             *_normalised(_halved(width, 2 * width), 2 * width),
             *_normalised(_halved(2 * width, 4 * width), 4 * width),
         )
-        self.blocks = nn.Sequential(*(ResidualBlock(4 * width, config.dropout) for _ in range(config.num_blocks)))
+        self.blocks = nn.Sequential(*(ResidualBlock(4 * width) for _ in range(config.num_blocks)))
         self.decoder = nn.Sequential(
             *_normalised(_doubled(4 * width, 2 * width), 2 * width),
             *_normalised(_doubled(2 * width, width), width),
@@ -61,14 +61,12 @@ class ResidualBlock(nn.Module):
 
     Args:
         channels: Of the input and of the result.
-        dropout: Share of the values dropped between the two.
     """
 
-    def __init__(self, channels: int, dropout: float):
+    def __init__(self, channels: int):
         super().__init__()
         self.layers = nn.Sequential(
             *_normalised(_same(channels, channels, kernel_size=3), channels),
-            nn.Dropout(dropout),
             _same(channels, channels, kernel_size=3),
             norm_layer("instance", channels),
         )

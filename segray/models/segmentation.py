@@ -52,9 +52,11 @@ class SegmentationModel(nn.Module):
         self.register_buffer("scale", 1 / (255 * std), persistent=False)
         self.register_buffer("offset", -mean / std, persistent=False)
         if palette is not None:
-            colors_KC = torch.tensor(palette) / 127.5 - 1
-            self.register_buffer("color_kernel", 2 * SHARPNESS * colors_KC[:, :, None, None], persistent=False)
-            self.register_buffer("color_bias", -SHARPNESS * colors_KC.square().sum(dim=1), persistent=False)
+            colors_CK = torch.tensor(palette) / 127.5 - 1
+            self.register_buffer("color_kernel", 2 * SHARPNESS * colors_CK, persistent=False)
+            self.register_buffer(
+                "color_bias", -SHARPNESS * colors_CK.square().sum(dim=1).view(-1, 1, 1), persistent=False
+            )
 
     def forward(self, photos_BCHW: Tensor, *, raw: bool = False) -> Tensor:
         """Logits for photos of any size.
@@ -94,8 +96,10 @@ class SegmentationModel(nn.Module):
         """
         if not self.paints:
             return raw_BCHW
+        # No convolution: on GPUs those compute in TF32, which is too coarse too.
         with _without_autocast(raw_BCHW.device.type):
-            return F.conv2d(raw_BCHW.to(self.color_kernel.dtype), self.color_kernel, self.color_bias)
+            products_BCHW = torch.einsum("bkhw,ck->bchw", raw_BCHW.to(self.color_kernel.dtype), self.color_kernel)
+            return products_BCHW + self.color_bias
 
 
 def _without_autocast(device_type: str) -> AbstractContextManager[object]:

@@ -13,32 +13,29 @@ NUM_EPOCHS = 3
 MARGIN = 0.005
 """How near an accuracy lies to 0 or 1 to count as that."""
 
-_WORDS = {
-    (1, 1): "told all real label images from all of the model's",
-    (0, 0): "was wrong about every label image, real or the model's",
-    (1, 0): "took every label image for real",
-    (0, 1): "took no label image for real",
-}
-
 
 def collapse_warning(records: Sequence[EpochRecord]) -> str:
-    """A sentence on the longest time in which the discriminator's accuracies stood at 0 or 1; empty if there is none.
+    """A sentence on how long the discriminator's accuracies stood at 0 or 1; empty where that was not for long.
 
     Args:
         records: A trial's, by epoch.
     """
-    runs = [(state, list(run)) for state, run in groupby(records, key=_state) if state is not None]
-    state, longest = max(runs, key=lambda item: len(item[1]), default=(None, []))
-    if state is None or len(longest) < NUM_EPOCHS:
+    longest = {
+        "real label images": _longest(records, [record.train_real_accuracy for record in records]),
+        "the model's": _longest(records, [record.train_fake_accuracy for record in records]),
+    }
+    said = [f"on {kind} in epochs {run[0]} to {run[-1]}" for kind, run in longest.items() if len(run) >= NUM_EPOCHS]
+    if not said:
         return ""
     return (
-        f"the discriminator {_WORDS[state]} in epochs {longest[0].epoch} to {longest[-1].epoch}: its part in the "
-        "training had collapsed, and what the model learnt then came from its other losses"
+        f"the discriminator's accuracy stood at 0 or 1 {' and '.join(said)}: one side had won, and what the model "
+        "learnt then came from its other losses"
     )
 
 
-def _state(record: EpochRecord) -> tuple[int, int] | None:
-    real, fake = record.train_real_accuracy, record.train_fake_accuracy
-    if real is None or fake is None or any(min(value, 1 - value) > MARGIN for value in (real, fake)):
-        return None
-    return round(real), round(fake)
+def _longest(records: Sequence[EpochRecord], accuracies: Sequence[float | None]) -> list[int]:
+    """The epochs of the longest time that an accuracy stood at 0 or 1."""
+    at_end = [value is not None and min(value, 1 - value) <= MARGIN for value in accuracies]
+    epochs = zip(at_end, (record.epoch for record in records), strict=True)
+    runs = [[epoch for _, epoch in run] for is_at_end, run in groupby(epochs, key=lambda item: item[0]) if is_at_end]
+    return max(runs, key=len, default=[])

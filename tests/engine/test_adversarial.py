@@ -8,6 +8,8 @@ from segray.data.loading import Batch
 from segray.engine import checkpoint
 from segray.folder import open_folder
 from segray.labels import IGNORE_INDEX
+from segray.losses.adversarial import ADVERSARIAL_LOSSES, r1_penalty
+from segray.losses.label_images import absolute_difference, gradient_difference
 
 VARIANTS = {
     "patchgan, bce": {},
@@ -58,20 +60,24 @@ def test_both_learn_and_say_so(config):
     assert not any(gradient is not None for gradient in gradients(state.adversary.discriminator))
 
 
-def losses(config, state, labels=None):
-    """A step's model loss, its two exhibits, and the step."""
+def shown(config, state, labels=None):
+    """The step, its one part of a batch, and the label images and logits of it."""
     step, whole = gan_step(config), batch()
     if labels is not None:
         whole = whole._replace(labels_BHW=labels)
     (part,) = step._parts(whole, channels_last=True)
-    num_labelled = (part.labels_BHW != IGNORE_INDEX).sum().clamp(min=1)
-    return *step._model_loss(state, state.adversary, part, num_labelled), step
+    return step, part, *step._label_images(state, part)
+
+
+def model_loss(config, state, labels=None):
+    step, part, real, fake, logits_BCHW = shown(config, state, labels)
+    by_pixels = step._loss_by_pixels(logits_BCHW, real, fake, part.labels_BHW)
+    return by_pixels + step._adversarial_loss(state.adversary, fake)
 
 
 def test_the_models_loss_gives_the_discriminator_no_gradient(config):
     state = tiny_state(config)
-    loss, _, _, _ = losses(config, state)
-    loss.backward()
+    model_loss(config, state).backward()
     assert all(gradient is None for gradient in gradients(state.adversary.discriminator))
     assert all(gradient is not None and gradient.isfinite().all() for gradient in gradients(state.network))
     assert all(p.requires_grad for p in state.adversary.discriminator.parameters())
@@ -80,34 +86,92 @@ def test_the_models_loss_gives_the_discriminator_no_gradient(config):
 def test_the_adversarial_loss_alone_reaches_every_parameter_of_the_model():
     config = gan_config(gan__segmentation_weight=0, gan__l1_weight=0, gan__gradient_weight=0, **WITHOUT_NORM)
     state = tiny_state(config)
-    loss, _, _, _ = losses(config, state)
-    loss.backward()
+    model_loss(config, state).backward()
     assert all(gradient.abs().sum() > 0 for gradient in gradients(state.network))
 
 
 def test_the_discriminators_loss_gives_the_model_no_gradient(config):
     state = tiny_state(config)
-    _, real, fake, step = losses(config, state)
-    loss, _, _ = step._discriminator_loss(state.adversary, real, fake.detached())
-    loss.backward()
+    step, _, real, fake, _ = shown(config, state)
+    step._learn_to_tell(state.adversary, real, fake.detached(), share=1.0)
     assert all(gradient is None for gradient in gradients(state.network))
-    assert all(gradient is not None and gradient.isfinite().all() for gradient in gradients(state.adversary.duel))
+    found = gradients(state.adversary.discriminator)
+    assert all(gradient is not None and gradient.isfinite().all() for gradient in found)
 
 
-def test_label_images_are_equal_where_the_model_is_right_and_void(config):
+@pytest.mark.parametrize("kind", ["hard", "soft"])
+def test_the_model_minimises_the_weighted_sum_of_four_losses(kind):
+    weights = {"adversarial": 0.3, "segmentation": 2.0, "l1": 5.0, "gradient": 0.7}
+    options = {f"gan__{name}_weight": weight for name, weight in weights.items()}
+    config = gan_config(**options, gan__gradient_kind=kind, **WITHOUT_NORM)
     state = tiny_state(config)
-    _, real, fake, _ = losses(config, state)
+    step, part, real, fake, logits_BCHW = shown(config, state)
+    images = (fake.image_BCHW, real.image_BCHW, part.labels_BHW)
+    terms = {
+        "adversarial": ADVERSARIAL_LOSSES["bce"].model(state.adversary.score_frozen(fake)),
+        "segmentation": step.loss(logits_BCHW, part.labels_BHW),
+        "l1": absolute_difference(*images),
+        "gradient": gradient_difference(*images, kind),
+    }
+    expected = sum(weights[name] * value.item() for name, value in terms.items())
+    assert step(tiny_state(config), batch())["train_loss"].item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_discriminator_minimises_its_loss_with_smoothing_and_penalty():
+    config = gan_config(gan__loss="lsgan", gan__label_smoothing=0.2, gan__r1_weight=3.0, **WITHOUT_NORM)
+    state = tiny_state(config)
+    step, _, real, fake, _ = shown(config, state)
+    real = real._replace(image_BCHW=real.image_BCHW.requires_grad_())
+    scores = state.adversary.real_and_fake(real, fake.detached())
+    expected = ADVERSARIAL_LOSSES["lsgan"].discriminator(*scores, 0.2) + 3.0 * r1_penalty(scores[0], real.image_BCHW)
+    got = step(tiny_state(config), batch())["train_discriminator_loss"]
+    assert got.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_the_discriminator_is_shown_what_the_pool_gives():
+    config = gan_config(gan__pool_size=3)
+    state, step, exchanged = tiny_state(config), gan_step(config), []
+    exchange = state.adversary.pool.exchange
+
+    def spy(fake, epoch):
+        exchanged.append(exchange(fake, epoch))
+        return exchanged[-1]._replace(image_BCHW=torch.zeros_like(fake.image_BCHW))
+
+    state.adversary.pool.exchange = spy
+    seen = []
+    state.adversary.discriminator.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[1]))
+    step(state, batch())
+    assert len(exchanged) == 1
+    # The model's own step, then the labels', then what the pool gave.
+    assert [bool(image.any()) for image in seen] == [True, True, False]
+
+
+def test_the_discriminator_follows_its_own_optimiser_schedule_and_clip():
+    config = gan_config(
+        gan__optim__name="sgd", gan__optim__momentum=0, gan__optim__lr=1.0, gan__optim__schedule="cosine",
+        gan__optim__grad_clip=1e-3,
+    )  # fmt: skip
+    state = tiny_state(config)
+    before = parameters(state.adversary.discriminator)
+    gan_step(config)(state, batch())
+    assert (parameters(state.adversary.discriminator) - before).norm().item() == pytest.approx(1e-3, rel=1e-2)
+    assert state.adversary.schedule.last_epoch == 1
+    assert state.adversary.schedule.get_last_lr()[0] < 1.0
+
+
+def test_label_images_are_the_labels_and_0_where_they_are_void(config):
+    state = tiny_state(config)
+    _, _, real, fake, _ = shown(config, state)
     labels_BHW = batch().labels_BHW
     void_BHW = labels_BHW == IGNORE_INDEX
     assert void_BHW.any()
-    for exhibit in (real, fake):
-        assert exhibit.image_BCHW.movedim(1, -1)[void_BHW].abs().sum() == 0
-    shown = real.image_BCHW.movedim(1, -1)[~void_BHW]
+    for images in (real, fake):
+        assert images.image_BCHW.movedim(1, -1)[void_BHW].abs().sum() == 0
+    of_labels = real.image_BCHW.movedim(1, -1)[~void_BHW]
     ids = labels_BHW[~void_BHW].long()
-    if config.model.output == "rgb":
-        torch.testing.assert_close(shown, torch.tensor(LABEL_SPACE.colors)[ids] / 127.5 - 1)
-    else:
-        torch.testing.assert_close(shown, torch.nn.functional.one_hot(ids, 3).float())
+    one_hot = torch.nn.functional.one_hot(ids, 3).float()
+    colors = torch.tensor(LABEL_SPACE.colors)[ids] / 127.5 - 1
+    torch.testing.assert_close(of_labels, colors if config.model.output == "rgb" else one_hot)
 
 
 def test_void_pixels_give_the_model_no_gradient(config):
@@ -115,10 +179,19 @@ def test_void_pixels_give_the_model_no_gradient(config):
     labels[:, :, :12] = IGNORE_INDEX
     raw = []
     state.network.register_forward_hook(lambda module, photos, output: (output.retain_grad(), raw.append(output))[1])
-    loss, _, _, _ = losses(config, state, labels)
-    loss.backward()
+    model_loss(config, state, labels).backward()
     assert raw[0].grad[:, :, :, :12].abs().sum() == 0
     assert raw[0].grad[:, :, :, 12:].abs().sum() > 0
+
+
+def test_patches_without_a_labelled_pixel_do_not_count(config):
+    state, labels = tiny_state(config), torch.ones_like(batch().labels_BHW)
+    labels[:, :, :12] = IGNORE_INDEX
+    _, _, real, _, _ = shown(config, state, labels)
+    counted = state.adversary.score_frozen(real).counted
+    assert 0 < counted.mean() < 1
+    assert counted[..., 0].sum() == 0
+    assert counted[..., -1].all()
 
 
 @pytest.mark.parametrize("labels", [IGNORE_INDEX, 1], ids=["all void", "one class alone"])
@@ -150,12 +223,25 @@ def test_micro_batches_train_like_the_whole_batch(micro_batches):
     torch.testing.assert_close(parts.adversary.state_dict(), whole.adversary.state_dict())
 
 
-def test_a_weight_of_zero_leaves_the_model_as_it_is_without_a_discriminator():
-    config = gan_config(gan__weight=0, gan__l1_weight=0, gan__gradient_weight=0)
-    with_it, without = tiny_state(config), tiny_state(tiny_config())
-    list(start(with_it, step=gan_step(config)))
-    list(start(without))
-    torch.testing.assert_close(with_it.network.state_dict(), without.network.state_dict())
+def test_a_weight_of_zero_leaves_the_discriminator_out_and_the_other_losses_in():
+    alone = gan_config(gan__adversarial_weight=0, gan__l1_weight=0, gan__gradient_weight=0)
+    state, without = tiny_state(alone), tiny_state(tiny_config())
+    assert state.adversary is None
+    (*_, last), _ = list(start(state, step=gan_step(alone))), list(start(without))
+    assert last.train_discriminator_loss is None
+    torch.testing.assert_close(state.network.state_dict(), without.network.state_dict())
+    with_l1 = gan_config(gan__adversarial_weight=0)
+    assert (
+        gan_step(with_l1)(tiny_state(with_l1), batch())["train_loss"]
+        > gan_step(alone)(tiny_state(alone), batch())["train_loss"]
+    )
+
+
+def test_bfloat16_trains_both(config):
+    state = tiny_state(config)
+    means = gan_step(config, precision=torch.bfloat16)(state, batch())
+    assert all(value.isfinite() and value.dtype == torch.float32 for value in means.values())
+    assert {p.dtype for p in state.adversary.discriminator.parameters()} == {torch.float32}
 
 
 def test_the_model_learns_the_classes_against_the_discriminator(config):
@@ -168,7 +254,7 @@ def test_the_model_learns_the_classes_against_the_discriminator(config):
 
 
 def test_a_discriminator_learns_against_a_model_that_stands_still():
-    config = gan_config(optim__lr=1e-9, train__epochs=8)
+    config = gan_config(optim__lr=1e-9, train__epochs=12)
     first, *_, last = start(tiny_state(config), step=gan_step(config))
     assert last.train_discriminator_loss < first.train_discriminator_loss
     assert last.train_real_accuracy + last.train_fake_accuracy > 1.9

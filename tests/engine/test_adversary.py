@@ -4,20 +4,25 @@ import pytest
 import torch
 from tiny_run import gan_config, tiny_config
 
-from segray.engine.adversary import Exhibit, ImagePool, check_adversary
+from segray.engine.adversary import ImagePool, LabelImages, check_adversary
 from segray.errors import ConfigError
+
+NOTHING = {
+    f"gan__{name}_weight": 0.0 for name in ("adversarial", "segmentation", "l1", "gradient")
+}  # fmt: skip
+"""Options with which the model has nothing to minimise."""
 
 
 def numbered(*numbers):
     """Label images, photos and classes that all hold their number."""
     image = torch.tensor(numbers, dtype=torch.float32).view(-1, 1, 1, 1)
-    return Exhibit(image.clone(), image.clone(), image[:, 0].clone())
+    return LabelImages(image.clone(), image.clone(), image[:, 0].clone())
 
 
-def numbers(exhibit):
-    assert torch.equal(exhibit.photos_BCHW, exhibit.image_BCHW)
-    assert torch.equal(exhibit.labels_BHW, exhibit.image_BCHW[:, 0])
-    return exhibit.image_BCHW.flatten().int().tolist()
+def numbers(images):
+    assert torch.equal(images.photos_BCHW, images.image_BCHW)
+    assert torch.equal(images.labels_BHW, images.image_BCHW[:, 0])
+    return images.image_BCHW.flatten().int().tolist()
 
 
 def test_a_pool_of_none_gives_back_what_is_new():
@@ -59,13 +64,22 @@ def test_the_number_of_images_stays(size):
         assert len(numbers(pool.exchange(numbered(1, 2, 3), epoch=0))) == 3
 
 
+def test_it_keeps_images_not_the_batches_that_they_came_in():
+    pool = ImagePool(2)
+    pool.exchange(numbered(*range(8)), epoch=0)
+    (kept,) = {tensor.untyped_storage().nbytes() for images in pool._kept for tensor in images}
+    assert kept == 4
+
+
 @pytest.mark.parametrize(
     ("options", "size_px", "message"),
     [
         ({"gan__receptive_field_px": 70}, (64, 128), r"gan\.receptive_field_px.*64x128 px, but got 70"),
         ({"gan__loss": "hinge", "gan__label_smoothing": 0.1}, (64, 64), r"gan\.label_smoothing must be 0"),
-        ({"gan__optim__final_lr": 1.0}, (64, 64), r"final_lr must be at most.*\(in gan\.optim\)"),
-        ({"gan__optim__l2": 0.1, "gan__optim__l2_layers": "encoder."}, (64, 64), r"l2_layers.*\(in gan\.optim\)"),
+        ({"gan__optim__final_lr": 1.0}, (64, 64), r"gan\.optim\.final_lr must be at most gan\.optim\.lr"),
+        ({"gan__optim__l2": 0.1, "gan__optim__l2_layers": "encoder."}, (64, 64), r"unknown gan\.optim\.l2_layers"),
+        ({"gan__optim__warmup_epochs": 2}, (64, 64), r"gan\.optim\.warmup_epochs must be below"),
+        (NOTHING, (64, 64), r"gan\.adversarial_weight, .* must be above 0"),
     ],
 )
 def test_a_discriminator_that_cannot_work_is_refused(options, size_px, message):

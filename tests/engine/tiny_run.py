@@ -141,9 +141,8 @@ def gan_config(**options):
     return tiny_config(**{**gan, **options})
 
 
-def gan_step(config, **options):
-    loss = build_loss(config.loss, (1, 1, 1))
-    return AdversarialStep(loss, config.gan, LABEL_SPACE, CPU, torch.float32, **options)
+def gan_step(config, precision=torch.float32, **options):
+    return AdversarialStep(build_loss(config.loss, (1, 1, 1)), config.gan, LABEL_SPACE, CPU, precision, **options)
 
 
 def without_timing(records):

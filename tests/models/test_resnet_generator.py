@@ -1,4 +1,4 @@
-"""The residual generator: its size against the published one, its padding and dropout."""
+"""The residual generator: its size against the published one, and its padding."""
 
 import torch
 from torch import nn
@@ -43,7 +43,7 @@ def test_the_smallest_map_has_pixels_to_reflect():
 
 
 def test_a_block_adds_to_its_input():
-    block = ResidualBlock(4, dropout=0.0)
+    block = ResidualBlock(4)
     nn.init.zeros_(block.layers[-1].weight)
     x_BCHW = torch.randn(1, 4, 5, 6)
     assert torch.equal(block(x_BCHW), x_BCHW)
@@ -56,8 +56,3 @@ def test_edges_are_reflected():
     x_BCHW = torch.randn(1, 3, 8, 8)
     padded_BCHW = nn.functional.pad(x_BCHW, (3, 3, 3, 3), mode="reflect")
     torch.testing.assert_close(first(x_BCHW), nn.functional.conv2d(padded_BCHW, first.weight))
-
-
-def test_dropout_is_in_every_block():
-    network = ResnetGenerator(GeneratorConfig(width=2, num_blocks=3, dropout=0.2), 1)
-    assert [module.p for module in network.modules() if isinstance(module, nn.Dropout)] == [0.2] * 3

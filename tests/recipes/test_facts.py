@@ -21,7 +21,7 @@ PAINTED = {
     "model.generator.dropout": 0.5,
     "gan.receptive_field_px": 70,
     "gan.width": 64,
-    "gan.weight": 1.0,
+    "gan.adversarial_weight": 1.0,
     "gan.optim.name": "adam",
     "gan.optim.lr": 0.0002,
     "gan.optim.beta1": 0.5,

@@ -421,14 +421,14 @@ def test_colours_of_a_data_set_without_its_own_are_refused(base, tmp_path):
 def test_a_gan_can_be_searched_beside_models_without_a_discriminator(base):
     def draw(trial):
         if trial.suggest_categorical("gan.discriminator", ["none", "patchgan"]) == "patchgan":
-            trial.suggest_float("gan.weight", 0.01, 1.0, log=True)
+            trial.suggest_float("gan.adversarial_weight", 0.01, 1.0, log=True)
 
     found = checked(base.with_values(adversarial(receptive_field_px=16)), draw)
-    assert set(found.distributions) == {"gan.discriminator", "gan.weight"}
+    assert set(found.distributions) == {"gan.discriminator", "gan.adversarial_weight"}
 
 
 def test_a_search_of_a_discriminators_keys_without_one_is_refused(base):
     with pytest.raises(
         ConfigError, match=r"gan\.discriminator must name one.*gan\.weight are searched, but it is none"
     ):
-        checked(base, lambda trial: trial.suggest_float("gan.weight", 0.01, 1.0) and None)
+        checked(base, lambda trial: trial.suggest_float("gan.adversarial_weight", 0.01, 1.0) and None)
