@@ -4,7 +4,7 @@ import subprocess
 import sys
 import time
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -78,6 +78,12 @@ class Running:
                 found.append(int(folder.name))
         return found
 
+    def kill(self):
+        """SIGKILL to all it started; what a process started may end with it, before its own turn."""
+        for pid in self.processes():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
     def processes_left(self, timeout=15):
         """What is still alive after a while."""
         deadline = time.monotonic() + timeout
@@ -98,8 +104,7 @@ def _starting(scenes, storage):
 
     yield start_study
     for running in started:
-        for pid in running.processes():
-            os.kill(pid, signal.SIGKILL)
+        running.kill()
         running.process.wait()
         running.process.stdout.close()
 

@@ -62,7 +62,7 @@ def test_values_that_the_space_returns_must_be_the_recipes():
 
 
 def test_a_mistake_in_the_space_names_its_line():
-    with pytest.raises(ConfigError, match=r"cannot be drawn: ZeroDivisionError: .*test_recipe\.py, line \d+"):
+    with pytest.raises(ConfigError, match=r"cannot be drawn: ZeroDivisionError: .*test_recipe_values\.py, line \d+"):
         recipe_values(lambda trial: 1 / 0, RECIPE)
 
 

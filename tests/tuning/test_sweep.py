@@ -121,8 +121,7 @@ def test_a_sweep_killed_with_sigkill_is_resumed_where_it_was(start):
     running.wait_for(lambda: outcomes(running.sweep) and len(running.sweep.trials()) == 3)
     unfinished = [trial for trial in running.sweep.trials() if trial.outcome() is None]
     running.wait_for(lambda: all(len(trial.records()) >= 2 for trial in unfinished))
-    for pid in running.processes():
-        os.kill(pid, signal.SIGKILL)
+    running.kill()
     running.end()
     finished = outcomes(running.sweep)
     epochs = {trial.id: len(trial.records()) for trial in unfinished}
