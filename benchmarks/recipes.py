@@ -1,16 +1,19 @@
 """Every recipe, shrunk in image size and width alone, on drawn scenes in its own layout: does it learn in minutes?
 
-Command:        python benchmarks/recipes.py [--recipe NAME ...] [--keep FOLDER]
+Command:        python benchmarks/recipes.py [--recipe NAME ...] [--keep FOLDER] [--pictures FOLDER]
 Time:           8 minutes a recipe at most, on two cores
 
 Loss, optimiser, schedule, batch, epochs, augmentation and discriminator are the recipe's. What is shrunk, and how many
 scenes are drawn, says SHRUNK. Nothing starts from pretrained weights. Prints for each recipe its best validation mIoU
-beside that of the majority class everywhere, and the curve. With --keep the sweeps stay in FOLDER, each with a report.
+beside that of the majority class everywhere, and the curve; for K-Means labels the clusters' mIoU too. With --keep
+data and runs stay in FOLDER; with --pictures a photo, its labels and their prediction are drawn for each recipe.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
+import math
 import tempfile
 import time
 from collections.abc import Mapping
@@ -18,11 +21,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
 from segray.cluster.resources import Resources
 from segray.config import SizePx
 from segray.data.synthetic import write_scenes
 from segray.recipes import RECIPES
 from segray.results import load
+from segray.storage import SweepFiles
 from segray.tuning.single import single_run
 from segray.tuning.sweep import run_sweep
 
@@ -53,7 +60,7 @@ SHRUNK = {
         },
     ),
     "kitti_fcn8s": Shrunk(
-        scenes=(60, 15), size_px=(64, 208), values={"data.resize_px": [64, 208], "model.fcn.head_width": 128}
+        scenes=(48, 16), size_px=(64, 208), values={"data.resize_px": [64, 208], "model.fcn.head_width": 128}
     ),
     "pairs_kmeans": Shrunk(scenes=(320, 80), size_px=(96, 96)),
     "sggan": Shrunk(scenes=(40, 10), size_px=(128, 128), values={"model.generator.width": 16, "gan.width": 16}),
@@ -61,7 +68,21 @@ SHRUNK = {
 }
 
 
-def run(name: str, folder: Path) -> str:
+def draw(sweep: SweepFiles, target: Path) -> None:
+    """The first sample image: photo, labels, and what the best checkpoint makes of it, side by side."""
+    best, _ = sweep.best()
+    photo = next(name for name in sweep.folder.names("samples") if name.endswith("_photo.png"))
+    stem = photo.removesuffix("_photo.png")
+    files = [(sweep.folder, f"samples/{photo}"), (sweep.folder, f"samples/{stem}_truth.png")]
+    files.append((best.folder, f"samples/{stem}_prediction.png"))
+    images = [np.asarray(Image.open(io.BytesIO(folder.read_bytes(path))).convert("RGB")) for folder, path in files]
+    gap = np.full((len(images[0]), 4, 3), 255, np.uint8)
+    strip = np.hstack([images[0], gap, images[1], gap, images[2]])
+    target.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(strip).resize((2 * strip.shape[1], 2 * len(strip)), Image.Resampling.NEAREST).save(target)
+
+
+def run(name: str, folder: Path, pictures: Path | None) -> str:
     """Run a shrunk recipe; returns its row of the table and its curve."""
     recipe, shrunk = RECIPES[name], SHRUNK[name]
     data = folder / "data" / name
@@ -78,27 +99,32 @@ def run(name: str, folder: Path) -> str:
         recipe.config.with_values(values), name=name, storage=str(folder / "runs"), resources=Resources(), resume=False
     )
     started = time.perf_counter()
-    run_sweep(sweep)
+    files = run_sweep(sweep)
     seconds = time.perf_counter() - started
+    if pictures:
+        draw(files, pictures / f"recipe_{name}.png")
     results = load(folder / "runs" / name)
     best = results.best_trial()
     assert best is not None, results.trials["reason"].tolist()
     miou = results.epochs["val_miou"].cummax()
+    clusters = results.epochs["val_cluster_miou"].max()
     points = [miou.iloc[max(0, len(miou) * part // CURVE_POINTS - 1)] for part in range(1, CURVE_POINTS + 1)]
     curve = " ".join(f"{value:.2f}" for value in points)
     return (
-        f"| {name} | {len(miou)} | {seconds / 60:.1f} | {best['best_val_miou']:.3f} | "
-        f"{results.info.majority_val_miou:.3f} | {curve} |"
+        f"| {name} | {len(miou)} | {seconds / 60:.1f} | {best['best_val_miou']:.3f}"
+        + ("" if math.isnan(clusters) else f" (clusters {clusters:.3f})")
+        + f" | {results.info.majority_val_miou:.3f} | {curve} |"
     )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", action="append", choices=list(RECIPES), help="one recipe; may be repeated")
-    parser.add_argument("--keep", type=Path, help="where data and sweeps stay")
+    parser.add_argument("--keep", type=Path, help="where data and runs stay")
+    parser.add_argument("--pictures", type=Path, help="where pictures are drawn")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        rows = [run(name, options.keep or Path(scratch)) for name in options.recipe or RECIPES]
+        rows = [run(name, options.keep or Path(scratch), options.pictures) for name in options.recipe or RECIPES]
     print("| recipe | epochs | minutes | best val mIoU | majority class | best so far, by tenths of the epochs |")
     print("| --- | --- | --- | --- | --- | --- |")
     print("\n".join(rows))
