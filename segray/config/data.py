@@ -1,0 +1,116 @@
+"""Sections that say which data, at which size, how augmented."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from segray.config.section import Section, SizePx
+
+
+class FolderConfig(Section):
+    """Where the `folder` data set finds its files; the other data sets know their own layout."""
+
+    images: str = "images/{split}"
+    """Images folder below data.root; `{split}` stands for train, val and test, without it data.split divides"""
+    labels: str = "labels/{split}"
+    """Labels folder below data.root; a label has its image's stem and is an 8-bit PNG of class ids"""
+    classes: tuple[str, ...] = ()
+    """Class names; the position is the id in the label files"""
+    void_ids: tuple[int, ...] = (255,)
+    """Label values that loss and metrics ignore"""
+
+
+class CityscapesConfig(Section):
+    """Options of the `cityscapes` data set."""
+
+    labels: Literal["fine", "coarse", "fine+extra", "coarse+extra"] = "fine"
+    """Labels of the training images: gtFine or gtCoarse; extra adds train_extra with its coarse labels"""
+
+
+class PairsConfig(Section):
+    """Options of the `cityscapes_pairs` data set, whose labels are blurred colours."""
+
+    labels: Literal["palette", "kmeans"] = "palette"
+    """palette: the nearest Cityscapes colour; kmeans: the nearest of the colours that K-Means found in the masks"""
+    max_distance: float = Field(default=60.0, gt=0)
+    """Euclidean RGB distance (0 to 441) to the nearest colour beyond which a pixel is void (palette)"""
+    num_clusters: int = Field(default=10, ge=2, le=64)
+    """K (kmeans)"""
+    kmeans_seed: int = 0
+    """Seed of the K-Means fit (kmeans)"""
+
+
+class SplitConfig(Section):
+    """Which images train, validate, and are kept for the end."""
+
+    kind: Literal["auto", "official", "ratio", "kfold"] = "auto"
+    """official: by the data set's folders; ratio, kfold: by seed; auto: official where there is one, else ratio"""
+    sizes: tuple[float, float, float] | None = None
+    """train, val, test as shares that sum to 1 or as counts (ratio); null takes the data set's own"""
+    folds: int = Field(default=5, ge=2)
+    """Parts of the images, each of which validates once (kfold)"""
+    fold: int = Field(default=0, ge=0)
+    """The part that validates, from 0 (kfold)"""
+    seed: int = 0
+    """Seed of ratio, kfold and holdout; the same for all trials of a sweep"""
+
+
+class AugmentConfig(Section):
+    """Strengths of the `custom` policy; 0 switches a part off, zoom 1."""
+
+    zoom: float = Field(default=1.0, ge=1, le=4)
+    """Largest zoom: crops are scaled by 1/zoom to zoom, evenly on a log scale"""
+    mirror: float = Field(default=0.5, ge=0, le=1)
+    """Probability of a left-right mirror"""
+    brightness: float = Field(default=0.0, ge=0, le=1)
+    """Largest change of brightness, as a share of the range"""
+    contrast: float = Field(default=0.0, ge=0, le=1)
+    """Largest change of contrast, as a share"""
+    hue: float = Field(default=0.0, ge=0, le=0.5)
+    """Largest turn of the hue, in turns of the colour circle"""
+    saturation: float = Field(default=0.0, ge=0, le=1)
+    """Largest change of saturation, as a share"""
+    gamma: float = Field(default=0.0, ge=0, le=1)
+    """Probability of a gamma between 0.7 and 1.4"""
+    blur: float = Field(default=0.0, ge=0, le=1)
+    """Probability of a Gaussian or motion blur"""
+    noise: float = Field(default=0.0, ge=0, le=1)
+    """Probability of sensor noise"""
+    weather: float = Field(default=0.0, ge=0, le=1)
+    """Probability of rain, snow, fog or sun flare"""
+
+
+class DataConfig(Section):
+    """Which data, at which size, how augmented."""
+
+    dataset: str = "cityscapes"
+    """Name of the data set: cityscapes, cityscapes_pairs, camvid, carla, kitti_road, gta5, trainA, folder"""
+    root: str = ""
+    """Folder of the data set"""
+    classes: str = ""
+    """Which of the data set's class lists: docs/data.md names them; empty takes the first"""
+    exclude: tuple[str, ...] = ()
+    """Names of images to leave out, such as ones known to be damaged"""
+    folder: FolderConfig = FolderConfig()
+    cityscapes: CityscapesConfig = CityscapesConfig()
+    pairs: PairsConfig = PairsConfig()
+    split: SplitConfig = SplitConfig()
+    holdout: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the training images kept as test split, which no trial is chosen by"""
+    resize_px: SizePx | None = None
+    """(height, width) to which photos and labels are resized when they are decoded; null keeps their size"""
+    crop_px: SizePx | None = None
+    """(height, width) of the training crop, padded with void where the image is smaller; null trains on whole images"""
+    policy: str = "light"
+    """Augmentation policy: none, light, medium, strong, custom"""
+    augment: AugmentConfig = AugmentConfig()
+    rare_class_crops: float = Field(default=0.0, ge=0, le=1)
+    """Share of training crops placed on a pixel of a class drawn by rarity instead of anywhere"""
+    num_loader_workers: int | None = Field(default=None, ge=0)
+    """Loader processes per training worker; null takes the CPUs that the worker has beyond one"""
+    cache_dir: str | None = None
+    """Where decoded shards lie on each node; null takes $SEGRAY_CACHE or ~/.cache/segray"""
+    cache_limit_gb: float | None = Field(default=None, gt=0)
+    """Most that all decoded shards in that folder take, in 10^9 bytes; null sets no limit"""

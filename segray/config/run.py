@@ -1,0 +1,131 @@
+"""RunConfig: one training run, complete and typed. What a trial searches are dotted keys of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, ValidationError
+
+from segray.config.data import DataConfig
+from segray.config.model import ModelConfig
+from segray.config.section import Section
+from segray.config.training import GanConfig, LossConfig, OptimConfig, TrainConfig
+from segray.errors import ConfigError, unknown_name
+
+
+class RunConfig(Section):
+    """One training run."""
+
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    loss: LossConfig = LossConfig()
+    optim: OptimConfig = OptimConfig()
+    gan: GanConfig = GanConfig()
+    train: TrainConfig = TrainConfig()
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    """Seed of initial weights, data order and augmentation"""
+
+    def flat(self) -> dict[str, Any]:
+        """All values under dotted keys, such as ``{"model.encoder": "resnet18", ...}``; JSON types only."""
+        return flatten(self.model_dump(mode="json"))
+
+    def with_values(self, values: Mapping[str, Any]) -> RunConfig:
+        """A copy with some dotted keys replaced.
+
+        Args:
+            values: Dotted key -> new value.
+
+        Raises:
+            ConfigError: A key does not exist, or a value breaks its rule.
+        """
+        if not values:
+            return self
+        tree = self.model_dump(mode="json")
+        for key, value in values.items():
+            *parents, last = key.split(".")
+            node: Any = tree
+            for parent in parents:
+                node = node.get(parent) if isinstance(node, dict) else None
+            if not isinstance(node, dict) or last not in node or isinstance(node[last], dict):
+                raise ConfigError(unknown_name("config key", key, self.flat()))
+            node[last] = value
+        return run_config(tree)
+
+
+def run_config(tree: Mapping[str, Any]) -> RunConfig:
+    """RunConfig from a nested mapping, missing keys at their defaults.
+
+    Raises:
+        ConfigError: A key is unknown or a value breaks its rule; every such key is named.
+    """
+    try:
+        return RunConfig.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_problem(detail) for detail in error.errors())) from None
+
+
+def read_yaml(path: str | Path) -> RunConfig:
+    """RunConfig from a YAML file as ``segray config`` prints it; keys may be left out.
+
+    Raises:
+        ConfigError: The file cannot be read, is not YAML, or holds an unknown key or value.
+    """
+    try:
+        tree = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read config file {str(path)!r}: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{str(path)!r} is not YAML: {error}") from None
+    if tree is not None and not isinstance(tree, dict):
+        raise ConfigError(f"{str(path)!r} must hold a mapping of config keys, but holds {type(tree).__name__}")
+    return run_config(tree or {})
+
+
+def to_yaml(config: RunConfig, notes: Mapping[str, str] | None = None) -> str:
+    """The config as YAML with one line of help above every field; ``read_yaml`` reads it back.
+
+    Args:
+        config: What to write.
+        notes: Dotted key -> a further comment above that field.
+    """
+    return "\n".join(_yaml_lines(config, notes or {})) + "\n"
+
+
+def _yaml_lines(section: Section, notes: Mapping[str, str], prefix: str = "") -> list[str]:
+    lines = []
+    indent = "  " * prefix.count(".")
+    for name, field in type(section).model_fields.items():
+        key, value = prefix + name, getattr(section, name)
+        if isinstance(value, Section):
+            lines += [f"{indent}# {(type(value).__doc__ or '').strip()}", f"{indent}{name}:"]
+            lines += _yaml_lines(value, notes, f"{key}.")
+        else:
+            plain = section.model_dump(mode="json", include={name})[name]
+            text = yaml.safe_dump(plain, default_flow_style=True, width=10**6).removesuffix("\n...\n").strip()
+            comments = [field.description, notes[key]] if key in notes else [field.description]
+            lines += [f"{indent}# {comment}" for comment in comments] + [f"{indent}{name}: {text}"]
+    return lines
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The leaves of a nested mapping under dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _problem(detail: Any) -> str:
+    key = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        section, _, name = key.partition(".")
+        if len(detail["loc"]) == 1 and key in RunConfig().flat():
+            return f"config key {key!r} must be nested in YAML, as {section}: {{{name}: ...}}"
+        return unknown_name("config key", key, RunConfig().flat())
+    return f"{key}: {detail['msg'][0].lower()}{detail['msg'][1:]}, but got {detail['input']!r}"

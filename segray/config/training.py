@@ -1,0 +1,136 @@
+"""Sections that say what is minimised, how, against whom, and for how long."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, PositiveInt
+from pydantic_core import PydanticCustomError
+
+from segray.config.section import Section
+
+
+def _check_alpha(value: Any) -> Any:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value != "balanced" and not (is_number and 0 < value <= 1):
+        raise PydanticCustomError("focal_alpha", "must be a number above 0 and at most 1, or balanced")
+    return value
+
+
+FocalAlpha = Annotated[float | Literal["balanced"], BeforeValidator(_check_alpha)]
+
+
+class LossConfig(Section):
+    """What is minimised; void pixels never count."""
+
+    name: str = "cross_entropy"
+    """cross_entropy, ohem, focal, boundary, dice, jaccard, tversky, focal_tversky, lovasz, or 0.5*cross_entropy+dice"""
+    class_weights: Literal["none", "balanced"] = "none"
+    """balanced weighs cross_entropy, ohem, focal, boundary by inverse log class frequency of the training split"""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the target spread over all classes (cross_entropy)"""
+    focal_gamma: float = Field(default=2.0, ge=0)
+    """Focusing exponent (focal)"""
+    focal_alpha: FocalAlpha = 1.0
+    """Factor of every pixel's loss, above 0 and at most 1, or balanced: by its class as class_weights does (focal)"""
+    ohem_fraction: float = Field(default=0.25, gt=0, le=1)
+    """Share of the hardest pixels kept (ohem)"""
+    tversky_alpha: float = Field(default=0.3, ge=0)
+    """Weight of false positives (tversky, focal_tversky)"""
+    tversky_beta: float = Field(default=0.7, ge=0)
+    """Weight of false negatives (tversky, focal_tversky)"""
+    tversky_gamma: float = Field(default=4 / 3, ge=1)
+    """A class's loss is raised to 1 / gamma; 1 is tversky (focal_tversky)"""
+    boundary_weight: float = Field(default=5.0, ge=0)
+    """What a pixel at a boundary counts more than one far from it, which counts 1 (boundary)"""
+    boundary_width_px: int = Field(default=3, ge=1, le=100)
+    """Distance to another class, in pixels of the crop, up to which a pixel is near a boundary (boundary)"""
+    boundary_kind: Literal["hard", "soft"] = "hard"
+    """hard: all near pixels count alike; soft: less with distance (boundary)"""
+
+
+class OptimConfig(Section):
+    """Optimiser and learning-rate schedule, stepped once a batch."""
+
+    name: Literal["adamw", "adam", "sgd"] = "adamw"
+    """Optimiser"""
+    lr: float = Field(default=1e-3, gt=0)
+    """Peak learning rate"""
+    weight_decay: float = Field(default=1e-4, ge=0)
+    """Weight decay; not applied to biases and normalisation"""
+    l2: float = Field(default=0.0, ge=0)
+    """Factor c of a penalty c * sum(w^2) on chosen kernels, in the gradient as 2 * c * w (adam, sgd)"""
+    l2_layers: str = ""
+    """Start of the names of the kernels that l2 holds for, as network.decoder., or a regular expression; empty: all"""
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    """Momentum (sgd)"""
+    beta1: float = Field(default=0.9, ge=0, lt=1)
+    """Decay of the mean of gradients, around which onecycle moves it by 0.05 (adam, adamw)"""
+    beta2: float = Field(default=0.999, ge=0, lt=1)
+    """Decay of the mean of squared gradients (adam, adamw)"""
+    schedule: Literal["cosine", "poly", "linear", "onecycle", "constant"] = "onecycle"
+    """Learning-rate schedule over the whole run; linear is constant for the first half, then falls evenly"""
+    final_lr: float = Field(default=0.0, ge=0)
+    """Learning rate at the end (cosine, poly, linear)"""
+    warmup_epochs: float = Field(default=0.0, ge=0)
+    """Epochs of linear warm-up before all schedules but onecycle, which has its own"""
+    poly_power: float = Field(default=0.9, gt=0)
+    """Exponent (poly)"""
+    grad_clip: float | None = Field(default=None, gt=0)
+    """Largest gradient norm; null does not clip"""
+
+
+class TrainConfig(Section):
+    """How long, how large, in which precision."""
+
+    epochs: int = Field(default=20, ge=1)
+    """Passes over the training split"""
+    batch_size: int = Field(default=8, ge=1)
+    """Images a step over all workers of the run together"""
+    patience: int | None = Field(default=None, ge=1)
+    """Stop after so many epochs without a better val mIoU; null never does"""
+    ema_decay: float | None = Field(default=None, gt=0, lt=1)
+    """Decay of an exponential moving average of the weights, which is then what is validated and kept; null for none"""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """auto is bfloat16 autocast where the hardware has it, else float32"""
+    channels_last: bool = True
+    """Store tensors channels-last: faster convolutions on CPUs and on GPUs with tensor cores"""
+    deterministic: bool = False
+    """On a GPU, use deterministic kernels where PyTorch has them, which are slower; a CPU's records repeat anyway"""
+
+
+class GanConfig(Section):
+    """Training against a discriminator, which tells the model's label images from those made of the labels."""
+
+    discriminator: Literal["none", "patchgan", "semantic"] = "none"
+    """none trains without; patchgan judges patches; semantic has a judgement per class, and takes the label's"""
+    receptive_field_px: Literal[16, 70, 286] = 70
+    """Side of the patches, in pixels"""
+    width: PositiveInt = 64
+    """Channels of the discriminator's first layer"""
+    norm: Literal["batch", "instance", "none"] = "batch"
+    """Normalisation in the discriminator"""
+    spectral_norm: bool = False
+    """Spectral normalisation of the discriminator's kernels"""
+    conditioned: bool = True
+    """Whether the discriminator sees the photo beside the label image"""
+    loss: Literal["bce", "lsgan", "hinge"] = "bce"
+    """What both minimise: binary cross-entropy, least squares, or hinge"""
+    adversarial_weight: float = Field(default=1.0, ge=0)
+    """Weight of the adversarial loss in what the model minimises; 0 leaves the discriminator out"""
+    segmentation_weight: float = Field(default=1.0, ge=0)
+    """Weight of the segmentation loss, section loss, in what the model minimises"""
+    l1_weight: float = Field(default=0.0, ge=0)
+    """Weight of the mean absolute difference between the model's label image and the label's"""
+    gradient_weight: float = Field(default=0.0, ge=0)
+    """Weight of the gradient-sensitive loss: label images shall have the same edges"""
+    gradient_kind: Literal["hard", "soft"] = "hard"
+    """hard: edges count at class boundaries alone; soft: 0.9 more there than elsewhere, where they count 0.1"""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
+    """What the discriminator's target for real label images is below 1 (bce, lsgan)"""
+    r1_weight: float = Field(default=0.0, ge=0)
+    """Weight gamma of the penalty gamma / 2 * |gradient of a patch's score by the real label image|^2"""
+    pool_size: int = Field(default=0, ge=0)
+    """Label images of the model kept per worker from the epoch's earlier batches; half of what is shown are such"""
+    optim: OptimConfig = OptimConfig(name="adam", lr=2e-4, weight_decay=0.0, beta1=0.5, schedule="constant")
+    """The discriminator's"""
