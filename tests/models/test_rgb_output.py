@@ -151,9 +151,7 @@ def test_classes_of_one_colour_are_refused_by_number():
 
 
 def test_classes_of_one_colour_are_refused_by_name():
-    with pytest.raises(
-        ConfigError, match=r"apart.*nearly so: sky, sea \(RGB 0, 0, 200\); .*train_ids and categories"
-    ):
+    with pytest.raises(ConfigError, match=r"apart.*nearly so: sky, sea \(RGB 0, 0, 200\); .*train_ids and categories"):
         check_palette([(0, 0, 200), (90, 0, 0), (0, 0, 200)], ["sky", "land", "sea"])
 
 
