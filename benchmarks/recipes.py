@@ -30,7 +30,7 @@ from segray.data.synthetic import write_scenes
 from segray.recipes import RECIPES
 from segray.results import load
 from segray.storage import SweepFiles
-from segray.tuning.single import single_run
+from segray.tuning.single import new_name, single_run
 from segray.tuning.sweep import run_sweep
 
 CURVE_POINTS = 10
@@ -41,11 +41,11 @@ class Shrunk:
     """A recipe for two cores."""
 
     scenes: tuple[int, int]
-    """Drawn to train and to validate"""
+    """Drawn to train and to validate; a recipe that divides all images by shares does so with all of them"""
     size_px: SizePx
     """(height, width) of the scenes"""
     values: Mapping[str, Any] = field(default_factory=dict)
-    """Image sizes and widths in place of the recipe's"""
+    """Image sizes and widths in place of the recipe's, and shares of images in place of counts"""
 
 
 SHRUNK = {
@@ -95,15 +95,20 @@ def run(name: str, folder: Path, pictures: Path | None) -> str:
         "data.cache_dir": str(folder / "cache"),
         "model.encoder_weights": "none",
     }
+    storage = str(folder / "runs")
     sweep = single_run(
-        recipe.config.with_values(values), name=name, storage=str(folder / "runs"), resources=Resources(), resume=False
+        recipe.config.with_values(values),
+        name=new_name(name, storage),
+        storage=storage,
+        resources=Resources(),
+        resume=False,
     )
     started = time.perf_counter()
     files = run_sweep(sweep)
     seconds = time.perf_counter() - started
     if pictures:
         draw(files, pictures / f"recipe_{name}.png")
-    results = load(folder / "runs" / name)
+    results = load(f"{storage}/{sweep.name}")
     best = results.best_trial()
     assert best is not None, results.trials["reason"].tolist()
     miou = results.epochs["val_miou"].cummax()

@@ -132,7 +132,7 @@ def _against_baseline(results: SweepResults, best: pd.Series[Any]) -> list[Line]
     name, found = results.info.baseline_name, results.confirmation()
     if found is None:
         first = results.first_trial()
-        if first is None or first["id"] == best["id"] or text.is_missing(first["best_val_miou"]):
+        if first is None or first["id"] == best["id"] or first["outcome"] != "finished":
             return []
         baseline = first["best_val_miou"]
         return [Line(text.points(best["best_val_miou"] - baseline), f"over {name} ({text.percent(baseline)})")]
@@ -164,21 +164,29 @@ def _notes(results: SweepResults) -> tuple[str, ...]:
         notes.append("No trial has completed an epoch with a validation mIoU yet.")
     elif len(results.trials) == 1:
         notes.append("There is only one trial, so nothing to compare it with.")
-    elif first is not None and text.is_missing(first["best_val_miou"]):
-        notes.append(f"The gain over {name} is not known, for it has no mIoU.")
     elif first is not None and first["id"] == results.ranked["id"].iloc[0]:
         notes.append(f"The search has not improved on {name}, which is still the best.")
     elif results.confirmation() is None:
-        notes.append(
-            f"The gain over {name} is that of one seed each; --resume --repeats 3 trains both with three further "
-            "seeds, and shows its spread."
-        )
+        notes.append(_gain_note(results, first, name))
     notes.append(results.caution_note())
     if not results.trials.empty and not (results.trials["outcome"] == "finished").any():
         notes.append("No trial has run to its end.")
     if not results.trials.empty and results.info.scheduler != "none":
         notes += [note for key, note in SCHEDULE_NOTES.items() if key in results.info.space]
     return tuple(note for note in (*notes, results.test_note(), results.cluster_note()) if note)
+
+
+def _gain_note(results: SweepResults, first: pd.Series[Any] | None, name: str) -> str:
+    """Why there is no gain over the baseline, or what its spread takes."""
+    if results.state == "running" and not results.repeats.empty:
+        return "The best trial and its baseline are being repeated with further seeds."
+    if first is None or first["outcome"] != "finished":
+        ended = "has not ended" if first is None else f"is {text.words(first['outcome'])}"
+        return f"The gain over {name} is not known, for that {ended}; {results.repeat_options()} trains both anew."
+    return (
+        f"The gain over {name} is that of one seed each; {results.repeat_options()} trains both with three further "
+        "seeds, and shows its spread."
+    )
 
 
 def _state_note(results: SweepResults) -> str:

@@ -250,7 +250,9 @@ class SweepFiles:
             if (pointer := trial.pointer("best")) is not None and not trial.has_failed()
         ]
         if not found:
-            raise StorageError(f"no trial of {self.folder.path!r} has completed an epoch yet")
+            raise StorageError(
+                f"no trial of {self.folder.path!r} has a model: none has completed an epoch, or all have failed"
+            )
         return max(found, key=lambda item: item[1].record.val_miou or 0.0)
 
 

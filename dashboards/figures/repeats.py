@@ -36,7 +36,7 @@ def repeats_info(results: SweepResults) -> RepeatsInfo:
     """
     found = results.confirmation()
     if found is None:
-        raise NothingToDrawError("No trial has been repeated with further seeds; --resume --repeats 3 does so.")
+        raise NothingToDrawError(f"No trial has been repeated with further seeds; {results.repeat_options()} does so.")
     trials = [RepeatedTrial(f"trial {found.trial}", found.best, is_best=True)]
     if found.baseline is not None:
         trials.append(RepeatedTrial(results.info.baseline_name, found.baseline, is_best=False))

@@ -61,7 +61,7 @@ def train_loader(
     Args:
         shard: The training split.
         config: Its `policy`, `augment`, `crop_px` and `rare_class_crops` count here.
-        batch_size: Images a batch on this rank.
+        batch_size: Images a batch over all ranks; the first ranks get one more where it does not divide.
         seed: Of order and augmentation.
         rank: Which of the ranks that share an epoch's images this one is.
         world_size: How many share them.
@@ -71,13 +71,15 @@ def train_loader(
     Raises:
         ConfigError: The batch is larger than the split, the policy is unknown, or images without a crop differ in size.
     """
-    if not 1 <= batch_size <= len(shard) // world_size:
+    if not world_size <= batch_size <= len(shard):
         raise ConfigError(
             f"train.batch_size must lie from {world_size}, the number of workers, to {len(shard)}, the number of "
-            f"training images, but {batch_size * world_size} images are asked for a batch"
+            f"training images, but got {batch_size}"
         )
     order = _TrainOrder(len(shard), batch_size, seed, rank, world_size)
-    batches = _TrainBatches(TrainSamples(shard, config, seed), batch_size)
+    batches = _TrainBatches(
+        TrainSamples(shard, config, seed), batch_size // world_size + (rank < batch_size % world_size)
+    )
     return TrainLoader(order, _loader(batches, order, num_workers, pin_memory))
 
 
@@ -137,13 +139,12 @@ class _TrainOrder:
         self._world_size = world_size
 
     def __len__(self) -> int:
-        return self._num_images // (self._batch_size * self._world_size)
+        return self._num_images // self._batch_size
 
     def __iter__(self) -> Iterator[_Picks]:
         order = np.random.default_rng((self._seed, self.epoch)).permutation(self._num_images)
-        used = order[: len(self) * self._world_size * self._batch_size]
-        for batch in used.reshape(len(self), self._world_size, self._batch_size)[:, self._rank]:
-            yield _Picks(self.epoch, batch.tolist())
+        for batch in order[: len(self) * self._batch_size].reshape(len(self), self._batch_size):
+            yield _Picks(self.epoch, np.array_split(batch, self._world_size)[self._rank].tolist())
 
 
 class _TrainBatches:

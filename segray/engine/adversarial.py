@@ -29,8 +29,6 @@ class _Part(NamedTuple):
 
     photos_BCHW: Tensor
     labels_BHW: Tensor
-    share: float
-    """Of the batch's images"""
 
 
 class AdversarialStep:
@@ -79,20 +77,23 @@ class AdversarialStep:
             whole batch.
         """
         parts = self._parts(batch, channels_last=state.config.train.channels_last)
-        num_labelled = mean_over_ranks(torch.stack([(p.labels_BHW != IGNORE_INDEX).sum() for p in parts]).sum())
+        labelled = torch.stack([(part.labels_BHW != IGNORE_INDEX).sum() for part in parts])
+        images = torch.tensor([len(part.photos_BCHW) for part in parts]).to(self.device, non_blocking=True)
+        # DistributedDataParallel takes the mean over ranks, which may have unequal shares of the batch.
+        shares = torch.stack([labelled, images])
+        shares = shares / mean_over_ranks(shares.sum(dim=1, keepdim=True))
         model_loss = torch.zeros((), device=self.device)
         of_discriminator = torch.zeros(3, device=self.device)
-        for part in parts:
+        for part, labelled_share, share in zip(parts, *shares, strict=True):
             real, fake, logits_BCHW = self._label_images(state, part)
-            labelled_share = (part.labels_BHW != IGNORE_INDEX).sum() / num_labelled
             loss = labelled_share * self._loss_by_pixels(logits_BCHW, real, fake, part.labels_BHW)
             if state.adversary:
-                loss = loss + part.share * self._adversarial_loss(state.adversary, fake)
+                loss = loss + share * self._adversarial_loss(state.adversary, fake)
             torch.autograd.backward(loss)
             model_loss += loss.detach()
             if state.adversary:
                 shown = state.adversary.pool.exchange(fake.detached(), epoch=state.epoch)
-                of_discriminator += part.share * self._learn_to_tell(state.adversary, real, shown, part.share)
+                of_discriminator += share * self._learn_to_tell(state.adversary, real, shown, share)
         update_model(state)
         if state.adversary is None:
             return {"train_loss": model_loss}
@@ -104,7 +105,7 @@ class AdversarialStep:
         photos_BCHW, labels_BHW = to_device(batch, self.device, channels_last=channels_last)
         count = min(self.micro_batches, len(photos_BCHW))
         pairs = zip(photos_BCHW.tensor_split(count), labels_BHW.tensor_split(count), strict=True)
-        return [_Part(photos, labels, len(photos) / len(photos_BCHW)) for photos, labels in pairs]
+        return [_Part(photos, labels) for photos, labels in pairs]
 
     def _label_images(self, state: TrainState, part: _Part) -> tuple[LabelImages, LabelImages, Tensor]:
         """The labels' and the model's label images, and the model's logits.
@@ -140,7 +141,7 @@ class AdversarialStep:
             scores = adversary.score_frozen(fake)
         return self.config.adversarial_weight * self.adversarial.model(scores)
 
-    def _learn_to_tell(self, adversary: Adversary, real: LabelImages, fake: LabelImages, share: float) -> Tensor:
+    def _learn_to_tell(self, adversary: Adversary, real: LabelImages, fake: LabelImages, share: Tensor) -> Tensor:
         """Give the discriminator its gradients; returns what it minimises, and its accuracies on both kinds, (3,)."""
         penalised, smoothing = self.config.r1_weight > 0, self.config.label_smoothing
         if penalised:

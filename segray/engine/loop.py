@@ -116,22 +116,24 @@ def _epoch_seed(seed: int, epoch: int) -> int:
 
 
 class _Totals:
-    """What a step returned, added up over an epoch's images; stays on the device."""
+    """What a step returned, added up over an epoch's steps, all of which have as many images; stays on the device."""
 
     def __init__(self, device: torch.device) -> None:
         self.sums = torch.zeros(1, dtype=torch.float64, device=device)
         self._names: tuple[str, ...] = ()
-        self._num_images = 0
+        self._num_steps = self._num_images = 0
 
     def add(self, means: Mapping[str, Tensor], num_images: int) -> None:
         self._names = tuple(means)
-        self.sums = self.sums + torch.stack(list(means.values())).double() * num_images
+        self.sums = self.sums + torch.stack(list(means.values())).double()
+        self._num_steps += 1
         self._num_images += num_images
 
     def over_ranks(self) -> tuple[dict[str, float], int]:
         """Means by name, and the number of images."""
-        *sums, num_images = sum_over_ranks(torch.cat([self.sums, self.sums.new_tensor([self._num_images])])).tolist()
-        return {name: total / num_images for name, total in zip(self._names, sums, strict=True)}, int(num_images)
+        counts = self.sums.new_tensor([self._num_steps, self._num_images])
+        *sums, num_steps, num_images = sum_over_ranks(torch.cat([self.sums, counts])).tolist()
+        return {name: total / num_steps for name, total in zip(self._names, sums, strict=True)}, int(num_images)
 
 
 def _check(totals: _Totals, interrupted: bool, epoch: int, num_steps: int) -> None:

@@ -131,7 +131,7 @@ def train_trial(
     common = _LoaderOptions(rank=rank(), world_size=world_size(), pin_memory=device.type == "cuda")
     workers = num_loader_workers if config.data.num_loader_workers is None else config.data.num_loader_workers
     loader = train_loader(
-        data.train, config.data, batch_size=batch_size, seed=config.seed, num_workers=workers, **common
+        data.train, config.data, batch_size=config.train.batch_size, seed=config.seed, num_workers=workers, **common
     )
     whole_images = val_loader(
         data.val,
@@ -187,16 +187,16 @@ def _prepared(config: DataConfig, log: TrialLog) -> PreparedData:
 
 
 def per_rank_batch_size(config: RunConfig, num_workers: int | None = None) -> int:
-    """Images a step on each worker.
+    """Images a step on the worker that gets the fewest.
 
     Raises:
-        ConfigError: The batch does not divide among the workers.
+        ConfigError: There are fewer images than workers.
     """
     num_workers = num_workers or world_size()
-    if config.train.batch_size % num_workers:
+    if config.train.batch_size < num_workers:
         raise ConfigError(
-            f"train.batch_size is shared by all workers of a trial and must be divisible by their number, "
-            f"but got batch {config.train.batch_size} with {num_workers} workers"
+            f"train.batch_size is shared by all workers of a trial and must be at least their number, but got batch "
+            f"{config.train.batch_size} with {num_workers} workers; take a larger batch or fewer workers"
         )
     return config.train.batch_size // num_workers
 

@@ -10,7 +10,7 @@ DATA_AND_OPTIMISERS = {
     "data.resize_px": Setting([128, 128], "the project: 64 x 64 or 128 x 128"),
     "data.policy": Setting("custom", "the project: its own augmentation"),
     "data.augment.mirror": Setting(0.5, "the project: flip"),
-    "data.augment.zoom": Setting(1.25, "the project: crop by 20 to 40 % and shift by 10 %, the nearest"),
+    "data.augment.zoom": Setting(1.25, "the project: crop by 20 to 40 % and shift by 10 %, here by up to 20 %"),
     "model.output": Setting("rgb", "module.py: the generator paints an image of the classes' colours"),
     "model.generator.width": Setting(64, "main.py: 64 filters in the first layer"),
     "model.generator.depth": Setting(7, "SG-GAN: 8 halvings for 256 px, so 7 for 128 px"),
@@ -47,8 +47,8 @@ SHARED_DIFFERENCES = (
     ),
     Difference(
         "flip, crops of 20 to 40 %, shifts of 10 %, rotations of 1 degree",
-        "mirror, and a zoom of up to 1.25 at a random place, which crops and shifts; nothing is rotated",
-        "segray cuts windows before it resizes them; a degree moves 128 px by one at most",
+        "mirror, and a zoom of 0.8 to 1.25 at a random place, which crops by up to 20 % or pads with void, and shifts",
+        "segray's windows are cut before they are resized, and not turned; a degree moves 128 px by one at most",
     ),
     Difference(
         "images of 64 x 64 or 128 x 128",
@@ -86,6 +86,11 @@ SGGAN = Recipe(
             "a loss with L1 and edges, or one of GAN and segmentation, as the code is switched",
             "their sum, each part with its published weight",
             "one run then holds all of the system; a weight of 0 leaves a part out",
+        ),
+        Difference(
+            "an image pool over the whole run",
+            "one that is emptied after every epoch",
+            "a checkpoint need not hold it, and a resumed run equals an unbroken one",
         ),
         *SHARED_DIFFERENCES,
     ),

@@ -110,6 +110,11 @@ class SweepResults:
         is_alone = first["id"] == best["id"] or first["outcome"] in FAILURES
         return confirm(self.repeats, best.to_dict(), None if is_alone else first["id"])
 
+    def repeat_options(self) -> str:
+        """Options of the sweep's command that train the best trial and the baseline anew, and search no further."""
+        num_ended = int((~self.trials["outcome"].isin(("running", "interrupted"))).sum())
+        return f"--resume --trials {num_ended} --repeats 3"
+
     def confirmation_note(self) -> str:
         """The figures of the repeats in one line; empty where there are none."""
         found = self.confirmation()

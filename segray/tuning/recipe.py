@@ -78,5 +78,5 @@ def naming_recipe(recipe: str, dataset: str) -> Iterator[None]:
     except DataError as error:
         if not recipe:
             raise
-        hint = f"this is the recipe {recipe!r}, which is for the data set {dataset}: give its folder with --data"
+        hint = f"this is the recipe {recipe!r} on the data set {dataset}: give the folder of that with --data"
         raise DataError(f"{error}\n{hint}", error.problems) from None

@@ -1,4 +1,5 @@
 import fake_sweep
+import pytest
 
 from dashboards.summary import summarise
 from segray.results import load
@@ -51,7 +52,17 @@ def test_a_gain_of_single_runs_says_how_to_get_its_spread(tmp_path):
     summary = summary_of(sweep)
     assert lines_of(summary.best)[0] == ("+5.0 points", "over recipe fcn (30.0 %)")
     [note] = [note for note in summary.notes if "one seed each" in note]
-    assert note.startswith("The gain over recipe fcn is that of one seed each; --resume --repeats 3 ")
+    assert note.startswith("The gain over recipe fcn is that of one seed each; --resume --trials 2 --repeats 3 ")
+
+
+@pytest.mark.parametrize(("status", "said"), [("diverged", "that is diverged"), (None, "that is interrupted")])
+def test_a_baseline_that_failed_or_was_cut_gives_no_gain(tmp_path, status, said):
+    sweep = fake_sweep.empty_sweep(tmp_path, recipe="fcn")
+    fake_sweep.write_trial(sweep, "0000", {}, [0.30], status=status)
+    fake_sweep.write_trial(sweep, "0001", {}, [0.35])
+    summary = summary_of(sweep)
+    assert not any("over recipe fcn" in what for _, what in lines_of(summary.best))
+    assert any(said in note and "--trials" in note for note in summary.notes)
 
 
 def test_a_spread_that_overlaps_is_noted(sweep):

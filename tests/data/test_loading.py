@@ -43,7 +43,7 @@ def test_an_epoch_drops_the_last_incomplete_batch(shard):
 
 
 def test_ranks_share_an_epoch_without_overlap(shard):
-    ranks = [epoch(train_loader(shard, CONFIG, batch_size=2, seed=0, rank=r, world_size=2)) for r in range(2)]
+    ranks = [epoch(train_loader(shard, CONFIG, batch_size=4, seed=0, rank=r, world_size=2)) for r in range(2)]
     assert [len(batches) for batches in ranks] == [2, 2]
     seen = [index for batches in ranks for batch in batches for index in batch.indices]
     assert len(set(seen)) == len(seen) == 8
@@ -51,8 +51,17 @@ def test_ranks_share_an_epoch_without_overlap(shard):
 
 def test_two_ranks_train_on_the_batches_of_one(shard):
     alone = [set(batch.indices) for batch in epoch(train_loader(shard, CONFIG, batch_size=4, seed=0))]
-    ranks = [epoch(train_loader(shard, CONFIG, batch_size=2, seed=0, rank=r, world_size=2)) for r in range(2)]
+    ranks = [epoch(train_loader(shard, CONFIG, batch_size=4, seed=0, rank=r, world_size=2)) for r in range(2)]
     assert [set(a.indices) | set(b.indices) for a, b in zip(*ranks, strict=True)] == alone
+
+
+def test_a_batch_that_does_not_divide_gives_the_first_ranks_one_image_more(shard):
+    alone = [set(batch.indices) for batch in epoch(train_loader(shard, CONFIG, batch_size=5, seed=0))]
+    ranks = [epoch(train_loader(shard, CONFIG, batch_size=5, seed=0, rank=r, world_size=3)) for r in range(3)]
+    assert [[len(batch.indices) for batch in batches] for batches in ranks] == [[2, 2], [2, 2], [1, 1]]
+    assert all(batch.photos_BCHW.shape[0] == len(batch.indices) for batches in ranks for batch in batches)
+    together = [set().union(*(batch.indices for batch in batches)) for batches in zip(*ranks, strict=True)]
+    assert together == alone
 
 
 def photos(batches):
@@ -109,9 +118,9 @@ def test_loader_processes_give_the_same_batches(shard):
         assert there[0].photos_BCHW.is_contiguous(memory_format=torch.channels_last)
 
 
-@pytest.mark.parametrize("batch_size", [0, 6])
+@pytest.mark.parametrize("batch_size", [0, 1, 12])
 def test_a_batch_size_that_cannot_work_is_refused(shard, batch_size):
-    message = rf"from 2, the number of workers, to 11, the number of training images, but {2 * batch_size} images"
+    message = rf"from 2, the number of workers, to 11, the number of training images, but got {batch_size}$"
     with pytest.raises(ConfigError, match=message):
         train_loader(shard, CONFIG, batch_size=batch_size, seed=0, world_size=2)
 

@@ -93,7 +93,7 @@ def test_the_adversarial_loss_alone_reaches_every_parameter_of_the_model():
 def test_the_discriminators_loss_gives_the_model_no_gradient(config):
     state = tiny_state(config)
     step, _, real, fake, _ = shown(config, state)
-    step._learn_to_tell(state.adversary, real, fake.detached(), share=1.0)
+    step._learn_to_tell(state.adversary, real, fake.detached(), share=torch.ones(()))
     assert all(gradient is None for gradient in gradients(state.network))
     found = gradients(state.adversary.discriminator)
     assert all(gradient is not None and gradient.isfinite().all() for gradient in found)

@@ -30,7 +30,8 @@ from segray.engine.steps import SupervisedStep
 from segray.folder import open_folder
 
 PLAIN = tiny_config(
-    model__arch="without_batchnorm", optim__name="sgd", optim__schedule="constant", train__epochs=2,
+    model__arch="without_batchnorm", train__batch_size=3, train__epochs=2,
+    optim__name="sgd", optim__schedule="constant",
     optim__l2=0.05, optim__l2_layers="network.4.",
 )  # fmt: skip
 FULL = tiny_config(model__arch="with_unused_head", train__ema_decay=0.9)
@@ -38,7 +39,8 @@ GAN = gan_config(
     gan__discriminator="semantic", gan__r1_weight=1.0, gan__pool_size=5, gan__spectral_norm=True, model__output="rgb",
 )  # fmt: skip
 PLAIN_GAN = gan_config(
-    model__arch="without_batchnorm", optim__name="sgd", optim__schedule="constant", train__epochs=2,
+    model__arch="without_batchnorm", train__batch_size=3, train__epochs=2,
+    optim__name="sgd", optim__schedule="constant",
     gan__norm="none", gan__optim__name="sgd",
 )  # fmt: skip
 SAMPLES = (0, 1, 6)
@@ -145,7 +147,7 @@ def test_two_ranks_hold_the_same_weights(ranks):
     assert all(torch.equal(value, second[name]) for name, value in first.items())
 
 
-def test_two_ranks_train_like_one_with_the_whole_batch(ranks):
+def test_two_ranks_with_unequal_shares_train_like_one_with_the_whole_batch(ranks):
     for found, expected in zip(ranks[0]["plain"], without_timing(start(tiny_state(PLAIN))), strict=True):
         assert found["train_loss"] == pytest.approx(expected["train_loss"], rel=1e-5)
         assert found["val_loss"] == pytest.approx(expected["val_loss"], rel=1e-5)
@@ -157,7 +159,7 @@ def test_two_ranks_resume_as_if_never_interrupted(ranks):
     assert ranks[1]["resumed"] == ranks[0]["resumed"]
 
 
-def test_two_ranks_train_a_gan_like_one_with_the_whole_batch(ranks):
+def test_two_ranks_with_unequal_shares_train_a_gan_like_one_with_the_whole_batch(ranks):
     expected = without_timing(start(tiny_state(PLAIN_GAN), step=gan_step(PLAIN_GAN)))
     losses = ("train_loss", "train_discriminator_loss", "train_real_accuracy", "train_fake_accuracy", "val_loss")
     for found, one in zip(ranks[0]["plain GAN"], expected, strict=True):

@@ -124,11 +124,11 @@ def test_a_trial_trains_on_the_sweeps_images_alone(config, files):
     assert train(config, files, Reporter(stop_after=1), splits=splits).records
 
 
-def test_a_batch_must_divide_among_the_workers():
-    config = RunConfig().with_values({"train.batch_size": 6})
-    assert per_rank_batch_size(config, 3) == 2
-    with pytest.raises(ConfigError, match="batch 6 with 4 workers"):
-        per_rank_batch_size(config, 4)
+def test_a_batch_must_have_an_image_for_every_worker():
+    config = RunConfig().with_values({"train.batch_size": 5})
+    assert [per_rank_batch_size(config, workers) for workers in (1, 2, 5)] == [5, 2, 1]
+    with pytest.raises(ConfigError, match="batch 5 with 6 workers"):
+        per_rank_batch_size(config, 6)
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ def scenes(count, seed):
 
 
 class TinyLoader:
-    """One rank's share of batches, shuffled by (seed, epoch) if it trains."""
+    """One rank's share of the batches of all, shuffled by epoch, if it trains; else batches of its share of images."""
 
     def __init__(self, count, seed, *, batch_size, rank=0, world_size=1, shuffle=True):
         self.photos, self.labels = scenes(count, seed)
@@ -82,9 +82,10 @@ class TinyLoader:
         order = torch.arange(len(self.photos))
         if self.shuffle:
             order = torch.randperm(len(self.photos), generator=torch.Generator().manual_seed(self.epoch))
-        mine = order[self.rank :: self.world_size].tolist()
-        for start in range(0, len(mine), self.batch_size):
-            indices = mine[start : start + self.batch_size]
+        if not self.shuffle:
+            order = order[self.rank :: self.world_size]
+        for batch in order.split(self.batch_size):
+            indices = (batch.tensor_split(self.world_size)[self.rank] if self.shuffle else batch).tolist()
             yield Batch(self.photos[indices], self.labels[indices], indices)
 
 
@@ -125,7 +126,7 @@ def tiny_state(config):
 
 def start(state, *, step=None, validate=None, rank=0, world_size=1, **options):
     """fit() on the coloured blocks."""
-    batch_size = state.config.train.batch_size // world_size
+    batch_size = state.config.train.batch_size
     loader = TinyLoader(NUM_TRAIN, 0, batch_size=batch_size, rank=rank, world_size=world_size)
     validate = validate or validation(val_loader(rank, world_size))
     step = step or SupervisedStep(cross_entropy(), CPU, torch.float32)

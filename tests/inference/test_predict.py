@@ -77,7 +77,7 @@ def test_the_best_trials_model_is_used(tmp_path, sweep, photo):
 
 def test_a_sweep_without_a_model(tmp_path, photo):
     sweep = empty_sweep(tmp_path)
-    with pytest.raises(StorageError, match=r"no trial of .* has completed an epoch yet"):
+    with pytest.raises(StorageError, match=r"no trial of .* has a model: none has completed an epoch"):
         predict_file(sweep.files.folder.path, photo, tmp_path / "overlay.png")
 
 

@@ -101,4 +101,4 @@ def test_data_that_cannot_be_read_are_told_which_recipe_they_are_for(base):
     with pytest.raises(DataError) as error:
         checked(base.with_values({"data.root": "nowhere"}))
     last = str(error.value).splitlines()[-1]
-    assert last == "this is the recipe 'dice', which is for the data set cityscapes: give its folder with --data"
+    assert last == "this is the recipe 'dice' on the data set cityscapes: give the folder of that with --data"
