@@ -148,9 +148,9 @@ def test_a_batch_that_the_architecture_cannot_train_on(base):
         checked(base.with_values(values))
 
 
-def test_a_batch_that_does_not_divide_among_the_workers(base):
-    with pytest.raises(ConfigError, match="batch 4 with 3 workers"):
-        checked(base, num_workers=3)
+def test_a_batch_with_fewer_images_than_workers(base):
+    with pytest.raises(ConfigError, match="batch 4 with 5 workers"):
+        checked(base, num_workers=5)
 
 
 def test_a_warm_up_as_long_as_the_run(base):
