@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from functools import partial
 
 import pytest
 import torch
@@ -41,7 +42,7 @@ GAN = gan_config(
 PLAIN_GAN = gan_config(
     model__arch="without_batchnorm", train__batch_size=3, train__epochs=2,
     optim__name="sgd", optim__schedule="constant",
-    gan__norm="none", gan__optim__name="sgd",
+    gan__norm="none", gan__optim__name="sgd", gan__r1_weight=1.0,
 )  # fmt: skip
 SAMPLES = (0, 1, 6)
 
@@ -58,25 +59,30 @@ def train_on_two(rank, folder):
         "interrupted in validation": ending(rank, validate=interrupted_validation(rank)),
         "diverged": ending(rank, step=PoisonedOnOneRank(rank)),
     }
-    state, checkpoint_folder = tiny_state(FULL), open_folder(f"{folder}/checkpoint")
-    records = []
-    for record in start(state, rank=rank, world_size=2):
-        records.append(record)
-        if record.epoch == 2 and rank == 0:
-            checkpoint.save(state, checkpoint_folder)
-    found["full"] = without_timing(records)
+    state, found["full"], found["resumed"] = trained_and_resumed(FULL, open_folder(f"{folder}/full"), rank)
     found["weights"] = state.kept_model.state_dict()
-    dist.barrier()
-    resumed = tiny_state(FULL)
-    checkpoint.restore(resumed, checkpoint_folder)
-    found["resumed"] = without_timing(start(resumed, rank=rank, world_size=2))
     found["plain GAN"] = without_timing(start(tiny_state(PLAIN_GAN), step=gan_step(PLAIN_GAN), rank=rank, world_size=2))
-    gan = tiny_state(GAN)
-    found["GAN"] = without_timing(start(gan, step=gan_step(GAN), rank=rank, world_size=2))
+    gan, found["GAN"], found["resumed GAN"] = trained_and_resumed(
+        GAN, open_folder(f"{folder}/gan"), rank, make_step=partial(gan_step, GAN)
+    )
     found["GAN weights"] = [*gan.network.parameters(), *gan.adversary.discriminator.parameters()]
     torch.save(found, f"{folder}/{rank}.pt")
     dist.barrier()  # a rank that leaves while the other still talks to it can abort it
     dist.destroy_process_group()
+
+
+def trained_and_resumed(config, folder, rank, *, make_step=lambda: None):
+    """A trained state, its records, and those of a second state that goes on from the first's second epoch."""
+    state, records = tiny_state(config), []
+    for record in start(state, step=make_step(), rank=rank, world_size=2):
+        records.append(record)
+        if record.epoch == 2 and rank == 0:
+            checkpoint.save(state, folder)
+    dist.barrier()
+    resumed = tiny_state(config)
+    checkpoint.restore(resumed, folder)
+    later = start(resumed, step=make_step(), rank=rank, world_size=2)
+    return state, without_timing(records), without_timing(later)
 
 
 def evaluate_untrained(rank, world_size):
@@ -154,9 +160,11 @@ def test_two_ranks_with_unequal_shares_train_like_one_with_the_whole_batch(ranks
         assert found["val_miou"] == pytest.approx(expected["val_miou"], abs=2e-3)
 
 
-def test_two_ranks_resume_as_if_never_interrupted(ranks):
-    assert ranks[0]["resumed"] == ranks[0]["full"][2:]
-    assert ranks[1]["resumed"] == ranks[0]["resumed"]
+@pytest.mark.parametrize(("unbroken", "resumed"), [("full", "resumed"), ("GAN", "resumed GAN")])
+def test_two_ranks_resume_as_if_never_interrupted(unbroken, resumed, ranks):
+    assert len(ranks[0][unbroken]) == 4
+    assert ranks[0][resumed] == ranks[0][unbroken][2:]
+    assert ranks[1][resumed] == ranks[0][resumed]
 
 
 def test_two_ranks_with_unequal_shares_train_a_gan_like_one_with_the_whole_batch(ranks):
