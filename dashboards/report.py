@@ -56,7 +56,11 @@ def render_report(results: SweepResults) -> str:
         .get_template("report.html")
         .render(
             summary=summarise(results),
-            sections=[_section(name, figure, results) for name, figure in FIGURES.items()],
+            sections=[
+                _section(name, figure, results)
+                for name, figure in FIGURES.items()
+                if not (figure.compares_trials and results.is_single_run)
+            ],
             colors=OUTCOME_COLORS,
             written=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
             plotly_js=Markup(get_plotlyjs()),

@@ -163,7 +163,7 @@ def _notes(results: SweepResults) -> tuple[str, ...]:
     elif results.ranked.empty:
         notes.append("No trial has completed an epoch with a validation mIoU yet.")
     elif len(results.trials) == 1:
-        notes.append("There is only one trial, so nothing to compare it with.")
+        notes.append("" if results.is_single_run else "There is only one trial, so nothing to compare it with.")
     elif first is not None and first["id"] == results.ranked["id"].iloc[0]:
         notes.append(f"The search has not improved on {name}, which is still the best.")
     elif results.confirmation() is None:

@@ -24,5 +24,7 @@ class Figure:
     """One sentence: what is drawn and how to read it"""
     plot: Callable[[SweepResults], go.Figure]
     """Draws it, or raises NothingToDrawError"""
+    compares_trials: bool = False
+    """Left out of the report of a single run"""
     min_width_px: int = 0
     """On a narrower screen the figure scrolls sideways instead of shrinking"""

@@ -124,6 +124,7 @@ FIGURE = Figure(
     reading="Each dot is a trial's best mIoU under the choice it took, with the number of trials behind the name: "
     "compare the medians, and trust a choice with few dots less.",
     plot=plot_choices,
+    compares_trials=True,
 )
 
 

@@ -115,6 +115,7 @@ FIGURE = Figure(
     reading="Each mark is a trial at its best validation mIoU and the line is the best so far: "
     "where the line stays flat, further trials brought nothing.",
     plot=plot_history,
+    compares_trials=True,
 )
 
 

@@ -90,6 +90,7 @@ FIGURE = Figure(
     reading="The share of the differences in mIoU that each searched key explains (fANOVA): "
     "an estimate that gets rough with few trials, and stopped trials count with what they had reached.",
     plot=plot_importance,
+    compares_trials=True,
 )
 
 

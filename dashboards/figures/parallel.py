@@ -117,6 +117,7 @@ FIGURE = Figure(
     reading="Each line is a trial, from its searched values to its mIoU, the bluer and thicker the better: "
     "where the strong lines run together, the best trials agree.",
     plot=plot_parallel,
+    compares_trials=True,
     min_width_px=860,
 )
 

@@ -84,4 +84,5 @@ FIGURE = Figure(
     reading="Each dot is the same config trained anew with another seed, the bar their mean: "
     "where the two rows overlap, the gain may be chance.",
     plot=plot_repeats,
+    compares_trials=True,
 )

@@ -82,7 +82,7 @@ def predict(
 def evaluate(
     run: Annotated[str, typer.Argument(help="Folder or URL of a sweep, such as runs/camvid")],
     split: Annotated[str, typer.Option(help="test, or val to repeat the validation")] = "test",
-    trial: Annotated[str | None, typer.Option(help="Id of a trial; the best one unless given")] = None,
+    trial: Annotated[str | None, typer.Option(help="Id of a trial or repeat; the best one unless given")] = None,
     data: Annotated[str | None, typer.Option(help="Folder of the data set, where it lies elsewhere here")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object")] = False,
 ) -> None:

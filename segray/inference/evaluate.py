@@ -51,7 +51,7 @@ def evaluate_sweep(
     Args:
         location: Folder or URL of the sweep.
         split: test, or val to repeat the figure that the trial was chosen by.
-        trial_id: Which trial; None for the best one.
+        trial_id: Which trial or repeat; None for the best one.
         data_root: Where the data set lies on this machine; None for where the sweep found it.
         announce: Told what is decoded, and how far it is.
 
@@ -220,7 +220,7 @@ def _lines(found: SplitScores) -> list[str]:
 
 
 def _find(files: SweepFiles, trial_id: str) -> tuple[TrialFiles, CheckpointPointer]:
-    trials = {trial.id: trial for trial in files.trials()}
+    trials = {trial.id: trial for trial in (*files.trials(), *files.repeats().values())}
     if trial_id not in trials:
         raise StorageError(unknown_name("trial", trial_id, trials))
     pointer = trials[trial_id].pointer("best")

@@ -49,6 +49,11 @@ class SweepResults:
         """Dotted config keys, each a column of ``trials``."""
         return tuple(self.trials.columns[len(TRIAL_COLUMNS) :])
 
+    @property
+    def is_single_run(self) -> bool:
+        """Whether nothing was searched and there is nothing to compare, as with ``segray train``."""
+        return not self.info.space and len(self.trials) <= 1
+
     @cached_property
     def searched(self) -> tuple[SearchedKey, ...]:
         """The searched keys that trials have values of, in the order of the space."""

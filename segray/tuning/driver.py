@@ -53,8 +53,7 @@ def drive(sweep: Sweep, files: SweepFiles, connection: Connection, announce: Cal
     repeats = without_outcome(files, wanted_repeats(files, sweep.base.seed, sweep.repeats))
     left = None if sweep.trials is None else max(0, sweep.trials - done)
     if left == 0 and not repeats:
-        what = f"{done} of {sweep.trials} trials" + (" and their repeats" if sweep.repeats else "")
-        announce(f"nothing left to do: {what} have ended; ask for more with --trials or --repeats")
+        announce(f"nothing left to do: {_all_done(sweep, files, done)}")
         _mark_finished(files, done)
         return
     searches = left != 0 and not (repeats and _was_repeating(files, sweep.trials))
@@ -80,6 +79,13 @@ def drive(sweep: Sweep, files: SweepFiles, connection: Connection, announce: Cal
     if not files.folder.exists("samples"):
         write_samples(files.folder, checked.data)
     run_rounds(sweep, checked, files, connection.nodes(), search_plan=plan if searches else None)
+
+
+def _all_done(sweep: Sweep, files: SweepFiles, done: int) -> str:
+    if not files.info().space:
+        return "the run has ended; leave --resume out and choose another --name to train anew"
+    what = f"{done} of {sweep.trials} trials" + (" and their repeats" if sweep.repeats else "")
+    return f"{what} have ended; ask for more with --trials or --repeats"
 
 
 def _was_repeating(files: SweepFiles, trials: int | None) -> bool:

@@ -127,7 +127,7 @@ def check(
     weights, weights_line = _resolve_weights(models)
     announce(weights_line)
     base = base.with_values({"model.encoder_weights": weights})
-    with naming_recipe(recipe, base.data.dataset):
+    with naming_recipe(recipe, base.data):
         data = _prepared(_distinct(config.data for config in configs), announce)
     _check_same_classes(data.values())
     for config in configs:

@@ -8,8 +8,9 @@ from typing import Any
 
 import optuna
 
-from segray.config import RunConfig
+from segray.config import DataConfig, RunConfig
 from segray.errors import ConfigError, DataError, listed
+from segray.recipes import RECIPES, Recipe
 from segray.tuning.space import Distribution, Space, contains, describe, draw_from
 
 
@@ -71,12 +72,31 @@ def _steps(distribution: Distribution) -> str:
 
 
 @contextmanager
-def naming_recipe(recipe: str, dataset: str) -> Iterator[None]:
-    """Say of data that cannot be read which recipe they were read for, and which data set that takes."""
+def naming_recipe(name: str, data: DataConfig) -> Iterator[None]:
+    """Say of data that cannot be opened which data set the recipe is for, and what that must hold.
+
+    Args:
+        name: Of the recipe; of one that is not published, and of none, nothing is said.
+        data: What is opened.
+    """
     try:
         yield
-    except DataError as error:
-        if not recipe:
+    except (ConfigError, DataError) as error:
+        if name not in RECIPES:
             raise
-        hint = f"this is the recipe {recipe!r} on the data set {dataset}: give the folder of that with --data"
-        raise DataError(f"{error}\n{hint}", error.problems) from None
+        message = f"{error}\n{_needed(RECIPES[name], data.dataset)}"
+        if isinstance(error, DataError):
+            raise DataError(message, error.problems) from None
+        raise ConfigError(message) from None
+
+
+def _needed(recipe: Recipe, dataset: str) -> str:
+    # It brings OpenCV and scikit-learn, which a wrong option need not wait for.
+    from segray.data.datasets import dataset_kind
+
+    layout = (dataset_kind(dataset).__doc__ or "").split("\n")[0]
+    other = "" if dataset == recipe.dataset else f", and this run is on {dataset}"
+    return (
+        f"recipe {recipe.name!r} is for the data set {recipe.dataset}{other}: --data must hold {layout} "
+        f"docs/datasets/{dataset}.md has more."
+    )

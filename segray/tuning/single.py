@@ -12,10 +12,10 @@ import optuna
 
 from segray.cluster.resources import Resources
 from segray.config import RunConfig, read_yaml
-from segray.errors import ConfigError, DataError
 from segray.folder import location_below
 from segray.recipes import Recipe, find_recipe
 from segray.storage import open_sweep
+from segray.tuning.recipe import naming_recipe
 from segray.tuning.sweep import Sweep
 
 
@@ -95,18 +95,10 @@ def check_data(start: Start, asked: Sweep, announce: Callable[[str], None] = pri
     from segray.data.datasets import dataset_kind, open_dataset
 
     recipe, data = start.recipe, asked.base.data
-    layout = (dataset_kind(data.dataset).__doc__ or "").split("\n")[0]
+    dataset_kind(data.dataset)
     if recipe and recipe.dataset != data.dataset:
         announce(f"recipe {recipe.name} is for {recipe.dataset}; this run is on {data.dataset}")
-    try:
+    with naming_recipe(recipe.name if recipe else "", data):
         open_dataset(data)
-    except (ConfigError, DataError) as error:
-        if recipe is None:
-            raise
-        other = "" if data.dataset == recipe.dataset else f", and this run is on {data.dataset}"
-        raise type(error)(
-            f"{error}\nrecipe {recipe.name!r} is for the data set {recipe.dataset}{other}: --data must hold {layout} "
-            f"docs/datasets/{data.dataset}.md has more."
-        ) from None
     location = location_below(asked.storage, asked.name)
     announce(f"run: {location}; if it is cut, the same command with --name {asked.name} --resume continues it")

@@ -41,7 +41,7 @@ class Sweep:
     space: Space
     """Module-level function that draws dotted keys of RunConfig"""
     recipe: str = ""
-    """Name of the recipe that the base is: the first trial is then the base itself, at all keys that the space draws"""
+    """Name of the recipe that the base is, a published one or one's own; the first trial is then the base itself"""
     first_trials: Sequence[Mapping[str, Any]] = ()
     """Values of the first trials, after the recipe's; the very first is the baseline that the report compares with"""
     trials: int | None = None

@@ -120,6 +120,16 @@ def test_a_report_of_an_incomplete_sweep_says_what_is_missing(case, sweep):
     assert html.rstrip().endswith("</html>")
 
 
+def test_a_single_run_has_no_figure_that_compares_trials(tmp_path):
+    sweep = fake_sweep.empty_sweep(tmp_path, space={})
+    fake_sweep.write_trial(sweep, "0000", {}, [0.3, 0.4])
+    html = render_report(load(sweep.files.folder.path))
+    titles = re.findall(r"<h2>(.*?)</h2>", html)
+    assert titles == ["Learning curves", "IoU per class", "Predictions beside truth", "Trials", "Provenance"]
+    assert "--repeats" not in html
+    assert "only one trial" not in html
+
+
 def test_write_report_replaces_an_older_one_and_returns_its_size(full, tmp_path):
     target = tmp_path / "report.html"
     target.write_text("old")

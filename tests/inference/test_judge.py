@@ -18,7 +18,11 @@ from segray.inference import evaluate
 from segray.inference.evaluate import evaluate_sweep, judge_best, print_evaluation
 from segray.storage import open_sweep
 
-TRIALS = {"0000": {"seed": 3}, "0001": {"train.ema_decay": 0.9, "train.channels_last": False}}
+TRIALS = {
+    "0000": {"seed": 3},
+    "0001": {"train.ema_decay": 0.9, "train.channels_last": False},
+    "0000-seed4-epochs3": {"seed": 4},
+}
 
 
 class Reporter:

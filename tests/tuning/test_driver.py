@@ -56,7 +56,7 @@ def drive(monkeypatch):
         sweep = Sweep(**vars(sweep) | changes)
         connection = SimpleNamespace(nodes=lambda: [{"CPU": 2.0}])
         files = open_sweep(f"{sweep.storage}/{sweep.name}")
-        driver.drive(sweep, files, connection, announce=lambda line: None)
+        driver.drive(sweep, files, connection, announce=print)
         return files
 
     monkeypatch.setattr(driver, "run_rounds", begin)
@@ -145,6 +145,13 @@ def test_a_resume_with_nothing_left_to_do_finishes_an_interrupted_sweep(sweep, d
     files.write_state(fake_sweep.state("interrupted", trials=2))
     drive(sweep, resume=True, trials=1)
     assert (files.state().status, files.state().trials) == ("finished", 1)
+
+
+def test_a_resume_of_a_single_run_that_has_ended_says_so(sweep, drive, capsys):
+    files = fake_sweep.empty_sweep(sweep.storage, "s", space={}).files
+    files.trial("0000").finish(Outcome(status="finished"))
+    drive(sweep, resume=True, trials=1)
+    assert "the run has ended; leave --resume out and choose another --name" in capsys.readouterr().out
 
 
 def test_a_sweep_notes_the_recipe_that_its_first_trial_is(sweep, drive):

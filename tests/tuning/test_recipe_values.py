@@ -75,7 +75,13 @@ def base(scenes, tmp_path):
 
 def checked(base, max_epochs=None, first_trials=()):
     return check(
-        base, conditional, first_trials, max_epochs=max_epochs, num_workers=1, announce=lambda line: None, recipe="dice"
+        base,
+        conditional,
+        first_trials,
+        max_epochs=max_epochs,
+        num_workers=1,
+        announce=lambda line: None,
+        recipe="cityscapes_smp",
     )
 
 
@@ -100,5 +106,6 @@ def test_more_epochs_than_the_space_holds_are_refused_not_cut(base):
 def test_data_that_cannot_be_read_are_told_which_recipe_they_are_for(base):
     with pytest.raises(DataError) as error:
         checked(base.with_values({"data.root": "nowhere"}))
+    assert error.value.problems
     last = str(error.value).splitlines()[-1]
-    assert last == "this is the recipe 'dice' on the data set cityscapes: give the folder of that with --data"
+    assert last.startswith("recipe 'cityscapes_smp' is for the data set cityscapes: --data must hold leftImg8bit/")
