@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PositiveInt
@@ -10,14 +11,30 @@ from pydantic_core import PydanticCustomError
 from segray.config.section import Section
 
 
-def _check_alpha(value: Any) -> Any:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if value != "balanced" and not (is_number and 0 < value <= 1):
-        raise PydanticCustomError("focal_alpha", "must be a number above 0 and at most 1, or balanced")
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _are_numbers(value: Any) -> bool:
+    return isinstance(value, list | tuple) and len(value) > 0 and all(map(_is_number, value))
+
+
+def _check_weights(value: Any) -> Any:
+    if value not in ("none", "balanced") and not (_are_numbers(value) and min(value) >= 0 < max(value)):
+        raise PydanticCustomError("class_weights", "must be none, balanced, or numbers from 0, one for each class")
     return value
 
 
-FocalAlpha = Annotated[float | Literal["balanced"], BeforeValidator(_check_alpha)]
+def _check_alpha(value: Any) -> Any:
+    is_share = _is_number(value) and 0 < value <= 1
+    if value != "balanced" and not is_share and not (_are_numbers(value) and min(value) > 0):
+        rule = "must be a number above 0 and at most 1, balanced, or numbers above 0, one for each class"
+        raise PydanticCustomError("focal_alpha", rule)
+    return value
+
+
+ClassWeights = Annotated[Literal["none", "balanced"] | tuple[float, ...], BeforeValidator(_check_weights)]
+FocalAlpha = Annotated[float | Literal["balanced"] | tuple[float, ...], BeforeValidator(_check_alpha)]
 
 
 class LossConfig(Section):
@@ -25,14 +42,14 @@ class LossConfig(Section):
 
     name: str = "cross_entropy"
     """cross_entropy, ohem, focal, boundary, dice, jaccard, tversky, focal_tversky, lovasz, or 0.5*cross_entropy+dice"""
-    class_weights: Literal["none", "balanced"] = "none"
-    """balanced weighs cross_entropy, ohem, focal, boundary by inverse log class frequency of the training split"""
+    class_weights: ClassWeights = "none"
+    """balanced (inverse log frequency in training) or a number per class weigh cross_entropy, ohem, focal, boundary"""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     """Share of the target spread over all classes (cross_entropy)"""
     focal_gamma: float = Field(default=2.0, ge=0)
     """Focusing exponent (focal)"""
     focal_alpha: FocalAlpha = 1.0
-    """Factor of every pixel's loss, above 0 and at most 1, or balanced: by its class as class_weights does (focal)"""
+    """Factor of every pixel's loss, above 0 and at most 1; or by its class: balanced, or a number per class (focal)"""
     ohem_fraction: float = Field(default=0.25, gt=0, le=1)
     """Share of the hardest pixels kept (ohem)"""
     tversky_alpha: float = Field(default=0.3, ge=0)

@@ -35,6 +35,16 @@ to it nor to the gradient, and a batch of nothing else gives 0.0.
 """
 
 
+def check_loss(config: LossConfig) -> None:
+    """Check what can be known of a loss before the number of classes is.
+
+    Raises:
+        ConfigError: As ``build_loss``, where the number of classes has no part in it.
+    """
+    given = [value for value in (config.class_weights, config.focal_alpha) if isinstance(value, tuple)]
+    build_loss(config, [1] * (len(given[0]) if given else 1))
+
+
 def build_loss(config: LossConfig, class_pixels: Sequence[int] | np.ndarray) -> nn.Module:
     """The loss that a config names.
 

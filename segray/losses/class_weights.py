@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from segray.config import LossConfig
+from segray.errors import ConfigError
 from segray.labels import IGNORE_INDEX
 
 
@@ -18,8 +21,29 @@ def class_weights(config: LossConfig, class_pixels_C: Tensor) -> Tensor:
 
     Returns:
         Shape (C,), float32; ones where classes are not weighed.
+
+    Raises:
+        ConfigError: The weights are given, but not one for each class.
     """
-    return balanced_weights(class_pixels_C) if config.class_weights == "balanced" else torch.ones(len(class_pixels_C))
+    if config.class_weights == "none":
+        return torch.ones(len(class_pixels_C))
+    if config.class_weights == "balanced":
+        return balanced_weights(class_pixels_C)
+    return given_weights(config.class_weights, len(class_pixels_C), "loss.class_weights")
+
+
+def given_weights(weights: Sequence[float], num_classes: int, key: str) -> Tensor:
+    """Weights that a config key gives, in the order of the classes; shape (C,), float32.
+
+    Raises:
+        ConfigError: They are not one for each class.
+    """
+    if len(weights) != num_classes:
+        raise ConfigError(
+            f"{key} must have one number for each of the {num_classes} classes, in the order in which `segray data "
+            f"check` lists them, but has {len(weights)}"
+        )
+    return torch.tensor(weights, dtype=torch.float32)
 
 
 def balanced_weights(class_pixels_C: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from segray.config import LossConfig
 from segray.errors import ConfigError
 from segray.labels import IGNORE_INDEX
-from segray.losses.class_weights import PixelWeights, balanced_weights, class_weights
+from segray.losses.class_weights import PixelWeights, balanced_weights, class_weights, given_weights
 
 
 class Focal(nn.Module):
@@ -40,17 +40,25 @@ class Focal(nn.Module):
 
 
 def build_focal(config: LossConfig, class_pixels_C: Tensor) -> nn.Module:
-    """Focal loss with the config's gamma, and its alpha: one for all classes, or balanced.
+    """Focal loss with the config's gamma, and its alpha: one for all classes, or one for each.
 
     Raises:
-        ConfigError: Both alpha and the class weights are balanced, which weighs classes twice.
+        ConfigError: Both alpha and the class weights differ between classes, which weighs them twice, or either is
+            not one for each class.
     """
-    weights_C = class_weights(config, class_pixels_C)
-    if config.focal_alpha != "balanced":
-        return Focal(weights_C, torch.full_like(weights_C, config.focal_alpha), config.focal_gamma)
+    weights_C, alpha = class_weights(config, class_pixels_C), config.focal_alpha
+    if isinstance(alpha, float):
+        return Focal(weights_C, torch.full_like(weights_C, alpha), config.focal_gamma)
     if config.class_weights != "none":
         raise ConfigError(
-            "loss.focal_alpha and loss.class_weights both weigh the classes of focal, so only one of them can be "
-            f"balanced, but got loss.class_weights={config.class_weights!r} too; make it none, or loss.focal_alpha 1"
+            "loss.focal_alpha and loss.class_weights both weigh the classes of focal, so only one of them can, but got "
+            f"loss.class_weights={_shown(config.class_weights)} and loss.focal_alpha={_shown(alpha)}; make the first "
+            "none, or the second 1"
         )
-    return Focal(weights_C, balanced_weights(class_pixels_C), config.focal_gamma)
+    if alpha == "balanced":
+        return Focal(weights_C, balanced_weights(class_pixels_C), config.focal_gamma)
+    return Focal(weights_C, given_weights(alpha, len(weights_C), "loss.focal_alpha"), config.focal_gamma)
+
+
+def _shown(value: str | tuple[float, ...]) -> str:
+    return value if isinstance(value, str) else str(list(value))

@@ -18,7 +18,7 @@ from segray.engine.adversary import check_adversary
 from segray.engine.optim import check_l2, check_schedule
 from segray.engine.trial import per_rank_batch_size
 from segray.errors import ConfigError, listed, unknown_name
-from segray.losses import build_loss
+from segray.losses import build_loss, check_loss
 from segray.models import (
     WITHOUT_ENCODER,
     check_model,
@@ -118,7 +118,7 @@ def check(
     configs = [base.with_values(values) for values in (*first_trials, *draws)]
     _check_same_data(base, configs)
     for loss in _distinct(config.loss for config in configs):
-        build_loss(loss, [1])
+        check_loss(loss)
     _check_used(configs, distributions)
     models = _distinct(config.model for config in configs)
     for model in models:
@@ -146,7 +146,7 @@ def check_choices(config: RunConfig) -> None:
     """
     dataset_kind(config.data.dataset)
     strengths(config.data)
-    build_loss(config.loss, [1])
+    check_loss(config.loss)
     check_model(config.model)
     _check_l2([config])
     check_schedule(config.optim, config.train.epochs)
@@ -257,6 +257,7 @@ def _check_same_classes(prepared: Iterable[PreparedData]) -> None:
 
 
 def _check_training(config: RunConfig, data: PreparedData, num_workers: int) -> None:
+    build_loss(config.loss, data.train.class_pixels)
     check_schedule(config.optim, config.train.epochs)
     per_rank_batch_size(config, num_workers)
     if config.train.batch_size > len(data.train):

@@ -12,7 +12,7 @@ from torch import Tensor
 from segray.config import LossConfig, RunConfig
 from segray.errors import ConfigError
 from segray.labels import IGNORE_INDEX
-from segray.losses import build_loss
+from segray.losses import build_loss, check_loss
 from segray.losses.class_weights import balanced_weights
 
 NUM_CLASSES = 4
@@ -45,9 +45,11 @@ def labelled(logits_BCHW: Tensor, labels_BHW: Tensor) -> tuple[np.ndarray, np.nd
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-@pytest.mark.parametrize("class_weights", ["none", "balanced"])
+@pytest.mark.parametrize("class_weights", ["none", "balanced", (0.0, 0.5, 3.0, 1.0)])
 def test_cross_entropy_equals_torch(logits_BCHW, labels_BHW, class_weights, smoothing):
-    weights = balanced_weights(torch.tensor(CLASS_PIXELS)) if class_weights == "balanced" else None
+    weights = {"none": None, "balanced": balanced_weights(torch.tensor(CLASS_PIXELS))}.get(
+        class_weights, torch.tensor(class_weights) if isinstance(class_weights, tuple) else None
+    )
     expected = F.cross_entropy(logits_BCHW, labels_BHW, weights, ignore_index=255, label_smoothing=smoothing)
     got = value(logits_BCHW, labels_BHW, class_weights=class_weights, label_smoothing=smoothing)
     torch.testing.assert_close(got, expected)
@@ -65,10 +67,10 @@ def test_focal_equals_the_formula(logits_BCHW, labels_BHW, gamma, class_weights)
     assert got.item() == pytest.approx(total / norm, rel=1e-4)
 
 
-@pytest.mark.parametrize("alpha", [0.25, "balanced"])
+@pytest.mark.parametrize("alpha", [0.25, "balanced", (0.25, 0.5, 2.0, 1.0)])
 def test_focal_alpha_weighs_pixels_and_is_not_divided_out(logits_BCHW, labels_BHW, alpha):
     balanced = balanced_weights(torch.tensor(CLASS_PIXELS)).numpy()
-    alphas = balanced if alpha == "balanced" else np.full(NUM_CLASSES, alpha)
+    alphas = balanced if alpha == "balanced" else np.broadcast_to(alpha, NUM_CLASSES)
     probabilities_NC, labels_N = labelled(logits_BCHW, labels_BHW)
     true_N = probabilities_NC[np.arange(len(labels_N)), labels_N]
     expected = np.mean(alphas[labels_N] * (1 - true_N) ** 2 * -np.log(true_N))
@@ -82,17 +84,35 @@ def test_focal_with_one_alpha_is_that_much_of_the_loss_with_class_weights(logits
     torch.testing.assert_close(got, 0.25 * whole)
 
 
-def test_focal_that_weighs_classes_twice_is_refused():
+@pytest.mark.parametrize("class_weights", ["balanced", (1, 1, 1, 2)])
+@pytest.mark.parametrize("alpha", ["balanced", (1, 1, 1, 2)])
+def test_focal_that_weighs_classes_twice_is_refused(alpha, class_weights):
     with pytest.raises(ConfigError, match=r"loss\.focal_alpha and loss\.class_weights both weigh"):
-        build_loss(LossConfig(name="focal", focal_alpha="balanced", class_weights="balanced"), CLASS_PIXELS)
+        build_loss(LossConfig(name="focal", focal_alpha=alpha, class_weights=class_weights), CLASS_PIXELS)
 
 
-@pytest.mark.parametrize("alpha", ["balancd", 0, 1.5, math.nan, None, True])
+@pytest.mark.parametrize("key", ["class_weights", "focal_alpha"])
+def test_numbers_for_other_classes_than_there_are_are_refused(key):
+    config = LossConfig(name="focal", **{key: (1, 2, 3)})
+    check_loss(config)
+    with pytest.raises(ConfigError, match=rf"loss\.{key} must have one number for each of the 4 classes.*but has 3"):
+        build_loss(config, CLASS_PIXELS)
+
+
+@pytest.mark.parametrize("alpha", ["balancd", 0, 1.5, math.nan, None, True, [], [1, 0], [1, "2"]])
 def test_a_focal_alpha_that_cannot_work_is_one_error_with_the_rule(alpha):
     with pytest.raises(ConfigError) as error:
         RunConfig().with_values({"loss.focal_alpha": alpha})
-    rule = "loss.focal_alpha: must be a number above 0 and at most 1, or balanced"
+    rule = "loss.focal_alpha: must be a number above 0 and at most 1, balanced, or numbers above 0, one for each class"
     assert str(error.value) == f"{rule}, but got {alpha!r}"
+
+
+@pytest.mark.parametrize("weights", ["balancd", 1, None, [], [0, 0], [1, -1], [1, math.inf], [1, True]])
+def test_class_weights_that_cannot_work_are_one_error_with_the_rule(weights):
+    with pytest.raises(ConfigError) as error:
+        RunConfig().with_values({"loss.class_weights": weights})
+    rule = "loss.class_weights: must be none, balanced, or numbers from 0, one for each class"
+    assert str(error.value) == f"{rule}, but got {weights!r}"
 
 
 def test_focal_below_gamma_one_has_finite_gradients_at_sure_pixels(labels_BHW):
