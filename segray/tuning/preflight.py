@@ -293,6 +293,12 @@ def _check_used(configs: Sequence[RunConfig], distributions: Mapping[str, Distri
             f"gan.discriminator must name one in some trials where {', '.join(searched)} are searched, but it is none; "
             "set it to patchgan or semantic"
         )
+    searched = [key for key in distributions if key.startswith("loss.")]
+    if searched and all(c.gan.discriminator != "none" and c.gan.segmentation_weight == 0 for c in configs):
+        raise ConfigError(
+            f"gan.segmentation_weight must be above 0 in some trials where {', '.join(searched)} are searched, but it "
+            "is 0, which leaves section loss out; set it to 1, say"
+        )
 
 
 def _check_networks(configs: Sequence[RunConfig], data: Mapping[DataConfig, PreparedData], num_workers: int) -> None:

@@ -432,3 +432,10 @@ def test_a_search_of_a_discriminators_keys_without_one_is_refused(base):
         ConfigError, match=r"gan\.discriminator must name one.*gan\.adversarial_weight are searched, but it is none"
     ):
         checked(base, lambda trial: trial.suggest_float("gan.adversarial_weight", 0.01, 1.0) and None)
+
+
+def test_a_search_of_losses_that_no_trial_minimises_is_refused(base):
+    base = base.with_values(adversarial(discriminator="patchgan", receptive_field_px=16, segmentation_weight=0))
+    with pytest.raises(ConfigError, match=r"gan\.segmentation_weight must be above 0.*loss\.focal_gamma are searched"):
+        checked(base, lambda trial: trial.suggest_float("loss.focal_gamma", 0.0, 3.0) and None)
+    checked(base, lambda trial: trial.suggest_float("optim.lr", 1e-4, 1e-3) and None)
