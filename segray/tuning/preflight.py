@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product, takewhile
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,14 +26,9 @@ from segray.models import (
     meta_model,
     resolve_encoder_weights,
 )
+from segray.tuning.draws import draw
 from segray.tuning.recipe import naming_recipe, recipe_values
-from segray.tuning.space import EPOCHS_KEY, CappedSpace, Distribution, Space, contains, describe, draw_from
-
-DRAWS = 200
-"""Random trials drawn from a space to learn its keys and check its values; rarer combinations fail as trials."""
-
-MAX_PAIRS = 200
-"""Up to so many pairs of architecture and encoder are all checked, at 0.3 s each; of more, those that are drawn."""
+from segray.tuning.space import EPOCHS_KEY, CappedSpace, Distribution, Space, contains, describe
 
 SAME_IN_ALL_TRIALS = (
     "data.dataset",
@@ -104,13 +98,13 @@ def check(
     if recipe:
         # With all its epochs; the cap comes below.
         recipe_values(space, base)
-    distributions, draws = _draw(space)
+    distributions, draws = draw(space)
     longest = max(base.with_values(draw).train.epochs for draw in draws)
     max_epochs = max_epochs or max(longest, _longest(distributions.get(EPOCHS_KEY)))
     epochs_vary = any(EPOCHS_KEY in draw for draw in draws)
     base = base.with_values({EPOCHS_KEY: min(base.train.epochs, max_epochs) if epochs_vary else max_epochs})
     capped = CappedSpace(space, max_epochs)
-    distributions, draws = _draw(capped)
+    distributions, draws = draw(capped)
     first_trials = [_check_first_trial(point, distributions, max_epochs) for point in first_trials]
     if recipe:
         first_trials.insert(0, recipe_values(capped, base))
@@ -151,52 +145,6 @@ def check_choices(config: RunConfig) -> None:
     _check_l2([config])
     check_schedule(config.optim, config.train.epochs)
     check_adversary(config.gan, config.train.epochs, config.data.crop_px)
-
-
-def _draw(space: Space) -> tuple[dict[str, Distribution], list[dict[str, Any]]]:
-    """Distributions and values of random trials, and of one for each choice and model that these have missed."""
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    distributions: dict[str, Distribution] = {}
-    drawn: list[dict[str, Any]] = []
-    draws = []
-
-    def draw() -> None:
-        trial = study.ask()
-        further = draw_from(space, trial)
-        distributions.update(trial.distributions)
-        drawn.append(trial.params)
-        draws.append({**trial.params, **further})
-
-    for _ in range(DRAWS):
-        draw()
-    for choices in _to_hold(distributions):
-        if not any(choices.items() <= params.items() for params in drawn):
-            start = _start(drawn, choices)
-            if start is not None:
-                study.enqueue_trial(start)
-                draw()
-    return distributions, draws
-
-
-def _to_hold(distributions: Mapping[str, Distribution]) -> list[dict[str, Any]]:
-    """Every choice of every key, and the pairs of architecture and encoder unless they are too many."""
-    choices = {
-        key: distribution.choices
-        for key, distribution in distributions.items()
-        if isinstance(distribution, optuna.distributions.CategoricalDistribution)
-    }
-    single = [{key: choice} for key in choices for choice in choices[key]]
-    models = list(product(choices.get("model.arch", ()), choices.get("model.encoder", ())))
-    pairs = [{"model.arch": arch, "model.encoder": encoder} for arch, encoder in models]
-    return single + (pairs if len(pairs) <= MAX_PAIRS else [])
-
-
-def _start(drawn: Sequence[Mapping[str, Any]], choices: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What a drawn trial that asks for the keys drew before them, and the choices: what follows is drawn anew."""
-    for params in drawn:
-        if choices.keys() <= params.keys():
-            return {**dict(takewhile(lambda item: item[0] not in choices, params.items())), **choices}
-    return None
 
 
 def _longest(distribution: Distribution | None) -> int:
