@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from segray.cli.progress import progress_bar
-from segray.cli.values import Set, parse_values
 from segray.errors import ConfigError
+from segray.tuning import options
 
 if TYPE_CHECKING:
     from segray.config import DataConfig, SizePx
@@ -20,7 +20,7 @@ app = typer.Typer(no_args_is_help=True, help="Draw, check, look at, sample and d
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Data set, such as cityscapes; docs/data.md lists them")]
 Root = Annotated[str, typer.Argument(metavar="ROOT", help="Folder of the data set")]
 
-_ARGUMENTS = ("data.dataset", "data.root")
+_ARGUMENTS = {"data.dataset": "argument NAME", "data.root": "argument ROOT"}
 
 
 @app.command()
@@ -48,7 +48,7 @@ def synth(
 def check(
     name: Name,
     root: Root,
-    values: Set = None,
+    values: options.Set = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object")] = False,
 ) -> None:
     """Decode every file of a data set; list problems, classes, sizes, splits and duplicates.
@@ -70,7 +70,7 @@ def show(
     name: Name,
     root: Root,
     output: Annotated[Path, typer.Option("--output", "-o", help="PNG or JPEG file to write")] = Path("grid.png"),
-    values: Set = None,
+    values: options.Set = None,
     policy: Annotated[str | None, typer.Option(help="Draw training crops with this augmentation policy")] = None,
     images: Annotated[int, typer.Option(help="Images to draw, spread over the split")] = 4,
     split: Annotated[str, typer.Option(help="train, val or test")] = "train",
@@ -93,7 +93,7 @@ def sample(
     name: Annotated[str, typer.Argument(metavar="NAME", help="cityscapes or gta5")],
     root: Root,
     dest: Annotated[Path, typer.Argument(metavar="DEST", help="Folder to make")],
-    values: Set = None,
+    values: options.Set = None,
     train: Annotated[int, typer.Option(help="Images for trainA")] = 2000,
     test: Annotated[int, typer.Option(help="Images for testA")] = 500,
     size: Annotated[str | None, typer.Option(metavar="HxW", help="Height x width; by default the images' own")] = None,
@@ -116,7 +116,7 @@ def sample(
 def cache(
     name: Name,
     root: Root,
-    values: Set = None,
+    values: options.Set = None,
     every_node: Annotated[
         bool, typer.Option("--every-node", help="Build on every node of the Ray cluster, not only here")
     ] = False,
@@ -146,8 +146,9 @@ def data_config(name: str, root: str, values: list[str] | None) -> DataConfig:
     from segray.config import RunConfig
 
     default = RunConfig()
-    keys = [key for key in default.flat() if key.startswith("data.") and key not in _ARGUMENTS]
-    return default.with_values({**parse_values(values, keys), "data.dataset": name, "data.root": root}).data
+    keys = [key for key in default.flat() if key.startswith("data.")]
+    given = options.parse_values(values, keys, _ARGUMENTS)
+    return default.with_values({**given, "data.dataset": name, "data.root": root}).data
 
 
 def parse_size(option: str, text: str) -> SizePx:

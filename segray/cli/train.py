@@ -7,21 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from segray.cli.values import Set, parse_values
 from segray.errors import ConfigError
 from segray.tuning import options
 
 if TYPE_CHECKING:
     from segray.tuning.single import Start
 
-_OWN_OPTION = "data.root"
+_OWN_OPTIONS = {"data.root": "--data", "model.encoder_weights": "--encoder-weights"}
 
 
 def train(
     recipe: Annotated[str | None, typer.Option(metavar="NAME", help="What `segray recipes` lists")] = None,
     config: Annotated[Path | None, typer.Option(metavar="YAML", help="Or a file as `segray config` prints it")] = None,
     data: Annotated[str | None, typer.Option(help="Folder of the data set; a config file may hold it")] = None,
-    values: Set = None,
+    values: options.Set = None,
     storage: options.Storage = None,
     name: Annotated[
         str | None, typer.Option(help="Name of the run's folder (default: the recipe's or file's, with the time)")
@@ -43,10 +42,9 @@ def train(
     start = _start(recipe, config)
     if resume and name is None:
         raise ConfigError("--resume needs --name, the folder of the run to continue")
-    keys = [key for key in start.config.flat() if key != _OWN_OPTION]
-    set_values = parse_values(values, keys)
+    set_values = options.parse_values(values, start.config.flat(), _OWN_OPTIONS)
     if data is not None:
-        set_values[_OWN_OPTION] = data
+        set_values["data.root"] = data
     if encoder_weights is not None:
         set_values["model.encoder_weights"] = encoder_weights
     base = start.config.with_values(set_values)

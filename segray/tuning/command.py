@@ -23,6 +23,8 @@ from segray.tuning.sweep import SchedulerName, SearcherName, Sweep, judge_sweep,
 JOB_STORAGE = "~/segray/runs"
 """Where a `ray job submit` without --storage writes: its own folder is an upload that the cluster deletes."""
 
+_OWN_OPTIONS = {"data.root": "--data", "model.encoder_weights": "--encoder-weights", "train.epochs": "--epochs"}
+
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
@@ -56,18 +58,21 @@ def main(sweep: Sweep, *, make_data: Callable[[], object] | None = None) -> None
         cpus_per_worker: options.CpusPerWorker = None,
         gpus_per_worker: options.GpusPerWorker = None,
         encoder_weights: options.EncoderWeights = None,
+        values: options.Set = None,
         searcher: Annotated[SearcherName, typer.Option(help="Who proposes trials")] = sweep.searcher,
         scheduler: Annotated[SchedulerName, typer.Option(help="Who stops trials early")] = sweep.scheduler,
     ) -> None:
-        values: dict[str, Any] = {"data.root": data}
+        fixed = options.parse_values(values, sweep.base.flat(), _OWN_OPTIONS)
+        own: dict[str, Any] = {"data.root": data}
         if encoder_weights is not None:
-            values["model.encoder_weights"] = encoder_weights
+            own["model.encoder_weights"] = encoder_weights
         if _is_given(context, "minutes") and not _is_given(context, "trials"):
             trials = None
         asked = replace(
             sweep,
             name=name,
-            base=sweep.base.with_values(values),
+            base=sweep.base.with_values(fixed | own),
+            fixed=tuple(fixed),
             trials=trials,
             minutes=minutes,
             epochs=epochs,

@@ -69,6 +69,7 @@ def drive(sweep: Sweep, files: SweepFiles, connection: Connection, announce: Cal
         num_workers=plan.workers_per_trial,
         announce=announce,
         recipe=sweep.recipe,
+        fixed=sweep.fixed,
     )
     announce(plan.describe())
     if sweep.resume:

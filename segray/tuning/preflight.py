@@ -75,6 +75,7 @@ def check(
     num_workers: int,
     announce: Callable[[str], None],
     recipe: str = "",
+    fixed: Sequence[str] = (),
 ) -> Checked:
     """Check keys, values, models, losses, data and sizes of a sweep, and resolve what a trial must not decide.
 
@@ -88,6 +89,7 @@ def check(
         num_workers: Workers a trial, among which its batch is divided.
         announce: Told what the encoders start from, then what is decoded.
         recipe: Name of the recipe that the base is, which then is the very first trial; empty where it is none.
+        fixed: Keys that the space must neither draw nor return.
 
     Raises:
         ConfigError: A key, value or combination cannot work, or the space does not hold the recipe.
@@ -99,6 +101,7 @@ def check(
         # With all its epochs; the cap comes below.
         recipe_values(space, base)
     distributions, draws = draw(space)
+    _check_fixed(fixed, draws)
     longest = max(base.with_values(draw).train.epochs for draw in draws)
     max_epochs = max_epochs or max(longest, _longest(distributions.get(EPOCHS_KEY)))
     epochs_vary = any(EPOCHS_KEY in draw for draw in draws)
@@ -145,6 +148,15 @@ def check_choices(config: RunConfig) -> None:
     _check_l2([config])
     check_schedule(config.optim, config.train.epochs)
     check_adversary(config.gan, config.train.epochs, config.data.crop_px)
+
+
+def _check_fixed(fixed: Sequence[str], draws: Sequence[Mapping[str, Any]]) -> None:
+    searched = [key for key in fixed if any(key in values for values in draws)]
+    if searched:
+        raise ConfigError(
+            f"--set must leave alone what the study searches, but names {', '.join(searched)}; leave it out, or change "
+            "the space in a copy of the study"
+        )
 
 
 def _longest(distribution: Distribution | None) -> int:

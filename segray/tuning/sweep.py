@@ -40,6 +40,8 @@ class Sweep:
     """The run that every trial starts from"""
     space: Space
     """Module-level function that draws dotted keys of RunConfig"""
+    fixed: Sequence[str] = ()
+    """Keys of the base that were set for this start, which the space must leave alone"""
     recipe: str = ""
     """Name of the recipe that the base is, a published one or one's own; the first trial is then the base itself"""
     first_trials: Sequence[Mapping[str, Any]] = ()

@@ -77,6 +77,28 @@ def test_repeats_are_the_studys_unless_given(arguments, repeats, call, monkeypat
     assert asked[0].repeats == repeats
 
 
+def test_values_in_place_of_the_bases_are_set_and_named(call, monkeypatch):
+    asked = []
+    monkeypatch.setattr(command, "run_sweep", asked.append)
+    call("--data", "elsewhere", "--set", "data.resize_px=[32, 64]", "--set", "loss.name=dice")
+    changed = {"data.root": "elsewhere", "data.resize_px": [32, 64], "loss.name": "dice"}
+    assert asked[0].base == SWEEP.base.with_values(changed)
+    assert asked[0].fixed == ("data.resize_px", "loss.name")
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("train.epochs=3", "--set cannot give train.epochs, which --epochs gives"),
+        ("data.root=.", "--set cannot give data.root, which --data gives"),
+        ("data.resize=3", "did you mean 'data.resize_px'"),
+    ],
+)
+def test_a_key_that_cannot_be_set_is_refused(value, message, call, capsys):
+    assert call("--set", value) == []
+    assert message in capsys.readouterr().err
+
+
 def test_the_end_says_what_the_repeats_gave(tmp_path, capsys):
     sweep = empty_sweep(tmp_path)
     write_trial(sweep, "0000", {"train.epochs": 2}, [0.4])

@@ -44,9 +44,11 @@ def base(scenes, tmp_path):
     )
 
 
-def checked(base, space=space, first_trials=(), max_epochs=None, num_workers=1, said=None):
+def checked(base, space=space, first_trials=(), max_epochs=None, num_workers=1, said=None, fixed=()):
     announce = [].append if said is None else said.append
-    return check(base, space, first_trials, max_epochs=max_epochs, num_workers=num_workers, announce=announce)
+    return check(
+        base, space, first_trials, max_epochs=max_epochs, num_workers=num_workers, announce=announce, fixed=fixed
+    )
 
 
 @pytest.mark.parametrize(
@@ -432,6 +434,19 @@ def test_a_search_of_a_discriminators_keys_without_one_is_refused(base):
         ConfigError, match=r"gan\.discriminator must name one.*gan\.adversarial_weight are searched, but it is none"
     ):
         checked(base, lambda trial: trial.suggest_float("gan.adversarial_weight", 0.01, 1.0) and None)
+
+
+@pytest.mark.parametrize("returned", [{"loss.name": "dice"}, {}])
+def test_a_searched_key_cannot_be_set_too(base, returned):
+    def space(trial):
+        trial.suggest_float("optim.lr", 1e-4, 1e-3)
+        return returned
+
+    with pytest.raises(ConfigError, match=r"--set must leave alone.*names optim\.lr"):
+        checked(base, space, fixed=["optim.lr", "train.batch_size"])
+    if returned:
+        with pytest.raises(ConfigError, match=r"names loss\.name"):
+            checked(base, space, fixed=["loss.name"])
 
 
 def test_a_search_of_losses_that_no_trial_minimises_is_refused(base):

@@ -118,7 +118,8 @@ def test_data_that_cannot_be_read_says_what_the_recipe_needs(train, arguments, r
         (["--recipe", "kitti_fcn8s", "--resume"], "--resume needs --name"),
         (["--recipe", "kitti_fcn8s", "--set", "train.epoch=3"], "did you mean 'train.epochs'"),
         (["--recipe", "kitti_fcn8s", "--set", "train.epochs=0"], "train.epochs: input should be greater than"),
-        (["--recipe", "kitti_fcn8s", "--set", "data.root=."], "unknown key in --set 'data.root'"),
+        (["--recipe", "kitti_fcn8s", "--set", "data.root=."], "--set cannot give data.root, which --data gives"),
+        (["--recipe", "kitti_fcn8s", "--set", "model.encoder_weights=auto"], "which --encoder-weights gives"),
         (["--recipe", "kitti_fcn8s", "--set", "data.dataset=kitty"], "unknown data set 'kitty'"),
     ],
 )
