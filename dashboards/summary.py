@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -76,6 +76,7 @@ class TrialRow:
 class Summary:
     """Everything in words, as the report shows it."""
 
+    kind: Literal["sweep", "run"]
     name: str
     state: str
     best: Best | None
@@ -94,6 +95,7 @@ def summarise(results: SweepResults) -> Summary:
     best = results.best_trial()
     counts = Counter(results.trials["outcome"])
     return Summary(
+        kind="run" if results.is_single_run else "sweep",
         name=results.info.name,
         state=results.state,
         best=None if best is None else _best(results, best),
@@ -197,14 +199,16 @@ def _state_note(results: SweepResults) -> str:
 
 def _facts(results: SweepResults) -> tuple[tuple[str, str], ...]:
     saved = results.seconds_saved()
-    return (
-        ("Time spent", text.duration(results.seconds)),
-        ("Saved by early stopping", f"about {text.duration(saved)} of training (estimate)" if saved else "nothing"),
-        ("Trials", results.progress()),
-        ("Data set", _data(results.info.base)),
-        ("Epochs", _epochs(results)),
-        ("Search", f"{results.info.searcher}, {results.info.scheduler}"),
-    )
+    facts = {
+        "Time spent": text.duration(results.seconds),
+        "Saved by early stopping": f"about {text.duration(saved)} of training (estimate)" if saved else "nothing",
+        "Trials": results.progress(),
+        "Data set": _data(results.info.base),
+        "Epochs": _epochs(results),
+        "Search": f"{results.info.searcher}, {results.info.scheduler}",
+    }
+    of_search = ("Saved by early stopping", "Trials", "Search") if results.is_single_run else ()
+    return tuple((name, fact) for name, fact in facts.items() if name not in of_search)
 
 
 def _data(base: Mapping[str, Any]) -> str:

@@ -128,6 +128,7 @@ def test_a_single_run_has_no_figure_that_compares_trials(tmp_path):
     assert titles == ["Learning curves", "IoU per class", "Predictions beside truth", "Trials", "Provenance"]
     assert "--repeats" not in html
     assert "only one trial" not in html
+    assert re.findall(r"<dt>(.*?)</dt>", html)[:4] == ["Time spent", "Data set", "Epochs", "Folder"]
 
 
 def test_write_report_replaces_an_older_one_and_returns_its_size(full, tmp_path):
