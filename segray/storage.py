@@ -45,6 +45,9 @@ from segray.records import (
 TRAINING_STATE: Final = "training.pt"
 """File of a checkpoint that only a resume needs: optimiser, schedule, epoch."""
 
+BASELINE_ID: Final = "0000"
+"""The first trial: the search is measured against it, so it is trained to its end."""
+
 Record = TypeVar("Record", bound=StoredRecord)
 
 

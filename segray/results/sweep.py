@@ -14,7 +14,7 @@ from segray.results import text
 from segray.results.confirmation import Confirmation, confirm
 from segray.results.frames import TRIAL_COLUMNS, classes_frame, epochs_frame, read_trials, repeats_frame, trials_frame
 from segray.results.searched import SearchedKey, searched_keys
-from segray.storage import SweepFiles, open_sweep
+from segray.storage import BASELINE_ID, SweepFiles, open_sweep
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,8 +100,9 @@ class SweepResults:
         )
 
     def first_trial(self) -> pd.Series[Any] | None:
-        """Row of the trial that was started first, which later ones are compared with; None before it started."""
-        return None if self.trials.empty else self.trials.iloc[0]
+        """Row of the baseline, which was started first and later ones are compared with; None before it started."""
+        found = self.trials[self.trials["id"] == BASELINE_ID]
+        return None if found.empty else found.iloc[0]
 
     def confirmation(self) -> Confirmation | None:
         """What further seeds say of the best trial and of its gain over the baseline; None where there are none.

@@ -10,8 +10,7 @@ from ray.tune.search import Searcher
 from segray.config import RunConfig, flatten
 from segray.errors import StorageError
 from segray.results import text
-from segray.storage import Repeat, SweepFiles
-from segray.tuning.scheduler import BASELINE_ID
+from segray.storage import BASELINE_ID, Repeat, SweepFiles
 from segray.tuning.slot import TUNE_METRIC
 from segray.tuning.space import EPOCHS_KEY
 from segray.tuning.sweep import MAY_DIFFER_ON_RESUME

@@ -7,12 +7,9 @@ from typing import Any
 
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
-from segray.storage import SweepFiles
+from segray.storage import BASELINE_ID, SweepFiles
 from segray.tuning.slot import TUNE_METRIC
 from segray.tuning.sweep import SchedulerName
-
-BASELINE_ID = "0000"
-"""The first trial: the report measures the search against it, so it is trained to its end."""
 
 
 class Asha(ASHAScheduler):

@@ -45,7 +45,7 @@ def of_file(path: Path) -> Start:
     Raises:
         ConfigError: It cannot be read, or holds an unknown key or value.
     """
-    return Start(config=read_yaml(path), stem=path.stem)
+    return Start(config=read_yaml(path), stem=path.stem.lstrip(".") or "run")
 
 
 def nothing(_trial: optuna.Trial) -> None:

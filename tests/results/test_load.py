@@ -180,3 +180,8 @@ def test_a_file_deleted_while_it_is_read_counts_as_missing(sweep, monkeypatch):
     monkeypatch.setattr(Folder, "read_bytes", deleted_just_before)
     assert load_sweep(sweep).epochs["epoch"].tolist() == [1]
     assert trial.pointer("last") is None
+
+
+def test_a_second_trial_that_started_before_the_first_is_no_baseline(sweep):
+    fake_sweep.write_trial(sweep, "0001", {}, [0.4])
+    assert load_sweep(sweep).first_trial() is None

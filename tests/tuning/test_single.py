@@ -56,10 +56,11 @@ def test_a_recipe_with_its_options_is_a_sweep_of_one_trial(train, kitti):
 
 def test_a_config_file_may_hold_the_folder_of_its_data(train, kitti, tmp_path):
     config = RunConfig().with_values({"data.dataset": "kitti_road", "data.root": str(kitti), "train.epochs": 4})
-    (tmp_path / "own.yaml").write_text(to_yaml(config))
-    sweep, _ = train("--config", "own.yaml", "--set", "optim.lr=0.5")
-    assert sweep.base == config.with_values({"optim.lr": 0.5})
-    assert sweep.name.startswith("own-")
+    for file in ("own.yaml", ".own.yaml"):
+        (tmp_path / file).write_text(to_yaml(config))
+        sweep, _ = train("--config", file, "--set", "optim.lr=0.5")
+        assert sweep.base == config.with_values({"optim.lr": 0.5})
+        assert sweep.name.startswith("own-")
 
 
 def test_the_folder_is_new_each_time_and_is_told(train, kitti, tmp_path):
