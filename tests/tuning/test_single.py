@@ -63,6 +63,14 @@ def test_a_config_file_may_hold_the_folder_of_its_data(train, kitti, tmp_path):
         assert sweep.name.startswith("own-")
 
 
+def test_the_config_of_a_trial_can_be_trained_anew(train, kitti, tmp_path):
+    values = {"data.dataset": "kitti_road", "data.root": str(kitti), "optim.weight_decay": 1e-05}
+    config = RunConfig().with_values(values)
+    open_sweep(tmp_path / "sweep").trial("0007").write_config(config)
+    sweep, _ = train("--config", "sweep/trials/0007/config.json", "--set", "seed=3", "--name", "again")
+    assert sweep.base == config.with_values({"seed": 3})
+
+
 def test_the_folder_is_new_each_time_and_is_told(train, kitti, tmp_path):
     first, printed = train("--recipe", "kitti_fcn8s", "--data", kitti)
     assert f"run: runs/{first.name}; " in printed
