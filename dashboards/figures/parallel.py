@@ -18,6 +18,10 @@ from dashboards.figures.base import Figure, NothingToDrawError
 from dashboards.figures.style import GRID, hover, plain, styled, wrapped
 from segray.results import SearchedKey, SweepResults, text
 
+HEADING_PX: Final = 12
+SMALL_HEADING_PX: Final = 10
+MANY_AXES: Final = 8
+"""Of more axes the headings are small, so that a word such as discriminator does not reach the next one"""
 LOW_TO_HIGH: Final = ["rgb(172, 180, 189)", "rgb(103, 164, 214)", "rgb(30, 108, 220)"]
 
 
@@ -101,8 +105,8 @@ def draw_parallel(info: ParallelInfo) -> go.Figure:
             showlegend=False,
         )
     for place, axis in enumerate(info.axes):
-        _draw_axis(figure, place, axis)
-    styled(figure, 440, margin={"l": 12, "r": 12, "t": 56, "b": 4})
+        _draw_axis(figure, place, axis, heading_px=HEADING_PX if len(info.axes) <= MANY_AXES else SMALL_HEADING_PX)
+    styled(figure, 440, margin={"l": 12, "r": 12, "t": 62, "b": 4})
     figure.update_xaxes(visible=False, range=[-0.12, len(info.axes) - 0.45])
     return figure.update_yaxes(visible=False, range=[-0.04, 1.04])
 
@@ -118,7 +122,7 @@ FIGURE = Figure(
     "where the strong lines run together, the best trials agree.",
     plot=plot_parallel,
     compares_trials=True,
-    min_width_px=860,
+    min_width_px=1000,
 )
 
 
@@ -162,9 +166,9 @@ def _natural(choice: str) -> tuple[int, float, str]:
         return (1, 0.0, choice)
 
 
-def _draw_axis(figure: go.Figure, place: int, axis: Axis) -> None:
+def _draw_axis(figure: go.Figure, place: int, axis: Axis, heading_px: int) -> None:
     figure.add_shape(type="line", x0=place, x1=place, y0=0, y1=1, line={"color": GRID, "width": 2}, layer="below")
-    heading = plain(axis.label).replace(" ", "<br>")
+    heading = plain(axis.label).replace(" ", "<br>").replace(".", ".<br>")
     figure.add_annotation(
         x=place,
         yref="y domain",
@@ -175,6 +179,7 @@ def _draw_axis(figure: go.Figure, place: int, axis: Axis) -> None:
         showarrow=False,
         xanchor="left",
         xshift=-6,
+        font={"size": heading_px},
     )
     for tick in axis.ticks:
         figure.add_annotation(
