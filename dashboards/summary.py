@@ -179,7 +179,9 @@ def _notes(results: SweepResults) -> tuple[str, ...]:
 
 
 def _gain_note(results: SweepResults, first: pd.Series[Any] | None, name: str) -> str:
-    """Why there is no gain over the baseline, or what its spread takes."""
+    """Why there is no gain over the baseline, or what its spread takes; empty where repeats have failed to give it."""
+    if results.failed_repeats_note():
+        return ""
     if results.state == "running" and not results.repeats.empty:
         return "The best trial and its baseline are being repeated with further seeds."
     if first is None or first["outcome"] != "finished":

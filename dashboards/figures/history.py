@@ -35,7 +35,7 @@ class HistoryInfo:
     first_name: str
     """What the first trial is called"""
     first_miou: float | None
-    """mIoU of the first trial"""
+    """mIoU of the first trial, if it ran to its end"""
 
 
 def history_info(results: SweepResults) -> HistoryInfo:
@@ -56,13 +56,14 @@ def history_info(results: SweepResults) -> HistoryInfo:
         if point.miou is not None and point.outcome not in FAILURES:
             best = point.miou if best is None else max(best, point.miou)
         best_so_far.append(best)
+    first = results.first_trial()
     return HistoryInfo(
         points=points,
         best_so_far=tuple(best_so_far),
         majority_class=results.info.majority_class,
         majority_miou=results.info.majority_val_miou,
         first_name=results.info.baseline_name,
-        first_miou=points[0].miou,
+        first_miou=None if first is None or first["outcome"] != "finished" else _known(first["best_val_miou"]),
     )
 
 

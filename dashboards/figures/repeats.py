@@ -36,7 +36,8 @@ def repeats_info(results: SweepResults) -> RepeatsInfo:
     """
     found = results.confirmation()
     if found is None:
-        raise NothingToDrawError(f"No trial has been repeated with further seeds; {results.repeat_options()} does so.")
+        reason = f"No trial has been repeated with further seeds; {results.repeat_options()} does so."
+        raise NothingToDrawError(results.failed_repeats_note() or reason)
     trials = [RepeatedTrial(f"trial {found.trial}", found.best, is_best=True)]
     if found.baseline is not None:
         trials.append(RepeatedTrial(results.info.baseline_name, found.baseline, is_best=False))

@@ -15,19 +15,19 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _are_numbers(value: Any) -> bool:
-    return isinstance(value, list | tuple) and len(value) > 0 and all(map(_is_number, value))
+def _are_positive(value: Any) -> bool:
+    return isinstance(value, list | tuple) and len(value) > 0 and all(_is_number(item) and item > 0 for item in value)
 
 
 def _check_weights(value: Any) -> Any:
-    if value not in ("none", "balanced") and not (_are_numbers(value) and min(value) >= 0 < max(value)):
-        raise PydanticCustomError("class_weights", "must be none, balanced, or numbers from 0, one for each class")
+    if value not in ("none", "balanced") and not _are_positive(value):
+        raise PydanticCustomError("class_weights", "must be none, balanced, or numbers above 0, one for each class")
     return value
 
 
 def _check_alpha(value: Any) -> Any:
     is_share = _is_number(value) and 0 < value <= 1
-    if value != "balanced" and not is_share and not (_are_numbers(value) and min(value) > 0):
+    if value != "balanced" and not is_share and not _are_positive(value):
         rule = "must be a number above 0 and at most 1, balanced, or numbers above 0, one for each class"
         raise PydanticCustomError("focal_alpha", rule)
     return value

@@ -66,10 +66,9 @@ def evaluate_sweep(
     if split not in ("test", "val"):
         raise ConfigError(f"--split must be test or val, but got {split!r}")
     files = open_sweep(location)
-    best, best_pointer = files.best()
-    trial, pointer = (best, best_pointer) if trial_id is None else _find(files, trial_id)
+    trial, pointer = files.best() if trial_id is None else _find(files, trial_id)
     found = judge(files, trial, pointer, split=split, data_root=data_root, announce=announce)
-    is_kept = split == "test" and trial.id == best.id
+    is_kept = split == "test" and _is_best(files, trial)
     if is_kept:
         files.write_test_scores(found)
     return found, is_kept
@@ -217,6 +216,13 @@ def _lines(found: SplitScores) -> list[str]:
         f"frequency-weighted IoU {text.percent(found.frequency_weighted_iou)}",
         *([] if clusters is None else [f"pixel accuracy on the K-Means clusters of training {text.percent(clusters)}"]),
     ]
+
+
+def _is_best(files: SweepFiles, trial: TrialFiles) -> bool:
+    try:
+        return trial.id == files.best()[0].id
+    except StorageError:
+        return False
 
 
 def _find(files: SweepFiles, trial_id: str) -> tuple[TrialFiles, CheckpointPointer]:

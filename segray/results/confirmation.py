@@ -10,7 +10,6 @@ from typing import Any
 
 import pandas as pd
 
-from segray.records import FAILURES
 from segray.results import text
 
 
@@ -65,8 +64,6 @@ class Confirmation:
     """Best val mIoU of the best trial's repeats"""
     baseline: Spread | None
     """Of the baseline's; None where that is the best trial itself, or failed in the search"""
-    num_failed: int
-    """Repeats that failed, so that their seeds do not count"""
 
     @cached_property
     def gain(self) -> Spread | None:
@@ -97,24 +94,27 @@ class Confirmation:
             "baseline": baseline and baseline.as_json(),
             "gain": gain and gain.as_json(),
             "overlaps": self.overlaps,
-            "failed": self.num_failed,
         }
+
+
+def compared_repeats(repeats: pd.DataFrame, best: Mapping[Any, Any], baseline_id: str | None) -> pd.DataFrame:
+    """Those rows of SweepResults.repeats that are of the best trial or the baseline, at the best one's own epochs."""
+    return repeats[repeats["trial"].isin([best["id"], baseline_id]) & (repeats["epochs"] == best.get("train.epochs"))]
 
 
 def confirm(repeats: pd.DataFrame, best: Mapping[Any, Any], baseline_id: str | None) -> Confirmation | None:
     """Compare the repeats of the best trial, at its own epochs, with those of the baseline at the same.
 
     Args:
-        repeats: SweepResults.repeats.
+        repeats: What ``compared_repeats`` gave.
         best: Row of the best trial.
         baseline_id: Id of the trial that it is compared with; None where there is none to compare with.
 
     Returns:
         None where no seed has a figure of all that are compared.
     """
+    valid = repeats[(repeats["outcome"] == "finished") & repeats["best_val_miou"].notna()]
     compared = {best["id"], baseline_id}
-    at_its_epochs = repeats[repeats["trial"].isin(compared) & (repeats["epochs"] == best.get("train.epochs"))]
-    valid = at_its_epochs[(at_its_epochs["outcome"] == "finished") & at_its_epochs["best_val_miou"].notna()]
     mious = {trial: valid[valid["trial"] == trial].set_index("seed")["best_val_miou"] for trial in compared}
     of_best, of_baseline = mious[best["id"]], mious[baseline_id]
     seeds = of_best.index.sort_values()
@@ -128,5 +128,4 @@ def confirm(repeats: pd.DataFrame, best: Mapping[Any, Any], baseline_id: str | N
         seeds=tuple(int(seed) for seed in seeds),
         best=Spread(tuple(of_best[seeds])),
         baseline=None if baseline_id is None else Spread(tuple(of_baseline[seeds])),
-        num_failed=int(at_its_epochs["outcome"].isin(FAILURES).sum()),
     )

@@ -11,7 +11,7 @@ import pandas as pd
 
 from segray.records import FAILURES, SplitScores, SweepInfo, SweepState, SweepStatus
 from segray.results import text
-from segray.results.confirmation import Confirmation, confirm
+from segray.results.confirmation import Confirmation, compared_repeats, confirm
 from segray.results.frames import TRIAL_COLUMNS, classes_frame, epochs_frame, read_trials, repeats_frame, trials_frame
 from segray.results.searched import SearchedKey, searched_keys
 from segray.storage import BASELINE_ID, SweepFiles, open_sweep
@@ -110,16 +110,39 @@ class SweepResults:
         Only repeats of the present best trial at its epochs count, those of the baseline at the same, and of these
         the seeds that both have.
         """
-        best, first = self.best_trial(), self.first_trial()
-        if best is None or first is None:
+        best = self.best_trial()
+        if best is None or self.first_trial() is None:
             return None
-        is_alone = first["id"] == best["id"] or first["outcome"] in FAILURES
-        return confirm(self.repeats, best.to_dict(), None if is_alone else first["id"])
+        return confirm(self._compared_repeats(), best.to_dict(), self._opponent_id())
+
+    def _opponent_id(self) -> str | None:
+        """Id of the baseline; None where it is the best trial itself, or failed."""
+        best, first = self.best_trial(), self.first_trial()
+        is_alone = first is None or (best is not None and first["id"] == best["id"]) or first["outcome"] in FAILURES
+        return None if is_alone else BASELINE_ID
+
+    def _compared_repeats(self) -> pd.DataFrame:
+        best = self.best_trial()
+        return self.repeats[:0] if best is None else compared_repeats(self.repeats, best.to_dict(), self._opponent_id())
 
     def repeat_options(self) -> str:
         """Options of the sweep's command that train the best trial and the baseline anew, and search no further."""
         num_ended = int((~self.trials["outcome"].isin(("running", "interrupted"))).sum())
-        return f"--resume --trials {num_ended} --repeats 3"
+        return f"--resume --trials {max(num_ended, 1)} --repeats 3"
+
+    def failed_repeats_note(self) -> str:
+        """Whose repeats failed, how many, and what that means; empty if none did."""
+        compared = self._compared_repeats()
+        counts = compared["trial"][compared["outcome"].isin(FAILURES)].value_counts(sort=False)
+        if counts.empty:
+            return ""
+        failed = [
+            f"{text.counted(count, 'repeat')} of "
+            + (self.info.baseline_name if trial == BASELINE_ID else f"trial {trial}")
+            for trial, count in counts.items()
+        ]
+        effect = "and did not count" if self.confirmation() else "so that there is no seed to compare them by"
+        return f"{' and '.join(failed)} failed, {effect}."
 
     def confirmation_note(self) -> str:
         """The figures of the repeats in one line; empty where there are none."""
@@ -138,20 +161,30 @@ class SweepResults:
         return f"Repeated with {found.counted_seeds}, {text.counted(found.epochs, 'epoch')}: {', '.join(figures)}."
 
     def caution_note(self) -> str:
-        """Why the gain over the baseline may be chance, as far as the repeats tell; empty if they do not."""
+        """What to know before trusting the repeats; empty if there is nothing."""
         found = self.confirmation()
-        if found is None:
-            return ""
         said = []
-        if found.overlaps and found.baseline is not None:
+        if found is not None and found.overlaps and found.baseline is not None:
             said.append(
                 f"The spread overlaps: the worst repeat of trial {found.trial} ({text.percent(found.best.low)}) is not "
                 f"above the best of {self.info.baseline_name} ({text.percent(found.baseline.high)}), so the gain may "
                 "be chance."
             )
-        if found.num_failed:
-            said.append(f"{text.counted(found.num_failed, 'repeat')} failed, and did not count.")
-        return " ".join(said)
+        if found is not None and found.baseline is not None:
+            said.append(self._shortened_note(found))
+        said.append(self.failed_repeats_note())
+        return " ".join(filter(None, said))
+
+    def _shortened_note(self, found: Confirmation) -> str:
+        """What the baseline gave with epochs of its own, if these are more than those of its repeats."""
+        first = self.first_trial()
+        if first is None or first["outcome"] != "finished" or first["train.epochs"] <= found.epochs:
+            return ""
+        return (
+            f"Repeats train as long as the best trial: {text.counted(found.epochs, 'epoch')}. With the "
+            f"{first['train.epochs']} of its own {self.info.baseline_name} had {text.percent(first['best_val_miou'])}, "
+            "in a single run."
+        )
 
     def progress(self) -> str:
         """Trials started, and of how many if there are more to come: ``16``, ``7 of 16``."""

@@ -12,7 +12,7 @@ import optuna
 from segray.config import DataConfig, ModelConfig, RunConfig, flatten
 from segray.data.augment import CUSTOM, strengths, training_size
 from segray.data.cache import PreparedData, check_values, prepare, with_absolute_paths, without_sampling
-from segray.data.datasets import WITHOUT_PALETTE, dataset_kind
+from segray.data.datasets import WITHOUT_PALETTE, dataset_kind, open_dataset
 from segray.engine.adversary import check_adversary
 from segray.engine.optim import check_l2, check_schedule
 from segray.engine.trial import per_rank_batch_size
@@ -97,11 +97,11 @@ def check(
         ResourceError: The cache cannot be read or written.
     """
     base = _with_absolute_paths(base)
+    distributions, draws = draw(space)
+    _check_fixed(fixed, draws)
     if recipe:
         # With all its epochs; the cap comes below.
         recipe_values(space, base)
-    distributions, draws = draw(space)
-    _check_fixed(fixed, draws)
     longest = max(base.with_values(draw).train.epochs for draw in draws)
     max_epochs = max_epochs or max(longest, _longest(distributions.get(EPOCHS_KEY)))
     epochs_vary = any(EPOCHS_KEY in draw for draw in draws)
@@ -125,7 +125,8 @@ def check(
     announce(weights_line)
     base = base.with_values({"model.encoder_weights": weights})
     with naming_recipe(recipe, base.data):
-        data = _prepared(_distinct(config.data for config in configs), announce)
+        open_dataset(base.data)
+    data = _prepared(_distinct(config.data for config in configs), announce)
     _check_same_classes(data.values())
     for config in configs:
         _check_training(config, data[config.data], num_workers)

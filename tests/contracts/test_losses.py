@@ -17,7 +17,7 @@ WEIGHTED = {"boundary", "cross_entropy", "focal", "ohem"}
 CONFIGS = [
     *(LossConfig(name=name) for name in [*LOSSES, "0.5*cross_entropy+dice"]),
     *(LossConfig(name=name, class_weights="balanced") for name in sorted(WEIGHTED)),
-    *(LossConfig(name=name, class_weights=(0, 1, 2, 3, 4)) for name in sorted(WEIGHTED)),
+    *(LossConfig(name=name, class_weights=(0.5, 1, 2, 3, 4)) for name in sorted(WEIGHTED)),
     LossConfig(name="boundary", boundary_kind="soft", boundary_width_px=12),
     LossConfig(name="focal", focal_alpha=0.25),
     LossConfig(name="focal", focal_alpha="balanced"),

@@ -81,6 +81,14 @@ def test_repeats_show_both_trials_seed_by_seed(sweep):
     ]
 
 
+@pytest.mark.parametrize(
+    ("first", "status", "shown"), [("0000", "finished", 0.3), ("0000", "failed", None), ("0001", "finished", None)]
+)
+def test_the_history_has_a_baseline_that_ran_to_its_end(sweep, first, status, shown):
+    fake_sweep.write_trial(sweep, first, {}, [0.3], status=status)
+    assert history_info(load(sweep.files.folder.path)).first_miou == shown
+
+
 def test_curves_highlight_the_best_three_and_draw_the_best_last(full):
     curves = curves_info(full).curves
     assert [curve.rank for curve in curves[-3:]] == [2, 1, 0]

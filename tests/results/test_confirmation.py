@@ -5,6 +5,8 @@ import json
 import fake_sweep
 import pytest
 
+from dashboards.figures import FIGURES, NothingToDrawError
+from dashboards.summary import summarise
 from segray.results import Spread, load
 
 
@@ -66,7 +68,35 @@ def test_repeats_that_failed_or_have_not_ended_do_not_count_and_failures_are_sai
     fake_sweep.write_trial(searched, "0000-seed4-epochs7", {}, [0.9], status=None)
     results = loaded(searched)
     assert results.confirmation().seeds == (1, 3)
-    assert results.caution_note() == "1 repeat failed, and did not count."
+    assert results.caution_note() == "1 repeat of trial 0001 failed, and did not count."
+
+
+def test_repeats_that_all_failed_are_said_and_not_asked_for_again(searched):
+    repeat(searched, [0.41, 0.42], [])
+    fake_sweep.write_repeats(searched, "0000", [0.3, 0.3], epochs=7, status="out_of_memory")
+    results = loaded(searched)
+    assert results.confirmation() is None
+    said = "2 repeats of the first trial failed, so that there is no seed to compare them by."
+    assert results.caution_note() == said
+    summary = summarise(results)
+    assert said in summary.notes
+    assert not any("--repeats" in note for note in summary.notes)
+    with pytest.raises(NothingToDrawError, match=said):
+        FIGURES["repeats"].plot(results)
+
+
+def test_a_baseline_that_was_repeated_for_fewer_epochs_than_its_own_is_said(searched):
+    fake_sweep.write_trial(searched, "0000", {"train.epochs": 60}, [0.3, 0.38])
+    results = loaded(repeat(searched, [0.41, 0.39], [0.33, 0.36]))
+    assert results.caution_note().replace("\u00a0", " ") == (
+        "Repeats train as long as the best trial: 7 epochs. With the 60 of its own the first trial had 38.0 %, in a "
+        "single run."
+    )
+
+
+def test_a_search_without_an_ended_trial_is_asked_for_at_least_one(sweep):
+    fake_sweep.write_trial(sweep, "0000", {}, [0.3], status=None)
+    assert loaded(sweep).repeat_options() == "--resume --trials 1 --repeats 3"
 
 
 def test_a_first_trial_that_is_the_best_has_no_gain(searched):

@@ -44,10 +44,17 @@ def base(scenes, tmp_path):
     )
 
 
-def checked(base, space=space, first_trials=(), max_epochs=None, num_workers=1, said=None, fixed=()):
+def checked(base, space=space, first_trials=(), max_epochs=None, num_workers=1, said=None, fixed=(), recipe=""):
     announce = [].append if said is None else said.append
     return check(
-        base, space, first_trials, max_epochs=max_epochs, num_workers=num_workers, announce=announce, fixed=fixed
+        base,
+        space,
+        first_trials,
+        max_epochs=max_epochs,
+        num_workers=num_workers,
+        announce=announce,
+        recipe=recipe,
+        fixed=fixed,
     )
 
 
@@ -442,8 +449,9 @@ def test_a_searched_key_cannot_be_set_too(base, returned):
         trial.suggest_float("optim.lr", 1e-4, 1e-3)
         return returned
 
-    with pytest.raises(ConfigError, match=r"--set must leave alone.*names optim\.lr"):
-        checked(base, space, fixed=["optim.lr", "train.batch_size"])
+    for values in ({"optim.lr": 5e-4}, {"optim.lr": 1.0}):
+        with pytest.raises(ConfigError, match=r"--set must leave alone.*names optim\.lr"):
+            checked(base.with_values(values), space, fixed=["optim.lr", "train.batch_size"], recipe="carla_unet")
     if returned:
         with pytest.raises(ConfigError, match=r"names loss\.name"):
             checked(base, space, fixed=["loss.name"])

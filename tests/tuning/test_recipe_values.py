@@ -109,3 +109,10 @@ def test_data_that_cannot_be_read_are_told_which_recipe_they_are_for(base):
     assert error.value.problems
     last = str(error.value).splitlines()[-1]
     assert last.startswith("recipe 'cityscapes_smp' is for the data set cityscapes: --data must hold leftImg8bit/")
+
+
+def test_what_else_is_wrong_with_data_is_told_without_the_recipes_folder(base):
+    with pytest.raises(ConfigError) as error:
+        checked(base.with_values({"data.split.kind": "ratio", "data.split.sizes": [3000, 1000, 1000]}))
+    assert "data.split.sizes must" in str(error.value)
+    assert "--data must hold" not in str(error.value)
