@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from segray.config import RunConfig
 from segray.records import FAILURES
 from segray.results import Spread, SweepResults, text
 
@@ -45,7 +46,7 @@ class Best:
     lines: tuple[Line, ...]
     """Over further seeds, and above the baselines"""
     config: tuple[tuple[str, str], ...]
-    """Searched key and value; all of it is in the trial's config.json"""
+    """Key and value: the searched ones, of a single run those that are not segray's defaults"""
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,21 @@ def _best(results: SweepResults, best: pd.Series[Any]) -> Best:
         test_miou="" if results.test is None else text.percent(results.test.miou),
         test_caption=f"on {results.num_test_images} images that chose no trial",
         lines=(*_against_baseline(results, best), Line(text.points(miou - majority), over_majority)),
-        config=tuple((key.key, text.value(best[key.key])) for key in results.searched),
+        config=_own_values(results) if results.is_single_run else _searched_values(results, best),
+    )
+
+
+def _searched_values(results: SweepResults, best: pd.Series[Any]) -> tuple[tuple[str, str], ...]:
+    return tuple((key.key, text.value(best[key.key])) for key in results.searched)
+
+
+def _own_values(results: SweepResults) -> tuple[tuple[str, str], ...]:
+    """What a run has other values of than segray's defaults; no path, which may tell of a person's machine."""
+    default = RunConfig().flat()
+    return tuple(
+        (key, text.value(value))
+        for key, value in results.info.base.items()
+        if value != default.get(key) and key not in ("data.root", "data.cache_dir")
     )
 
 
@@ -175,7 +190,8 @@ def _notes(results: SweepResults) -> tuple[str, ...]:
         notes.append("No trial has run to its end.")
     if not results.trials.empty and results.info.scheduler != "none":
         notes += [note for key, note in SCHEDULE_NOTES.items() if key in results.info.space]
-    return tuple(note for note in (*notes, results.test_note(), results.cluster_note()) if note)
+    notes += [results.recipe_note(), results.test_note(), results.cluster_note()]
+    return tuple(filter(None, notes))
 
 
 def _gain_note(results: SweepResults, first: pd.Series[Any] | None, name: str) -> str:

@@ -115,6 +115,8 @@ class SweepInfo(StoredRecord):
     """Searched dotted key -> its distribution in words"""
     recipe: str = ""
     """Name of the recipe that the base is, and whose values the first trial has; empty where it is none"""
+    recipe_values: dict[str, Any] = {}
+    """Dotted key -> value of the published recipe, for every key in which the base is not as that"""
     first_trials: tuple[dict[str, Any], ...] = ()
     searcher: str = "tpe"
     scheduler: str = "asha"

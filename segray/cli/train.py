@@ -51,6 +51,7 @@ def train(
     storage = storage or default_storage()
     asked = single_run(
         base,
+        recipe=start.recipe,
         name=name or new_name(start.stem, storage),
         storage=storage,
         resources=Resources(

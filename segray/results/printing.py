@@ -91,7 +91,8 @@ def _print_table(results: SweepResults) -> None:
     console.print(table)
     test_note = results.test_note() if results.num_test_images else ""
     repeats = (results.confirmation_note(), results.caution_note())
-    for note in filter(None, (*repeats, test_note, results.state_note(), results.cluster_note())):
+    notes = (*repeats, results.recipe_note(), test_note, results.state_note(), results.cluster_note())
+    for note in filter(None, notes):
         console.print(note, markup=False, soft_wrap=True)
     ended = pd.concat([results.trials, results.repeats])[["id", "outcome", "reason"]]
     for row in ended[ended["outcome"].isin(FAILURES)].to_dict("records"):

@@ -186,6 +186,16 @@ class SweepResults:
             "in a single run."
         )
 
+    def recipe_note(self) -> str:
+        """In what the recipe that was run is not the published one; empty where it is, or there is none."""
+        if not self.info.recipe_values:
+            return ""
+        changed = [
+            f"{key} {text.value(self.info.base.get(key))} (published: {text.value(published)})"
+            for key, published in self.info.recipe_values.items()
+        ]
+        return f"Recipe {self.info.recipe} was run with other values than published: {', '.join(changed)}."
+
     def progress(self) -> str:
         """Trials started, and of how many if there are more to come: ``16``, ``7 of 16``."""
         started = len(self.trials)

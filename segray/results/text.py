@@ -56,7 +56,7 @@ def duration(seconds: float) -> str:
 
 
 def value(content: Any) -> str:
-    """A config value: ``none``, ``true``, ``3.16e-4``, ``224×320``, or the text itself."""
+    """A config value: ``none``, ``true``, ``3.16e-4``, ``224×320``, ``[1, 0.5, 4]``, or the text itself."""
     if is_missing(content):
         return "none"
     if isinstance(content, bool):
@@ -64,7 +64,9 @@ def value(content: Any) -> str:
     if isinstance(content, float):
         return f"{content:.3g}".replace("e-0", "e-").replace("e+0", "e+")
     if isinstance(content, list | tuple):
-        return "×".join(value(item) for item in content)
+        is_size = len(content) == 2 and all(isinstance(item, int) for item in content)
+        items = [value(item) for item in content]
+        return "×".join(items) if is_size else f"[{', '.join(items)}]"
     return str(content)
 
 

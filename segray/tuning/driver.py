@@ -25,6 +25,7 @@ from segray.data.split_record import check_splits, record_splits
 from segray.engine.trial import write_samples
 from segray.errors import ConfigError, listed
 from segray.metrics import majority_class_miou
+from segray.recipes import RECIPES
 from segray.records import SweepInfo
 from segray.storage import SweepFiles
 from segray.tuning.preflight import Checked, check
@@ -157,6 +158,15 @@ def _described(checked: Checked) -> dict[str, str]:
     return {key: describe(distribution) for key, distribution in checked.distributions.items()}
 
 
+def _changed_values(recipe: str, base: RunConfig) -> dict[str, Any]:
+    """The values of a published recipe where a base has others; of one's own recipe there is nothing to compare."""
+    if recipe not in RECIPES:
+        return {}
+    here = base.flat()
+    published = RECIPES[recipe].config.flat()
+    return {key: published[key] for key in here if here[key] != published[key] and key not in MAY_DIFFER_ON_RESUME}
+
+
 def _info(sweep: Sweep, checked: Checked, plan: Plan) -> SweepInfo:
     data = checked.data
     space = data.scored_space
@@ -168,6 +178,7 @@ def _info(sweep: Sweep, checked: Checked, plan: Plan) -> SweepInfo:
         base=checked.base.flat(),
         space=_described(checked),
         recipe=sweep.recipe,
+        recipe_values=_changed_values(sweep.recipe, checked.base),
         first_trials=tuple(dict(point) for point in checked.first_trials),
         searcher=sweep.searcher,
         scheduler=sweep.scheduler,

@@ -52,11 +52,14 @@ def nothing(_trial: optuna.Trial) -> None:
     """The space that draws nothing."""
 
 
-def single_run(base: RunConfig, *, name: str, storage: str, resources: Resources, resume: bool) -> Sweep:
-    """The sweep whose only trial is the config."""
+def single_run(
+    base: RunConfig, *, recipe: Recipe | None, name: str, storage: str, resources: Resources, resume: bool
+) -> Sweep:
+    """The sweep whose only trial is the config, which may be a recipe's."""
     return Sweep(
         name=name,
         base=base,
+        recipe=recipe.name if recipe else "",
         space=nothing,
         trials=1,
         epochs=base.train.epochs,

@@ -17,7 +17,9 @@ from segray.data.synthetic import write_scenes
 from segray.errors import ConfigError, DataError, SegrayError, StorageError
 from segray.inference import evaluate
 from segray.models import build
+from segray.recipes import RECIPES
 from segray.records import Outcome
+from segray.results import load
 from segray.storage import open_sweep
 from segray.tuning import driver
 from segray.tuning import sweep as sweep_module
@@ -35,6 +37,9 @@ def space(trial):
 def num_clusters(trial):
     trial.suggest_categorical("data.pairs.num_clusters", [4, 6])
     trial.suggest_float("optim.lr", 1e-4, 1e-2, log=True)
+
+
+PATHS = ("data.root", "data.cache_dir")
 
 
 @pytest.fixture
@@ -160,6 +165,18 @@ def test_a_sweep_notes_the_recipe_that_its_first_trial_is(sweep, drive):
     info = open_sweep(f"{sweep.storage}/{sweep.name}").info()
     assert (info.recipe, info.baseline_name) == ("fcn", "recipe fcn")
     assert info.first_trials == ({"optim.lr": sweep.base.optim.lr},)
+
+
+def test_a_sweep_notes_in_what_its_recipe_is_not_the_published_one(sweep, drive):
+    published = RECIPES["cityscapes_smp"].config
+    small = {"data.crop_px": [64, 64], "train.batch_size": 4, "model.encoder_weights": "none"}
+    base = published.with_values({**small, **{key: getattr(sweep.base.data, key[5:]) for key in PATHS}})
+    with pytest.raises(Begun):
+        drive(sweep, recipe="cityscapes_smp", base=base, space=lambda trial: None, epochs=None)
+    files = open_sweep(f"{sweep.storage}/{sweep.name}")
+    assert files.info().recipe_values == {key: published.flat()[key] for key in small}
+    note = load(files.folder.path).recipe_note()
+    assert "Recipe cityscapes_smp was run with other values than published: data.crop_px 64×64 (published: " in note
 
 
 def test_a_sweep_from_before_there_were_recipes_loads(tmp_path):
