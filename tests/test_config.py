@@ -1,7 +1,23 @@
 import pytest
 
-from segray.config import RunConfig, read_yaml, run_config, to_yaml
+from segray.config import RunConfig, parse_yaml, read_yaml, run_config, to_yaml
 from segray.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e-4", 1e-4),
+        ("-2E3", -2000.0),
+        ("[1e-1, 1]", [0.1, 1]),
+        ("1.5e+2", 150.0),
+        ("1e4x", "1e4x"),
+        ("12", 12),
+        ("off", False),
+    ],
+)
+def test_numbers_with_an_exponent_are_numbers(text, value):
+    assert parse_yaml(text) == value
 
 
 def test_yaml_round_trip_keeps_every_value(tmp_path):

@@ -33,7 +33,7 @@ def train(
 ) -> None:
     """Train one model, with the files, the report and the resuming of a sweep.
 
-    The exit code is 0, 1 where no epoch was completed, 2 where something cannot work, and 130 after Ctrl-C.
+    The exit code is 0, 1 where there is no model in the end, 2 where something cannot work, and 130 after Ctrl-C.
     """
     from segray.cluster.resources import Resources
     from segray.tuning.command import default_storage, run_and_exit

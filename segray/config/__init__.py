@@ -2,7 +2,7 @@
 
 from segray.config.data import AugmentConfig, CityscapesConfig, DataConfig, FolderConfig, PairsConfig, SplitConfig
 from segray.config.model import FcnConfig, GeneratorConfig, ModelConfig, UnetConfig
-from segray.config.run import RunConfig, flatten, read_yaml, run_config, to_yaml
+from segray.config.run import RunConfig, flatten, parse_yaml, read_yaml, run_config, to_yaml
 from segray.config.section import Section, SizePx
 from segray.config.training import GanConfig, LossConfig, OptimConfig, TrainConfig
 
@@ -25,6 +25,7 @@ __all__ = [
     "TrainConfig",
     "UnetConfig",
     "flatten",
+    "parse_yaml",
     "read_yaml",
     "run_config",
     "to_yaml",

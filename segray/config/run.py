@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,7 @@ def read_yaml(path: str | Path) -> RunConfig:
         ConfigError: The file cannot be read, is not YAML, or holds an unknown key or value.
     """
     try:
-        tree = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        tree = parse_yaml(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read config file {str(path)!r}: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -82,6 +83,24 @@ def read_yaml(path: str | Path) -> RunConfig:
     if tree is not None and not isinstance(tree, dict):
         raise ConfigError(f"{str(path)!r} must hold a mapping of config keys, but holds {type(tree).__name__}")
     return run_config(tree or {})
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads 1e-4 as a number too, as YAML 1.2 and JSON do; YAML 1.1 wants a point and a sign."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
+def parse_yaml(text: str) -> Any:
+    """What a YAML document holds.
+
+    Raises:
+        yaml.YAMLError: It is none.
+    """
+    return yaml.load(text, _Loader)
 
 
 def to_yaml(config: RunConfig, notes: Mapping[str, str] | None = None) -> str:

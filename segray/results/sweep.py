@@ -203,6 +203,9 @@ class SweepResults:
 
     def state_note(self) -> str:
         """What a sweep that does not run has left undone, and how to go on; empty if nothing."""
+        if self.state == "interrupted" and self.is_single_run:
+            how = f"the same command with --name {self.info.name} --resume"
+            return f"The run was interrupted before its end; {how} continues it."
         if self.state == "interrupted":
             return "The sweep was interrupted before its end; --resume continues it."
         num_open = int(self.trials["outcome"].eq("interrupted").sum())

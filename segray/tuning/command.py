@@ -99,8 +99,8 @@ def main(sweep: Sweep, *, make_data: Callable[[], object] | None = None) -> None
 def run_and_exit(asked: Sweep, *, before: Callable[[], object] | None = None) -> NoReturn:
     """Run a sweep, write its report, judge its best trial on the test images, and end the process.
 
-    The exit code is 0, 1 where no trial has completed an epoch, and 130 after Ctrl-C before the sweep's end. Whether
-    test images could be judged does not change it.
+    The exit code is 0, 1 where no trial has a model (none has completed an epoch, or all have failed), and 130 after
+    Ctrl-C before the sweep's end. Whether test images could be judged does not change it.
 
     Args:
         asked: What to run.

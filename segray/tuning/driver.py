@@ -27,7 +27,7 @@ from segray.errors import ConfigError, listed
 from segray.metrics import majority_class_miou
 from segray.recipes import RECIPES
 from segray.records import SweepInfo
-from segray.storage import SweepFiles
+from segray.storage import BASELINE_ID, SweepFiles
 from segray.tuning.preflight import Checked, check
 from segray.tuning.repeats import wanted_repeats, without_outcome
 from segray.tuning.rounds import num_ended, run_rounds
@@ -85,7 +85,8 @@ def drive(sweep: Sweep, files: SweepFiles, connection: Connection, announce: Cal
 
 def _all_done(sweep: Sweep, files: SweepFiles, done: int) -> str:
     if not files.info().space:
-        return "the run has ended; leave --resume out and choose another --name to train anew"
+        failed = "failed" if files.trial(BASELINE_ID).has_failed() else "ended"
+        return f"the run has {failed}; leave --resume out and choose another --name to train anew"
     what = f"{done} of {sweep.trials} trials" + (" and their repeats" if sweep.repeats else "")
     return f"{what} have ended; ask for more with --trials or --repeats"
 
@@ -113,9 +114,10 @@ def _as_begun(sweep: Sweep, info: SweepInfo) -> Sweep:
 
 def _check_same_sweep(info: SweepInfo, sweep: Sweep, checked: Checked) -> None:
     before = info.base | {f"space of {key}": text for key, text in info.space.items()}
-    before |= {"--epochs": info.max_epochs, "--searcher": info.searcher, "--scheduler": info.scheduler}
     now = checked.base.flat() | {f"space of {key}": text for key, text in _described(checked).items()}
-    now |= {"--epochs": checked.max_epochs, "--searcher": sweep.searcher, "--scheduler": sweep.scheduler}
+    if info.space:
+        before |= {"--epochs": info.max_epochs, "--searcher": info.searcher, "--scheduler": info.scheduler}
+        now |= {"--epochs": checked.max_epochs, "--searcher": sweep.searcher, "--scheduler": sweep.scheduler}
     _refuse_changed(before, now)
 
 
@@ -137,8 +139,8 @@ def _refuse_changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     ]
     if changed:
         raise ConfigError(
-            "a resumed sweep must keep its base config, space, epochs, searcher and scheduler, or its trials cannot be "
-            f"compared, but these changed; put them back, or choose another --name:{listed(changed)}"
+            "what is resumed must keep its config, space, epochs, searcher and scheduler, or it cannot be compared, "
+            f"but these changed; put them back, or choose another --name:{listed(changed)}"
         )
 
 

@@ -44,12 +44,14 @@ def parse_values(
 def _key_and_value(text: str, keys: Iterable[str]) -> tuple[str, Any]:
     import yaml
 
+    from segray.config import parse_yaml
+
     key, equals, value = text.partition("=")
     if not equals:
         raise ConfigError(f"--set must be KEY=VALUE, such as data.classes=categories, but got {text!r}")
     if key not in keys:
         raise ConfigError(unknown_name("key in --set", key, keys))
     try:
-        return key, yaml.safe_load(value)
+        return key, parse_yaml(value)
     except yaml.YAMLError as error:
         raise ConfigError(f"the value in --set {text!r} must be YAML: {error}") from None

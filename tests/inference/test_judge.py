@@ -16,6 +16,7 @@ from segray.engine.trial import TrialLog, train_trial
 from segray.errors import ConfigError, DataError, StorageError
 from segray.inference import evaluate
 from segray.inference.evaluate import evaluate_sweep, judge_best, print_evaluation
+from segray.records import Outcome
 from segray.storage import open_sweep
 
 TRIALS = {
@@ -66,6 +67,13 @@ def files(trained, tmp_path):
     """A copy of it that a test may change."""
     shutil.copytree(trained.folder.path, tmp_path / "camvid")
     return open_sweep(tmp_path / "camvid")
+
+
+def test_a_trial_that_is_named_needs_no_best_one_beside_it(files):
+    for trial in files.trials():
+        trial.finish(Outcome(status="diverged"))
+    found, is_kept = evaluate_sweep(files.folder.path, trial_id="0000")
+    assert (found.trial, found.split, is_kept) == ("0000", "test", False)
 
 
 @pytest.mark.parametrize("trial_id", TRIALS)

@@ -78,6 +78,12 @@ def test_a_sweep_says_what_it_left_undone(sweep):
     assert load_sweep(sweep).state_note() == ""
 
 
+def test_a_single_run_that_was_interrupted_says_how_it_goes_on(tmp_path):
+    run = fake_sweep.empty_sweep(tmp_path, "road", space={})
+    run.files.write_state(fake_sweep.state("interrupted", trials=1))
+    assert load_sweep(run).state_note().endswith("; the same command with --name road --resume continues it.")
+
+
 def test_a_sweep_killed_before_its_first_state_is_interrupted(sweep):
     fake_sweep.write_trial(sweep, "0000", {}, [0.2])
     sweep.files.folder.delete("state.json")

@@ -152,11 +152,12 @@ def test_a_resume_with_nothing_left_to_do_finishes_an_interrupted_sweep(sweep, d
     assert (files.state().status, files.state().trials) == ("finished", 1)
 
 
-def test_a_resume_of_a_single_run_that_has_ended_says_so(sweep, drive, capsys):
+@pytest.mark.parametrize(("status", "said"), [("finished", "ended"), ("out_of_memory", "failed")])
+def test_a_resume_of_a_single_run_that_has_ended_says_so(sweep, drive, capsys, status, said):
     files = fake_sweep.empty_sweep(sweep.storage, "s", space={}).files
-    files.trial("0000").finish(Outcome(status="finished"))
+    files.trial("0000").finish(Outcome(status=status))
     drive(sweep, resume=True, trials=1)
-    assert "the run has ended; leave --resume out and choose another --name" in capsys.readouterr().out
+    assert f"the run has {said}; leave --resume out and choose another --name" in capsys.readouterr().out
 
 
 def test_a_sweep_notes_the_recipe_that_its_first_trial_is(sweep, drive):
