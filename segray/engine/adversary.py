@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
@@ -56,12 +55,11 @@ class RealAndFake(nn.Module):
         return self.score(real), self.score(fake)
 
     def score(self, images: LabelImages) -> PatchScores:
-        """Scores of some label images; a patch without a labelled pixel does not count."""
+        """Scores of some label images; a patch without a labelled pixel in its middle does not count."""
         masks_BCHW, labelled_B1HW = class_masks(images.labels_BHW, self._num_classes)
         classes_BCHW = masks_BCHW.float() if self.discriminator.semantic else None
         scores_B1hw = self.discriminator(images.photos_BCHW, images.image_BCHW, classes_BCHW)
-        shares_B1hw = F.interpolate(labelled_B1HW.float(), scores_B1hw.shape[-2:], mode="area")
-        return PatchScores(scores_B1hw, (shares_B1hw > 0).float())
+        return PatchScores(scores_B1hw, (self.discriminator.middles(labelled_B1HW.float()) > 0).float())
 
 
 @dataclass

@@ -61,7 +61,7 @@ class Discriminator(nn.Module):
     """4x4 convolutions that end in one score per patch or, if semantic, in one per patch and class.
 
     A semantic discriminator judges each patch by its true classes: it takes the sum of their scores, each times the
-    share of the patch that the class covers.
+    share of the patch's middle that the class covers.
 
     Args:
         config: Kind, receptive field, width, normalisations, and whether it sees the photo.
@@ -74,6 +74,8 @@ class Discriminator(nn.Module):
         self.conditioned = config.conditioned
         self.semantic = config.discriminator == "semantic"
         widths = [config.width * factor for factor in WIDTH_FACTORS[config.receptive_field_px]]
+        self.stride = 2 ** (len(widths) - 1)
+        """Pixels from one patch to the next"""
         layers: list[nn.Module] = []
         for index, (inputs, width) in enumerate(pairwise((image_channels + 3 * self.conditioned, *widths))):
             norm = config.norm if index and config.norm != "none" else None
@@ -100,7 +102,7 @@ class Discriminator(nn.Module):
                 needed only if semantic.
 
         Returns:
-            (B, 1, h, w); with a semantic discriminator a patch without any label has 0.
+            (B, 1, h, w); with a semantic discriminator a patch without any label in its middle has 0.
         """
         inputs_BCHW = image_BCHW
         if self.conditioned:
@@ -109,5 +111,12 @@ class Discriminator(nn.Module):
         if not self.semantic:
             return scores_BChw
         assert classes_BCHW is not None
-        shares_BChw = F.interpolate(classes_BCHW, scores_BChw.shape[-2:], mode="area")
-        return (scores_BChw * shares_BChw).sum(dim=1, keepdim=True)
+        return (scores_BChw * self.middles(classes_BCHW)).sum(dim=1, keepdim=True)
+
+    def middles(self, values_BCHW: Tensor) -> Tensor:
+        """Means over the middle of each patch, a square as wide as patches are apart; (B, C, h, w).
+
+        Patches overlap; their middles do not, and leave no gap. The outermost patches reach over the image's edge by so
+        much that their middles begin one stride inside it.
+        """
+        return F.avg_pool2d(values_BCHW, self.stride)[..., 1:-1, 1:-1]

@@ -201,11 +201,30 @@ def test_a_semantic_score_is_that_of_the_class_where_all_is_of_one_class():
 def test_a_semantic_score_weighs_classes_by_their_share_of_the_area():
     discriminator, photos_BCHW, image_BCHW = semantic()
     striped_BHW = torch.zeros(1, 12, 12, dtype=torch.long)
-    striped_BHW[:, :, ::3] = 2
+    striped_BHW[:, :, ::2] = 2
     wholes = [classes_of(torch.full((1, 12, 12), index)) for index in (0, 2)]
     road, sky = (discriminator(photos_BCHW, image_BCHW, whole) for whole in wholes)
     mixed = discriminator(photos_BCHW, image_BCHW, classes_of(striped_BHW))
-    torch.testing.assert_close(mixed, road * 2 / 3 + sky / 3)
+    torch.testing.assert_close(mixed, road / 2 + sky / 2)
+
+
+@pytest.mark.parametrize("field_px", FIELDS_PX)
+@pytest.mark.parametrize("extra_px", [0, 5])
+def test_the_middles_are_those_of_the_patches(field_px, extra_px):
+    discriminator = build(GanConfig(discriminator="patchgan", receptive_field_px=field_px, norm="none", width=1))
+    side_px = 18 * discriminator.stride + extra_px
+    image_BCHW = torch.randn(1, NUM_CLASSES, side_px, side_px, requires_grad=True)
+    scores_B1hw = discriminator(torch.zeros(1, 3, side_px, side_px), image_BCHW, None)
+    marks_BCHW = torch.arange(side_px * side_px).double().reshape(1, 1, side_px, side_px)
+    middles_B1hw = discriminator.middles(marks_BCHW)
+    assert middles_B1hw.shape == scores_B1hw.shape
+    place = scores_B1hw.shape[-1] // 2
+    scores_B1hw[0, 0, place, place].backward()
+    seen = image_BCHW.grad.abs().sum(dim=(0, 1)).nonzero().float()
+    first, last = seen.min(dim=0).values, seen.max(dim=0).values
+    assert (last - first + 1).tolist() == [field_px, field_px]
+    row, column = ((first + last) / 2).tolist()
+    assert middles_B1hw[0, 0, place, place].item() == pytest.approx(row * side_px + column)
 
 
 def test_a_wholly_void_patch_scores_nothing_and_the_others_as_before():
