@@ -13,7 +13,7 @@ KITTI_FCN8S = Recipe(
         "data.resize_px": Setting([160, 576], "README and main.py: images of 160 x 576"),
         "data.policy": Setting("none", "helper.py: no augmentation"),
         "model.name": Setting("fcn8s", "README: the fully convolutional network of Long et al."),
-        "model.encoder": Setting("vgg16", "README: VGG-16"),
+        "model.encoder": Setting("tu-vgg16", "README: VGG-16; these ImageNet weights hold layers 6 and 7 too"),
         "model.encoder_weights": Setting("auto", "main.py: VGG-16 trained on ImageNet"),
         "model.fcn.output_stride": Setting(8, "main.py: scores of pool3, pool4 and layer 7; the last doubling is by 8"),
         "model.fcn.head_width": Setting(4096, "main.py: layer 7 of VGG-16 as published"),

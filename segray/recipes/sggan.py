@@ -48,7 +48,8 @@ SHARED_DIFFERENCES = (
     Difference(
         "flip, crops of 20 to 40 %, shifts of 10 %, rotations of 1 degree",
         "mirror, and a zoom of 0.8 to 1.25 at a random place, which crops by up to 20 % or pads with void, and shifts",
-        "segray's windows are cut before they are resized, and not turned; a degree moves 128 px by one at most",
+        "segray's windows are cut before they are resized, and not turned: a zoom that crops by 40 % would as often "
+        "shrink the image to 60 % in void, and a degree moves 128 px by one at most",
     ),
     Difference(
         "images of 64 x 64 or 128 x 128",
@@ -59,6 +60,11 @@ SHARED_DIFFERENCES = (
         "scores by class on the sampled test images",
         "mIoU from one confusion matrix over a fifth of trainA; testA is kept for the end",
         "what chooses the best epoch must not be what it is judged by",
+    ),
+    Difference(
+        "dropout on in prediction, and normalisation by the test batch, as pix2pix has it",
+        "dropout off, and the statistics of training",
+        "predictions repeat, and do not depend on the batch",
     ),
     NORMALISATION,
     PRECISION,
@@ -91,6 +97,16 @@ SGGAN = Recipe(
             "an image pool over the whole run",
             "one that is emptied after every epoch",
             "a checkpoint need not hold it, and a resumed run equals an unbroken one",
+        ),
+        Difference(
+            "SG-GAN normalises its first and its innermost map, and drops before it normalises",
+            "neither map normalised, dropout after the normalisation, as pix2pix in print",
+            "both generators are then one network; an innermost map of one pixel minus its mean is nothing",
+        ),
+        Difference(
+            "the class map interpolated to the scores, which TensorFlow's padding makes an eighth of the image",
+            "the class map averaged over the middle of each patch, two scores fewer a side",
+            "thin classes are not lost, and each score is weighed by the classes it lies on",
         ),
         *SHARED_DIFFERENCES,
     ),

@@ -110,7 +110,7 @@ FACTS = {
         "data.resize_px": [160, 576],
         "data.policy": "none",
         "model.name": "fcn8s",
-        "model.encoder": "vgg16",
+        "model.encoder": "tu-vgg16",
         "model.encoder_weights": "auto",
         "model.fcn.output_stride": 8,
         "model.fcn.head_width": 4096,
