@@ -35,6 +35,7 @@ class SegmentationModel(nn.Module):
             size: one channel per class, or 3 with a palette.
         stride: What the network's input sides must be a multiple of, in pixels.
         palette: RGB colours (0 to 255) of the classes, if the network paints.
+        min_side_px: The smallest input side that the network takes.
     """
 
     scale: Tensor
@@ -42,10 +43,13 @@ class SegmentationModel(nn.Module):
     color_kernel: Tensor
     color_bias: Tensor
 
-    def __init__(self, network: nn.Module, stride: int, palette: Sequence[Color] | None = None):
+    def __init__(
+        self, network: nn.Module, stride: int, palette: Sequence[Color] | None = None, *, min_side_px: int = 1
+    ):
         super().__init__()
         self.network = network
         self.stride = stride
+        self.min_side_px = min_side_px
         self.paints = palette is not None
         mean = torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1)
         std = torch.tensor(IMAGENET_STD).view(1, 3, 1, 1)
@@ -61,8 +65,9 @@ class SegmentationModel(nn.Module):
     def forward(self, photos_BCHW: Tensor, *, raw: bool = False) -> Tensor:
         """Logits for photos of any size.
 
-        Sides are padded to the stride at the bottom and on the right by repeating the last row and column: zeros would
-        draw an edge where there is none, and reflection fails on photos narrower than the padding.
+        Sides are padded to the stride and the smallest side, at the bottom and on the right, by repeating the last row
+        and column: zeros would draw an edge where there is none, and reflection fails on photos narrower than the
+        padding.
 
         Args:
             photos_BCHW: RGB in 0..255, uint8 or float.
@@ -73,7 +78,7 @@ class SegmentationModel(nn.Module):
         """
         height, width = photos_BCHW.shape[-2:]
         inputs_BCHW = torch.addcmul(self.offset, photos_BCHW.to(self.scale.dtype), self.scale)
-        bottom, right = -height % self.stride, -width % self.stride
+        bottom, right = self._padding_px(height), self._padding_px(width)
         if bottom or right:
             inputs_BCHW = F.pad(inputs_BCHW, (0, right, 0, bottom), mode="replicate")
         outputs_BCHW: Tensor = self.network(inputs_BCHW)
@@ -81,6 +86,10 @@ class SegmentationModel(nn.Module):
         if self.paints:
             outputs_BCHW = torch.tanh(outputs_BCHW.to(self.scale.dtype))
         return outputs_BCHW if raw else self.decode(outputs_BCHW)
+
+    def _padding_px(self, side_px: int) -> int:
+        smallest_px = max(side_px, self.min_side_px)
+        return smallest_px + -smallest_px % self.stride - side_px
 
     def decode(self, raw_BCHW: Tensor) -> Tensor:
         """Logits from what ``forward`` gives raw, which they are already unless the network paints.

@@ -23,6 +23,9 @@ from segray.models.segmentation import SegmentationModel
 
 ARCHITECTURES: dict[str, type[nn.Module]] = {arch.__name__: arch for arch in smp.MODEL_ARCHITECTURES_MAPPING.values()}
 
+MIN_SIDES_PX = {"PAN": 128}
+"""PAN pools its coarsest map three times, which leaves nothing of photos of up to 112 px."""
+
 # What a refusal proposes instead: one small encoder of each kind.
 _SMALL_ENCODERS = (
     "resnet18",
@@ -61,7 +64,7 @@ def build_smp(config: ModelConfig, num_classes: int) -> SegmentationModel:
         raise ConfigError(_refusal(config, error)) from None
     if path is not None and not by_timm:
         load_encoder(network.encoder, config.encoder, path)
-    return SegmentationModel(network, stride=_stride(config.arch, network))
+    return SegmentationModel(network, _stride(config.arch, network), min_side_px=MIN_SIDES_PX.get(config.arch, 1))
 
 
 def _check_names(config: ModelConfig) -> None:

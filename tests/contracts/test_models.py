@@ -1,62 +1,17 @@
 """Every model family and architecture: photos of any size in, finite logits and gradients out."""
 
 import pytest
+import segmentation_models_pytorch as smp
 import torch
+from every_model import ALL_CONFIGS, CONFIGS, GENERATORS, NUM_CLASSES, OWN_CONFIGS, SMP_CONFIGS, build, name_of
 
-from segray.config import FcnConfig, GeneratorConfig, ModelConfig, UnetConfig
-from segray.labels import distinct_colors
-from segray.models import MODELS, SegmentationModel, build_model, check_model
-from segray.models.smp import ARCHITECTURES
+from segray.config import ModelConfig
+from segray.models import MODELS, SegmentationModel, check_model
 
 pytestmark = pytest.mark.usefixtures("seeded")
 
-NUM_CLASSES = 5
-TINY_ENCODERS = {"DPT": "tu-test_vit"}
-SMP_CONFIGS = [
-    ModelConfig(arch=arch, encoder=TINY_ENCODERS.get(arch, "tu-test_efficientnet"), encoder_weights="none")
-    for arch in ARCHITECTURES
-]
-FCN_CONFIGS = [
-    ModelConfig(
-        name="fcn8s", encoder=encoder, encoder_weights="none", fcn=FcnConfig(output_stride=stride, head_width=8)
-    )
-    for encoder, stride in (("vgg16", 8), ("vgg16_bn", 8), ("vgg16_bn", 16), ("vgg16_bn", 32))
-]
-UNET_CONFIGS = [
-    ModelConfig(
-        name="unet",
-        unet=UnetConfig(widths=(4, 6, 8), convolutions=(1, 2, 3), decoder_widths=(6, 4), batch_norm=batch_norm),
-    )
-    for batch_norm in (False, True)
-]
-SMALL_GENERATOR = GeneratorConfig(width=4, depth=4, num_blocks=2)
-GENERATOR_CONFIGS = {
-    name: [ModelConfig(name=name, output=output, generator=SMALL_GENERATOR) for output in ("logits", "rgb")]
-    for name in ("pix2pix", "unet_instance_norm", "resnet")
-}
-GENERATORS = [one for family in GENERATOR_CONFIGS.values() for one in family]
-LOGIT_CONFIGS = {"smp": SMP_CONFIGS, "fcn8s": FCN_CONFIGS, "unet": UNET_CONFIGS}
-CONFIGS = {
-    name: [*configs, configs[0].model_copy(update={"output": "rgb"})] for name, configs in LOGIT_CONFIGS.items()
-} | GENERATOR_CONFIGS
-# SMP leaves some parameters of its encoders unused, and its PAN pools small photos to nothing.
-OWN_CONFIGS = [one for name, family in CONFIGS.items() if name != "smp" for one in family]
 
-
-def name_of(config: ModelConfig) -> str:
-    parts = {
-        "smp": [config.arch],
-        "fcn8s": [config.encoder, str(config.fcn.output_stride)],
-        "unet": ["batch_norm"] if config.unet.batch_norm else [],
-    }.get(config.name, [])
-    return "-".join([config.name, *parts, *(["rgb"] if config.output == "rgb" else [])])
-
-
-def build(config: ModelConfig, num_classes: int = NUM_CLASSES) -> SegmentationModel:
-    return build_model(config, num_classes, palette=distinct_colors(num_classes))
-
-
-@pytest.fixture(params=[one for family in CONFIGS.values() for one in family], ids=name_of)
+@pytest.fixture(params=ALL_CONFIGS, ids=name_of)
 def config(request) -> ModelConfig:
     return request.param
 
@@ -79,7 +34,6 @@ def test_check_passes(config):
 
 
 def test_trains_at_an_odd_size(model):
-    # PAN pools its coarsest map three times, which takes more than 112 px a side.
     logits_BCHW = model.train()(photos(131, 149))
     assert logits_BCHW.shape == (2, NUM_CLASSES, 131, 149)
     assert logits_BCHW.isfinite().all()
@@ -90,6 +44,14 @@ def test_trains_at_an_odd_size(model):
     assert next(p for p in model.parameters()).grad.abs().sum() > 0, "the first layer must learn"
 
 
+@pytest.mark.parametrize("config", SMP_CONFIGS, ids=name_of)
+def test_an_smp_network_has_the_parameters_of_smps_own(config):
+    theirs = smp.create_model(config.arch, config.encoder, encoder_weights=None, classes=NUM_CLASSES)
+    count = sum(parameter.numel() for parameter in build(config).parameters())
+    assert count == sum(parameter.numel() for parameter in theirs.parameters())
+
+
+# SMP leaves some parameters of its encoders unused.
 @pytest.mark.parametrize("config", OWN_CONFIGS, ids=name_of)
 def test_every_parameter_learns(config):
     model = build(config).train()
@@ -99,7 +61,7 @@ def test_every_parameter_learns(config):
     assert without == []
 
 
-@pytest.mark.parametrize("config", OWN_CONFIGS, ids=name_of)
+@pytest.mark.parametrize("config", ALL_CONFIGS, ids=name_of)
 @pytest.mark.parametrize("size_px", [(1, 1), (7, 200), (33, 31)])
 def test_one_small_photo_is_segmented(config, size_px):
     with torch.no_grad():

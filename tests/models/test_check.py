@@ -81,11 +81,6 @@ def test_one_image_a_worker_is_refused_where_an_image_is_pooled_to_one_value(arc
     check_train_shape(ModelConfig(arch="Unet"), batch_size=1, size_px=(160, 224))
 
 
-def test_crop_too_small_for_the_architecture_is_refused():
-    with pytest.raises(ConfigError, match=r"take a larger data\.crop_px"):
-        check_train_shape(ModelConfig(arch="PAN"), batch_size=2, size_px=(64, 64))
-
-
 def test_what_the_shape_check_refuses_torch_refuses_too():
     model = build_model(ModelConfig(arch="DeepLabV3Plus", encoder_weights="none"), num_classes=2).train()
     with pytest.raises(ValueError, match="more than 1 value per channel"):

@@ -1,0 +1,141 @@
+"""Every model as a generator, against every discriminator: one batch of any kind, resumes, and two ranks."""
+
+from itertools import product
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from every_model import CONFIGS, ONE_OF_EACH, name_of
+from tiny_run import CPU, LABEL_SPACE, gan_config, gan_step, register, start, tiny_state, without_timing
+
+from segray.data.loading import Batch
+from segray.engine import checkpoint
+from segray.engine.state import build_state
+from segray.folder import open_folder
+from segray.labels import IGNORE_INDEX
+from segray.losses.adversarial import ADVERSARIAL_LOSSES
+from segray.models import MODELS
+from segray.models.discriminators import WIDTH_FACTORS
+
+SIDES_PX = {16: (33, 47), 70: (75, 91), 286: (288, 301)}
+"""An image that the patches of each receptive field fit into."""
+
+DISCRIMINATORS = [
+    {"gan__discriminator": kind, "gan__receptive_field_px": field_px, "gan__loss": loss}
+    for kind, field_px, loss in product(("patchgan", "semantic"), WIDTH_FACTORS, ADVERSARIAL_LOSSES)
+]
+
+
+def against(model, **options):
+    """A run of the model against a small discriminator."""
+    options = {"train__epochs": 2, "optim__lr": 1e-3, "gan__optim__lr": 1e-3, **options}
+    return gan_config(**options).model_copy(update={"model": model})
+
+
+def batch(count, size_px, labels=None):
+    draw = torch.Generator().manual_seed(5)
+    photos = torch.randint(0, 256, (count, 3, *size_px), dtype=torch.uint8, generator=draw)
+    if labels is None:
+        labels_BHW = torch.randint(0, 3, (count, *size_px), dtype=torch.uint8, generator=draw)
+    else:
+        labels_BHW = torch.full((count, *size_px), labels, dtype=torch.uint8)
+    return Batch(photos, labels_BHW, list(range(count)))
+
+
+def learnt(config, given):
+    """What one batch gives, and how many parameters of the model and the discriminator it changed; all are finite."""
+    state = build_state(config, LABEL_SPACE, 1, CPU)
+    modules = (state.network, state.adversary.discriminator)
+    before = [[parameter.detach().clone() for parameter in module.parameters()] for module in modules]
+    means = gan_step(config)(state, given)
+    assert all(value.isfinite() for value in means.values())
+    changed = []
+    for module, earlier in zip(modules, before, strict=True):
+        assert all(parameter.isfinite().all() for parameter in module.parameters())
+        changed.append(sum(not torch.equal(*pair) for pair in zip(module.parameters(), earlier, strict=True)))
+    return means, changed
+
+
+def test_every_family_is_tested():
+    assert {config.name for config in ONE_OF_EACH} == set(CONFIGS) == set(MODELS) - {"tiny"}
+
+
+@pytest.mark.parametrize("model", ONE_OF_EACH, ids=name_of)
+@pytest.mark.parametrize(
+    ("count", "labels"), [(1, None), (2, IGNORE_INDEX), (2, 1)], ids=["one image", "all void", "one class"]
+)
+def test_any_batch_of_an_odd_size_is_learnt_from(model, count, labels):
+    means, changed = learnt(against(model), batch(count, SIDES_PX[16], labels))
+    assert set(means) == {"train_loss", "train_discriminator_loss", "train_real_accuracy", "train_fake_accuracy"}
+    if labels != IGNORE_INDEX:
+        assert min(changed) > 0
+
+
+@pytest.mark.parametrize("options", DISCRIMINATORS, ids=lambda options: "-".join(map(str, options.values())))
+def test_every_discriminator_and_loss_teaches_both(options):
+    field_px = options["gan__receptive_field_px"]
+    model = CONFIGS["pix2pix"][1]
+    means, changed = learnt(against(model, **options), batch(1, SIDES_PX[field_px]))
+    assert min(changed) > 0
+    assert means["train_discriminator_loss"] > 0
+
+
+@pytest.mark.parametrize("model", ONE_OF_EACH, ids=name_of)
+def test_resumed_equals_uninterrupted_to_the_last_bit(model, tmp_path):
+    config = against(model)
+    folder, unbroken, expected = open_folder(tmp_path / "checkpoint"), tiny_state(config), []
+    for record in start(unbroken, step=gan_step(config)):
+        expected.append(record)
+        if record.epoch == 1:
+            checkpoint.save(unbroken, folder)
+    resumed = tiny_state(config)
+    checkpoint.restore(resumed, folder)
+    assert without_timing(start(resumed, step=gan_step(config))) == without_timing(expected[1:])
+    for own, other in ((unbroken.network, resumed.network), (unbroken.adversary, resumed.adversary)):
+        assert_same(own.state_dict(), other.state_dict())
+
+
+def assert_same(own, other):
+    """Equal trees of tensors and plain values."""
+    assert type(own) is type(other)
+    if isinstance(own, torch.Tensor):
+        assert torch.equal(own, other)
+    elif isinstance(own, dict):
+        assert own.keys() == other.keys()
+        for key in own:
+            assert_same(own[key], other[key])
+    elif isinstance(own, list | tuple):
+        for pair in zip(own, other, strict=True):
+            assert_same(*pair)
+    else:
+        assert own == other
+
+
+def train_on_two(rank, folder):
+    register()
+    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+    found = {}
+    for model, loss in zip(ONE_OF_EACH, [*ADVERSARIAL_LOSSES] * len(ONE_OF_EACH), strict=False):
+        config = against(model, gan__loss=loss, gan__discriminator="semantic")
+        state = tiny_state(config)
+        records = without_timing(start(state, step=gan_step(config), rank=rank, world_size=2))
+        parameters = [*state.network.parameters(), *state.adversary.discriminator.parameters()]
+        found[name_of(model)] = records, [parameter.detach() for parameter in parameters]
+    torch.save(found, f"{folder}/{rank}.pt")
+    dist.barrier()  # a rank that leaves while the other still talks to it can abort it
+    dist.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ranks")
+    mp.spawn(train_on_two, args=(str(folder),), nprocs=2)
+    return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in (0, 1)]
+
+
+@pytest.mark.parametrize("model", ONE_OF_EACH, ids=name_of)
+def test_two_ranks_agree(model, ranks):
+    (records, parameters), other = (found[name_of(model)] for found in ranks)
+    assert len(records) == 2
+    assert_same((records, parameters), other)
