@@ -2,7 +2,7 @@
 
 Command:        python sweeps/cityscapes_gan_search.py --data /path/to/sample
 Data:           trainA/, trainA_seg_class/, testA/, ... as `segray data sample` draws them from Cityscapes
-Hardware:       GPUs, one a trial unless --gpus-per-worker says otherwise
+Hardware:       GPUs, one a trial unless --gpus-per-worker says otherwise; one worker a trial, as batches begin at 1
 Expected:       not measured: no full-size run has been made yet
 """
 

@@ -21,7 +21,7 @@ from segray.tuning.sweep import Sweep
 def space(trial: optuna.Trial) -> Mapping[str, Any] | None:
     """What is searched."""
     trial.suggest_int("train.epochs", 10, 100)
-    trial.suggest_categorical("train.batch_size", [2, 5, 10])
+    trial.suggest_categorical("train.batch_size", [4, 5, 10])
     if trial.suggest_categorical("model.name", ["fcn8s", "smp"]) == "fcn8s":
         trial.suggest_categorical("model.fcn.output_stride", [8, 16])
         trial.suggest_float("model.fcn.dropout", 0.0, 0.7)

@@ -31,8 +31,18 @@ STUDIES = {
     },
     "kitti_road_search": {"data.resize_px": [32, 64], "model.fcn.head_width": 16},
     "cityscapes_pairs_search": {},
+    "camvid_recipe_search": {"data.crop_px": [64, 64]},
+    "camvid_gan_search": {
+        "data.resize_px": [64, 64],
+        "model.generator.depth": 4,
+        "gan.width": 4,
+        "gan.receptive_field_px": 16,
+    },
 }
-"""Study -> sizes and widths in place of its recipe's."""
+"""Study -> sizes and widths in place of its base's."""
+
+OF_A_RECIPE = [study for study in STUDIES if study != "camvid_gan_search"]
+AS_PUBLISHED = [study for study in OF_A_RECIPE if study != "camvid_recipe_search"]
 
 
 def sweep_of(study):

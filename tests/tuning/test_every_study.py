@@ -1,4 +1,4 @@
-"""Every study that starts from a recipe trains the recipe first, then what it draws."""
+"""Studies train their first trial, which is the recipe where they start from one, then what they draw."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import optuna
 import pytest
-from every_study import STUDIES, sweep_of
+from every_study import AS_PUBLISHED, OF_A_RECIPE, STUDIES, sweep_of
 
 from segray.config import RunConfig
 from segray.recipes import RECIPES
@@ -14,7 +14,7 @@ from segray.storage import open_sweep
 from segray.tuning.recipe import recipe_values
 from segray.tuning.space import contains
 
-# Five sweeps of some 20 s each on two idle cores.
+# Seven sweeps of some 20 s each on two idle cores.
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 ROOT = Path(__file__).parents[2]
 
@@ -28,13 +28,18 @@ def runs(tmp_path_factory):
 
 
 @pytest.mark.parametrize("study", STUDIES)
-def test_two_trials_finish_and_the_first_is_the_recipe(runs, study):
+def test_two_trials_finish(runs, study):
     sweep = open_sweep(runs / sweep_of(study).name)
     trials = sweep.trials()
     assert [trial.outcome().status for trial in trials] == ["finished", "finished"]
     assert all(trial.records()[0].val_miou is not None for trial in trials)
+
+
+@pytest.mark.parametrize("study", OF_A_RECIPE)
+def test_the_first_trial_is_the_recipe(runs, study):
+    sweep = open_sweep(runs / sweep_of(study).name)
     assert sweep.info().recipe in RECIPES
-    assert trials[0].config() == RunConfig().with_values({**sweep.info().base}).model_dump(mode="json")
+    assert sweep.trials()[0].config() == RunConfig().with_values({**sweep.info().base}).model_dump(mode="json")
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "sweeps").glob("*.py")), ids=lambda path: path.stem)
@@ -53,8 +58,19 @@ def test_the_space_can_be_drawn_and_holds_the_first_trials(path):
         assert sweep.recipe in RECIPES
 
 
-@pytest.mark.parametrize("study", STUDIES)
+@pytest.mark.parametrize("study", AS_PUBLISHED)
 def test_the_base_is_the_published_recipe(study):
     sweep = sweep_of(study)
     assert sweep.base == RECIPES[sweep.recipe].config
     assert sweep.repeats == 3
+
+
+def test_the_base_of_the_camvid_study_is_the_recipe_with_its_crop_fitted():
+    sweep = sweep_of("camvid_recipe_search")
+    fitted = {"data.dataset": "camvid", "data.crop_px": [360, 480]}
+    assert sweep.base == RECIPES["cityscapes_smp"].config.with_values(fitted)
+
+
+def test_the_second_trial_of_the_gan_study_is_the_other_recipe():
+    sweep = sweep_of("cityscapes_gan_search")
+    assert sweep.base.with_values(sweep.first_trials[0]) == RECIPES["sggan_pix2pix"].config
