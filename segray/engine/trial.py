@@ -141,7 +141,7 @@ def train_trial(
     )
     validation = Validation(config, data, whole_images, device, reporter.interrupted)
     state = build_state(config, data.label_space, len(loader), device)
-    step = _step(config, data, device, micro_batches)
+    step = build_step(config, data, device, micro_batches)
     keeper = _Keeper(files, data.scored_space)
     seconds_before = 0.0 if last is None else last.seconds
     if last is not None:
@@ -161,7 +161,18 @@ def train_trial(
                 return
 
 
-def _step(config: RunConfig, data: PreparedData, device: torch.device, micro_batches: int) -> Step:
+def build_step(config: RunConfig, data: PreparedData, device: torch.device, micro_batches: int = 1) -> Step:
+    """What one batch does in a run: learn from labels, or against a discriminator where the config names one.
+
+    Args:
+        config: The run.
+        data: Its data.
+        device: Where it trains.
+        micro_batches: Parts a batch is split into.
+
+    Raises:
+        ConfigError: A loss cannot work.
+    """
     loss = build_loss(config.loss, data.train.class_pixels)
     precision = resolve_precision(config.train.precision, device)
     if config.gan.discriminator == "none":

@@ -70,8 +70,14 @@ def resolve_encoder_weights(config: ModelConfig) -> tuple[str, str]:
         The value that ``build_model`` then takes ("none", "imagenet" or a path), and a line for a person.
 
     Raises:
-        ConfigError: "imagenet" cannot be fetched, or a file is missing or does not fit.
+        ConfigError: "imagenet" cannot be fetched, or a file is missing, does not fit, or is for a family without an
+            encoder.
     """
+    if config.name in WITHOUT_ENCODER and config.encoder_weights not in ("none", "imagenet", "auto"):
+        raise ConfigError(
+            f"model.encoder_weights must be none, imagenet or auto with model.name={config.name!r}, which has no "
+            f"pretrained encoder, but got {config.encoder_weights!r}"
+        )
     if config.name in WITHOUT_ENCODER:
         return "none", f"encoder weights: none, {config.name} has no pretrained encoder"
     encoder, choice = config.encoder, config.encoder_weights

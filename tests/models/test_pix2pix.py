@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from segray.config import GeneratorConfig, ModelConfig
+from segray.errors import ConfigError
 from segray.models import build_model, check_train_shape, resolve_encoder_weights
 from segray.models.meta import without_memory
 from segray.models.pix2pix import Pix2PixUnet
@@ -110,5 +111,7 @@ def test_weights_start_as_published(name):
 
 @pytest.mark.parametrize("name", [*NAMES, "resnet"])
 def test_generators_have_no_pretrained_encoder(silent_hub, name):
+    with pytest.raises(ConfigError, match=f"model.name='{name}', which has no pretrained encoder, but got 'vgg.pth'"):
+        resolve_encoder_weights(ModelConfig(name=name, encoder_weights="vgg.pth"))
     line = f"encoder weights: none, {name} has no pretrained encoder"
     assert resolve_encoder_weights(ModelConfig(name=name, encoder_weights="imagenet")) == ("none", line)

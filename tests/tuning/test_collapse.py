@@ -1,7 +1,16 @@
+from types import SimpleNamespace
+
+import fake_sweep
 import pytest
 from fake_sweep import record
 
+from dashboards.report import render_report
+from segray.config import RunConfig
+from segray.results import load
 from segray.tuning.collapse import collapse_warning
+from segray.tuning.conductor import Conductor, StateFile
+from segray.tuning.progress import Progress, View
+from segray.tuning.slot import TUNE_METRIC
 
 
 def records(*accuracies):
@@ -48,3 +57,23 @@ def test_anything_else_is_none(accuracies):
 def test_the_longest_one_is_named():
     accuracies = [*[(1.0, 0.5)] * 3, (0.5, 0.5), *[(0.0, 0.5)] * 4]
     assert "in epochs 5 to 8" in collapse_warning(records(*accuracies))
+
+
+def test_a_collapse_is_in_the_outcome_the_terminal_and_the_report(tmp_path, capsys):
+    sweep = fake_sweep.empty_sweep(tmp_path)
+    files = fake_sweep.write_trial(sweep, "0000", {}, [0.3, 0.4, 0.4], status=None)
+    for collapsed in records(*[(1.0, 0.4)] * 3):
+        files.append_record(collapsed)
+    progress = Progress(total=1, slots=1, deadline=None)
+    conductor = Conductor(None, sweep.files, RunConfig(), progress, View(progress), StateFile(sweep.files, progress))
+    trial = SimpleNamespace(config={"trial": "0000", "values": {}})
+    conductor.on_trial_start(trial)
+    end = {TUNE_METRIC: 0.4, "epoch": 3, "status": "finished", "reason": "", "traceback": "", "seconds": 9.0}
+    conductor.on_trial_result(trial, end)
+
+    warning = files.outcome().warning
+    assert "stood at 0 or 1" in warning
+    assert f"({warning})" in capsys.readouterr().out
+    results = load(sweep.files.folder.path)
+    assert results.trials["reason"].tolist() == [warning]
+    assert "stood at 0 or 1" in render_report(results)
