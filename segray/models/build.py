@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from segray.config import ModelConfig
 from segray.errors import ConfigError, unknown_name
 from segray.labels import Color
+from segray.models.depthwise import keep_exact
 from segray.models.encoder_weights import imagenet_file
 from segray.models.fcn import build_fcn
 from segray.models.palette import NEEDS_PALETTE, check_palette
@@ -57,7 +58,9 @@ def _built(config: ModelConfig, num_outputs: int) -> SegmentationModel:
         raise ConfigError(unknown_name("model.name", config.name, MODELS))
     if config.encoder_weights == "auto":
         config = config.model_copy(update={"encoder_weights": resolve_encoder_weights(config)[0]})
-    return MODELS[config.name](config, num_outputs)
+    model = MODELS[config.name](config, num_outputs)
+    keep_exact(model.network)
+    return model
 
 
 def resolve_encoder_weights(config: ModelConfig) -> tuple[str, str]:
