@@ -101,6 +101,7 @@ def run(name: str, folder: Path, pictures: Path | None) -> str:
     storage = str(folder / "runs")
     sweep = single_run(
         recipe.config.with_values(values),
+        recipe=recipe,
         name=new_name(name, storage),
         storage=storage,
         resources=Resources(),
