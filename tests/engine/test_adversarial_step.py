@@ -1,11 +1,12 @@
 """A model and a discriminator that learn against each other on coloured blocks."""
 
+from functools import partial
+
 import pytest
 import torch
-from tiny_run import LABEL_SPACE, gan_config, gan_step, scenes, start, tiny_config, tiny_state, without_timing
+from tiny_run import LABEL_SPACE, gan_config, gan_step, scenes, start, tiny_config, tiny_state, trained_and_resumed
 
 from segray.data.loading import Batch
-from segray.engine import checkpoint
 from segray.folder import open_folder
 from segray.labels import IGNORE_INDEX
 from segray.losses.adversarial import ADVERSARIAL_LOSSES, r1_penalty
@@ -261,16 +262,10 @@ def test_a_discriminator_learns_against_a_model_that_stands_still():
 
 
 def test_resumed_equals_uninterrupted_to_the_last_bit(config, tmp_path):
-    folder, unbroken, expected = open_folder(tmp_path / "checkpoint"), tiny_state(config), []
-    for record in start(unbroken, step=gan_step(config)):
-        expected.append(record)
-        if record.epoch == 2:
-            checkpoint.save(unbroken, folder)
-    resumed = tiny_state(config)
-    checkpoint.restore(resumed, folder)
-    records = list(start(resumed, step=gan_step(config), attempt=2))
-    assert [record.epoch for record in records] == [3, 4]
-    assert without_timing(records) == without_timing(expected[2:])
+    (unbroken, records), (resumed, later) = trained_and_resumed(
+        config, open_folder(tmp_path / "checkpoint"), after=2, make_step=partial(gan_step, config)
+    )
+    assert later == records[2:]
     for name, value in unbroken.network.state_dict().items():
         assert torch.equal(value, resumed.network.state_dict()[name]), name
     for name, value in unbroken.adversary.discriminator.state_dict().items():

@@ -20,12 +20,12 @@ from tiny_run import (
     start,
     tiny_config,
     tiny_state,
+    trained_and_resumed,
     val_loader,
     validation,
     without_timing,
 )
 
-from segray.engine import checkpoint
 from segray.engine.endings import Diverged, Interrupted
 from segray.engine.steps import SupervisedStep
 from segray.folder import open_folder
@@ -59,30 +59,19 @@ def train_on_two(rank, folder):
         "interrupted in validation": ending(rank, validate=interrupted_validation(rank)),
         "diverged": ending(rank, step=PoisonedOnOneRank(rank)),
     }
-    state, found["full"], found["resumed"] = trained_and_resumed(FULL, open_folder(f"{folder}/full"), rank)
+    ranks = {"rank": rank, "world_size": 2}
+    (state, found["full"]), (_, found["resumed"]) = trained_and_resumed(
+        FULL, open_folder(f"{folder}/full"), after=2, **ranks
+    )
     found["weights"] = state.kept_model.state_dict()
     found["plain GAN"] = without_timing(start(tiny_state(PLAIN_GAN), step=gan_step(PLAIN_GAN), rank=rank, world_size=2))
-    gan, found["GAN"], found["resumed GAN"] = trained_and_resumed(
-        GAN, open_folder(f"{folder}/gan"), rank, make_step=partial(gan_step, GAN)
+    (gan, found["GAN"]), (_, found["resumed GAN"]) = trained_and_resumed(
+        GAN, open_folder(f"{folder}/gan"), after=2, make_step=partial(gan_step, GAN), **ranks
     )
     found["GAN weights"] = [*gan.network.parameters(), *gan.adversary.discriminator.parameters()]
     torch.save(found, f"{folder}/{rank}.pt")
     dist.barrier()  # a rank that leaves while the other still talks to it can abort it
     dist.destroy_process_group()
-
-
-def trained_and_resumed(config, folder, rank, *, make_step=lambda: None):
-    """A trained state, its records, and those of a second state that goes on from the first's second epoch."""
-    state, records = tiny_state(config), []
-    for record in start(state, step=make_step(), rank=rank, world_size=2):
-        records.append(record)
-        if record.epoch == 2 and rank == 0:
-            checkpoint.save(state, folder)
-    dist.barrier()
-    resumed = tiny_state(config)
-    checkpoint.restore(resumed, folder)
-    later = start(resumed, step=make_step(), rank=rank, world_size=2)
-    return state, without_timing(records), without_timing(later)
 
 
 def evaluate_untrained(rank, world_size):

@@ -1,5 +1,6 @@
 """Every model as a generator, against every discriminator: one batch of any kind, resumes, and two ranks."""
 
+from functools import partial
 from itertools import product
 
 import pytest
@@ -7,10 +8,19 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 from every_model import CONFIGS, ONE_OF_EACH, name_of
-from tiny_run import CPU, LABEL_SPACE, gan_config, gan_step, register, start, tiny_state, without_timing
+from tiny_run import (
+    CPU,
+    LABEL_SPACE,
+    gan_config,
+    gan_step,
+    register,
+    start,
+    tiny_state,
+    trained_and_resumed,
+    without_timing,
+)
 
 from segray.data.loading import Batch
-from segray.engine import checkpoint
 from segray.engine.state import build_state
 from segray.folder import open_folder
 from segray.labels import IGNORE_INDEX
@@ -84,14 +94,10 @@ def test_every_discriminator_and_loss_teaches_both(options):
 @pytest.mark.parametrize("model", ONE_OF_EACH, ids=name_of)
 def test_resumed_equals_uninterrupted_to_the_last_bit(model, tmp_path):
     config = against(model)
-    folder, unbroken, expected = open_folder(tmp_path / "checkpoint"), tiny_state(config), []
-    for record in start(unbroken, step=gan_step(config)):
-        expected.append(record)
-        if record.epoch == 1:
-            checkpoint.save(unbroken, folder)
-    resumed = tiny_state(config)
-    checkpoint.restore(resumed, folder)
-    assert without_timing(start(resumed, step=gan_step(config))) == without_timing(expected[1:])
+    (unbroken, records), (resumed, later) = trained_and_resumed(
+        config, open_folder(tmp_path / "checkpoint"), after=1, make_step=partial(gan_step, config)
+    )
+    assert later == records[1:]
     for own, other in ((unbroken.network, resumed.network), (unbroken.adversary, resumed.adversary)):
         assert_same(own.state_dict(), other.state_dict())
 

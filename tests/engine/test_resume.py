@@ -1,9 +1,8 @@
 import pytest
 import torch
 from pyarrow import fs as pafs
-from tiny_run import start, tiny_config, tiny_state, without_timing
+from tiny_run import tiny_config, trained_and_resumed
 
-from segray.engine import checkpoint
 from segray.folder import Folder, open_folder
 
 RUNS = {
@@ -31,17 +30,7 @@ def weights(state):
 @pytest.mark.parametrize("options", RUNS.values(), ids=RUNS.keys())
 def test_resumed_equals_uninterrupted_to_the_last_bit(options, folder):
     config = tiny_config(**options)
-    unbroken = tiny_state(config)
-    expected = []
-    for record in start(unbroken):
-        expected.append(record)
-        if record.epoch == 2:
-            checkpoint.save(unbroken, folder)
-
-    resumed = tiny_state(config)
-    checkpoint.restore(resumed, folder)
-    records = list(start(resumed, attempt=2))
-    assert [record.epoch for record in records] == [3, 4]
-    assert without_timing(records) == without_timing(expected[2:])
+    (unbroken, records), (resumed, later) = trained_and_resumed(config, folder, after=2)
+    assert later == records[2:]
     for name, value in weights(unbroken).items():
         assert torch.equal(value, weights(resumed)[name]), name

@@ -4,12 +4,14 @@ from functools import partial
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from torch import nn
 
 from segray import models
 from segray.config import RunConfig
 from segray.data.dataset import Scoring
 from segray.data.loading import Batch
+from segray.engine import checkpoint
 from segray.engine.adversarial import AdversarialStep
 from segray.engine.evaluate import evaluate
 from segray.engine.loop import fit
@@ -131,6 +133,22 @@ def start(state, *, step=None, validate=None, rank=0, world_size=1, **options):
     validate = validate or validation(val_loader(rank, world_size))
     step = step or SupervisedStep(cross_entropy(), CPU, torch.float32)
     return fit(state, step, loader, validate, **options)
+
+
+def trained_and_resumed(config, folder, *, after, make_step=lambda: None, rank=0, world_size=1):
+    """Train, and train on from a checkpoint of the first run: both states, and the records of each."""
+    unbroken, records = tiny_state(config), []
+    for record in start(unbroken, step=make_step(), rank=rank, world_size=world_size):
+        records.append(record)
+        if record.epoch == after and rank == 0:
+            checkpoint.save(unbroken, folder)
+    if world_size > 1:
+        dist.barrier()
+    resumed = tiny_state(config)
+    checkpoint.restore(resumed, folder)
+    later = list(start(resumed, step=make_step(), rank=rank, world_size=world_size, attempt=2))
+    assert [record.epoch for record in later] == list(range(after + 1, config.train.epochs + 1))
+    return (unbroken, without_timing(records)), (resumed, without_timing(later))
 
 
 def gan_config(**options):
