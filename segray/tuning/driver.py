@@ -164,9 +164,12 @@ def _changed_values(recipe: str, base: RunConfig) -> dict[str, Any]:
     """The values of a published recipe where a base has others; of one's own recipe there is nothing to compare."""
     if recipe not in RECIPES:
         return {}
-    here = base.flat()
-    published = RECIPES[recipe].config.flat()
-    return {key: published[key] for key in here if here[key] != published[key] and key not in MAY_DIFFER_ON_RESUME}
+    here, published = base.flat(), RECIPES[recipe].config.flat()
+    left_out = set(MAY_DIFFER_ON_RESUME)
+    if "model.encoder_weights" not in RECIPES[recipe].settings:
+        # Of a network without an encoder, auto has come to none.
+        left_out.add("model.encoder_weights")
+    return {key: published[key] for key in here if here[key] != published[key] and key not in left_out}
 
 
 def _info(sweep: Sweep, checked: Checked, plan: Plan) -> SweepInfo:

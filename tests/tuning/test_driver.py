@@ -180,6 +180,15 @@ def test_a_sweep_notes_in_what_its_recipe_is_not_the_published_one(sweep, drive)
     assert "Recipe cityscapes_smp was run with other values than published: data.crop_px 64×64 (published: " in note
 
 
+def test_weights_of_an_encoder_that_a_recipe_does_not_have_are_no_change(sweep, drive):
+    paths = {key: getattr(sweep.base.data, key[5:]) for key in PATHS}
+    base = RECIPES["carla_unet"].config.with_values({**paths, "data.dataset": "cityscapes", "data.split.sizes": None})
+    with pytest.raises(Begun):
+        drive(sweep, recipe="carla_unet", base=base, space=lambda trial: None, epochs=None)
+    changed = open_sweep(f"{sweep.storage}/{sweep.name}").info().recipe_values
+    assert set(changed) == {"data.dataset", "data.split.sizes"}
+
+
 def test_a_sweep_from_before_there_were_recipes_loads(tmp_path):
     files = fake_sweep.empty_sweep(tmp_path).files
     content = files.folder.read_json("sweep.json")
