@@ -47,7 +47,8 @@ def headline(results: SweepResults) -> str:
     """One line on the sweep as a whole: ``camvid, running: 7 of 16 trials (5 finished, 2 running), 12 min 05 s``."""
     counts = Counter(text.words(outcome) for outcome in results.trials["outcome"])
     outcomes = ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
-    trials = f"{results.progress()} trials" + (f" ({outcomes})" if outcomes else "")
+    progress = results.progress()
+    trials = f"{progress} trial{'' if progress == '1' else 's'}" + (f" ({outcomes})" if outcomes else "")
     return f"{results.info.name}, {results.state}: {trials}, {text.duration(results.seconds)}"
 
 
