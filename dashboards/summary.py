@@ -131,7 +131,8 @@ def _best(results: SweepResults, best: pd.Series[Any]) -> Best:
 
 
 def _searched_values(results: SweepResults, best: pd.Series[Any]) -> tuple[tuple[str, str], ...]:
-    return tuple((key.key, text.value(best[key.key])) for key in results.searched)
+    trial = best.to_dict()
+    return tuple((key.key, key.shown(trial)) for key in results.searched if key.is_drawn(trial))
 
 
 def _own_values(results: SweepResults) -> tuple[tuple[str, str], ...]:
@@ -183,6 +184,9 @@ def _notes(results: SweepResults) -> tuple[str, ...]:
         notes.append("" if results.is_single_run else "There is only one trial, so nothing to compare it with.")
     elif first is not None and first["id"] == results.ranked["id"].iloc[0]:
         notes.append(f"The search has not improved on {name}, which is still the best.")
+    elif first is not None and first["outcome"] in FAILURES:
+        ended = text.words(first["outcome"])
+        notes.append(f"The gain over {name} is not known: its trial ended as {ended}, and such are not repeated.")
     elif results.confirmation() is None:
         notes.append(_gain_note(results, first, name))
     notes.append(results.caution_note())
@@ -198,8 +202,9 @@ def _gain_note(results: SweepResults, first: pd.Series[Any] | None, name: str) -
     """Why there is no gain over the baseline, or what its spread takes; empty where repeats have failed to give it."""
     if results.failed_repeats_note():
         return ""
-    if results.state == "running" and not results.repeats.empty:
-        return "The best trial and its baseline are being repeated with further seeds."
+    if results.state == "running":
+        is_repeating = not results.repeats.empty
+        return "The best trial and its baseline are being repeated with further seeds." if is_repeating else ""
     if first is None or first["outcome"] != "finished":
         ended = "has not ended" if first is None else f"is {text.words(first['outcome'])}"
         return f"The gain over {name} is not known, for that {ended}; {results.repeat_options()} trains both anew."
@@ -256,7 +261,7 @@ def _row(results: SweepResults, row: Mapping[Any, Any], *, is_best: bool) -> Tri
         _cell(None, text.MISSING) if text.is_missing(best_epoch) else _cell(int(best_epoch), str(best_epoch)),
         _cell(row["epochs"], str(row["epochs"])),
         _cell(row["seconds"], text.duration(row["seconds"])),
-        *(_cell(row[key.key], text.value(row[key.key])) for key in results.searched),
+        *(_cell(row[key.key] if key.is_drawn(row) else None, key.shown(row)) for key in results.searched),
     )
     return TrialRow(
         id=row["id"],

@@ -9,6 +9,7 @@
       report.html                   on local disks, written when the sweep ends
       samples/STEM_photo.png, STEM_truth.png            a few fixed validation images
       trials/ID/                    0007, or of a repeat 0007-seed1-epochs6
+        values.json                 dotted keys that the search drew, and what follows from them, with the values
         config.json                 the resolved RunConfig
         epochs.jsonl                one EpochRecord a line (on object stores: epochs/EPOCH-ATTEMPT.json)
         outcome.json                Outcome: how it ended, and why
@@ -23,6 +24,7 @@ STORAGE is a local path or a URL of a pyarrow filesystem (s3://, gs://, ...).
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
@@ -100,6 +102,15 @@ class TrialFiles:
     def write_config(self, config: BaseModel) -> None:
         """Write config.json."""
         self.folder.write_json("config.json", config.model_dump(mode="json"))
+
+    def values(self) -> dict[str, Any] | None:
+        """What the search drew for this trial, under dotted keys, or None before the trial started."""
+        content: dict[str, Any] | None = self.folder.read_json("values.json")
+        return content
+
+    def write_values(self, values: Mapping[str, Any]) -> None:
+        """Write values.json."""
+        self.folder.write_json("values.json", dict(values))
 
     def append_record(self, record: EpochRecord) -> None:
         """Keep one epoch's record."""

@@ -28,6 +28,7 @@ SPACE = {
     "model.encoder": "one of resnet18, resnet34, mobilenet_v2, tu-mobilenetv3_small_050",
     "model.arch": "one of Unet, FPN, DeepLabV3Plus",
     "loss.name": "one of cross_entropy, cross_entropy+dice, 0.5*focal+lovasz",
+    "loss.focal_gamma": "number from 1 to 5",
     "data.policy": "one of none, light, medium, strong",
     "train.batch_size": "one of 4, 8, 16",
     "train.epochs": "whole number from 6 to 12",
@@ -35,6 +36,14 @@ SPACE = {
     "optim.weight_decay": "number from 1e-06 to 0.01, log scale",
 }
 FIRST = {"model.encoder": "resnet18", "optim.lr": 1e-3, "train.epochs": 8}
+FIRST_DRAWN = FIRST | {
+    "model.arch": "Unet",
+    "loss.name": "cross_entropy",
+    "data.policy": "light",
+    "train.batch_size": 8,
+    "optim.weight_decay": 1e-4,
+}
+"""What the search drew for the rest; the loss has no gamma."""
 TRACEBACK = """Traceback (most recent call last):
   File "segray/engine/loop.py", line 88, in fit
     loss = step(batch)
@@ -135,6 +144,7 @@ def write_trial(sweep, trial_id, values, mious, *, status="finished", reason="",
     """One trial with an epoch per mIoU; ``status=None`` leaves it without an outcome."""
     trial = sweep.files.trial(trial_id)
     trial.write_config(RunConfig().with_values(sweep.info.base | values))
+    trial.write_values(values)
     records = []
     for epoch, miou in enumerate(mious, start=1):
         best = max(enumerate(mious[:epoch], start=1), key=lambda pair: pair[1])
@@ -178,7 +188,7 @@ def full_sweep(root, name="camvid", *, num_trials=20, samples=True, **changes):
         14: ("out_of_memory", "out of memory at micro-batch 1", TRACEBACK.replace("RuntimeError", "OutOfMemoryError")),
     }
     for number in range(num_trials):
-        values = FIRST if number == 0 else _proposal(random, number / num_trials)
+        values = FIRST_DRAWN if number == 0 else _proposal(random, number / num_trials)
         curve = _curve(random, values)
         status, reason, traceback = "finished", "", ""
         if number in failures:
@@ -213,7 +223,7 @@ def write_samples(sweep, trials, stems=("0016E5_08001", "Seq05VD_f02550")):
 
 def _proposal(random, progress):
     good = random.random() < progress
-    return {
+    proposal = {
         "model.encoder": str(
             random.choice(["resnet34"] if good else ["resnet18", "mobilenet_v2", "tu-mobilenetv3_small_050"])
         ),
@@ -225,6 +235,9 @@ def _proposal(random, progress):
         "optim.lr": float(10 ** (random.normal(-2.7, 0.15) if good else random.uniform(-4, -2))),
         "optim.weight_decay": float(10 ** random.uniform(-6, -2)),
     }
+    if "focal" in proposal["loss.name"]:
+        proposal["loss.focal_gamma"] = 1.0 + proposal["train.batch_size"] / 4
+    return proposal
 
 
 def _curve(random, values):

@@ -130,8 +130,8 @@ FIGURE = Figure(
 
 def _group(results: SweepResults, key: SearchedKey) -> ChoiceGroup:
     points: dict[str, list[ChoicePoint]] = {}
-    for row in results.ranked.to_dict("records"):
+    for row in filter(key.is_drawn, results.ranked.to_dict("records")):
         point = ChoicePoint(row["best_val_miou"], row["outcome"] != "finished", hover(results.searched, row))
-        points.setdefault(text.value(row[key.key]), []).append(point)
+        points.setdefault(key.shown(row), []).append(point)
     choices = [Choice(name, tuple(taken)) for name, taken in points.items()]
     return ChoiceGroup(key.label, tuple(sorted(choices, key=lambda choice: choice.median_miou, reverse=True)))

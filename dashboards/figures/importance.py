@@ -43,11 +43,13 @@ def importance_info(results: SweepResults) -> ImportanceInfo:
         raise NothingToDrawError(
             f"It takes {MIN_TRIALS} trials with an mIoU to estimate importances; there are {len(trials)}."
         )
-    varied = [key for key in results.searched if len({text.value(value) for value in trials[key.key]}) > 1]
+    rows = trials.to_dict("records")
+    in_all = [key for key in results.searched if all(map(key.is_drawn, rows))]
+    varied = [key for key in in_all if len({key.shown(row) for row in rows}) > 1]
     if not varied or trials["best_val_miou"].nunique() == 1:
-        raise NothingToDrawError("The trials do not differ, neither can importances.")
+        raise NothingToDrawError("The trials do not differ in their mIoU, or in no key that all of them drew.")
     with _quiet_optuna():
-        study = _study(varied, trials.to_dict("records"))
+        study = _study(varied, rows)
         shares = optuna.importance.get_param_importances(
             study, evaluator=optuna.importance.FanovaImportanceEvaluator(seed=0)
         )
@@ -88,7 +90,8 @@ def plot_importance(results: SweepResults) -> go.Figure:
 FIGURE = Figure(
     title="Hyperparameter importance",
     reading="The share of the differences in mIoU that each searched key explains (fANOVA): "
-    "an estimate that gets rough with few trials, and stopped trials count with what they had reached.",
+    "an estimate that gets rough with few trials, and stopped trials count with what they had reached. "
+    "Keys that only some trials drew are left out.",
     plot=plot_importance,
     compares_trials=True,
 )

@@ -6,9 +6,10 @@ printers, remote desktops and a strict content policy lack.
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import plotly.graph_objects as go
@@ -32,6 +33,11 @@ class Tick:
     position: float
     """0 at the bottom to 1 at the top"""
     label: str
+
+
+NOT_DRAWN: Final = Tick(0.0, "not drawn")
+DRAWN_FROM: Final = 0.15
+"""Where an axis begins that not all trials drew"""
 
 
 @dataclass(frozen=True)
@@ -72,13 +78,14 @@ def parallel_info(results: SweepResults) -> ParallelInfo:
         raise NothingToDrawError(
             f"It takes a searched key and at least two trials with an mIoU, of which there are {len(trials)}."
         )
-    scales = [_scale(key, trials[key.key].tolist()) for key in results.searched]
+    rows = trials.to_dict("records")
+    scales = [_scale(key, rows) for key in results.searched]
     mious = trials["best_val_miou"].tolist()
     scales.append(_number_scale("val mIoU", mious, is_log=False, label=text.percent))
     columns = [scale.positions for scale in scales]
     lines = tuple(
         TrialLine(tuple(column[index] for column in columns), mious[index], hover(results.searched, row))
-        for index, row in enumerate(trials.to_dict("records"))
+        for index, row in enumerate(rows)
     )
     return ParallelInfo(tuple(scale.axis for scale in scales), lines)
 
@@ -132,7 +139,27 @@ class _Scale:
     positions: tuple[float, ...]
 
 
-def _scale(key: SearchedKey, values: Sequence[Any]) -> _Scale:
+def _scale(key: SearchedKey, trials: Sequence[Mapping[Any, Any]]) -> _Scale:
+    """The scale of a key; trials that did not draw it meet in a place of their own below the others."""
+    is_drawn = [key.is_drawn(trial) for trial in trials]
+    if not any(is_drawn):
+        return _Scale(Axis(key.label, False, (NOT_DRAWN,)), (NOT_DRAWN.position,) * len(trials))
+    scale = _scale_of_drawn(key, [trial[key.key] for trial in itertools.compress(trials, is_drawn)])
+    if all(is_drawn):
+        return scale
+    ticks = (NOT_DRAWN, *(replace(tick, position=_above(tick.position)) for tick in scale.axis.ticks))
+    positions = iter(scale.positions)
+    return _Scale(
+        replace(scale.axis, ticks=ticks),
+        tuple(_above(next(positions)) if drawn else NOT_DRAWN.position for drawn in is_drawn),
+    )
+
+
+def _above(position: float) -> float:
+    return DRAWN_FROM + (1 - DRAWN_FROM) * position
+
+
+def _scale_of_drawn(key: SearchedKey, values: Sequence[Any]) -> _Scale:
     if key.kind == "choice":
         return _choice_scale(key.label, [text.value(value) for value in values])
     return _number_scale(key.label, values, is_log=key.kind == "log", label=_short_number)

@@ -86,8 +86,8 @@ def wrapped(label: str, limit: int = 16) -> str:
 
 
 def config_lines(searched: Sequence[SearchedKey], row: Any) -> str:
-    """The searched values of a trial, one a line, for a hover label."""
-    return "".join(f"<br>{plain(key.label)}: {plain(text.value(row[key.key]))}" for key in searched)
+    """The values that a trial drew, one a line, for a hover label."""
+    return "".join(f"<br>{plain(key.label)}: {plain(key.shown(row))}" for key in searched if key.is_drawn(row))
 
 
 def hover(searched: Sequence[SearchedKey], row: Any) -> str:

@@ -24,6 +24,7 @@ TRIAL_COLUMNS: Final = {
     "best_val_miou": "float64",
     "cluster_accuracy": "float64",
     "seconds": "float64",
+    "drawn": "object",
 }
 _WHOLE_NUMBERS: Final = {"epoch": "int64", "attempt": "int64", "peak_memory_bytes": "Int64", "best_epoch": "Int64"}
 EPOCH_COLUMNS: Final = {"trial": "str"} | {
@@ -47,6 +48,7 @@ class TrialContent:
     """What one trial's files hold."""
 
     id: str
+    drawn: tuple[str, ...]
     config: dict[str, Any] | None
     records: list[EpochRecord]
     outcome: Outcome | None
@@ -108,9 +110,10 @@ def repeats_frame(repeats: Mapping[Repeat, TrialContent], unended: str) -> pd.Da
 
 
 def _read_trial(trial: TrialFiles) -> TrialContent:
-    config, records, outcome = trial.config(), trial.records(), trial.outcome()
+    values, config, records, outcome = trial.values(), trial.config(), trial.records(), trial.outcome()
     return TrialContent(
         id=trial.id,
+        drawn=tuple(values or ()),
         config=None if config is None else flatten(config),
         records=records,
         outcome=outcome,
@@ -140,6 +143,7 @@ def _trial_row(trial: TrialContent, unended: str) -> dict[str, Any]:
         "best_val_miou": outcome.best_val_miou if best is None else best.val_miou,
         "cluster_accuracy": None if best is None else best.val_cluster_accuracy,
         "seconds": trial.seconds,
+        "drawn": trial.drawn,
     }
 
 

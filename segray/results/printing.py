@@ -63,7 +63,7 @@ def trials_table(results: SweepResults) -> Table:
     rest = results.trials.drop(results.ranked.index)
     for row in pd.concat([results.ranked, rest]).to_dict("records"):
         cells = _cells(row, has_clusters=results.has_clusters)
-        table.add_row(*cells, *(escape(text.value(row[searched.key])) for searched in results.searched))
+        table.add_row(*cells, *(escape(searched.shown(row)) for searched in results.searched))
     return table
 
 

@@ -27,12 +27,20 @@ class SearchedKey:
     kind: Kind
     """How its values compare: as choices, or as numbers on a linear or log scale"""
 
+    def is_drawn(self, trial: Mapping[Any, Any]) -> bool:
+        """Whether a trial, a row of the trials frame, drew it; else its config has the base's value, unused."""
+        return self.key in trial["drawn"]
+
+    def shown(self, trial: Mapping[Any, Any]) -> str:
+        """The value that a trial drew as a person reads it; a dash where it drew none."""
+        return text.value(trial[self.key]) if self.is_drawn(trial) else text.MISSING
+
 
 def searched_keys(values: Mapping[str, Sequence[Any]]) -> tuple[SearchedKey, ...]:
     """Searched keys with short labels and kinds.
 
     Args:
-        values: Dotted key -> its value in each trial that has a config.
+        values: Dotted key -> the values that trials drew, at least one.
     """
     labels = short_labels(values)
     return tuple(SearchedKey(key, labels[key], _kind(column)) for key, column in values.items())
@@ -55,7 +63,6 @@ def _short(key: str) -> str:
 
 def _kind(values: Sequence[Any]) -> Kind:
     numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
-    numbers = [number for number in numbers if not text.is_missing(number)]
     few = len(set(numbers)) <= min(MAX_CHOICES, len(numbers) / 2)
     if few or len(numbers) < len(values):
         return "choice"

@@ -31,7 +31,7 @@ class SweepResults:
     """Wall time of the sweep over all its starts"""
     trials: pd.DataFrame
     """One row per trial: id, outcome, reason, traceback, epochs, best_epoch, best_val_miou, cluster_accuracy (of that
-    epoch), seconds, config keys"""
+    epoch), seconds, drawn (the searched keys that the trial drew), config keys"""
     epochs: pd.DataFrame
     """One row per trial and epoch: trial and every scalar of the EpochRecord"""
     classes: pd.DataFrame
@@ -56,9 +56,10 @@ class SweepResults:
 
     @cached_property
     def searched(self) -> tuple[SearchedKey, ...]:
-        """The searched keys that trials have values of, in the order of the space."""
-        started = self.trials[self.trials[list(self.config_keys)].notna().any(axis=1)]
-        return searched_keys({key: started[key].tolist() for key in self.info.space if key in self.config_keys})
+        """The searched keys that a trial drew, in the order of the space."""
+        started = self.trials[self.trials["drawn"].map(bool)].to_dict("records")
+        drawn = {key: [trial[key] for trial in started if key in trial["drawn"]] for key in self.info.space}
+        return searched_keys({key: values for key, values in drawn.items() if values})
 
     @cached_property
     def ranked(self) -> pd.DataFrame:
@@ -247,7 +248,7 @@ class SweepResults:
         The test scores are left out where there are no test images, and None where these have not judged the best
         trial; the confirmation and the repeats are left out where there are no repeats.
         """
-        columns = ["id", "outcome", "epochs", "best_val_miou", "seconds"]
+        columns = ["id", "outcome", "epochs", "best_val_miou", "seconds", "drawn"]
         columns += ["cluster_accuracy"] * self.has_clusters
         trials = [
             {column: _json_value(row[column]) for column in columns}
@@ -262,9 +263,9 @@ class SweepResults:
         return {**sweep, **test, "trials": trials, **repeated}
 
     def as_csv(self) -> str:
-        """``trials`` as CSV with a header, without the tracebacks."""
+        """``trials`` as CSV with a header, without the tracebacks; drawn keys with spaces between."""
         left_out = ["traceback"] + ["cluster_accuracy"] * (not self.has_clusters)
-        return self.trials.drop(columns=left_out).to_csv(index=False)
+        return self.trials.assign(drawn=self.trials["drawn"].map(" ".join)).drop(columns=left_out).to_csv(index=False)
 
 
 def load(path: str | Path) -> SweepResults:

@@ -54,6 +54,7 @@ class Slot(tune.Trainable):
         files = self._sweep.trial(self._trial_id)
         last = files.pointer("last")
         files.write_config(config)
+        files.write_values(self._values)
         attempt = last.record.attempt + 1 if last else 1
         self._group.submit(Task(self._trial_id, config.model_dump(mode="json"), attempt))
 

@@ -116,9 +116,53 @@ def test_parallel_places_choices_evenly_and_numbers_by_their_scale(sweep):
 
 def test_parallel_puts_a_value_that_never_varied_in_the_middle(sweep):
     for number in range(2):
-        fake_sweep.write_trial(sweep, f"{number:04d}", {}, [0.2])
+        fake_sweep.write_trial(sweep, f"{number:04d}", {"optim.lr": 1e-3, "model.arch": "FPN"}, [0.2])
     info = parallel_info(load_sweep(sweep))
     assert {position for line in info.lines for position in line.positions} == {0.5}
+
+
+CONDITIONAL = [
+    {"loss.name": "focal", "loss.focal_gamma": 1.0},
+    {"loss.name": "dice"},
+    {"loss.name": "focal", "loss.focal_gamma": 3.0},
+]
+"""RunConfig's own gamma, 2, is none of them."""
+
+
+def test_parallel_leads_trials_that_did_not_draw_a_key_past_the_others(sweep):
+    for number, values in enumerate(CONDITIONAL):
+        fake_sweep.write_trial(sweep, f"{number:04d}", values, [0.1 * (number + 1)])
+    info = parallel_info(load_sweep(sweep))
+    place, axis = next((place, axis) for place, axis in enumerate(info.axes) if axis.label == "focal gamma")
+    first, skipped, last = (line.positions[place] for line in info.lines)
+    assert skipped == 0.0 < 0.1 < first < last == 1.0
+    assert [tick.label for tick in axis.ticks] == ["not drawn", "1", "2", "3"]
+    assert [tick.position for tick in axis.ticks] == pytest.approx([skipped, first, (first + last) / 2, last])
+    assert "gamma" not in info.lines[1].hover
+
+
+def test_parallel_draws_a_key_that_only_failed_trials_drew(sweep):
+    for number, values in enumerate(CONDITIONAL):
+        drew = "loss.focal_gamma" in values
+        fake_sweep.write_trial(sweep, f"{number:04d}", values, [0.2], status="diverged" if drew else "finished")
+    fake_sweep.write_trial(sweep, "0003", {"loss.name": "dice"}, [0.3])
+    info = parallel_info(load_sweep(sweep))
+    assert [(axis.label, [tick.label for tick in axis.ticks]) for axis in info.axes][1] == ("focal gamma", ["not drawn"])
+
+
+def test_choices_count_only_trials_that_drew_the_key(sweep):
+    for number, (name, encoder) in enumerate([("unet", None), ("smp", "resnet34"), ("smp", "resnet50")]):
+        values = {"model.name": name} | ({"model.encoder": encoder} if encoder else {})
+        fake_sweep.write_trial(sweep, f"{number:04d}", values, [0.2])
+    groups = {group.label: group for group in choices_info(load_sweep(sweep)).groups}
+    assert {choice.name for choice in groups["encoder"].choices} == {"resnet34", "resnet50"}
+
+
+def test_importance_leaves_keys_out_that_not_every_trial_drew(sweep):
+    for number in range(9):
+        values = CONDITIONAL[number % 3] | {"optim.lr": 1e-3 * (number + 1)}
+        fake_sweep.write_trial(sweep, f"{number:04d}", values, [0.1 * (number % 3) + 0.01 * number])
+    assert {label for label, _ in importance_info(load_sweep(sweep)).shares} == {"loss", "lr"}
 
 
 def test_importance_finds_the_key_that_matters(sweep):

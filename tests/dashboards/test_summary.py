@@ -55,14 +55,48 @@ def test_a_gain_of_single_runs_says_how_to_get_its_spread(tmp_path):
     assert note.startswith("The gain over recipe fcn is that of one seed each; --resume --trials 2 --repeats 3 ")
 
 
-@pytest.mark.parametrize(("status", "said"), [("diverged", "that is diverged"), (None, "that is interrupted")])
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ("out_of_memory", "not known: its trial ended as out of memory, and such are not repeated."),
+        (None, "not known, for that is interrupted; --resume --trials 1 --repeats 3 trains both anew."),
+    ],
+)
 def test_a_baseline_that_failed_or_was_cut_gives_no_gain(tmp_path, status, said):
     sweep = fake_sweep.empty_sweep(tmp_path, recipe="fcn")
     fake_sweep.write_trial(sweep, "0000", {}, [0.30], status=status)
     fake_sweep.write_trial(sweep, "0001", {}, [0.35])
     summary = summary_of(sweep)
     assert not any("over recipe fcn" in what for _, what in lines_of(summary.best))
-    assert any(said in note and "--trials" in note for note in summary.notes)
+    assert f"The gain over recipe fcn is {said}" in summary.notes
+
+
+def test_a_failed_baseline_is_said_beside_the_best_trials_repeats_too(tmp_path):
+    sweep = fake_sweep.empty_sweep(tmp_path, recipe="fcn")
+    fake_sweep.write_trial(sweep, "0000", {}, [0.30], status="diverged")
+    fake_sweep.write_trial(sweep, "0001", {"train.epochs": 1}, [0.35])
+    fake_sweep.write_repeats(sweep, "0001", [0.34, 0.36])
+    summary = summary_of(sweep)
+    assert lines_of(summary.best)[0][0] == "35.0 %"
+    assert any("its trial ended as diverged" in note for note in summary.notes)
+
+
+def test_a_sweep_that_runs_is_not_told_how_to_run_repeats(tmp_path):
+    sweep = fake_sweep.empty_sweep(tmp_path)
+    sweep.files.write_state(fake_sweep.state("running"))
+    fake_sweep.write_trial(sweep, "0000", {}, [0.30])
+    fake_sweep.write_trial(sweep, "0001", {}, [0.35])
+    fake_sweep.write_trial(sweep, "0002", {}, [0.25], status=None)
+    assert not any("--repeats" in note for note in summary_of(sweep).notes)
+
+
+def test_only_what_the_best_trial_drew_is_its_config(sweep):
+    fake_sweep.write_trial(sweep, "0000", {"loss.name": "focal", "loss.focal_gamma": 3.0}, [0.30])
+    fake_sweep.write_trial(sweep, "0001", {"loss.name": "dice"}, [0.35])
+    summary = summary_of(sweep)
+    assert summary.best.config == (("loss.name", "dice"),)
+    gamma = summary.columns.index("focal gamma")
+    assert [row.cells[gamma].shown for row in summary.rows] == ["3", "–"]
 
 
 def test_a_spread_that_overlaps_is_noted(sweep):

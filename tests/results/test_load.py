@@ -24,6 +24,16 @@ def test_every_trial_is_a_row_with_its_outcome_and_config(full):
     assert full.trials["train.batch_size"].dtype == "int64"
 
 
+def test_a_trial_knows_which_keys_it_drew(full):
+    drawn = full.trials.set_index("id")["drawn"]
+    focal = full.trials.set_index("id")["loss.name"].str.contains("focal")
+    assert 0 < focal.sum() < len(drawn)
+    assert drawn.map(lambda keys: "loss.focal_gamma" in keys).equals(focal)
+    assert all("optim.lr" in keys for keys in drawn)
+    [one] = [trial for trial in full.as_json()["trials"] if trial["id"] == "0000"]
+    assert one["drawn"] == list(drawn["0000"])
+
+
 def test_epochs_hold_every_scalar_of_a_record(full):
     scalars = set(EpochRecord.model_fields) - {"val_iou"}
     assert set(full.epochs.columns) == scalars | {"trial"}
@@ -168,7 +178,7 @@ def test_json_has_exactly_the_promised_fields(full):
     assert list(content) == ["sweep", "metric", "trials"]
     assert (content["sweep"], content["metric"]) == ("camvid", "val_miou")
     trial = content["trials"][5]
-    assert list(trial) == ["id", "outcome", "epochs", "best_val_miou", "seconds", "config"]
+    assert list(trial) == ["id", "outcome", "epochs", "best_val_miou", "seconds", "drawn", "config"]
     assert trial["best_val_miou"] is None
     assert trial["config"]["data.resize_px"] == [160, 224]
     assert trial["config"]["data.crop_px"] is None

@@ -44,6 +44,7 @@ def test_searched_keys_follow_the_order_of_the_space(full):
         "encoder",
         "arch",
         "loss",
+        "focal gamma",
         "policy",
         "batch size",
         "epochs",
