@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PositiveInt
+from pydantic import BeforeValidator, Field, PositiveInt, field_validator
 from pydantic_core import PydanticCustomError
 
 from segray.config.section import Section
@@ -116,6 +117,9 @@ class TrainConfig(Section):
     """On a GPU, use deterministic kernels where PyTorch has them, which are slower; a CPU's records repeat anyway"""
 
 
+_OF_DISCRIMINATOR = {"name": "adam", "lr": 2e-4, "weight_decay": 0.0, "beta1": 0.5, "schedule": "constant"}
+
+
 class GanConfig(Section):
     """Training against a discriminator, which tells the model's label images from those made of the labels."""
 
@@ -146,8 +150,18 @@ class GanConfig(Section):
     label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
     """What the discriminator's target for real label images is below 1 (bce, lsgan)"""
     r1_weight: float = Field(default=0.0, ge=0)
-    """Weight gamma of the penalty gamma / 2 * |gradient of a patch's score by the real label image|^2"""
+    """Weight gamma of the penalty gamma / 2 * |gradient of the scores' sum by the real label image|^2 / patches"""
     pool_size: int = Field(default=0, ge=0)
     """Label images of the model kept per worker from the epoch's earlier batches; half of what is shown are such"""
-    optim: OptimConfig = OptimConfig(name="adam", lr=2e-4, weight_decay=0.0, beta1=0.5, schedule="constant")
+    optim: OptimConfig = OptimConfig.model_validate(_OF_DISCRIMINATOR)
     """The discriminator's"""
+
+    @field_validator("optim", mode="before")
+    @classmethod
+    def _with_own_defaults(cls, value: Any) -> Any:
+        return {**_OF_DISCRIMINATOR, **value} if isinstance(value, Mapping) else value
+
+    @property
+    def has_discriminator(self) -> bool:
+        """Whether one is trained: with an adversarial weight of 0 none is, and the other losses are left."""
+        return self.discriminator != "none" and self.adversarial_weight > 0

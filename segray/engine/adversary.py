@@ -206,6 +206,8 @@ def check_adversary(config: GanConfig, epochs: int, size_px: SizePx | None = Non
     weights = ("adversarial_weight", "segmentation_weight", "l1_weight", "gradient_weight")
     if not any(getattr(config, name) for name in weights):
         raise ConfigError(f"one of gan.{', gan.'.join(weights)} must be above 0, or the model has nothing to minimise")
+    if not config.has_discriminator:
+        return
     if size_px:
         check_discriminator(config, size_px)
     with without_memory():

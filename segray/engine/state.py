@@ -106,7 +106,7 @@ def build_state(config: RunConfig, label_space: LabelSpace, steps_per_epoch: int
     if config.train.channels_last:
         model = model.to(memory_format=torch.channels_last)
     optimizer = build_optimizer(model, config.optim)
-    has_adversary = config.gan.discriminator != "none" and config.gan.adversarial_weight > 0
+    adversary = build_adversary(config, label_space, steps_per_epoch, device) if config.gan.has_discriminator else None
     return TrainState(
         config=config,
         label_space=label_space,
@@ -115,5 +115,5 @@ def build_state(config: RunConfig, label_space: LabelSpace, steps_per_epoch: int
         optimizer=optimizer,
         schedule=build_schedule(optimizer, config.optim, epochs=config.train.epochs, steps_per_epoch=steps_per_epoch),
         ema=Ema(model, config.train.ema_decay) if config.train.ema_decay else None,
-        adversary=build_adversary(config, label_space, steps_per_epoch, device) if has_adversary else None,
+        adversary=adversary,
     )

@@ -30,7 +30,7 @@ PAIRS_KMEANS = Recipe(
     differences=(
         Difference(
             "K-Means fitted on random colours, anew in every run, so that labels change from run to run",
-            "fitted by seed on the training masks' own colours, and kept with the data",
+            "fitted by seed on the colours of the masks in folder train/, and kept with the data",
             "else no two runs, and no two trials of a sweep, could be compared",
         ),
         Difference(

@@ -166,7 +166,10 @@ def _changed_values(recipe: str, base: RunConfig) -> dict[str, Any]:
         return {}
     here, published = base.flat(), RECIPES[recipe].config.flat()
     left_out = set(MAY_DIFFER_ON_RESUME)
-    if "model.encoder_weights" not in RECIPES[recipe].settings:
+    if "model.encoder_weights" in RECIPES[recipe].settings:
+        # "auto" is there for those who cannot fetch what was published.
+        published["model.encoder_weights"] = "imagenet"
+    else:
         # Of a network without an encoder, auto has come to none.
         left_out.add("model.encoder_weights")
     return {key: published[key] for key in here if here[key] != published[key] and key not in left_out}

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import optuna
 
-from segray.config import DataConfig, ModelConfig, RunConfig, flatten
+from segray.config import DataConfig, GanConfig, ModelConfig, RunConfig, flatten
 from segray.data.augment import CUSTOM, strengths, training_size
 from segray.data.cache import PreparedData, check_values, prepare, with_absolute_paths, without_sampling
 from segray.data.datasets import WITHOUT_PALETTE, dataset_kind, open_dataset
@@ -114,6 +114,9 @@ def check(
 
     configs = [base.with_values(values) for values in (*first_trials, *draws)]
     _check_same_data(base, configs)
+    # Before the encoders' weights are fetched, which takes longer.
+    with naming_recipe(recipe, base.data):
+        open_dataset(base.data)
     for loss in _distinct(config.loss for config in configs):
         check_loss(loss)
     _check_used(configs, distributions)
@@ -124,8 +127,6 @@ def check(
     weights, weights_line = _resolve_weights(models)
     announce(weights_line)
     base = base.with_values({"model.encoder_weights": weights})
-    with naming_recipe(recipe, base.data):
-        open_dataset(base.data)
     data = _prepared(_distinct(config.data for config in configs), announce)
     _check_same_classes(data.values())
     for config in configs:
@@ -239,27 +240,59 @@ def _check_l2(configs: Sequence[RunConfig]) -> None:
         check_l2(meta_model(config.model), config.optim)
 
 
+@dataclass(frozen=True)
+class _Use:
+    """When keys mean something to a trial."""
+
+    keys: tuple[str, ...]
+    """What they begin with"""
+    is_used: Callable[[RunConfig], bool]
+    need: str
+    why: str
+
+
+_OF_GAN_LOSS = ("gan.segmentation_weight", "gan.l1_weight", "gan.gradient_")
+_USES = (
+    _Use(
+        ("data.augment.",),
+        lambda config: config.data.policy == CUSTOM,
+        f"data.policy must be {CUSTOM!r}",
+        f"for a named policy has its own strengths; set data.policy to {CUSTOM!r}",
+    ),
+    _Use(
+        ("data.pairs.num_clusters", "data.pairs.kmeans_seed"),
+        lambda config: config.data.dataset == "cityscapes_pairs" and config.data.pairs.labels == "kmeans",
+        "data.pairs.labels must be 'kmeans'",
+        "for only K-Means has clusters; set it to 'kmeans', in the data set cityscapes_pairs",
+    ),
+    _Use(
+        ("gan.",),
+        lambda config: config.gan.discriminator != "none",
+        "gan.discriminator must name one",
+        "but it is none; set it to patchgan or semantic",
+    ),
+    _Use(
+        tuple(f"gan.{name}" for name in GanConfig.model_fields if not f"gan.{name}".startswith(_OF_GAN_LOSS)),
+        lambda config: config.gan.has_discriminator,
+        "gan.adversarial_weight must be above 0",
+        "but it is 0, which leaves the discriminator out; set it to 1, say, or search the other keys alone",
+    ),
+    _Use(
+        ("loss.",),
+        lambda config: config.gan.discriminator == "none" or config.gan.segmentation_weight > 0,
+        "gan.segmentation_weight must be above 0",
+        "but it is 0, which leaves section loss out; set it to 1, say",
+    ),
+)
+
+
 def _check_used(configs: Sequence[RunConfig], distributions: Mapping[str, Distribution]) -> None:
     """Refuse a search of keys that mean nothing in any trial."""
-    searched = [key for key in distributions if key.startswith("data.augment.")]
-    if searched and not any(config.data.policy == CUSTOM for config in configs):
-        policies = sorted({config.data.policy for config in configs})
-        raise ConfigError(
-            f"data.policy must be {CUSTOM!r} in some trials where {', '.join(searched)} are searched, for a named "
-            f"policy has its own strengths, but it is {', '.join(policies)}; set data.policy to {CUSTOM!r}"
-        )
-    searched = [key for key in distributions if key.startswith("gan.")]
-    if searched and all(config.gan.discriminator == "none" for config in configs):
-        raise ConfigError(
-            f"gan.discriminator must name one in some trials where {', '.join(searched)} are searched, but it is none; "
-            "set it to patchgan or semantic"
-        )
-    searched = [key for key in distributions if key.startswith("loss.")]
-    if searched and all(c.gan.discriminator != "none" and c.gan.segmentation_weight == 0 for c in configs):
-        raise ConfigError(
-            f"gan.segmentation_weight must be above 0 in some trials where {', '.join(searched)} are searched, but it "
-            "is 0, which leaves section loss out; set it to 1, say"
-        )
+    """Refuse a search of keys that mean nothing in any trial."""
+    for use in _USES:
+        searched = [key for key in distributions if key.startswith(use.keys)]
+        if searched and not any(use.is_used(config) for config in configs):
+            raise ConfigError(f"{use.need} in some trials where {', '.join(searched)} are searched, {use.why}")
 
 
 def _check_networks(configs: Sequence[RunConfig], data: Mapping[DataConfig, PreparedData], num_workers: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import optuna
 
 from segray.config import DataConfig, RunConfig
-from segray.errors import ConfigError, DataError, listed
+from segray.errors import ConfigError, DataError, listed, unknown_name
 from segray.recipes import RECIPES, Recipe
 from segray.tuning.space import Distribution, Space, contains, describe, draw_from
 
@@ -59,7 +59,9 @@ class _RecipeTrial:
         return self._trial.suggest_categorical(name, choices)
 
     def _check(self, name: str, distribution: Distribution) -> None:
-        if name in self._values and not contains(distribution, self._values[name]):
+        if name not in self._values:
+            raise ConfigError(unknown_name("config key", name, self._values))
+        if not contains(distribution, self._values[name]):
             raise ConfigError(
                 f"the recipe's {name} is {self._values[name]!r}, but the space draws it as {describe(distribution)}"
                 f"{_steps(distribution)}; widen the space"
@@ -75,6 +77,8 @@ def _steps(distribution: Distribution) -> str:
 def naming_recipe(name: str, data: DataConfig) -> Iterator[None]:
     """Say of data that cannot be opened which data set the recipe is for, and what that must hold.
 
+    Of an option of the recipe's own data set that is wrong, such as a class list, nothing is said.
+
     Args:
         name: Of the recipe; of one that is not published, and of none, nothing is said.
         data: What is opened.
@@ -82,7 +86,8 @@ def naming_recipe(name: str, data: DataConfig) -> Iterator[None]:
     try:
         yield
     except (ConfigError, DataError) as error:
-        if name not in RECIPES:
+        is_folder = isinstance(error, DataError) or not data.root
+        if name not in RECIPES or not (is_folder or RECIPES[name].dataset != data.dataset):
             raise
         message = f"{error}\n{_needed(RECIPES[name], data.dataset)}"
         if isinstance(error, DataError):

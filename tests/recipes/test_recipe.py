@@ -1,4 +1,6 @@
+import re
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -7,6 +9,7 @@ from segray.data.datasets import DATASETS
 from segray.errors import ConfigError
 from segray.recipes import RECIPES, find_recipe, recipe_yaml
 
+DOCS = Path(__file__).parents[2] / "docs"
 every_recipe = pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
 
 
@@ -26,6 +29,16 @@ def test_a_recipe_says_whose_it_is_and_what_differs(recipe):
     assert recipe.url.startswith("https://github.com/")
     assert "\n" not in recipe.summary
     assert all(published and here and why for published, here, why in recipe.differences)
+
+
+@every_recipe
+def test_docs_show_a_recipe_with_its_source_picture_and_differences(recipe):
+    page = (DOCS / "recipes.md").read_text()
+    [section] = re.findall(rf"^## {recipe.name}\n(.*?)(?=^## )", page, flags=re.DOTALL | re.MULTILINE)
+    [picture] = re.findall(r"!\[.*\]\((images/.*\.png)\)", section)
+    assert (DOCS / picture).is_file()
+    assert recipe.url.split()[0] in section
+    assert "| setting | published | segray | why different |" in section
 
 
 @every_recipe

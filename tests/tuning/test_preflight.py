@@ -84,6 +84,11 @@ def test_a_wrong_key_or_choice_is_named_with_what_is_valid(base, key, choices, m
     assert message in str(error.value)
 
 
+def test_a_misspelt_key_is_named_where_the_first_trial_is_a_recipe_too(base):
+    with pytest.raises(ConfigError, match="did you mean 'model\\.encoder'"):
+        checked(base, choosing("model.encodr", "resnet18"), recipe="fcn")
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -441,6 +446,18 @@ def test_a_search_of_a_discriminators_keys_without_one_is_refused(base):
         ConfigError, match=r"gan\.discriminator must name one.*gan\.adversarial_weight are searched, but it is none"
     ):
         checked(base, lambda trial: trial.suggest_float("gan.adversarial_weight", 0.01, 1.0) and None)
+
+
+def test_a_search_of_a_discriminators_keys_that_its_weight_leaves_out_is_refused(base):
+    base = base.with_values(adversarial(discriminator="patchgan", receptive_field_px=16, adversarial_weight=0))
+    with pytest.raises(ConfigError, match=r"gan\.adversarial_weight must be above 0.*gan\.optim\.lr are searched"):
+        checked(base, lambda trial: trial.suggest_float("gan.optim.lr", 1e-4, 1e-3) and None)
+    checked(base, lambda trial: trial.suggest_float("gan.l1_weight", 1.0, 10.0) and None)
+
+
+def test_a_search_of_clusters_where_labels_are_not_is_refused(base):
+    with pytest.raises(ConfigError, match=r"data\.pairs\.labels must be 'kmeans'.*data\.pairs\.num_clusters are"):
+        checked(base, lambda trial: trial.suggest_int("data.pairs.num_clusters", 8, 12) and None)
 
 
 @pytest.mark.parametrize("returned", [{"loss.name": "dice"}, {}])

@@ -4,6 +4,7 @@ import pytest
 
 from segray.config import RunConfig
 from segray.errors import ConfigError, DataError
+from segray.tuning import preflight
 from segray.tuning.preflight import check
 from segray.tuning.recipe import recipe_values
 
@@ -111,8 +112,21 @@ def test_data_that_cannot_be_read_are_told_which_recipe_they_are_for(base):
     assert last.startswith("recipe 'cityscapes_smp' is for the data set cityscapes: --data must hold leftImg8bit/")
 
 
-def test_what_else_is_wrong_with_data_is_told_without_the_recipes_folder(base):
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"data.split.kind": "ratio", "data.split.sizes": [3000, 1000, 1000]}, "data.split.sizes must"),
+        ({"data.classes": "groupz"}, "groupz"),
+    ],
+)
+def test_what_else_is_wrong_with_data_is_told_without_the_recipes_folder(base, values, message):
     with pytest.raises(ConfigError) as error:
-        checked(base.with_values({"data.split.kind": "ratio", "data.split.sizes": [3000, 1000, 1000]}))
-    assert "data.split.sizes must" in str(error.value)
+        checked(base.with_values(values))
+    assert message in str(error.value)
     assert "--data must hold" not in str(error.value)
+
+
+def test_wrong_data_are_told_before_weights_are_fetched(base, monkeypatch):
+    monkeypatch.setattr(preflight, "resolve_encoder_weights", lambda model: pytest.fail("fetched"))
+    with pytest.raises(DataError):
+        checked(base.with_values({"data.root": "nowhere"}))

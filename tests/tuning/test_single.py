@@ -159,7 +159,7 @@ def test_a_run_has_the_files_and_the_report_of_a_sweep(kitti, tmp_path):
     assert (tmp_path / "runs" / "road" / "report.html").stat().st_size > 100_000
     trial, pointer = open_sweep(tmp_path / "runs" / "road").best()
     assert results.trials["model.fcn.head_width"].tolist() == [16]
-    published = RECIPES["kitti_fcn8s"].config.flat()
+    published = RECIPES["kitti_fcn8s"].config.flat() | {"model.encoder_weights": "imagenet"}
     assert results.info.recipe_values == {
         key: published[key] for key in {*values, "model.encoder_weights"} if key != "data.cache_dir"
     }
