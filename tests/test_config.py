@@ -27,6 +27,11 @@ def test_yaml_round_trip_keeps_every_value(tmp_path):
     assert read_yaml(path) == config
 
 
+def test_a_discriminators_optimiser_keeps_its_own_defaults_where_a_file_gives_some_of_its_keys():
+    assert run_config({"gan": {"optim": {"lr": 1e-4}}}) == RunConfig().with_values({"gan.optim.lr": 1e-4})
+    assert run_config({"gan": {"optim": {}}}) == RunConfig()
+
+
 def test_yaml_has_a_line_of_help_above_every_field():
     lines = to_yaml(RunConfig()).splitlines()
     for above, line in zip(["", *lines], lines, strict=False):

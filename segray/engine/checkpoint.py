@@ -25,6 +25,7 @@ from segray.errors import StorageError
 from segray.folder import Folder, open_folder
 from segray.labels import LabelSpace
 from segray.models import SegmentationModel, build_model
+from segray.models.encoder_weights import misfits
 from segray.storage import TRAINING_STATE
 
 # What reading a file that is empty, cut short or something else raises.
@@ -81,7 +82,7 @@ def load_model(location: str | Path | Folder) -> tuple[SegmentationModel, RunCon
         The model (uint8 or float RGB photos, BCHW, 0 to 255 -> logits, BCHW), its run's config and its classes.
 
     Raises:
-        StorageError: There is no checkpoint, or it is damaged.
+        StorageError: There is no checkpoint, it is damaged, or its weights are of another architecture or class count.
     """
     folder = location if isinstance(location, Folder) else open_folder(location)
     config_json, label_space_json = folder.read_json("config.json"), folder.read_json("label_space.json")
@@ -94,7 +95,15 @@ def load_model(location: str | Path | Folder) -> tuple[SegmentationModel, RunCon
     untrained = config.model.model_copy(update={"encoder_weights": "none"})
     model = build_model(untrained, label_space.num_classes, palette=label_space.colors)
     try:
-        model.load_state_dict(safetensors.torch.load(folder.read_bytes("model.safetensors")))
-    except (SafetensorError, RuntimeError) as error:
+        weights = safetensors.torch.load(folder.read_bytes("model.safetensors"))
+    except SafetensorError as error:
         raise StorageError(f"cannot load the model at {folder.path!r}: {error}") from None
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise StorageError(
+            f"the weights at {folder.path!r} must be of the model that config.json and label_space.json beside them "
+            f"describe, which tells {label_space.num_classes} classes apart, but are not: {misfits(error)}; restore "
+            "these files from one checkpoint"
+        ) from None
     return model.eval(), config, label_space

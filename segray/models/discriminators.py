@@ -47,7 +47,7 @@ def check_discriminator(config: GanConfig, size_px: SizePx) -> None:
     Raises:
         ConfigError: A patch is larger than the image.
     """
-    if config.discriminator != "none" and config.receptive_field_px > min(size_px):
+    if config.has_discriminator and config.receptive_field_px > min(size_px):
         fitting = [str(side) for side in WIDTH_FACTORS if side <= min(size_px)]
         smaller = f"a smaller gan.receptive_field_px ({' or '.join(fitting)}) or " if fitting else ""
         raise ConfigError(
@@ -60,8 +60,8 @@ def check_discriminator(config: GanConfig, size_px: SizePx) -> None:
 class Discriminator(nn.Module):
     """4x4 convolutions that end in one score per patch or, if semantic, in one per patch and class.
 
-    A semantic discriminator judges each patch by its true classes: it takes the sum of their scores, each times the
-    share of the patch's middle that the class covers.
+    A semantic discriminator judges each patch by its true classes: it takes the mean of their scores, each weighed by
+    how much of the patch's middle the class covers.
 
     Args:
         config: Kind, receptive field, width, normalisations, and whether it sees the photo.
@@ -111,7 +111,10 @@ class Discriminator(nn.Module):
         if not self.semantic:
             return scores_BChw
         assert classes_BCHW is not None
-        return (scores_BChw * self.middles(classes_BCHW)).sum(dim=1, keepdim=True)
+        shares_BChw = self.middles(classes_BCHW)
+        weighed_B1hw = (scores_BChw * shares_BChw).sum(dim=1, keepdim=True)
+        # Void covers the rest of a middle: its shares are those of what is labelled.
+        return weighed_B1hw / shares_BChw.sum(dim=1, keepdim=True).clamp(min=torch.finfo(shares_BChw.dtype).eps)
 
     def middles(self, values_BCHW: Tensor) -> Tensor:
         """Means over the middle of each patch, a square as wide as patches are apart; (B, C, h, w).

@@ -132,10 +132,14 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def unfitting(name: str, path: Path, error: Exception) -> str:
-    """Message for weights that torch refuses to load, with the first few keys of each kind."""
+    """Message for weights that torch refuses to load into an encoder."""
+    return f"{str(path)!r} does not fit encoder {name!r}: {misfits(error)}"
+
+
+def misfits(error: Exception) -> str:
+    """The first few keys of each kind that torch names when it refuses to load weights."""
     lines = [line.strip() for line in str(error).splitlines()[1:4]]
-    problems = [line if len(line) < 160 else line[:160].rpartition(",")[0] + ", ..." for line in lines]
-    return f"{str(path)!r} does not fit encoder {name!r}: {' '.join(problems)}"
+    return " ".join(line if len(line) < 160 else line[:160].rpartition(",")[0] + ", ..." for line in lines)
 
 
 def _from_timm(encoder: nn.Module, name: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -106,6 +106,22 @@ def test_weights_cut_short_are_refused(trained, folder):
         checkpoint.load_model(folder)
 
 
+def test_weights_of_another_class_count_are_refused(trained, folder):
+    checkpoint.save(trained, folder)
+    space = folder.read_json("label_space.json")
+    fewer = {**space, "names": space["names"][:2], "colors": space["colors"][:2], "raw_to_train": {"0": 0, "1": 1}}
+    folder.write_json("label_space.json", fewer)
+    with pytest.raises(StorageError, match=r"tells 2 classes apart, but are not: size mismatch for .*; restore"):
+        checkpoint.load_model(folder)
+
+
+def test_weights_of_another_architecture_are_refused(trained, folder):
+    checkpoint.save(trained, folder)
+    folder.write_json("config.json", trained.config.with_values({"model.name": "unet"}).model_dump(mode="json"))
+    with pytest.raises(StorageError, match=r"must be of the model that config\.json .* describe.*[Mm]issing key"):
+        checkpoint.load_model(folder)
+
+
 @pytest.mark.parametrize("name", ["training.pt", "model.safetensors"])
 @pytest.mark.parametrize("num_bytes", [0, 50])
 def test_resuming_from_a_file_cut_short_is_refused(name, num_bytes, trained, folder):

@@ -1,7 +1,8 @@
 """Every model as a generator, against every discriminator: one batch of any kind, resumes, and two ranks."""
 
 from functools import partial
-from itertools import product
+from itertools import cycle, product
+from typing import get_args
 
 import pytest
 import torch
@@ -20,6 +21,7 @@ from tiny_run import (
     without_timing,
 )
 
+from segray.config import GanConfig
 from segray.data.loading import Batch
 from segray.engine.state import build_state
 from segray.folder import open_folder
@@ -31,9 +33,11 @@ from segray.models.discriminators import WIDTH_FACTORS
 SIDES_PX = {16: (33, 47), 70: (75, 91), 286: (288, 301)}
 """An image that the patches of each receptive field fit into."""
 
+KINDS = [kind for kind in get_args(GanConfig.model_fields["discriminator"].annotation) if kind != "none"]
+NORMS = get_args(GanConfig.model_fields["norm"].annotation)
 DISCRIMINATORS = [
     {"gan__discriminator": kind, "gan__receptive_field_px": field_px, "gan__loss": loss}
-    for kind, field_px, loss in product(("patchgan", "semantic"), WIDTH_FACTORS, ADVERSARIAL_LOSSES)
+    for kind, field_px, loss in product(KINDS, WIDTH_FACTORS, ADVERSARIAL_LOSSES)
 ]
 
 
@@ -122,8 +126,10 @@ def train_on_two(rank, folder):
     register()
     dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
     found = {}
-    for model, loss in zip(ONE_OF_EACH, [*ADVERSARIAL_LOSSES] * len(ONE_OF_EACH), strict=False):
-        config = against(model, gan__loss=loss, gan__discriminator="semantic")
+    for model, (kind, norm), loss in zip(
+        ONE_OF_EACH, cycle(product(KINDS, NORMS)), cycle(ADVERSARIAL_LOSSES), strict=False
+    ):
+        config = against(model, gan__loss=loss, gan__discriminator=kind, gan__norm=norm)
         state = tiny_state(config)
         records = without_timing(start(state, step=gan_step(config), rank=rank, world_size=2))
         parameters = [*state.network.parameters(), *state.adversary.discriminator.parameters()]

@@ -139,6 +139,14 @@ def test_the_r1_penalty_of_a_known_function():
     assert r1_penalty(counted(scores_B1hw, counts), image_BCHW).item() == pytest.approx(expected, rel=1e-5)
 
 
+def test_the_r1_penalty_of_scores_that_share_pixels_is_of_the_gradient_of_their_sum():
+    # Two scores, each three times the sum of three pixels, of which the middle two are in both.
+    image_BCHW = torch.rand(1, 1, 1, 4, requires_grad=True)
+    scores_B1hw = 3 * torch.stack([image_BCHW[..., :3].sum(), image_BCHW[..., 1:].sum()]).reshape(1, 1, 1, 2)
+    expected = (3**2 + 6**2 + 6**2 + 3**2) / 2 / 2
+    assert r1_penalty(counted(scores_B1hw), image_BCHW).item() == pytest.approx(expected)
+
+
 def test_the_r1_penalty_has_a_gradient_by_the_weights():
     weight = torch.tensor(1.5, requires_grad=True)
     image_BCHW = torch.ones(2, 3, 4, 4, requires_grad=True)

@@ -1,6 +1,7 @@
 """Every discriminator: patches, sizes, gradients, and what a semantic one makes of classes."""
 
 from itertools import pairwise, product
+from typing import get_args
 
 import pytest
 import torch
@@ -14,12 +15,18 @@ from segray.models.meta import without_memory
 pytestmark = pytest.mark.usefixtures("seeded")
 
 NUM_CLASSES = 4
-FIELDS_PX = (16, 70, 286)
+
+
+def choices_of(key):
+    return get_args(GanConfig.model_fields[key].annotation)
+
+
+KINDS = tuple(kind for kind in choices_of("discriminator") if kind != "none")
+FIELDS_PX = choices_of("receptive_field_px")
+NORMS = choices_of("norm")
 CONFIGS = [
     GanConfig(discriminator=kind, receptive_field_px=field_px, norm=norm, spectral_norm=spectral, width=2)
-    for kind, field_px, norm, spectral in product(
-        ("patchgan", "semantic"), FIELDS_PX, ("batch", "instance", "none"), (False, True)
-    )
+    for kind, field_px, norm, spectral in product(KINDS, FIELDS_PX, NORMS, (False, True))
 ]
 
 
@@ -116,7 +123,7 @@ def test_takes_no_memory_on_the_meta_device(config):
     assert all(value.is_meta for value in discriminator.parameters())
 
 
-@pytest.mark.parametrize("kind", ["patchgan", "semantic"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("field_px", FIELDS_PX)
 def test_a_score_sees_exactly_its_patch(field_px, kind):
     config = GanConfig(discriminator=kind, receptive_field_px=field_px, norm="none", width=1, conditioned=False)
@@ -141,7 +148,7 @@ def by_hand(channels, scores, norm):
     return count + 16 * channels[-1] * scores + scores
 
 
-@pytest.mark.parametrize("norm", ["batch", "instance", "none"])
+@pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize(
     ("field_px", "widths"), [(16, [64, 128]), (70, [64, 128, 256, 512]), (286, [64, 128, 256, 512, 512, 512])]
 )
@@ -208,6 +215,14 @@ def test_a_semantic_score_weighs_classes_by_their_share_of_the_area():
     torch.testing.assert_close(mixed, road / 2 + sky / 2)
 
 
+def test_a_semantic_score_of_a_partly_void_middle_is_that_of_its_labels():
+    discriminator, photos_BCHW, image_BCHW = semantic()
+    striped_BHW = torch.full((1, 12, 12), 2)
+    whole = discriminator(photos_BCHW, image_BCHW, classes_of(striped_BHW))
+    striped_BHW[:, :, ::2] = -1
+    torch.testing.assert_close(discriminator(photos_BCHW, image_BCHW, classes_of(striped_BHW)), whole)
+
+
 @pytest.mark.parametrize("field_px", FIELDS_PX)
 @pytest.mark.parametrize("extra_px", [0, 5])
 def test_the_middles_are_those_of_the_patches(field_px, extra_px):
@@ -240,7 +255,7 @@ def test_a_wholly_void_patch_scores_nothing_and_the_others_as_before():
 
 
 @pytest.mark.parametrize("size_px", [(286, 512), (70, 70)])
-@pytest.mark.parametrize("kind", ["patchgan", "semantic"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_patches_as_large_as_the_image_pass(kind, size_px):
     check_discriminator(GanConfig(discriminator=kind, receptive_field_px=min(size_px)), size_px)
 
