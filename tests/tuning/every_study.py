@@ -1,4 +1,4 @@
-"""Two trials of every study that starts from a recipe, shrunk, on drawn scenes in its own layout, on one cluster.
+"""The first trials of every study, shrunk, on drawn scenes in its own layout, on one cluster.
 
 python every_study.py FOLDER
 """
@@ -31,6 +31,8 @@ STUDIES = {
     },
     "kitti_road_search": {"data.resize_px": [32, 64], "model.fcn.head_width": 16},
     "cityscapes_pairs_search": {},
+    "demo_search": {},
+    "camvid_search": {"data.resize_px": [64, 64]},
     "camvid_recipe_search": {"data.crop_px": [64, 64]},
     "camvid_gan_search": {
         "data.resize_px": [64, 64],
@@ -41,12 +43,14 @@ STUDIES = {
 }
 """Study -> sizes and widths in place of its base's."""
 
-OF_A_RECIPE = [study for study in STUDIES if study != "camvid_gan_search"]
-AS_PUBLISHED = [study for study in OF_A_RECIPE if study != "camvid_recipe_search"]
-
 
 def sweep_of(study):
     return importlib.import_module(f"sweeps.{study}").SWEEP
+
+
+def num_trials(sweep):
+    """Those that are given, and one that is drawn."""
+    return bool(sweep.recipe) + len(sweep.first_trials) + 1
 
 
 def main(folder):
@@ -61,7 +65,8 @@ def main(folder):
                 "model.encoder_weights": "none",
             }
         )
-        run_sweep(replace(sweep, base=base, trials=2, epochs=1, repeats=0, storage=str(folder / "runs")))
+        values = {"trials": num_trials(sweep), "epochs": 1, "repeats": 0, "storage": str(folder / "runs")}
+        run_sweep(replace(sweep, base=base, **values))
 
 
 if __name__ == "__main__":
