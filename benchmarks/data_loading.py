@@ -18,6 +18,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import count, cycle, islice
 from tempfile import TemporaryDirectory
 
@@ -123,8 +124,11 @@ def decode_with_pillow(pair: Pair, table: np.ndarray) -> Images:
 
 
 def decode_with_opencv(pair: Pair, table: np.ndarray) -> Images:
+    photo = cv2.imread(str(pair.photo), cv2.IMREAD_COLOR_RGB)
     label = cv2.imread(str(pair.label), cv2.IMREAD_GRAYSCALE)
-    return cv2.imread(str(pair.photo), cv2.IMREAD_COLOR_RGB), cv2.LUT(label, table)
+    assert photo is not None
+    assert label is not None
+    return photo, cv2.LUT(label, table)
 
 
 def faster_decoder(pairs: Sequence[Pair], table: np.ndarray) -> tuple[str, Decoder]:
@@ -133,7 +137,7 @@ def faster_decoder(pairs: Sequence[Pair], table: np.ndarray) -> tuple[str, Decod
     def run(decode: Decoder) -> int:
         return len([decode(pair, table) for pair in pairs[:4]])
 
-    rates = alternate({name: lambda decode=decode: run(decode) for name, decode in decoders.items()})
+    rates = alternate({name: partial(run, decode) for name, decode in decoders.items()})
     for name, rate in rates.items():
         print(f"{name} alone decodes {rate:.1f} pairs/s", flush=True)
     fastest = max(rates, key=rates.__getitem__)

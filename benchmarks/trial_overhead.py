@@ -134,10 +134,9 @@ def timed(side: str, data: str, arguments: argparse.Namespace) -> float:
             if ended.returncode:
                 output.seek(0)
                 sys.exit(f"{side} failed:\n{output.read()[-4000:]}")
-    print(
-        f"{side}: {arguments.trials} trials in {seconds:.1f} s, {seconds / arguments.trials:.2f} s a trial", flush=True
-    )
-    return seconds / arguments.trials
+    seconds_per_trial: float = seconds / arguments.trials
+    print(f"{side}: {arguments.trials} trials in {seconds:.1f} s, {seconds_per_trial:.2f} s a trial", flush=True)
+    return seconds_per_trial
 
 
 def main() -> None:
