@@ -116,6 +116,24 @@ def test_a_resume_of_an_ended_search_adds_the_repeats_that_are_missing(start):
     assert second.status == "finished"
 
 
+def test_a_repeat_that_ctrl_c_cut_goes_on_where_it_was(start):
+    options = ["--trials", 1, "--epochs", 40, "--repeats", 1]
+    running = start(*options)
+    running.wait_for(lambda: any(len(files.records()) >= 2 for files in running.sweep.repeats().values()))
+    running.interrupt()
+    code, output = running.end(timeout=60)
+    assert code == 130, output
+    searched = outcomes(running.sweep)
+    [repeat] = running.sweep.repeats().values()
+    assert repeat.outcome() is None
+    code, output = start(*options, "--resume").end()
+    assert code == 0, output
+    assert outcomes(running.sweep) == searched, "the search was taken up again"
+    assert repeat.outcome().status == "finished"
+    assert [record.epoch for record in repeat.records()] == list(range(1, 41))
+    assert {record.attempt for record in repeat.records()} == {1, 2}
+
+
 def test_a_sweep_killed_with_sigkill_is_resumed_where_it_was(start):
     running = start("--trials", 3, "--epochs", 30, "--scheduler", "none")
     running.wait_for(lambda: outcomes(running.sweep) and len(running.sweep.trials()) == 3)
