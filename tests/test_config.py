@@ -65,6 +65,7 @@ def test_flat_and_with_values_are_inverse():
         ),
         ({"data.pairs.max_distance": float("inf")}, "should be a finite number, but got inf"),
         ({"optim.name": "adamv"}, "'adamw', 'adam' or 'sgd'"),
+        ({"data.pairs.num_clusters": 1}, "data.pairs.num_clusters: input should be greater than or equal to 2"),
     ],
 )
 def test_wrong_values_name_key_rule_and_value(values, message):
