@@ -73,6 +73,7 @@ def test_recipes_are_listed_with_data_set_and_model(monkeypatch, capsys):
     rows = [line.split()[:3] for line in capsys.readouterr().out.splitlines()]
     assert ["kitti_fcn8s", "kitti_road", "fcn8s"] in rows
     assert ["sggan_pix2pix", "trainA", "pix2pix"] in rows
+    assert set(RECIPES) <= {row[0] for row in rows if row}
 
 
 def test_config_reads_what_recipes_show_prints(tmp_path, monkeypatch, capsys):
