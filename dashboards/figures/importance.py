@@ -47,7 +47,7 @@ def importance_info(results: SweepResults) -> ImportanceInfo:
     in_all = [key for key in results.searched if all(map(key.is_drawn, rows))]
     varied = [key for key in in_all if len({key.shown(row) for row in rows}) > 1]
     if not varied or trials["best_val_miou"].nunique() == 1:
-        raise NothingToDrawError("The trials do not differ in their mIoU, or in no key that all of them drew.")
+        raise NothingToDrawError("Either all trials have the same mIoU, or no key that all of them drew differs.")
     with _quiet_optuna():
         study = _study(varied, rows)
         shares = optuna.importance.get_param_importances(

@@ -31,7 +31,7 @@ class SweepResults:
     """Wall time of the sweep over all its starts"""
     trials: pd.DataFrame
     """One row per trial: id, outcome, reason, traceback, epochs, best_epoch, best_val_miou, cluster_accuracy (of that
-    epoch), seconds, drawn (the searched keys that the trial drew), config keys"""
+    epoch), seconds, drawn (keys that the search drew, and that follow from them), config keys"""
     epochs: pd.DataFrame
     """One row per trial and epoch: trial and every scalar of the EpochRecord"""
     classes: pd.DataFrame
