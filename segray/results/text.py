@@ -62,6 +62,8 @@ def value(content: Any) -> str:
     if isinstance(content, bool):
         return str(content).lower()
     if isinstance(content, float):
+        if content.is_integer() and abs(content) < 1e5:
+            return str(int(content))
         return f"{content:.3g}".replace("e-0", "e-").replace("e+0", "e+")
     if isinstance(content, list | tuple):
         is_size = len(content) == 2 and all(isinstance(item, int) for item in content)

@@ -24,6 +24,9 @@ def test_duration_takes_the_two_units_that_matter(seconds, expected):
         ([64, 128, 256], "[64, 128, 256]"),
         ([1.0, 0.5], "[1, 0.5]"),
         ("a_b", "a_b"),
+        ((3000.0, 1000.0, 0.5), "[3000, 1000, 0.5]"),
+        (1e6, "1e+6"),
+        (-0.0, "0"),
     ],
 )
 def test_value_is_what_a_person_would_write(content, expected):
