@@ -247,8 +247,10 @@ class _Use:
     keys: tuple[str, ...]
     """What they begin with"""
     is_used: Callable[[RunConfig], bool]
-    need: str
-    why: str
+    key: str
+    """What decides over it"""
+    rule: str
+    fix: str
 
 
 _OF_GAN_LOSS = ("gan.segmentation_weight", "gan.l1_weight", "gan.gradient_")
@@ -256,32 +258,37 @@ _USES = (
     _Use(
         ("data.augment.",),
         lambda config: config.data.policy == CUSTOM,
-        f"data.policy must be {CUSTOM!r}",
-        f"for a named policy has its own strengths; set data.policy to {CUSTOM!r}",
+        "data.policy",
+        f"must be {CUSTOM!r}",
+        f"set it to {CUSTOM!r}, for a named policy has its own strengths",
     ),
     _Use(
         ("data.pairs.num_clusters", "data.pairs.kmeans_seed"),
         lambda config: config.data.dataset == "cityscapes_pairs" and config.data.pairs.labels == "kmeans",
-        "data.pairs.labels must be 'kmeans'",
-        "for only K-Means has clusters; set it to 'kmeans', in the data set cityscapes_pairs",
+        "data.pairs.labels",
+        "must be 'kmeans' on cityscapes_pairs",
+        "set it to 'kmeans', for palette labels have no clusters",
     ),
     _Use(
         ("gan.",),
         lambda config: config.gan.discriminator != "none",
-        "gan.discriminator must name one",
-        "but it is none; set it to patchgan or semantic",
+        "gan.discriminator",
+        "must name one",
+        "set it to patchgan or semantic",
     ),
     _Use(
         tuple(f"gan.{name}" for name in GanConfig.model_fields if not f"gan.{name}".startswith(_OF_GAN_LOSS)),
         lambda config: config.gan.has_discriminator,
-        "gan.adversarial_weight must be above 0",
-        "but it is 0, which leaves the discriminator out; set it to 1, say, or search the other keys alone",
+        "gan.adversarial_weight",
+        "must be above 0",
+        "set it to 1, say, or search other keys, for at 0 there is no discriminator",
     ),
     _Use(
         ("loss.",),
         lambda config: config.gan.discriminator == "none" or config.gan.segmentation_weight > 0,
-        "gan.segmentation_weight must be above 0",
-        "but it is 0, which leaves section loss out; set it to 1, say",
+        "gan.segmentation_weight",
+        "must be above 0",
+        "set it to 1, say, for at 0 section loss is left out",
     ),
 )
 
@@ -292,7 +299,11 @@ def _check_used(configs: Sequence[RunConfig], distributions: Mapping[str, Distri
     for use in _USES:
         searched = [key for key in distributions if key.startswith(use.keys)]
         if searched and not any(use.is_used(config) for config in configs):
-            raise ConfigError(f"{use.need} in some trials where {', '.join(searched)} are searched, {use.why}")
+            values = sorted({str(config.flat()[use.key]) for config in configs})
+            raise ConfigError(
+                f"{use.key} {use.rule} in some trials where {', '.join(searched)} are searched, but it is "
+                f"{', '.join(values)}; {use.fix}"
+            )
 
 
 def _check_networks(configs: Sequence[RunConfig], data: Mapping[DataConfig, PreparedData], num_workers: int) -> None:

@@ -456,7 +456,9 @@ def test_a_search_of_a_discriminators_keys_that_its_weight_leaves_out_is_refused
 
 
 def test_a_search_of_clusters_where_labels_are_not_is_refused(base):
-    with pytest.raises(ConfigError, match=r"data\.pairs\.labels must be 'kmeans'.*data\.pairs\.num_clusters are"):
+    with pytest.raises(
+        ConfigError, match=r"pairs\.labels must be 'kmeans' .*num_clusters are searched, but it is palette"
+    ):
         checked(base, lambda trial: trial.suggest_int("data.pairs.num_clusters", 8, 12) and None)
 
 
