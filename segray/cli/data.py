@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -34,14 +34,14 @@ def synth(
     seed: Annotated[int, typer.Option(help="Decides what is drawn")] = 0,
 ) -> None:
     """Draw street scenes and write them in the layout of a data set."""
+    from segray.config import set_options
     from segray.data.synthetic import NEEDED_VALUES, write_scenes
 
     size_px = parse_size("--size", size)
     with progress_bar("drawing") as progress:
         write_scenes(name, dest, train=train, val=val, test=test, size_px=size_px, seed=seed, progress=progress)
     print(f"wrote {train + val + test} scenes of {size}, height x width, to {dest} ({train=}, {val=}, {test=})")
-    options = [f"--set {shlex.quote(f'{key}={_yaml(value)}')}" for key, value in NEEDED_VALUES.get(name, {}).items()]
-    print("check:", " ".join(["segray data check", name, shlex.quote(str(dest)), *options]))
+    print("check:", f"segray data check {name} {shlex.quote(str(dest))}", set_options(NEEDED_VALUES.get(name, {})))
 
 
 @app.command()
@@ -161,9 +161,3 @@ def parse_size(option: str, text: str) -> SizePx:
     if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
         raise ConfigError(f"{option} must be HEIGHTxWIDTH in pixels, such as 256x512, at least 1, but got {text!r}")
     return int(height), int(width)
-
-
-def _yaml(value: Any) -> str:
-    import yaml
-
-    return yaml.safe_dump(value, default_flow_style=True, width=10**6).removesuffix("\n...\n").strip()

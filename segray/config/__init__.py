@@ -2,6 +2,7 @@
 
 from segray.config.data import AugmentConfig, CityscapesConfig, DataConfig, FolderConfig, PairsConfig, SplitConfig
 from segray.config.model import FcnConfig, GeneratorConfig, ModelConfig, UnetConfig
+from segray.config.option import one_line, set_options
 from segray.config.run import RunConfig, flatten, parse_yaml, read_yaml, run_config, to_yaml
 from segray.config.section import Section, SizePx
 from segray.config.training import GanConfig, LossConfig, OptimConfig, TrainConfig
@@ -25,8 +26,10 @@ __all__ = [
     "TrainConfig",
     "UnetConfig",
     "flatten",
+    "one_line",
     "parse_yaml",
     "read_yaml",
     "run_config",
+    "set_options",
     "to_yaml",
 ]

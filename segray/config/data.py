@@ -17,9 +17,11 @@ class FolderConfig(Section):
     labels: str = "labels/{split}"
     """Labels folder below data.root; a label has its image's stem and is an 8-bit PNG of class ids"""
     classes: tuple[str, ...] = ()
-    """Class names; the position is the id in the label files"""
+    """Class names, in the order of their ids"""
+    class_ids: tuple[int, ...] = ()
+    """Id of each class in the label files, 0 to 255; empty counts from 0 and leaves out void_ids"""
     void_ids: tuple[int, ...] = (255,)
-    """Label values that loss and metrics ignore"""
+    """Label values that loss and metrics ignore, 0 to 255"""
 
 
 class CityscapesConfig(Section):

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 
 from segray.config.data import DataConfig
 from segray.config.model import ModelConfig
+from segray.config.option import one_line
 from segray.config.section import Section
 from segray.config.training import GanConfig, LossConfig, OptimConfig, TrainConfig
 from segray.errors import ConfigError, unknown_name
@@ -123,7 +124,7 @@ def _yaml_lines(section: Section, notes: Mapping[str, str], prefix: str = "") ->
             lines += _yaml_lines(value, notes, f"{key}.")
         else:
             plain = section.model_dump(mode="json", include={name})[name]
-            text = yaml.safe_dump(plain, default_flow_style=True, width=10**6).removesuffix("\n...\n").strip()
+            text = one_line(plain)
             comments = [field.description, notes[key]] if key in notes else [field.description]
             lines += [f"{indent}# {comment}" for comment in comments] + [f"{indent}{name}: {text}"]
     return lines

@@ -120,7 +120,7 @@ def check(config: DataConfig, progress: Callable[[int, int], object] | None = No
             *_like_training_ids(dataset.label_space, labels),
             *across,
         ],
-        notes=[*(_missing(classes) if labels else ()), *within],
+        notes=[*dataset.notes, *(_missing(classes) if labels else ()), *within],
         division=split_kind(dataset, config),
         splits={split: names.count(split) for split in (*SPLITS, UNUSED, UNLABELLED) if split in names},
         sizes=Counter(finding.size for finding in findings if finding.size is not None).most_common(),

@@ -89,6 +89,8 @@ class Dataset:
     """Photos whose labels are secret or missing by design, such as an official test split's"""
     scoring: Scoring | None = None
     """None: predictions are judged by the labels of training. What it depends on is part of the reader's key"""
+    notes: Sequence[str] = ()
+    """What is no problem but worth a look, one line each; training prints them before it starts"""
 
     def __post_init__(self) -> None:
         first: dict[str, Pair] = {}

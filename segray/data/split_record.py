@@ -21,6 +21,8 @@ NUM_NAMED = 3
 
 CHOOSE_LABELS: Final = {"dataset", "classes", "folder", "cityscapes", "pairs"}
 """Keys of the data section that say how label files are read."""
+ADDED_LATER: Final = {"class_ids"}
+"""Keys of `data.folder` that earlier versions lack; left out where they are empty, so that old records still match."""
 
 
 def record_splits(config: DataConfig, choices: Iterable[DataConfig] = ()) -> SplitRecord:
@@ -81,8 +83,9 @@ def check_splits(record: SplitRecord, config: DataConfig) -> None:
 
 
 def _choice_and_labels(config: DataConfig) -> tuple[str, str]:
-    chosen = json.dumps(config.model_dump(mode="json", include=CHOOSE_LABELS), sort_keys=True)
-    return _hash(chosen), _hash(listing(config).dataset.reader.key)
+    chosen = config.model_dump(mode="json", include=CHOOSE_LABELS)
+    chosen["folder"] = {key: value for key, value in chosen["folder"].items() if value or key not in ADDED_LATER}
+    return _hash(json.dumps(chosen, sort_keys=True)), _hash(listing(config).dataset.reader.key)
 
 
 def _hash(text: str) -> str:

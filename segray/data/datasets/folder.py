@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
 
 from segray.config import DataConfig, FolderConfig
 from segray.data.dataset import SPLITS, Dataset, Pair
+from segray.data.datasets.label_ids import id_hints, id_notes, raw_to_train
 from segray.data.datasets.listing import (
     LABEL_EXTENSIONS,
     PHOTO_EXTENSIONS,
@@ -17,25 +17,20 @@ from segray.data.datasets.listing import (
 )
 from segray.data.readers import FileReader, IdLabels
 from segray.errors import ConfigError
-from segray.labels import IGNORE_INDEX, LabelSpace, distinct_colors
-
-VOID_HINT: Final = {255: "if 255 is void, data.folder.void_ids must list it"}
+from segray.labels import LabelSpace, distinct_colors
 
 
 def folder(config: DataConfig) -> Dataset:
     """Images and labels that share their stems, in two folders for each split, or in two for all of them."""
     layout = config.folder
     _check(layout)
-    space = LabelSpace(
-        names=layout.classes,
-        colors=distinct_colors(len(layout.classes)),
-        raw_to_train={index: index for index in range(len(layout.classes))}
-        | dict.fromkeys(layout.void_ids, IGNORE_INDEX),
-    )
-    reader = FileReader(IdLabels(space.raw_to_train, VOID_HINT))
+    table = raw_to_train(layout)
+    space = LabelSpace(names=layout.classes, colors=distinct_colors(len(layout.classes)), raw_to_train=table)
+    reader = FileReader(IdLabels(table, id_hints(layout)))
+    notes = id_notes(layout)
     root = root_folder(config.root, [_place(pattern, "train") for pattern in (layout.images, layout.labels)])
     if "{split}" not in layout.images:
-        return Dataset(label_space=space, reader=reader, official={}, undivided=_pairs(root, layout))
+        return Dataset(label_space=space, reader=reader, official={}, undivided=_pairs(root, layout), notes=notes)
     return Dataset(
         label_space=space,
         reader=reader,
@@ -44,6 +39,7 @@ def folder(config: DataConfig) -> Dataset:
             for split in SPLITS
             if split != "test" or (root / _place(layout.labels, split)).exists()
         },
+        notes=notes,
     )
 
 
@@ -61,16 +57,6 @@ def _place(pattern: str, split: str) -> str:
 
 
 def _check(layout: FolderConfig) -> None:
-    num_classes = len(layout.classes)
-    if not 1 <= num_classes <= 254:
-        raise ConfigError(f"data.folder.classes must list 1 to 254 class names, but lists {num_classes}")
-    if len(set(layout.classes)) != num_classes:
-        raise ConfigError(f"data.folder.classes must be unique, but got {list(layout.classes)}")
-    wrong = [value for value in layout.void_ids if not num_classes <= value <= 255]
-    if wrong:
-        raise ConfigError(
-            f"data.folder.void_ids must lie from {num_classes}, the number of classes, to 255, but got {wrong}"
-        )
     if ("{split}" in layout.images) != ("{split}" in layout.labels):
         raise ConfigError(
             "data.folder.images and data.folder.labels must both hold {split} or neither, "
