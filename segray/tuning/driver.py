@@ -113,7 +113,7 @@ def _as_begun(sweep: Sweep, info: SweepInfo) -> Sweep:
 
 
 def _check_same_sweep(info: SweepInfo, sweep: Sweep, checked: Checked) -> None:
-    before = info.base | {f"space of {key}": text for key, text in info.space.items()}
+    before = _base_before(info) | {f"space of {key}": text for key, text in info.space.items()}
     now = checked.base.flat() | {f"space of {key}": text for key, text in _described(checked).items()}
     if info.space:
         before |= {"--epochs": info.max_epochs, "--searcher": info.searcher, "--scheduler": info.scheduler}
@@ -124,11 +124,16 @@ def _check_same_sweep(info: SweepInfo, sweep: Sweep, checked: Checked) -> None:
 def _check_same_data(files: SweepFiles, base: RunConfig) -> None:
     """Refuse a resume on other data before an image of it is decoded, which takes time, and room from other entries."""
     now = base.flat()
-    before = {key: value for key, value in files.info().base.items() if key.startswith("data.")}
+    before = {key: value for key, value in _base_before(files.info()).items() if key.startswith("data.")}
     _refuse_changed(before, {key: now.get(key) for key in before})
     begun_with = files.splits()
     if begun_with is not None:
         check_splits(begun_with, with_absolute_paths(base.data))
+
+
+def _base_before(info: SweepInfo) -> dict[str, Any]:
+    """Return the base config of an earlier start; keys that its version did not have are at their defaults."""
+    return RunConfig().flat() | info.base
 
 
 def _refuse_changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:

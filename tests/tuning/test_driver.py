@@ -96,6 +96,22 @@ def test_a_resume_that_would_make_trials_incomparable_is_refused(sweep, drive, c
         drive(sweep, resume=True, **changes)
 
 
+def test_a_sweep_from_before_a_key_was_added_is_resumed_with_its_default(sweep, drive):
+    sweep = Sweep(**vars(sweep) | {"base": sweep.base.with_values({"model.encoder_weights": "none"})})
+    with pytest.raises(Begun):
+        drive(sweep)
+    files = open_sweep(f"{sweep.storage}/{sweep.name}")
+    begun = files.info()
+    added = ("data.rare_class_crops", "train.patience")
+    older = {key: value for key, value in begun.base.items() if key not in added}
+    files.folder.write_json("sweep.json", begun.model_copy(update={"base": older}).model_dump(mode="json"))
+    with pytest.raises(Begun):
+        drive(sweep, resume=True)
+    for key, value in zip(added, (0.5, 3), strict=True):
+        with pytest.raises(ConfigError, match=rf"{key}: was .*, now {value}"):
+            drive(sweep, base=sweep.base.with_values({key: value}), resume=True)
+
+
 def test_the_splits_are_kept_and_a_resume_on_other_images_is_refused(sweep, drive):
     sweep = Sweep(**vars(sweep) | {"base": sweep.base.with_values({"data.holdout": 0.25})})
     files = open_sweep(f"{sweep.storage}/{sweep.name}")
