@@ -17,7 +17,7 @@ from segray.data.dataset import Images
 from segray.labels import IGNORE_INDEX
 
 PADDING_RGB: Final = (124, 116, 104)
-"""Mean colour of ImageNet, which the model's normalisation turns into zeros."""
+"""Mean colour of ImageNet, which the model's normalisation turns into zeros, or into numbers near zero."""
 
 
 class Window(NamedTuple):

@@ -6,7 +6,7 @@ colours, Isola et al. 2017, "pix2pix" (arXiv 1611.07004).
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +21,6 @@ from segray.labels import IGNORE_INDEX, LabelSpace
 from segray.losses.adversarial import build_adversarial_loss, r1_penalty
 from segray.losses.label_images import absolute_difference, gradient_difference
 from segray.losses.masks import class_masks
-from segray.models import SegmentationModel
 
 
 class _Part(NamedTuple):
@@ -112,7 +111,7 @@ class AdversarialStep:
 
         Void is 0 in both images, so that its shape betrays neither.
         """
-        model = cast(SegmentationModel, state.network)
+        model = state.network
         with autocast(self.device, self.precision):
             raw_BCHW = state.model(part.photos_BCHW, raw=True).float()
         masks_BCHW, labelled_B1HW = class_masks(part.labels_BHW, state.label_space.num_classes)

@@ -3,6 +3,7 @@
     model.safetensors   the weights to use (the moving average where it is on), float32
     config.json         RunConfig
     label_space.json    LabelSpace
+    preprocessing.json  Normalisation of the photos; those of an earlier version have none, and ImageNet's holds
     training.pt         optimiser, schedule, epoch and best so far; the trained weights where model.safetensors
                         holds their average. Not written once the run is finished: it is most of the bytes
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 import io
 import pickle
 from pathlib import Path
+from typing import Final
 
 import safetensors.torch
 import torch
@@ -26,7 +28,10 @@ from segray.folder import Folder, open_folder
 from segray.labels import LabelSpace
 from segray.models import SegmentationModel, build_model
 from segray.models.encoder_weights import misfits
+from segray.models.normalisation import IMAGENET, Normalisation
 from segray.storage import TRAINING_STATE
+
+PREPROCESSING: Final = "preprocessing.json"
 
 # What reading a file that is empty, cut short or something else raises.
 _DAMAGE = (SafetensorError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError)
@@ -51,6 +56,7 @@ def save(state: TrainState, folder: Folder) -> None:
         folder.write_bytes(TRAINING_STATE, buffer.getbuffer())
     folder.write_json("label_space.json", state.label_space.model_dump(mode="json"))
     folder.write_json("config.json", state.config.model_dump(mode="json"))
+    folder.write_json(PREPROCESSING, state.network.normalisation.model_dump(mode="json"))
 
 
 def restore(state: TrainState, folder: Folder) -> None:
@@ -67,6 +73,7 @@ def restore(state: TrainState, folder: Folder) -> None:
         training = torch.load(io.BytesIO(folder.read_bytes(TRAINING_STATE)), map_location="cpu", weights_only=True)
         training["kept"] = safetensors.torch.load(folder.read_bytes("model.safetensors"))
         state.load_state_dict(training)
+        state.normalise_by(_normalisation(folder))
     except _DAMAGE as error:
         reason = str(error) or type(error).__name__
         raise StorageError(f"cannot resume from the checkpoint at {folder.path!r}: {reason}") from None
@@ -106,4 +113,10 @@ def load_model(location: str | Path | Folder) -> tuple[SegmentationModel, RunCon
             f"describe, which tells {label_space.num_classes} classes apart, but are not: {misfits(error)}; restore "
             "these files from one checkpoint"
         ) from None
+    model.normalise_by(_normalisation(folder))
     return model.eval(), config, label_space
+
+
+def _normalisation(folder: Folder) -> Normalisation:
+    content = folder.read_json(PREPROCESSING)
+    return IMAGENET if content is None else Normalisation.model_validate(content)

@@ -7,6 +7,8 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 
+from segray.models import SegmentationModel
+
 
 class Ema:
     """A copy of a model whose weights follow the trained ones slowly.
@@ -19,7 +21,7 @@ class Ema:
         model: The averaged model, in eval mode and without gradients.
     """
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
+    def __init__(self, model: SegmentationModel, decay: float) -> None:
         self.model = deepcopy(model).eval().requires_grad_(False)
         self.decay = decay
 

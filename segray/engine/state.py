@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -17,7 +17,8 @@ from segray.engine.distributed import data_parallel
 from segray.engine.ema import Ema
 from segray.engine.optim import build_optimizer, build_schedule
 from segray.labels import LabelSpace
-from segray.models import build_model
+from segray.models import SegmentationModel, build_model
+from segray.models.normalisation import Normalisation
 
 
 @dataclass
@@ -40,13 +41,13 @@ class TrainState:
     best_epoch: int | None = None
 
     @property
-    def network(self) -> nn.Module:
+    def network(self) -> SegmentationModel:
         """The trained model itself."""
-        model = self.model
-        return model.module if isinstance(model, DistributedDataParallel) else model
+        model = self.model.module if isinstance(self.model, DistributedDataParallel) else self.model
+        return cast(SegmentationModel, model)
 
     @property
-    def kept_model(self) -> nn.Module:
+    def kept_model(self) -> SegmentationModel:
         """The model that is validated and kept: the moving average where it is on."""
         return self.ema.model if self.ema else self.network
 
@@ -61,6 +62,11 @@ class TrainState:
     def device(self) -> torch.device:
         """Where the model lies."""
         return next(self.network.parameters()).device
+
+    def normalise_by(self, normalisation: Normalisation) -> None:
+        """Normalise photos as an earlier part of this run did, whatever the encoder's weights ask for today."""
+        self.network.normalise_by(normalisation)
+        self.kept_model.normalise_by(normalisation)
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors (not copied) and plain values; ``kept`` and, if they differ from it, ``trained`` are weights."""

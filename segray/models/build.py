@@ -50,7 +50,13 @@ def build_model(config: ModelConfig, num_classes: int, palette: Sequence[Color] 
     assert len(palette) == num_classes, "one colour per class"
     check_palette(palette)
     model = _built(config, num_outputs=3)
-    return SegmentationModel(model.network, model.stride, palette, min_side_px=model.min_side_px)
+    return SegmentationModel(
+        model.network,
+        model.stride,
+        palette,
+        min_side_px=model.min_side_px,
+        normalisation=model.normalisation,
+    )
 
 
 def _built(config: ModelConfig, num_outputs: int) -> SegmentationModel:

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from segray.errors import ConfigError
 from segray.models.meta import without_memory
+from segray.models.normalisation import TIMM_PREFIX
 
-TIMM_PREFIX = "tu-"
 _ANSWER_SECONDS = 4.0
 
 

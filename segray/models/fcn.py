@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from segray.config import FcnConfig, ModelConfig
 from segray.errors import ConfigError, unknown_name
 from segray.models.encoder_weights import encoder_file
+from segray.models.normalisation import encoder_normalisation
 from segray.models.segmentation import SegmentationModel
 from segray.models.vgg import Vgg16, load_vgg
 
@@ -34,7 +35,9 @@ def build_fcn(config: ModelConfig, num_classes: int) -> SegmentationModel:
     network = Fcn(config.fcn, num_classes, batch_norm=ENCODERS[config.encoder])
     if path is not None:
         load_vgg(network.encoder, config.encoder, path)
-    return SegmentationModel(network, stride=32)
+    return SegmentationModel(
+        network, stride=32, normalisation=encoder_normalisation(config.encoder, config.encoder_weights)
+    )
 
 
 class Fcn(nn.Module):

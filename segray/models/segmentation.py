@@ -13,10 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from segray.labels import Color
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-"""RGB in 0..1, the statistics that ImageNet encoders were trained with."""
+from segray.models.normalisation import IMAGENET, Normalisation
 
 SHARPNESS = 10.0
 """Factor of the logits of a colour. Squared distances between colours in -1..1 are small, so without a factor the
@@ -36,6 +33,7 @@ class SegmentationModel(nn.Module):
         stride: What the network's input sides must be a multiple of, in pixels.
         palette: RGB colours (0 to 255) of the classes, if the network paints.
         min_side_px: The smallest input side that the network takes.
+        normalisation: What the network's weights were trained with.
     """
 
     scale: Tensor
@@ -44,23 +42,36 @@ class SegmentationModel(nn.Module):
     color_bias: Tensor
 
     def __init__(
-        self, network: nn.Module, stride: int, palette: Sequence[Color] | None = None, *, min_side_px: int = 1
+        self,
+        network: nn.Module,
+        stride: int,
+        palette: Sequence[Color] | None = None,
+        *,
+        min_side_px: int = 1,
+        normalisation: Normalisation = IMAGENET,
     ):
         super().__init__()
         self.network = network
         self.stride = stride
         self.min_side_px = min_side_px
         self.paints = palette is not None
-        mean = torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1)
-        std = torch.tensor(IMAGENET_STD).view(1, 3, 1, 1)
-        self.register_buffer("scale", 1 / (255 * std), persistent=False)
-        self.register_buffer("offset", -mean / std, persistent=False)
+        self.register_buffer("scale", torch.empty(1, 3, 1, 1), persistent=False)
+        self.register_buffer("offset", torch.empty(1, 3, 1, 1), persistent=False)
+        self.normalise_by(normalisation)
         if palette is not None:
             colors_CK = torch.tensor(palette) / 127.5 - 1
             self.register_buffer("color_kernel", 2 * SHARPNESS * colors_CK, persistent=False)
             self.register_buffer(
                 "color_bias", -SHARPNESS * colors_CK.square().sum(dim=1).view(-1, 1, 1), persistent=False
             )
+
+    def normalise_by(self, normalisation: Normalisation) -> None:
+        """Normalise photos by other statistics from now on."""
+        self.normalisation = normalisation
+        mean = self.scale.new_tensor(normalisation.mean).view(1, 3, 1, 1)
+        std = self.scale.new_tensor(normalisation.std).view(1, 3, 1, 1)
+        self.scale.copy_(1 / (255 * std))
+        self.offset.copy_(-mean / std)
 
     def forward(self, photos_BCHW: Tensor, *, raw: bool = False) -> Tensor:
         """Logits for photos of any size.

@@ -17,8 +17,9 @@ from torch import nn
 
 from segray.config import ModelConfig
 from segray.errors import ConfigError, unknown_name
-from segray.models.encoder_weights import TIMM_PREFIX, encoder_file, load_encoder, unfitting
+from segray.models.encoder_weights import encoder_file, load_encoder, unfitting
 from segray.models.meta import without_memory
+from segray.models.normalisation import TIMM_PREFIX, encoder_normalisation
 from segray.models.segmentation import SegmentationModel
 
 ARCHITECTURES: dict[str, type[nn.Module]] = {arch.__name__: arch for arch in smp.MODEL_ARCHITECTURES_MAPPING.values()}
@@ -64,7 +65,12 @@ def build_smp(config: ModelConfig, num_classes: int) -> SegmentationModel:
         raise ConfigError(_refusal(config, error)) from None
     if path is not None and not by_timm:
         load_encoder(network.encoder, config.encoder, path)
-    return SegmentationModel(network, _stride(config.arch, network), min_side_px=MIN_SIDES_PX.get(config.arch, 1))
+    return SegmentationModel(
+        network,
+        _stride(config.arch, network),
+        min_side_px=MIN_SIDES_PX.get(config.arch, 1),
+        normalisation=encoder_normalisation(config.encoder, config.encoder_weights),
+    )
 
 
 def _check_names(config: ModelConfig) -> None:

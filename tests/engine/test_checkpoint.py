@@ -9,6 +9,9 @@ from tiny_run import LABEL_SPACE, scenes, start, tiny_config, tiny_state
 from segray.engine import checkpoint
 from segray.errors import StorageError
 from segray.folder import open_folder
+from segray.models.normalisation import IMAGENET, Normalisation
+
+OTHER = Normalisation(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 
 
 @pytest.fixture(params=[None, 0.9], ids=["weights", "average"])
@@ -35,6 +38,36 @@ def test_a_loaded_model_gives_the_logits_of_the_kept_one(trained, folder):
     assert label_space == LABEL_SPACE
 
 
+def test_a_loaded_model_normalises_as_it_was_trained(trained, folder):
+    trained.normalise_by(OTHER)
+    checkpoint.save(trained, folder)
+    model, _, _ = checkpoint.load_model(folder.path)
+    photos, _ = scenes(3, seed=5)
+    assert model.normalisation == OTHER
+    with torch.no_grad():
+        assert torch.equal(model(photos), trained.kept_model.eval()(photos))
+        model.normalise_by(IMAGENET)
+        assert not torch.equal(model(photos), trained.kept_model(photos))
+
+
+def test_a_resumed_run_normalises_as_it_began(trained, folder):
+    trained.normalise_by(OTHER)
+    checkpoint.save(trained, folder)
+    resumed = tiny_state(trained.config)
+    checkpoint.restore(resumed, folder)
+    assert resumed.network.normalisation == resumed.kept_model.normalisation == OTHER
+
+
+def test_a_checkpoint_of_an_earlier_version_normalises_by_imagenet(trained, folder):
+    checkpoint.save(trained, folder)
+    folder.delete("preprocessing.json")
+    resumed = tiny_state(trained.config)
+    resumed.normalise_by(OTHER)
+    checkpoint.restore(resumed, folder)
+    assert resumed.network.normalisation == IMAGENET
+    assert checkpoint.load_model(folder.path)[0].normalisation == IMAGENET
+
+
 def test_saving_leaves_the_training_weights_alone(trained, folder):
     before = {name: value.clone() for name, value in trained.network.state_dict().items()}
     checkpoint.save(trained, folder)
@@ -47,14 +80,20 @@ def test_weights_are_kept_once_and_in_float32(trained, folder):
     checkpoint.save(trained, folder)
     weights = safetensors.torch.load(folder.read_bytes("model.safetensors"))
     assert {value.dtype for value in weights.values() if value.is_floating_point()} == {torch.float32}
-    assert folder.names() == ["config.json", "label_space.json", "model.safetensors", "training.pt"]
+    assert folder.names() == [
+        "config.json",
+        "label_space.json",
+        "model.safetensors",
+        "preprocessing.json",
+        "training.pt",
+    ]
 
 
 def test_a_finished_run_keeps_no_training_state(folder):
     state = tiny_state(tiny_config(train__epochs=1))
     list(start(state))
     checkpoint.save(state, folder)
-    assert folder.names() == ["config.json", "label_space.json", "model.safetensors"]
+    assert folder.names() == ["config.json", "label_space.json", "model.safetensors", "preprocessing.json"]
     with pytest.raises(StorageError, match=r"training\.pt"):
         checkpoint.restore(tiny_state(tiny_config(train__epochs=1)), folder)
 

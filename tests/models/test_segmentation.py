@@ -1,8 +1,10 @@
+import pytest
 import torch
 from torch import nn
 from torchvision.transforms.v2.functional import normalize
 
-from segray.models.segmentation import IMAGENET_MEAN, IMAGENET_STD, SegmentationModel
+from segray.models.normalisation import IMAGENET, Normalisation
+from segray.models.segmentation import SegmentationModel
 
 
 class Recorder(nn.Module):
@@ -13,10 +15,19 @@ class Recorder(nn.Module):
         return inputs_BCHW
 
 
-def test_normalises_as_torchvision_does():
+@pytest.mark.parametrize("normalisation", [IMAGENET, Normalisation(mean=(0.5, 0.4, 0.3), std=(0.5, 1.0, 0.25))])
+def test_normalises_as_torchvision_does(normalisation):
     photos_BCHW = torch.randint(0, 256, (2, 3, 64, 96), dtype=torch.uint8)
-    expected = normalize(photos_BCHW / 255, mean=list(IMAGENET_MEAN), std=list(IMAGENET_STD))
-    torch.testing.assert_close(SegmentationModel(Recorder(), stride=32)(photos_BCHW), expected)
+    expected = normalize(photos_BCHW / 255, mean=list(normalisation.mean), std=list(normalisation.std))
+    model = SegmentationModel(Recorder(), stride=32, normalisation=normalisation)
+    torch.testing.assert_close(model(photos_BCHW), expected)
+
+
+def test_normalises_by_imagenet_unless_told():
+    model = SegmentationModel(Recorder(), stride=1)
+    assert model.normalisation == IMAGENET
+    photos_BCHW = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1) * 255
+    torch.testing.assert_close(model(photos_BCHW), torch.zeros(1, 3, 1, 1))
 
 
 def test_float_photos_give_what_bytes_give():
