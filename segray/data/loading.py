@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import multiprocessing
 import sys
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 from typing import Any, Final, NamedTuple
 
@@ -18,13 +19,17 @@ from torch.utils.data import DataLoader
 
 from segray.config import DataConfig
 from segray.data.dataset import Images
+from segray.data.handover import PREFETCHED, HandingOver, Receiving, check_shared_memory
 from segray.data.sampling import TrainSamples
 from segray.data.shards import Shard
-from segray.errors import ConfigError, DataError
+from segray.errors import ConfigError
 from segray.process import end_with_parent
 
 _M_MMAP_THRESHOLD: Final = -3
 """Of glibc's malloc.h: blocks of this size and more are taken from the system, and given back when they are freed."""
+
+PAIR_BYTES_PER_PX: Final = 4
+"""Of a photo's three channels and its label"""
 
 
 class Batch(NamedTuple):
@@ -70,6 +75,7 @@ def train_loader(
 
     Raises:
         ConfigError: The batch is larger than the split, the policy is unknown, or images without a crop differ in size.
+        ResourceError: Loader processes need more shared memory than there is.
     """
     if not world_size <= batch_size <= len(shard):
         raise ConfigError(
@@ -80,7 +86,7 @@ def train_loader(
     batches = _TrainBatches(
         TrainSamples(shard, config, seed), batch_size // world_size + (rank < batch_size % world_size)
     )
-    return TrainLoader(order, _loader(batches, order, num_workers, pin_memory))
+    return TrainLoader(order, _loader(batches, order, num_workers, pin_memory, batches.num_bytes))
 
 
 def val_loader(
@@ -101,11 +107,16 @@ def val_loader(
         world_size: How many share them.
         num_workers: Loader processes; 0 loads in this one.
         pin_memory: Whether batches lie in page-locked memory, for copies to a GPU.
+
+    Raises:
+        ResourceError: Loader processes need more shared memory than there is.
     """
     mine = list(range(rank, len(shard), world_size))
     step = batch_size if shard.common_size else 1
     batches = [mine[start : start + step] for start in range(0, len(mine), step)]
-    return _loader(_WholeBatches(shard), batches, num_workers, pin_memory)
+    largest = max((int(shard.sizes[picks].prod(axis=1).sum()) for picks in batches), default=0)
+    bytes_per_px = PAIR_BYTES_PER_PX + shard.has_truth
+    return _loader(_WholeBatches(shard), batches, num_workers, pin_memory, largest * bytes_per_px)
 
 
 class TrainLoader:
@@ -154,8 +165,10 @@ class _TrainBatches:
         self._samples = samples
         shape = (batch_size, *samples.size_px)
         self._photos, self._labels = _Memory((*shape, 3)), _Memory(shape)
+        self.num_bytes = math.prod(shape) * PAIR_BYTES_PER_PX
+        """Of a batch"""
 
-    def __getitem__(self, picks: _Picks) -> Batch:
+    def __call__(self, picks: _Picks) -> Batch:
         drawn = (self._samples.draw(picks.epoch, index) for index in picks.indices)
         return _batch(drawn, self._photos.array(), self._labels.array(), picks.indices)
 
@@ -186,7 +199,7 @@ class _WholeBatches:
     def __init__(self, shard: Shard) -> None:
         self._shard = shard
 
-    def __getitem__(self, indices: list[int]) -> Batch:
+    def __call__(self, indices: list[int]) -> Batch:
         shape = (len(indices), *self._shard.sizes[indices[0]].tolist())
         photos_BHWC, labels_BHW = np.empty((*shape, 3), np.uint8), np.empty(shape, np.uint8)
         batch = _batch(map(self._shard.pair, indices), photos_BHWC, labels_BHW, indices)
@@ -203,15 +216,23 @@ def _batch(
     return Batch(torch.from_numpy(photos_BHWC).permute(0, 3, 1, 2), torch.from_numpy(labels_BHW), indices)
 
 
-def _loader(batches: Any, picks: Iterable[Any], num_workers: int, pin_memory: bool) -> _Loader:
+def _loader(
+    load: Callable[[Any], Batch],
+    picks: _TrainOrder | list[list[int]],
+    num_workers: int,
+    pin_memory: bool,
+    batch_bytes: int,
+) -> Receiving[Batch]:
     _one_thread()
-    handing_over: Any = _HandingOver(batches)
-    loader: DataLoader[Batch | DataError] = DataLoader(
+    check_shared_memory(batch_bytes, len(picks), num_workers)
+    handing_over: Any = HandingOver(load)
+    loader: DataLoader[Any] = DataLoader(
         handing_over,
         batch_size=None,
         collate_fn=_unchanged,
         sampler=picks,
         num_workers=num_workers,
+        prefetch_factor=PREFETCHED if num_workers else None,
         pin_memory=pin_memory,
         persistent_workers=num_workers > 0,
         multiprocessing_context=_forkserver() if num_workers else None,
@@ -220,37 +241,7 @@ def _loader(batches: Any, picks: Iterable[Any], num_workers: int, pin_memory: bo
         # run, which makes more iterators than an unbroken one.
         generator=torch.Generator(),
     )
-    return _Loader(loader)
-
-
-class _HandingOver:
-    """Picks -> batch, or the DataError that came instead.
-
-    Raised in a loader process, torch would make thirty lines of traceback its message.
-    """
-
-    def __init__(self, batches: Any) -> None:
-        self._batches = batches
-
-    def __getitem__(self, picks: Any) -> Batch | DataError:
-        try:
-            batch: Batch = self._batches[picks]
-            return batch
-        except DataError as error:
-            return error
-
-
-class _Loader:
-    """Raises what was handed over."""
-
-    def __init__(self, loader: DataLoader[Batch | DataError]) -> None:
-        self._loader = loader
-
-    def __iter__(self) -> Iterator[Batch]:
-        for batch in self._loader:
-            if isinstance(batch, DataError):
-                raise batch
-            yield batch
+    return Receiving(loader)
 
 
 def _unchanged(batch: Any) -> Any:
