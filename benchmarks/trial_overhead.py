@@ -73,9 +73,9 @@ def nested_worker(config: dict[str, Any]) -> None:
     """What each worker of the reference does: the same trial, reported through Ray Train."""
     import ray.train
 
-    from segray.engine.trial import TrialLog, train_trial
+    from segray.engine.trial import train_trial
     from segray.records import EpochRecord
-    from segray.storage import open_sweep
+    from segray.storage import TrialLog, open_sweep
 
     class Reporter:
         def hand_over(self, record: EpochRecord, final: bool) -> bool:  # noqa: ARG002

@@ -26,6 +26,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
@@ -172,6 +173,26 @@ class TrialFiles:
     def write_pointer(self, which: Literal["best", "last"], pointer: CheckpointPointer) -> None:
         """Point best.json or last.json to a checkpoint that is whole."""
         self.folder.write_json(f"{which}.json", pointer.model_dump(mode="json"))
+
+
+class TrialLog:
+    """The trial's log.txt, a line an event; a folder of None keeps nothing (ranks other than 0)."""
+
+    def __init__(self, folder: Folder | None) -> None:
+        self._folder = folder
+        earlier = folder is not None and not folder.is_local and folder.exists("log.txt")
+        self._lines = folder.read_bytes("log.txt").decode().splitlines() if folder and earlier else []
+
+    def write(self, text: str) -> None:
+        """Add lines, each with the time of day (UTC)."""
+        if self._folder is None:
+            return
+        lines = [f"{datetime.now(UTC):%H:%M:%S} {line}" for line in text.splitlines()]
+        if self._folder.is_local:
+            self._folder.append_line("log.txt", "\n".join(lines))
+        else:
+            self._lines += lines
+            self._folder.write_bytes("log.txt", "\n".join(self._lines).encode() + b"\n")
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,14 @@ from typing import Any, Literal
 from segray.records import EpochRecord, OutcomeStatus
 
 MAX_ATTEMPTS = 3
-"""Starts of a trial whose worker process dies before the trial counts as failed; of a group that never gets ready."""
+"""Deaths of a trial's workers in a row, without an epoch between them, after which the trial has failed.
+
+A group of workers that never gets ready for a trial is started as often.
+"""
 
 GROUP_ENDED = "the trial's worker group could not be kept running"
+
+UNKNOWN = "nobody saw why; the node may be gone, or `/tmp/ray/session_latest/logs` on it may tell"
 
 
 @dataclass(frozen=True)
@@ -29,11 +34,13 @@ class Task:
     config: dict[str, Any]
     """The resolved RunConfig, nested"""
     attempt: int = 1
+    seconds: float = 0.0
+    """Time spent on the trial before this attempt"""
 
 
 @dataclass(frozen=True)
 class Message:
-    """What a worker group says of its trial: an epoch's record, the trial's end, or both at once."""
+    """What a slot hears of its trial: an epoch's record, the trial's end, or both at once; or why an attempt ended."""
 
     trial_id: str
     record: EpochRecord | None = None
@@ -43,6 +50,8 @@ class Message:
     traceback: str = ""
     seconds: float = 0.0
     """Time spent on a trial that ended in a failure, over all attempts"""
+    log: str = ""
+    """Lines for the trial's log that no worker could write"""
 
 
 @dataclass
@@ -51,8 +60,10 @@ class _Slot:
     sequence: int = 0
     """Counts tasks given, so that every rank takes each of them once"""
     task: Task | None = None
-    taken: bool = False
-    first_attempt: int = 1
+    taken_at: float | None = None
+    """time.monotonic() when workers took the trial in flight; None while it waits for some"""
+    deaths: int = 0
+    """How often the trial in flight has lost its workers since its last epoch"""
     verdict: asyncio.Future[bool] | None = None
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the trial in flight must end between two batches"""
@@ -60,9 +71,11 @@ class _Slot:
     starts: int = 0
     unready_starts: int = 0
     """Starts of the group since one of them was last ready for a trial"""
+    unready_runs: int = 0
+    """Train runs likewise; a run starts the group again and again until the run's controller dies"""
     finished: bool = False
     failure: tuple[str, str] = ("", "")
-    """Reason and traceback of what ended a worker last"""
+    """What ended a worker last: the reason, and its traceback or the end of its log"""
     ended: bool = False
     """The group is gone for good"""
     waiting_since: float | None = None
@@ -83,8 +96,13 @@ class Channel:
 
     async def submit(self, slot: str, task: Task) -> None:
         """Give a slot its next trial."""
+        for other in self._slots.values():
+            if other.task is not None and other.task.trial_id == task.trial_id:
+                # The process in front of that slot died; no worker that outlived it may go on with the trial.
+                self._void(other)
+                other.task = None
         state = self._slot(slot)
-        state.task, state.taken, state.first_attempt = task, False, task.attempt
+        state.task, state.taken_at, state.deaths = task, None, 0
         # Whoever still waits for the last trial's stop is let go: a waiting call takes a place in this actor.
         state.stop.set()
         state.inbox, state.stop = asyncio.Queue(), asyncio.Event()
@@ -102,15 +120,28 @@ class Channel:
         """Wait for what the slot's group says next."""
         return await self._slot(slot).inbox.get()
 
-    async def group_ended(self, slot: str, traceback: str) -> None:
-        """The slot's worker group is gone for good; a trial in flight has failed, and any that comes will."""
+    async def next_run(self, slot: str, reason: str = "", traceback: str = "") -> bool:
+        """Whether to start a Train run for the slot's group; a trial in flight waits for it.
+
+        Args:
+            slot: Which.
+            reason: What ended the run before, such as its controller's death; empty for the first.
+            traceback: Of that.
+        """
         state = self._slot(slot)
-        state.ended = True
-        if not state.failure[0]:
-            state.failure = traceback.strip().rpartition("\n")[2], traceback
-        if state.task is not None:
-            self._fail(state, GROUP_ENDED)
+        gave_up = state.unready_starts > MAX_ATTEMPTS
+        if reason:
+            if not (gave_up and state.failure[0]):
+                state.failure = reason, traceback
+            self._lost(state)
+        state.unready_runs += 1
+        go_on = not gave_up and not state.finished and state.unready_runs <= MAX_ATTEMPTS
+        if not go_on:
+            state.ended = True
+            if state.task is not None:
+                self._fail(state, GROUP_ENDED)
         await self._notify()
+        return go_on
 
     async def finish(self, slot: str) -> None:
         """Tell the slot's workers to return."""
@@ -161,9 +192,22 @@ class Channel:
         state.unready_starts += 1
         return state.starts if state.unready_starts <= MAX_ATTEMPTS else None
 
-    async def stopping(self, slot: str) -> None:
-        """A group's processes are about to be ended, or some are dead."""
-        self._slot(slot).waiting_since = time.monotonic()
+    async def stopping(self, slot: str, start: int, reason: str = "", log: str = "") -> None:
+        """A group's processes are about to be ended, or some are dead.
+
+        Args:
+            slot: Which.
+            start: The number of their start.
+            reason: How one of them died.
+            log: The end of what that one wrote.
+        """
+        state = self._slot(slot)
+        if start != state.starts:
+            return
+        if reason:
+            state.failure = reason, log
+        self._lost(state)
+        await self._notify()
 
     # ---- called by the workers
 
@@ -183,21 +227,12 @@ class Channel:
     async def join(self, slot: str) -> tuple[int, int]:
         """A group has started (called by rank 0): its generation and the sequence number to ask for tasks after."""
         state = self._slot(slot)
-        state.generation += 1
-        if state.verdict is not None and not state.verdict.done():
-            state.verdict.cancel()
+        self._lost(state)
+        # What was noted until now is of an earlier trial, or in this one's log.
+        state.failure = "", ""
         after = state.sequence
         if state.task is not None:
-            if not state.taken:
-                # What was noted since then is of an earlier trial.
-                state.failure = "", ""
-            else:
-                state.task, state.taken = replace(state.task, attempt=state.task.attempt + 1), False
-            if state.task.attempt - state.first_attempt >= MAX_ATTEMPTS:
-                self._fail(state, f"its workers died {MAX_ATTEMPTS} times")
-            else:
-                state.sequence += 1
-                after = state.sequence - 1
+            state.sequence += 1
         await self._notify()
         return state.generation, after
 
@@ -205,7 +240,7 @@ class Channel:
         """Wait for the task that follows sequence number ``after``; None when the worker should return."""
         state = self._slot(slot)
         if state.generation == generation:
-            state.unready_starts = 0
+            state.unready_starts = state.unready_runs = 0
 
         def ready() -> bool:
             return (
@@ -216,7 +251,8 @@ class Channel:
             await self._changed.wait_for(ready)
         if state.finished or state.generation != generation or state.task is None:
             return None
-        state.taken, state.waiting_since = True, None
+        if state.taken_at is None:
+            state.taken_at, state.waiting_since = time.monotonic(), None
         return state.sequence, state.task
 
     async def hand_over(self, slot: str, generation: int, message: Message) -> bool:
@@ -232,6 +268,7 @@ class Channel:
             state.task = None
             state.inbox.put_nowait(message)
             return False
+        state.deaths, state.failure = 0, ("", "")
         state.verdict = asyncio.get_running_loop().create_future()
         state.inbox.put_nowait(message)
         try:
@@ -254,6 +291,32 @@ class Channel:
     def _slot(self, slot: str) -> _Slot:
         return self._slots.setdefault(slot, _Slot())
 
+    def _void(self, state: _Slot) -> None:
+        """Let go of all that a slot's workers wait for, and have any that still live end what they do."""
+        state.generation += 1
+        if state.verdict is not None and not state.verdict.done():
+            state.verdict.cancel()
+        state.stop.set()
+        state.stop = asyncio.Event()
+
+    def _lost(self, state: _Slot) -> None:
+        """The slot has no workers; a trial that they had gets another attempt, or has failed."""
+        self._void(state)
+        now = time.monotonic()
+        if state.waiting_since is None:
+            state.waiting_since = now
+        task, taken_at = state.task, state.taken_at
+        if task is None or taken_at is None:
+            return
+        why, log = state.failure
+        ended = f"attempt {task.attempt} ended: {why or UNKNOWN}"
+        state.inbox.put_nowait(Message(task.trial_id, log=f"{ended}\n{log}".strip()))
+        state.task = replace(task, attempt=task.attempt + 1, seconds=task.seconds + now - taken_at)
+        state.taken_at = None
+        state.deaths += 1
+        if state.deaths >= MAX_ATTEMPTS:
+            self._fail(state, f"its workers died {MAX_ATTEMPTS} times in a row before an epoch was done")
+
     def _interrupt_slot(self, state: _Slot) -> None:
         state.stop.set()
         if state.verdict is not None and not state.verdict.done():
@@ -264,10 +327,18 @@ class Channel:
             state.inbox.put_nowait(message)
 
     def _fail(self, state: _Slot, what: str) -> None:
-        assert state.task is not None
-        why, traceback = state.failure
-        reason = f"{what}: {why}" if why else f"{what}; see Ray's logs"
-        state.inbox.put_nowait(Message(state.task.trial_id, status="failed", reason=reason, traceback=traceback))
+        task = state.task
+        assert task is not None
+        why, details = state.failure
+        state.inbox.put_nowait(
+            Message(
+                task.trial_id,
+                status="failed",
+                reason=f"{what}: {why or UNKNOWN}",
+                traceback=details,
+                seconds=task.seconds,
+            )
+        )
         state.task = None
 
     async def _notify(self) -> None:

@@ -10,11 +10,13 @@ import uuid
 from typing import Any
 
 import ray
+from ray.exceptions import RayActorError
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.v2._internal.callbacks import DatasetsCallback
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from segray.cluster.channel import Message, Task
+from segray.cluster.deaths import note_exit, ray_reason
 from segray.cluster.rendezvous import RendezvousConfig
 from segray.cluster.resources import Plan
 from segray.process import importing_much
@@ -32,13 +34,14 @@ WORKER_ENVIRONMENT = {
 
 
 def _worker_loop(config: dict[str, Any]) -> None:
+    note_exit()
     try:
         # Imported here, in the workers alone: the models' libraries take seconds and hundreds of MB in every process.
         with importing_much():
             from segray.cluster.worker import WorkerConfig, worker_loop
 
         worker_loop(WorkerConfig(**config))
-    except Exception as error:
+    except BaseException as error:  # SystemExit too, which Train would not tell from an ordinary end
         reason = f"{type(error).__name__}: {error}"
         ray.get(config["channel"].note_failure.remote(config["slot"], reason, traceback.format_exc()))
         raise
@@ -52,7 +55,10 @@ class _Trainer(DataParallelTrainer):
 
 
 class WarmGroup:
-    """Starts its workers in the background at once, and restarts them for as long as it is not closed."""
+    """Starts its workers in the background at once, and restarts them for as long as it is not closed.
+
+    Train's controller restarts workers that die. It is an actor itself: when it dies, another Train run is started.
+    """
 
     def __init__(self, channel: Any, sweep: SweepFiles, plan: Plan) -> None:
         os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = HEALTH_CHECK_SECONDS
@@ -80,14 +86,17 @@ class WarmGroup:
         self._thread.join(timeout_seconds)
 
     def _run(self) -> None:
-        trace = ""
-        try:
-            with tempfile.TemporaryDirectory(prefix="segray-train-") as train_files:
-                self._trainer(train_files).fit()
-        except Exception:
-            trace = traceback.format_exc()
+        reason, trace = "", ""
+        while ray.get(self._channel.next_run.remote(self.slot, reason, trace)):
+            try:
+                with tempfile.TemporaryDirectory(prefix="segray-train-") as train_files:
+                    self._trainer(train_files).fit()
+                reason, trace = "the workers returned", ""
+            except RayActorError as error:
+                reason, trace = f"Train's controller {ray_reason(error) or 'was killed'}", traceback.format_exc()
+            except Exception as error:
+                reason, trace = f"{type(error).__name__}: {error}", traceback.format_exc()
         self.is_alive = False
-        ray.get(self._channel.group_ended.remote(self.slot, trace))
 
     def _trainer(self, train_files: str) -> DataParallelTrainer:
         plan = self._plan

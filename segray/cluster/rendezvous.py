@@ -11,6 +11,8 @@ import ray
 import ray.train
 from ray.train.backend import Backend, BackendConfig
 
+from segray.cluster.deaths import Death, find_death
+
 START = "SEGRAY_GROUP_START"
 """Environment variable of a worker: which of its group's starts it belongs to"""
 
@@ -40,14 +42,25 @@ class _Rendezvous(Backend):
     """NCCL copies between the GPUs of a node, and must see them all"""
 
     def on_start(self, worker_group: Any, backend_config: RendezvousConfig) -> None:
-        start = ray.get(backend_config.channel.starting.remote(backend_config.slot))
-        if start is None:
+        self._start = ray.get(backend_config.channel.starting.remote(backend_config.slot))
+        if self._start is None:
             # Train restarts a group whose workers die for ever, but ends it with what its callbacks raise.
             raise RuntimeError("the group's workers died again and again before they were ready for a trial")
-        worker_group.execute(_remember, start)
+        worker_group.execute(_remember, self._start)
 
-    def on_shutdown(self, worker_group: Any, backend_config: RendezvousConfig) -> None:  # noqa: ARG002 - Train's signature
-        backend_config.channel.stopping.remote(backend_config.slot)
+    def on_shutdown(self, worker_group: Any, backend_config: RendezvousConfig) -> None:
+        death = _death(worker_group)
+        about = (death.reason, death.log) if death else ()
+        ray.get(backend_config.channel.stopping.remote(backend_config.slot, self._start, *about))
+
+
+def _death(worker_group: Any) -> Death | None:
+    """How a worker of a group died that is about to be ended; None where none of them did."""
+    status = worker_group.get_latest_poll_status()
+    if status is None or not status.errors:
+        return None
+    workers = {rank: worker.metadata for rank, worker in enumerate(worker_group.get_workers())}
+    return find_death({rank: (at.node_id, at.pid) for rank, at in workers.items()}, status.errors)
 
 
 def _remember(start: int) -> None:

@@ -17,10 +17,10 @@ from segray.cluster.channel import Message, Task
 from segray.cluster.rendezvous import join_process_group
 from segray.config import run_config
 from segray.engine.loop import Diverged, Interrupted
-from segray.engine.trial import TrialLog, max_micro_batches, train_trial
+from segray.engine.trial import max_micro_batches, train_trial
 from segray.errors import SegrayError, StorageError
 from segray.records import EpochRecord, OutcomeStatus
-from segray.storage import SweepFiles
+from segray.storage import SweepFiles, TrialLog
 
 LOOK_SECONDS = 0.5
 """How often a worker looks, between batches, whether its trial must end."""
@@ -60,8 +60,7 @@ def run_task(task: Task, worker: WorkerConfig, generation: int, gauges: Gauges) 
         Exception: What only this rank saw, or what the process cannot be trusted after; the group starts afresh.
     """
     files = worker.sweep.trial(task.trial_id)
-    last = files.pointer("last")
-    line = Line(task, worker, generation, gauges, seconds_before=last.seconds if last else 0.0)
+    line = Line(task, worker, generation, gauges)
     config = run_config(task.config)
     log = TrialLog(files.folder if dist.get_rank() == 0 else None)
     alone = dist.get_world_size() == 1
@@ -75,6 +74,7 @@ def run_task(task: Task, worker: WorkerConfig, generation: int, gauges: Gauges) 
                 line,
                 log=log,
                 attempt=task.attempt,
+                seconds_before=task.seconds,
                 micro_batches=micro_batches,
                 num_loader_workers=worker.num_loader_workers,
                 device=torch.device(worker.device),
@@ -93,7 +93,7 @@ def run_task(task: Task, worker: WorkerConfig, generation: int, gauges: Gauges) 
                 if not alone:
                     raise
                 break
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if not alone and not isinstance(error, SegrayError):
                 # Another rank may have died, and this one only lost its connection: the trial is tried again.
                 raise
@@ -115,14 +115,12 @@ def run_task(task: Task, worker: WorkerConfig, generation: int, gauges: Gauges) 
 class Line:
     """A trial's line to the channel: what `train_trial` says to and hears from the world."""
 
-    def __init__(
-        self, task: Task, worker: WorkerConfig, generation: int, gauges: Gauges, seconds_before: float
-    ) -> None:
+    def __init__(self, task: Task, worker: WorkerConfig, generation: int, gauges: Gauges) -> None:
         self._task, self._channel, self._slot, self._generation = task, worker.channel, worker.slot, generation
         self._gauges = gauges
         self._stop = worker.channel.should_stop.remote(worker.slot, generation)
         self._next_look = 0.0
-        self._started = time.monotonic() - seconds_before
+        self._started = time.monotonic() - task.seconds
 
     def hand_over(self, record: EpochRecord, final: bool) -> bool:
         """Pass on an epoch's record (rank 0); returns whether to train on."""

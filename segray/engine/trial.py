@@ -7,7 +7,6 @@ import math
 import socket
 import time
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from typing import Final, Protocol, TypedDict
 
 import numpy as np
@@ -37,7 +36,7 @@ from segray.labels import LabelSpace
 from segray.losses import build_loss
 from segray.models import check_train_shape
 from segray.records import CheckpointPointer, EpochRecord, SplitRecord
-from segray.storage import TRAINING_STATE, TrialFiles
+from segray.storage import TRAINING_STATE, TrialFiles, TrialLog
 
 NUM_SAMPLES = 4
 """Validation images whose predictions are kept for the report."""
@@ -64,26 +63,6 @@ class _LoaderOptions(TypedDict):
     pin_memory: bool
 
 
-class TrialLog:
-    """The trial's log.txt, a line an event; a folder of None keeps nothing (ranks other than 0)."""
-
-    def __init__(self, folder: Folder | None) -> None:
-        self._folder = folder
-        earlier = folder is not None and not folder.is_local and folder.exists("log.txt")
-        self._lines = folder.read_bytes("log.txt").decode().splitlines() if folder and earlier else []
-
-    def write(self, text: str) -> None:
-        """Add lines, each with the time of day (UTC)."""
-        if self._folder is None:
-            return
-        lines = [f"{datetime.now(UTC):%H:%M:%S} {line}" for line in text.splitlines()]
-        if self._folder.is_local:
-            self._folder.append_line("log.txt", "\n".join(lines))
-        else:
-            self._lines += lines
-            self._folder.write_bytes("log.txt", "\n".join(self._lines).encode() + b"\n")
-
-
 def train_trial(
     config: RunConfig,
     files: TrialFiles,
@@ -92,6 +71,7 @@ def train_trial(
     log: TrialLog,
     device: torch.device = CPU,
     attempt: int = 1,
+    seconds_before: float = 0.0,
     micro_batches: int = 1,
     num_loader_workers: int = 0,
     splits: SplitRecord | None = None,
@@ -107,6 +87,7 @@ def train_trial(
         log: Gets a line an epoch, and what is said while the data is prepared.
         device: Where to train.
         attempt: Which start of the trial this is, from 1.
+        seconds_before: Time spent on it before this start; at least what its last checkpoint says.
         micro_batches: Parts a batch is split into, and validation batches alike; see the steps.
         num_loader_workers: Loader processes where the config leaves them open.
         splits: The images that the sweep began with, which this machine must have too; None for whatever it has.
@@ -143,8 +124,8 @@ def train_trial(
     state = build_state(config, data.label_space, len(loader), device)
     step = build_step(config, data, device, micro_batches)
     keeper = _Keeper(files, data.scored_space)
-    seconds_before = 0.0 if last is None else last.seconds
     if last is not None:
+        seconds_before = max(seconds_before, last.seconds)
         checkpoint.restore(state, files.folder.child(last.checkpoint))
     log.write(f"attempt {attempt} on {device.type}, {world_size()} workers, from epoch {state.epoch}")
     with deterministic(config.train.deterministic):

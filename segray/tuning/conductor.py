@@ -146,6 +146,9 @@ class Conductor(tune.Callback):
             running.epoch, running.best = result["epoch"], best
             if self._progress.best is None or best > self._progress.best:
                 self._progress.best, self._progress.best_id = best, trial_id
+        if result["epoch"]:
+            # Deaths of the trial's slot, which Tune counts; like its workers' they count until the next epoch.
+            trial.run_metadata.num_failures = 0
         if result["status"] is not None:
             self._finish(trial, result["status"], result["reason"], result["traceback"], result["seconds"])
             return

@@ -13,7 +13,7 @@ from segray.cluster.resources import Plan
 from segray.config import RunConfig
 from segray.errors import ConfigError
 from segray.records import METRIC
-from segray.storage import SweepFiles
+from segray.storage import SweepFiles, TrialLog
 
 TUNE_METRIC = f"best_{METRIC}"
 """What Tune's scheduler and searcher compare: the best so far, which never falls."""
@@ -46,7 +46,9 @@ class Slot(tune.Trainable):
                 return to_result(Message(self._trial_id, status="failed", reason=str(error)))
             self._submit(config)
             self._submitted = True
-        return to_result(self._group.next_message())
+        while (message := self._group.next_message()).log:
+            TrialLog(self._sweep.trial(self._trial_id).folder).write(message.log)
+        return to_result(message)
 
     def _submit(self, config: RunConfig) -> None:
         if not self._group.is_alive:
@@ -55,8 +57,8 @@ class Slot(tune.Trainable):
         last = files.pointer("last")
         files.write_config(config)
         files.write_values(self._values)
-        attempt = last.record.attempt + 1 if last else 1
-        self._group.submit(Task(self._trial_id, config.model_dump(mode="json"), attempt))
+        attempt, seconds = (last.record.attempt + 1, last.seconds) if last else (1, 0.0)
+        self._group.submit(Task(self._trial_id, config.model_dump(mode="json"), attempt, seconds))
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Nothing: where a trial's checkpoint lies follows from its id."""

@@ -134,9 +134,116 @@ def test_a_trial_that_kills_its_workers_again_and_again_fails():
             await channel.next_task("slot", generation, after)
             await channel.note_failure("slot", "Connection closed by peer", "Traceback")
         await channel.join("slot")
-        end = await channel.next_message("slot")
+        noted, again, last, end = [await channel.next_message("slot") for _ in range(MAX_ATTEMPTS + 1)]
+        assert noted.log.startswith("attempt 1 ended: nobody saw why")
+        assert again.log == last.log.replace("3", "2") == "attempt 2 ended: Connection closed by peer\nTraceback"
         assert end.status == "failed"
-        assert "died 3 times: Connection closed by peer" in end.reason
+        assert "died 3 times in a row before an epoch was done: Connection closed by peer" in end.reason
+
+    run(scenario)
+
+
+def test_deaths_with_epochs_between_them_never_end_a_trial():
+    async def scenario(channel):
+        generation, *_ = await start(channel)
+        for epoch in range(1, 3 * MAX_ATTEMPTS):
+            waiting = asyncio.create_task(channel.hand_over("slot", generation, message("0000", epoch)))
+            while (heard := await channel.next_message("slot")).record is None:
+                assert heard.status is None
+            await channel.verdict("0000", True)
+            assert await waiting
+            generation, after = await channel.join("slot")
+            _, task = await channel.next_task("slot", generation, after)
+            assert task.attempt == epoch + 1
+
+    run(scenario)
+
+
+def test_the_last_of_too_many_deaths_ends_the_trial_before_another_group_starts():
+    async def scenario(channel):
+        await start(channel)
+        for number in range(1, MAX_ATTEMPTS + 1):
+            await channel.starting("slot")
+            if number > 1:
+                generation, after = await channel.join("slot")
+                await channel.next_task("slot", generation, after)
+            await channel.stopping("slot", number, "a worker (rank 0) ended with exit code 3", "last words")
+            assert (await channel.next_message("slot")).log.endswith("exit code 3\nlast words")
+        end = await channel.next_message("slot")
+        assert (end.status, end.traceback) == ("failed", "last words")
+        assert end.reason.endswith("ended with exit code 3")
+
+    run(scenario)
+
+
+def test_the_time_of_all_attempts_counts():
+    async def scenario(channel):
+        generation, after = await channel.join("slot")
+        await channel.submit("slot", Task("0000", {}, seconds=100.0))
+        for _ in range(MAX_ATTEMPTS):
+            _, task = await channel.next_task("slot", generation, after)
+            await asyncio.sleep(0.02)
+            generation, after = await channel.join("slot")
+        assert 100.03 < task.seconds < 110
+        while (end := await channel.next_message("slot")).status is None:
+            pass
+        assert 100.05 < end.seconds < 110
+
+    run(scenario)
+
+
+def test_a_controllers_death_gives_the_trial_another_attempt_and_lets_its_old_workers_go():
+    async def scenario(channel):
+        assert await channel.next_run("slot")
+        old, *_ = await start(channel)
+        stop = asyncio.create_task(channel.should_stop("slot", old))
+        waiting = asyncio.create_task(channel.hand_over("slot", old, message("0000")))
+        await channel.next_message("slot")
+        assert await channel.next_run("slot", "Train's controller was killed", "Traceback")
+        await stop
+        assert await waiting is False
+        assert await channel.next_task("slot", old, 0) is None
+        assert (await channel.next_message("slot")).log == "attempt 1 ended: Train's controller was killed\nTraceback"
+        generation, after = await channel.join("slot")
+        _, task = await channel.next_task("slot", generation, after)
+        assert task.attempt == 2
+        next_stop = asyncio.create_task(channel.should_stop("slot", generation))
+        await asyncio.sleep(0.01)
+        assert not next_stop.done()
+        await channel.interrupt()
+        await next_stop
+
+    run(scenario)
+
+
+def test_train_runs_that_never_get_ready_are_given_up_and_others_are_not():
+    async def scenario(channel):
+        for _ in range(2 * MAX_ATTEMPTS):
+            assert await channel.next_run("slot")
+            generation, after = await channel.join("slot")
+            await channel.submit("slot", Task("0000", {}))
+            await channel.next_task("slot", generation, after)
+            await channel.hand_over("slot", generation, message("0000", status="finished"))
+            await channel.next_message("slot")
+        await channel.submit("slot", Task("0001", {}))
+        runs = [await channel.next_run("slot", "Train's controller was killed") for _ in range(MAX_ATTEMPTS + 1)]
+        assert runs == [True] * MAX_ATTEMPTS + [False]
+        end = await channel.next_message("slot")
+        assert (end.trial_id, end.status) == ("0001", "failed")
+        assert end.reason.endswith("could not be kept running: Train's controller was killed")
+
+    run(scenario)
+
+
+def test_a_trial_that_another_slot_takes_up_leaves_the_slot_whose_process_died():
+    async def scenario(channel):
+        old, *_ = await start(channel)
+        waiting = asyncio.create_task(channel.hand_over("slot", old, message("0000")))
+        await channel.next_message("slot")
+        await channel.submit("other", Task("0000", {}))
+        assert await waiting is False
+        assert await channel.next_task("slot", old, 0) is None
+        assert list(await channel.waiting_seconds()) == ["0000"]
 
     run(scenario)
 
@@ -184,25 +291,19 @@ def test_an_interrupt_frees_everyone_and_new_trials_too():
     run(scenario)
 
 
-def test_a_group_that_is_gone_for_good_fails_its_trial_with_the_reason():
+def test_a_group_that_is_gone_for_good_fails_its_trial_and_the_next_with_what_its_workers_said():
     async def scenario(channel):
-        await start(channel)
-        await channel.group_ended("slot", "Traceback: no resources")
-        end = await channel.next_message("slot")
-        assert end.status == "failed"
-        assert "no resources" in end.traceback
-
-    run(scenario)
-
-
-def test_a_trial_for_a_group_that_is_gone_fails_at_once():
-    async def scenario(channel):
-        await channel.join("slot")
-        await channel.group_ended("slot", "Traceback: no controller")
         await channel.submit("slot", Task("0000", {}))
-        end = await channel.next_message("slot")
-        assert end.status == "failed"
-        assert "no controller" in end.traceback
+        while await channel.starting("slot"):
+            await channel.join("slot")
+            await channel.note_failure("slot", "ImportError: no torch", "Traceback: no torch")
+        assert not await channel.next_run("slot", "ControllerError: died again and again", "Traceback: of Train")
+        for trial_id in ("0000", "0001"):
+            end = await channel.next_message("slot")
+            assert (end.trial_id, end.status) == (trial_id, "failed")
+            assert end.reason.endswith("could not be kept running: ImportError: no torch")
+            assert end.traceback == "Traceback: no torch"
+            await channel.submit("slot", Task("0001", {}))
 
     run(scenario)
 
@@ -235,7 +336,7 @@ def test_only_trials_without_workers_wait():
         await asyncio.sleep(0.01)
         assert list(await channel.waiting_seconds()) == ["0001"]
         assert (await channel.waiting_seconds())["0001"] >= 0.01
-        await channel.stopping("slot")
+        await channel.stopping("slot", start=0)
         assert set(await channel.waiting_seconds()) == {"0000", "0001"}
         generation, after = await channel.join("slot")
         await channel.next_task("slot", generation, after)
@@ -266,7 +367,8 @@ def test_a_trial_is_not_blamed_for_what_ended_the_last_ones_workers():
             generation, after = await channel.join("slot")
             await channel.next_task("slot", generation, after)
         await channel.join("slot")
-        end = await channel.next_message("slot")
-        assert (end.trial_id, end.reason) == ("0001", f"its workers died {MAX_ATTEMPTS} times; see Ray's logs")
+        while (end := await channel.next_message("slot")).trial_id != "0001" or end.status is None:
+            pass
+        assert "DataError" not in end.reason
 
     run(scenario)

@@ -1,3 +1,6 @@
+import ctypes
+import os
+import signal
 import subprocess
 import sys
 from typing import Any
@@ -9,6 +12,8 @@ from ray.exceptions import GetTimeoutError
 from segray.cluster.channel import Channel, Task
 from segray.cluster.group import WarmGroup
 from segray.cluster.resources import Plan
+
+ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
 def test_a_slots_own_processes_do_without_torch():
@@ -23,20 +28,66 @@ def cluster():
     ray.shutdown()
 
 
-@pytest.mark.ray
-@pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")
-def test_a_group_whose_workers_cannot_start_is_given_up_and_says_why(cluster):
+def start_group(sweep: Any):
+    """A group that has taken a trial of the sweep, and its channel."""
     channel = ray.remote(num_cpus=0)(Channel).remote()
     plan = Plan(
         workers_per_trial=1, cpus_per_worker=1, gpus_per_worker=0, slots=1, total_cpus=1, total_gpus=0, num_nodes=1
     )
-    no_sweep: Any = None
-    group = WarmGroup(channel, no_sweep, plan)
+    group = WarmGroup(channel, sweep, plan)
     group.submit(Task("0000", {}))
+    return group, channel
+
+
+def next_message(group, channel):
     try:
-        end = ray.get(channel.next_message.remote(group.slot), timeout=240)
+        return ray.get(channel.next_message.remote(group.slot), timeout=240)
     except GetTimeoutError:
         pytest.fail("the trial waits for ever")
+
+
+WAYS_TO_DIE = {
+    "ended with exit code 3": lambda: os._exit(3),
+    "ended with SIGSEGV (signal 11)": lambda: ctypes.string_at(0),
+    "ended without a word, as after SIGKILL": lambda: os.kill(os.getpid(), signal.SIGKILL),
+}
+
+
+class DeadlySweep:
+    """A sweep whose trials end the workers that take them, each attempt in another way."""
+
+    name = "deadly"
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def trial(self, _):
+        number = len(list(self.folder.iterdir()))
+        (self.folder / str(number)).touch()
+        list(WAYS_TO_DIE.values())[number]()
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")
+def test_workers_deaths_are_told_with_their_cause_and_last_words(cluster, tmp_path):
+    group, channel = start_group(DeadlySweep(tmp_path))
+    deaths = [next_message(group, channel) for _ in WAYS_TO_DIE]
+    for number, (death, how) in enumerate(zip(deaths, WAYS_TO_DIE, strict=True)):
+        assert death.log.startswith(f"attempt {number + 1} ended: the worker {how}")
+    assert "in string_at" in deaths[1].log, "faulthandler's stack is missing"
+    end = next_message(group, channel)
+    assert end.status == "failed"
+    assert "died 3 times in a row before an epoch was done: the worker ended without a word" in end.reason
+    group.close(timeout_seconds=120)
+    assert not group.is_alive
+
+
+@pytest.mark.ray
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")
+def test_a_group_whose_workers_cannot_start_is_given_up_and_says_why(cluster):
+    group, channel = start_group(None)
+    end = next_message(group, channel)
     assert end.status == "failed"
     assert "could not be kept running: AttributeError" in end.reason
     assert "Traceback" in end.traceback

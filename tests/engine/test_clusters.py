@@ -14,11 +14,11 @@ from segray.data.cache import prepare
 from segray.data.datasets.cityscapes_pairs import palette_space
 from segray.data.synthetic import write_scenes
 from segray.engine.checkpoint import load_model
-from segray.engine.trial import TrialLog, sample_name, train_trial, write_samples
+from segray.engine.trial import sample_name, train_trial, write_samples
 from segray.inference.evaluate import print_evaluation
 from segray.inference.predict import predict
 from segray.results import text
-from segray.storage import open_sweep
+from segray.storage import TrialLog, open_sweep
 
 NUM_CLUSTERS = 12
 

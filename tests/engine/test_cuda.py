@@ -5,8 +5,8 @@ import gc
 import pytest
 import torch
 
-from segray.engine.trial import TrialLog, train_trial
-from segray.storage import open_sweep
+from segray.engine.trial import train_trial
+from segray.storage import TrialLog, open_sweep
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 

@@ -8,15 +8,9 @@ from segray.data.cache import prepare
 from segray.data.split_record import record_splits
 from segray.engine import trial as trial_module
 from segray.engine.endings import Interrupted
-from segray.engine.trial import (
-    TrialLog,
-    max_micro_batches,
-    per_rank_batch_size,
-    train_trial,
-    val_batch_size,
-)
+from segray.engine.trial import max_micro_batches, per_rank_batch_size, train_trial, val_batch_size
 from segray.errors import ConfigError, DataError
-from segray.storage import TRAINING_STATE, open_sweep
+from segray.storage import TRAINING_STATE, TrialLog, open_sweep
 
 EPOCHS = 3
 

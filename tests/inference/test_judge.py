@@ -12,12 +12,12 @@ from segray.config import RunConfig
 from segray.data.cache import prepare
 from segray.data.split_record import record_splits
 from segray.data.synthetic import write_scenes
-from segray.engine.trial import TrialLog, train_trial
+from segray.engine.trial import train_trial
 from segray.errors import ConfigError, DataError, StorageError
 from segray.inference import evaluate
 from segray.inference.evaluate import evaluate_sweep, judge_best, print_evaluation
 from segray.records import Outcome
-from segray.storage import open_sweep
+from segray.storage import TrialLog, open_sweep
 
 TRIALS = {
     "0000": {"seed": 3},

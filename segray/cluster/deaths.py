@@ -1,0 +1,152 @@
+"""How a process of Ray's died. Ray does not say it: the process's own last lines do, in the log on its node."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+import traceback
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import ray
+from ray.exceptions import GetTimeoutError, RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+LOG_LINES = 50
+"""Lines of a dead process's log that are kept."""
+
+LOOK_SECONDS = 20.0
+"""How long another node may take to look at its dead processes."""
+
+_SIGNAL = re.compile(r"^\*\*\* (SIG[A-Z]+) received", re.MULTILINE)
+_EXIT = re.compile(r"^os\._exit\((-?\d+)\) was called", re.MULTILINE)
+_NODE_DIED = re.compile(r"The actor died because its node has died\.[^\n]*")
+_DETAIL = re.compile(r"Worker exit type: (\w+) Worker exit detail: ([^\n]*)")
+_NOTHING_SEEN = "Worker unexpectedly exits with a connection error"
+_NOISE = ("Extension modules: ", ":job_id:", ":actor_name:", ":task_name:")
+
+
+@dataclass(frozen=True)
+class Death:
+    """How a process ended."""
+
+    reason: str
+    """What follows on "a worker": "ended with exit code 3"; empty where its log does not tell"""
+    log: str
+    """The end of what it wrote"""
+
+
+def note_exit() -> None:
+    """Have this process write down who ends it through ``os._exit``, which leaves no other trace."""
+    pid, leave = os.getpid(), os._exit
+
+    def noted(status: int) -> NoReturn:
+        if os.getpid() == pid:
+            print(f"os._exit({status}) was called here:", file=sys.stderr)
+            traceback.print_stack(file=sys.stderr)
+            sys.stderr.flush()
+        leave(status)
+
+    os._exit = noted
+
+
+def find_death(workers: Mapping[int, tuple[str, int]], errors: Mapping[int, BaseException]) -> Death | None:
+    """How the first worker of a group died whose process is gone; None where all of them live.
+
+    Args:
+        workers: Node id and process id of every rank.
+        errors: What Train says of the ranks that it knows to have failed.
+    """
+    found = _look_on_nodes(set(workers.values()))
+    for rank, where in workers.items():
+        told = ray_reason(errors.get(rank))
+        if where in found or told:
+            seen = found.get(where, Death("", ""))
+            who = "the worker" if len(workers) == 1 else f"worker {rank}"
+            return Death(f"{who} {seen.reason or told or KILLED}", seen.log)
+    return None
+
+
+KILLED = (
+    "ended without a word, as after SIGKILL, which the system sends when memory runs out; "
+    "its node's kernel log (`dmesg`) says so then"
+)
+
+
+def ray_reason(error: BaseException | None) -> str:
+    """What Ray knows of an actor's death beyond its being dead, as what follows on "a worker"; else an empty text."""
+    text = str(error or "")
+    if died := _NODE_DIED.search(text):
+        return f"was lost with its node: {died[0]}"
+    detail = _DETAIL.search(text)
+    if detail is None or detail[2].startswith(_NOTHING_SEEN):
+        return ""
+    return f"ended, as Ray says, with {detail[1]}: {detail[2]}"
+
+
+def read_death(logs: Path, pid: int) -> Death:
+    """What the logs of a process of this node tell of its end.
+
+    Args:
+        logs: Folder of the Ray session's logs.
+        pid: The process, which is dead.
+    """
+    error_log, output = (_newest(logs.glob(f"worker-*-{pid}.{end}")) for end in ("err", "out"))
+    lines = [line for line in (output + error_log).splitlines() if not line.startswith(_NOISE)]
+    return Death(_reason(error_log), "\n".join(lines[-LOG_LINES:]))
+
+
+def _reason(error_log: str) -> str:
+    if exits := _EXIT.findall(error_log):
+        return f"ended with exit code {exits[-1]}"
+    if signals := _SIGNAL.findall(error_log):
+        return f"ended with {signals[-1]} (signal {signal.Signals[signals[-1]].value})"
+    return ""
+
+
+def _newest(files: Iterable[Path]) -> str:
+    """Content of the file that was written last; a process id may be used again."""
+    newest = max(files, key=lambda file: file.stat().st_mtime, default=None)
+    return newest.read_text(errors="replace") if newest else ""
+
+
+def _look_on_nodes(processes: set[tuple[str, int]]) -> dict[tuple[str, int], Death]:
+    """How those of the processes died that are dead, as far as their nodes can be asked."""
+    here = ray.get_runtime_context().get_node_id()
+    waiting = {}
+    found = {}
+    for node in {node for node, _ in processes}:
+        pids = [pid for at, pid in processes if at == node]
+        if node == here:
+            # No process needs to start for it.
+            found[node] = _look(pids)
+        else:
+            there = NodeAffinitySchedulingStrategy(node, soft=False)
+            options: dict[str, Any] = {"num_cpus": 0, "max_retries": 0, "scheduling_strategy": there}
+            waiting[node] = ray.remote(_look).options(**options).remote(pids)
+    for node, looking in waiting.items():
+        try:
+            found[node] = ray.get(looking, timeout=LOOK_SECONDS)
+        except (RayError, GetTimeoutError):
+            continue
+    return {(node, pid): death for node, deaths in found.items() for pid, death in deaths.items()}
+
+
+def _look(pids: list[int]) -> dict[int, Death]:
+    node = ray._private.worker._global_node
+    logs = Path(node.get_logs_dir_path())
+    return {pid: read_death(logs, pid) for pid in pids if not _is_alive(pid)}
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
