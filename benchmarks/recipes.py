@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from segray.cluster.limits import Limits
 from segray.cluster.resources import Resources
 from segray.config import SizePx
 from segray.data.synthetic import write_scenes
@@ -105,6 +106,7 @@ def run(name: str, folder: Path, pictures: Path | None) -> str:
         name=new_name(name, storage),
         storage=storage,
         resources=Resources(),
+        limits=Limits(),
         resume=False,
     )
     started = time.perf_counter()

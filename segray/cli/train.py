@@ -29,12 +29,15 @@ def train(
     workers_per_trial: options.WorkersPerTrial = 1,
     cpus_per_worker: options.CpusPerWorker = None,
     gpus_per_worker: options.GpusPerWorker = None,
+    trial_timeout: options.TrialTimeout = None,
+    silence_limit: options.SilenceLimit = 15.0,
     encoder_weights: options.EncoderWeights = None,
 ) -> None:
     """Train one model, with the files, the report and the resuming of a sweep.
 
     The exit code is 0, 1 where there is no model in the end, 2 where something cannot work, and 130 after Ctrl-C.
     """
+    from segray.cluster.limits import Limits
     from segray.cluster.resources import Resources
     from segray.tuning.command import default_storage, run_and_exit
     from segray.tuning.single import check_data, new_name, single_run
@@ -57,6 +60,7 @@ def train(
         resources=Resources(
             workers_per_trial=workers_per_trial, cpus_per_worker=cpus_per_worker, gpus_per_worker=gpus_per_worker
         ),
+        limits=Limits(trial_minutes=trial_timeout, silence_minutes=silence_limit),
         resume=resume,
     )
     run_and_exit(asked, before=lambda: check_data(start, asked))

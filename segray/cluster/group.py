@@ -17,6 +17,7 @@ from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from segray.cluster.channel import Message, Task
 from segray.cluster.deaths import note_exit, ray_reason
+from segray.cluster.limits import Limits
 from segray.cluster.rendezvous import RendezvousConfig
 from segray.cluster.resources import Plan
 from segray.process import importing_much
@@ -60,12 +61,12 @@ class WarmGroup:
     Train's controller restarts workers that die. It is an actor itself: when it dies, another Train run is started.
     """
 
-    def __init__(self, channel: Any, sweep: SweepFiles, plan: Plan) -> None:
+    def __init__(self, channel: Any, sweep: SweepFiles, plan: Plan, limits: Limits) -> None:
         os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = HEALTH_CHECK_SECONDS
         os.environ["RAY_TRAIN_ENABLE_PREEMPTION_WATCHER"] = "0"
         os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"
         self.slot = uuid.uuid4().hex[:8]
-        self._channel, self._sweep, self._plan = channel, sweep, plan
+        self._channel, self._sweep, self._plan, self._limits = channel, sweep, plan, limits
         self.is_alive = True
         """Whether it takes trials"""
         self._thread = threading.Thread(target=self._run, name=f"warm-group-{self.slot}", daemon=True)
@@ -108,6 +109,7 @@ class WarmGroup:
                 "sweep": self._sweep,
                 "device": "cuda" if plan.gpus_per_worker else "cpu",
                 "num_loader_workers": max(0, int(plan.cpus_per_worker) - 1),
+                "limits": self._limits,
             },
             backend_config=RendezvousConfig(self._channel, self.slot),
             scaling_config=ScalingConfig(

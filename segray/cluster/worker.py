@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import ray
@@ -14,6 +14,8 @@ import torch.distributed as dist
 from ray.util.metrics import Gauge
 
 from segray.cluster.channel import Message, Task
+from segray.cluster.hang import ending_hangs
+from segray.cluster.limits import Limits
 from segray.cluster.rendezvous import join_process_group
 from segray.config import run_config
 from segray.engine.loop import Diverged, Interrupted
@@ -37,6 +39,7 @@ class WorkerConfig:
     device: Literal["cpu", "cuda"]
     num_loader_workers: int
     """Loader processes where a trial's config leaves them open"""
+    limits: Limits = field(default_factory=Limits)
 
 
 def worker_loop(worker: WorkerConfig) -> None:
@@ -49,7 +52,8 @@ def worker_loop(worker: WorkerConfig) -> None:
     gauges = Gauges(worker.sweep.name)
     while given := ray.get(worker.channel.next_task.remote(worker.slot, generation, after)):
         after, task = given
-        run_task(task, worker, generation, gauges)
+        with ending_hangs(task.trial_id, worker):
+            run_task(task, worker, generation, gauges)
     dist.destroy_process_group()
 
 
@@ -81,6 +85,8 @@ def run_task(task: Task, worker: WorkerConfig, generation: int, gauges: Gauges) 
                 splits=worker.sweep.splits(),
             )
         except Interrupted:
+            if line.is_late:
+                line.end_late(has_model=files.pointer("best") is not None)
             break
         except Diverged as error:
             line.end("diverged", str(error))
@@ -121,6 +127,7 @@ class Line:
         self._stop = worker.channel.should_stop.remote(worker.slot, generation)
         self._next_look = 0.0
         self._started = time.monotonic() - task.seconds
+        self._trial_minutes = worker.limits.trial_minutes
 
     def hand_over(self, record: EpochRecord, final: bool) -> bool:
         """Pass on an epoch's record (rank 0); returns whether to train on."""
@@ -134,7 +141,20 @@ class Line:
         if now < self._next_look:
             return False
         self._next_look = now + LOOK_SECONDS
-        return bool(ray.wait([self._stop], timeout=0)[0])
+        return self.is_late or bool(ray.wait([self._stop], timeout=0)[0])
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the trial has had its time."""
+        return self._trial_minutes is not None and time.monotonic() - self._started > 60 * self._trial_minutes
+
+    def end_late(self, *, has_model: bool) -> None:
+        """Say that the trial's time is over: with a model it was stopped, without one it has failed."""
+        result = "its best checkpoint is kept" if has_model else "no epoch was complete"
+        self.end(
+            "stopped" if has_model else "failed",
+            f"stopped after {self._trial_minutes:g} min (--trial-timeout); {result}",
+        )
 
     def end(self, status: OutcomeStatus, reason: str, trace: str = "") -> None:
         """Say how the trial ended other than with its last epoch."""

@@ -22,6 +22,7 @@ from typing import Final, NamedTuple, TypeVar
 import cv2
 import numpy as np
 
+from segray.activity import doing
 from segray.config import DataConfig, SizePx
 from segray.data.dataset import Dataset, Pair
 from segray.data.locks import Lock, try_lock
@@ -54,12 +55,13 @@ def num_cores() -> int:
 
 @dataclass(frozen=True)
 class Builder:
-    """Builds one entry of the cache; its caller holds the lock for that.
+    """Builds one entry of the cache.
 
     Args:
         folder: The entry, which appears whole, by one rename.
         dataset: What is decoded.
         config: What it was opened from.
+        lock: The lock that the caller holds.
         announce: Told in lines what happens.
         progress: Told how many images of how many are decoded; None has lines announced now and then.
     """
@@ -67,6 +69,7 @@ class Builder:
     folder: Path
     dataset: Dataset
     config: DataConfig
+    lock: Lock
     announce: Announce
     progress: Progress | None
     problems: list[str] = field(default_factory=list)
@@ -174,6 +177,7 @@ class Builder:
         with _cancelling(ThreadPoolExecutor(num_cores())) as pool:
             found = pool.map(lambda pair: _attempt(lambda: self.dataset.reader.size(pair)), pairs)
             for pair, size in zip(pairs, found, strict=True):
+                doing("reading the sizes of images")
                 if isinstance(size, DataError):
                     self.problems.extend(size.problems)
                 else:
@@ -206,8 +210,10 @@ class Builder:
                 writer.add(index, decoded.tally)
                 seconds += decoded.seconds
             progress(index + 1, len(sizes))
+            doing("decoding images")
             if time.monotonic() - flushed > FLUSH_SECONDS:
                 writer.flush()
+                self.lock.touch()
                 flushed = time.monotonic()
         if problems:
             raise DataError(

@@ -23,6 +23,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Final, NamedTuple
 
+from segray.activity import doing
 from segray.config import AugmentConfig, DataConfig, SplitConfig
 from segray.data.augment import strengths
 from segray.data.build import Builder, Progress, num_cores
@@ -233,6 +234,7 @@ def _cache_folder(config: DataConfig) -> Path:
 @lru_cache
 def _listing(config: DataConfig) -> Listing:
     def fingerprint(path: Path) -> tuple[str, int, int]:
+        doing("listing the data")
         try:
             status = path.stat()
         except OSError as error:
@@ -275,14 +277,13 @@ def _built(
     progress: Progress | None,
 ) -> tuple[Shard, str, bool]:
     """The shard, why it has no pixels if it has none, and whether it is new."""
-    doing = f"decodes {config.dataset} into {folder}"
-    lock = wait_for_lock(folder.with_name(f"{folder.name}.lock"), doing, announce)
+    lock = wait_for_lock(folder.with_name(f"{folder.name}.lock"), f"decodes {config.dataset} into {folder}", announce)
     try:
         in_use = None
         # Another process may have built it while this one waited.
         shard, shortage = _stored(folder, source, config, announce)
         if shard is None:
-            builder = Builder(folder, dataset, config, announce, progress)
+            builder = Builder(folder, dataset, config, lock, announce, progress)
             in_use, shortage = builder.build(has_index=_open(folder, source, announce) is not None)
             if in_use:
                 _keep(folder, in_use)

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from segray import activity
 from segray.errors import ResourceError
 
 POLL_SECONDS: Final = 0.05
@@ -32,6 +33,11 @@ class Lock:
             os.fchmod(self._descriptor, 0o666)
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, f"{os.getpid()} on {socket.gethostname()}".encode(), 0)
+
+    def touch(self) -> None:
+        """Show those who wait that the work gets on."""
+        with suppress(PermissionError):  # another person's
+            os.utime(self._descriptor)
 
     def release(self, *, delete: bool = False) -> None:
         """Let go; `delete` removes the file first, which only the holder of an exclusive lock may ask for."""
@@ -86,7 +92,10 @@ def wait_for_lock(path: Path, doing: str, announce: Callable[[str], None], *, sh
     """
     start = time.monotonic()
     next_word = FIRST_WORD_SECONDS
+    touched = -1
     while (lock := _try_or_explain(path, shared)) is None:
+        if touched != (touched := _touched(path)):
+            activity.doing(f"waiting for another process, which {doing}")
         waited = time.monotonic() - start
         if waited >= next_word:
             announce(_word(path, doing, waited))
@@ -117,6 +126,14 @@ def _try_or_explain(path: Path, shared: bool) -> Lock | None:
 
 def _cannot_lock(path: Path, error: OSError, where: str) -> ResourceError:
     return ResourceError(f"cannot lock {str(path)!r}: {error.strerror}; set data.cache_dir or $SEGRAY_CACHE {where}")
+
+
+def _touched(path: Path) -> int:
+    """When the holder of a lock last showed that its work gets on."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:  # let go of just now
+        return 0
 
 
 def _word(path: Path, doing: str, waited: float) -> str:

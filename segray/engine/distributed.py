@@ -10,6 +10,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from segray.activity import waiting_for_others
+
 T = TypeVar("T")
 
 
@@ -26,14 +28,16 @@ def rank() -> int:
 def sum_over_ranks(values: Tensor) -> Tensor:
     """Add a tensor up over ranks, in place; every rank gets the sum."""
     if world_size() > 1:
-        dist.all_reduce(values, op=dist.ReduceOp.SUM)
+        with waiting_for_others():
+            dist.all_reduce(values, op=dist.ReduceOp.SUM)
     return values
 
 
 def max_over_ranks(values: Tensor) -> Tensor:
     """Take a tensor's maximum over ranks, in place; every rank gets it."""
     if world_size() > 1:
-        dist.all_reduce(values, op=dist.ReduceOp.MAX)
+        with waiting_for_others():
+            dist.all_reduce(values, op=dist.ReduceOp.MAX)
     return values
 
 
@@ -42,7 +46,8 @@ def gather_over_ranks(value: Any) -> Sequence[Any]:
     if world_size() == 1:
         return [value]
     values: list[Any] = [None] * world_size()
-    dist.all_gather_object(values, value)
+    with waiting_for_others():
+        dist.all_gather_object(values, value)
     return values
 
 
@@ -50,7 +55,8 @@ def from_first_rank(make: Callable[[], T]) -> T:
     """What ``make`` gives on rank 0, where alone it is called, on every rank; any small picklable object."""
     values = [make() if rank() == 0 else None]
     if world_size() > 1:
-        dist.broadcast_object_list(values, src=0)
+        with waiting_for_others():
+            dist.broadcast_object_list(values, src=0)
     return cast(T, values[0])
 
 
@@ -77,5 +83,6 @@ def data_parallel(model: nn.Module, device: torch.device, *, static_graph: bool 
 def broadcast_buffers(model: nn.Module) -> None:
     """Give every rank the buffers of rank 0: each rank's BatchNorm statistics saw other images."""
     if world_size() > 1:
-        for buffer in model.buffers():
-            dist.broadcast(buffer, src=0)
+        with waiting_for_others():
+            for buffer in model.buffers():
+                dist.broadcast(buffer, src=0)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from segray.activity import each
 from segray.data.dataset import Scoring
 from segray.data.loading import Batch
 from segray.engine.distributed import broadcast_buffers, gather_over_ranks, max_over_ranks, sum_over_ranks
@@ -76,7 +77,7 @@ def evaluate(
     loss_sum = torch.zeros((), dtype=torch.float64, device=device)
     samples: dict[int, np.ndarray] = {}
     stopped = False
-    for batch in loader:
+    for batch in each(loader, getting="loading a validation batch", using="validating a batch"):
         stopped = interrupted()
         if stopped:
             break

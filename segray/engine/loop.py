@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from segray.activity import each
 from segray.data.loading import Batch
 from segray.engine.distributed import max_over_ranks, rank, sum_over_ranks
 from segray.engine.endings import Diverged, Interrupted
@@ -21,7 +22,10 @@ from segray.engine.steps import Step
 from segray.metrics import scores
 from segray.records import EpochRecord
 
-__all__ = ["Diverged", "EpochLoader", "Interrupted", "fit"]
+__all__ = ["TRAINING", "Diverged", "EpochLoader", "Interrupted", "fit"]
+
+TRAINING = "training on a batch"
+"""What a process does that may wait for the other ranks' gradients"""
 
 
 class EpochLoader(Protocol):
@@ -74,7 +78,7 @@ def fit(
         totals = _Totals(state.device)
         num_steps = 0
         learning_rate = math.nan
-        for batch in train_loader:
+        for batch in each(train_loader, getting="loading a training batch", using=TRAINING):
             if num_steps % check_every == 0:
                 _check(totals, interrupted(), epoch, num_steps)
             learning_rate = state.optimizer.param_groups[0]["lr"]

@@ -15,6 +15,7 @@ import torch.distributed as dist
 from PIL import Image
 from torch import nn
 
+from segray.activity import doing, waiting_for_others
 from segray.config import DataConfig, RunConfig
 from segray.data.augment import training_size
 from segray.data.cache import PreparedData, prepare
@@ -105,6 +106,7 @@ def train_trial(
         if rank() == 0:
             reporter.hand_over(last.record, final=True)
         return
+    doing("listing the data")
     if splits is not None:
         check_splits(splits, config.data)
     data = _prepared(config.data, log)
@@ -121,23 +123,28 @@ def train_trial(
         **common,
     )
     validation = Validation(config, data, whole_images, device, reporter.interrupted)
+    doing("building the model")
     state = build_state(config, data.label_space, len(loader), device)
     step = build_step(config, data, device, micro_batches)
     keeper = _Keeper(files, data.scored_space)
     if last is not None:
         seconds_before = max(seconds_before, last.seconds)
+        doing("reading a checkpoint")
         checkpoint.restore(state, files.folder.child(last.checkpoint))
     log.write(f"attempt {attempt} on {device.type}, {world_size()} workers, from epoch {state.epoch}")
     with deterministic(config.train.deterministic):
         for record in fit(state, step, loader, validation, attempt=attempt, interrupted=reporter.interrupted):
             go_on = torch.zeros(1, device=device)
             if rank() == 0:
+                doing("writing a checkpoint")
                 seconds = seconds_before + time.monotonic() - started
                 keeper.keep(state, record, seconds, validation.samples)
                 log.write(_log_line(record, config))
-                go_on += reporter.hand_over(record, state.is_finished)
+                with waiting_for_others():
+                    go_on += reporter.hand_over(record, state.is_finished)
             if world_size() > 1:
-                dist.broadcast(go_on, src=0)
+                with waiting_for_others():
+                    dist.broadcast(go_on, src=0)
             if not go_on.item():
                 return
 

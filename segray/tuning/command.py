@@ -12,6 +12,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from segray.cluster.limits import Limits
 from segray.cluster.resources import Resources
 from segray.errors import StorageError, call_or_exit
 from segray.folder import location_below
@@ -57,6 +58,8 @@ def main(sweep: Sweep, *, make_data: Callable[[], object] | None = None) -> None
         workers_per_trial: options.WorkersPerTrial = 1,
         cpus_per_worker: options.CpusPerWorker = None,
         gpus_per_worker: options.GpusPerWorker = None,
+        trial_timeout: options.TrialTimeout = sweep.limits.trial_minutes,
+        silence_limit: options.SilenceLimit = sweep.limits.silence_minutes,
         encoder_weights: options.EncoderWeights = None,
         values: options.Set = None,
         searcher: Annotated[SearcherName, typer.Option(help="Who proposes trials")] = sweep.searcher,
@@ -84,6 +87,7 @@ def main(sweep: Sweep, *, make_data: Callable[[], object] | None = None) -> None
                 cpus_per_worker=cpus_per_worker,
                 gpus_per_worker=gpus_per_worker,
             ),
+            limits=Limits(trial_minutes=trial_timeout, silence_minutes=silence_limit),
             storage=storage or default_storage(),
             seed=seed,
             resume=resume,

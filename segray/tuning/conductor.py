@@ -160,6 +160,7 @@ class Conductor(tune.Callback):
                 "stopped",
                 f"stopped early after epoch {result['epoch']}: with a best val mIoU of {text.percent(best)} it was not "
                 "among those that ASHA lets go on",
+                says_why=False,
             )
         self._view.refresh()
 
@@ -189,7 +190,14 @@ class Conductor(tune.Callback):
                 )
 
     def _finish(
-        self, trial: Any, status: OutcomeStatus, reason: str = "", traceback: str = "", seconds: float = 0.0
+        self,
+        trial: Any,
+        status: OutcomeStatus,
+        reason: str = "",
+        traceback: str = "",
+        seconds: float = 0.0,
+        *,
+        says_why: bool = True,
     ) -> None:
         trial_id = trial.config["trial"]
         files = self._sweep.trial(trial_id)
@@ -215,7 +223,7 @@ class Conductor(tune.Callback):
         # A repeat's values are its trial's, which has had its line.
         values = shown(trial.config["values"]) if progress.what == "trial" else ""
         drawn = f": {values}" if values else ""
-        why = outcome.warning if status in ("finished", "stopped") else outcome.note
+        why = outcome.note if says_why else outcome.warning
         self._view.say(
             f"{progress.what} {trial_id} {status} after {epochs}, best val mIoU {text.percent(outcome.best_val_miou)}"
             f"{drawn}" + (f" ({why})" if why else "")

@@ -14,6 +14,12 @@ Storage = Annotated[str | None, typer.Option(help="Path or URL for sweeps (defau
 WorkersPerTrial = Annotated[int, typer.Option(help="Data-parallel workers of a trial")]
 CpusPerWorker = Annotated[float | None, typer.Option(help="CPUs of a worker")]
 GpusPerWorker = Annotated[float | None, typer.Option(help="GPUs of a worker; may be 0.5")]
+TrialTimeout = Annotated[
+    float | None, typer.Option(metavar="MINUTES", help="End a trial that takes longer (default: no limit)")
+]
+SilenceLimit = Annotated[
+    float, typer.Option(metavar="MINUTES", help="Longest wait for a single batch; then its worker counts as hung")
+]
 EncoderWeights = Annotated[str | None, typer.Option(help="none, imagenet, auto or a file")]
 Set = Annotated[
     list[str] | None,

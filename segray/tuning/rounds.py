@@ -135,7 +135,12 @@ def _tune(
     with tempfile.TemporaryDirectory(prefix="segray-") as scratch:
         tune.Tuner(
             tune.with_parameters(
-                tune.with_resources(Slot, {"cpu": 0, "memory": 1}), channel=channel, sweep=files, plan=plan, base=base
+                tune.with_resources(Slot, {"cpu": 0, "memory": 1}),
+                channel=channel,
+                sweep=files,
+                plan=plan,
+                limits=shared.sweep.limits,
+                base=base,
             ),
             tune_config=tune.TuneConfig(
                 search_alg=searcher,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import optuna
 
+from segray.cluster.limits import Limits
 from segray.cluster.resources import Resources
 from segray.config import RunConfig, read_yaml
 from segray.folder import location_below
@@ -53,7 +54,14 @@ def nothing(_trial: optuna.Trial) -> None:
 
 
 def single_run(
-    base: RunConfig, *, recipe: Recipe | None, name: str, storage: str, resources: Resources, resume: bool
+    base: RunConfig,
+    *,
+    recipe: Recipe | None,
+    name: str,
+    storage: str,
+    resources: Resources,
+    limits: Limits,
+    resume: bool,
 ) -> Sweep:
     """The sweep whose only trial is the config, which may be a recipe's."""
     return Sweep(
@@ -66,6 +74,7 @@ def single_run(
         searcher="random",
         scheduler="none",
         resources=resources,
+        limits=limits,
         storage=storage,
         resume=resume,
     )

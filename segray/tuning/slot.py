@@ -9,6 +9,7 @@ from ray import tune
 
 from segray.cluster.channel import Message, Task
 from segray.cluster.group import WarmGroup
+from segray.cluster.limits import Limits
 from segray.cluster.resources import Plan
 from segray.config import RunConfig
 from segray.errors import ConfigError
@@ -25,10 +26,12 @@ CLOSE_SECONDS = 5.0
 class Slot(tune.Trainable):
     """Runs one trial after another on one worker group (`reuse_actors=True`)."""
 
-    def setup(self, config: dict[str, Any], channel: Any, sweep: SweepFiles, plan: Plan, base: RunConfig) -> None:
+    def setup(
+        self, config: dict[str, Any], channel: Any, sweep: SweepFiles, plan: Plan, limits: Limits, base: RunConfig
+    ) -> None:
         """Start the group; called once per slot."""
-        self._channel, self._sweep, self._plan, self._base = channel, sweep, plan, base
-        self._group = WarmGroup(channel, sweep, plan)
+        self._channel, self._sweep, self._plan, self._limits, self._base = channel, sweep, plan, limits, base
+        self._group = self._new_group()
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -50,9 +53,12 @@ class Slot(tune.Trainable):
             TrialLog(self._sweep.trial(self._trial_id).folder).write(message.log)
         return to_result(message)
 
+    def _new_group(self) -> WarmGroup:
+        return WarmGroup(self._channel, self._sweep, self._plan, self._limits)
+
     def _submit(self, config: RunConfig) -> None:
         if not self._group.is_alive:
-            self._group = WarmGroup(self._channel, self._sweep, self._plan)
+            self._group = self._new_group()
         files = self._sweep.trial(self._trial_id)
         last = files.pointer("last")
         files.write_config(config)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from segray.cluster.connection import Connection
+from segray.cluster.limits import Limits
 from segray.cluster.resources import Resources
 from segray.config import RunConfig
 from segray.errors import ConfigError, StorageError
@@ -59,6 +60,7 @@ class Sweep:
     grace_epochs: int = 1
     reduction_factor: float = 3.0
     resources: Resources = field(default_factory=Resources)
+    limits: Limits = field(default_factory=Limits)
     storage: str = "runs"
     """Path or pyarrow URL of the folder that holds the sweep's folder"""
     seed: int = 0

@@ -11,6 +11,7 @@ from ray.exceptions import GetTimeoutError
 
 from segray.cluster.channel import Channel, Task
 from segray.cluster.group import WarmGroup
+from segray.cluster.limits import Limits
 from segray.cluster.resources import Plan
 
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -34,7 +35,7 @@ def start_group(sweep: Any):
     plan = Plan(
         workers_per_trial=1, cpus_per_worker=1, gpus_per_worker=0, slots=1, total_cpus=1, total_gpus=0, num_nodes=1
     )
-    group = WarmGroup(channel, sweep, plan)
+    group = WarmGroup(channel, sweep, plan, Limits())
     group.submit(Task("0000", {}))
     return group, channel
 

@@ -1,5 +1,7 @@
 """How a worker says that a trial ended, for every way in which it can."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 import torch.distributed as dist
@@ -17,6 +19,8 @@ SAID = []
 
 class Line:
     """Keeps what a trial's end is said to be."""
+
+    is_late = False
 
     def __init__(self, *_, **__):
         SAID.clear()
@@ -63,6 +67,35 @@ def test_a_trial_that_ends_by_itself_or_is_interrupted_says_nothing_more(run):
     for outcome in (None, Interrupted()):
         run(outcome)
         assert SAID == []
+
+
+@pytest.mark.parametrize(("has_model", "status"), [(True, "stopped"), (False, "failed")])
+def test_a_trial_that_has_had_its_time_is_stopped_or_has_failed_where_it_has_no_model(
+    tmp_path, monkeypatch, has_model, status
+):
+    said = []
+    channel = SimpleNamespace(
+        should_stop=SimpleNamespace(remote=lambda *_: None), hand_over=SimpleNamespace(remote=lambda *args: args[-1])
+    )
+    monkeypatch.setattr(worker.ray, "wait", lambda *_, **__: ([], []))
+    monkeypatch.setattr(worker.ray, "get", said.append)
+    settings = worker.WorkerConfig(
+        channel,
+        "slot",
+        open_sweep(tmp_path),
+        "cpu",
+        0,
+        worker.Limits(trial_minutes=10),
+    )
+    line = worker.Line(Task("0000", {}), settings, 1, None)
+    assert not line.interrupted()
+    line = worker.Line(Task("0000", {}, seconds=601.0), settings, 1, None)
+    assert line.interrupted()
+    line.end_late(has_model=has_model)
+    [end] = said
+    assert end.status == status
+    assert end.reason.startswith("stopped after 10 min (--trial-timeout); ")
+    assert end.seconds >= 601
 
 
 def test_divergence(run):

@@ -1,0 +1,22 @@
+"""How long a trial may take, and how long its workers may be silent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from segray.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Limits in minutes."""
+
+    trial_minutes: float | None = None
+    """Time of a trial on its workers, over all its attempts; None for no limit"""
+    silence_minutes: float = 15.0
+    """Time that a worker may take for a single thing, such as a batch, before it counts as hung; may be infinite"""
+
+    def __post_init__(self) -> None:
+        for option, minutes in (("--trial-timeout", self.trial_minutes), ("--silence-limit", self.silence_minutes)):
+            if minutes is not None and not minutes > 0:
+                raise ConfigError(f"{option} must be above 0 minutes, but got {minutes:g}")
