@@ -40,9 +40,12 @@ class Best:
     id: str
     miou: str
     epoch: str
+    mean: str
+    """What that is the mean of"""
     test_miou: str
     """Empty where there is none"""
     test_caption: str
+    test_mean: str
     lines: tuple[Line, ...]
     """Over further seeds, and above the baselines"""
     config: tuple[tuple[str, str], ...]
@@ -117,14 +120,16 @@ def summarise(results: SweepResults) -> Summary:
 
 
 def _best(results: SweepResults, best: pd.Series[Any]) -> Best:
-    miou, majority = best["best_val_miou"], results.info.majority_val_miou
+    miou, majority, test = best["best_val_miou"], results.info.majority_val_miou, results.test
     over_majority = f"over predicting {results.info.majority_class} everywhere ({text.percent(majority)})"
     return Best(
         id=best["id"],
         miou=text.percent(miou),
         epoch=f"epoch {best['best_epoch']} of {best['epochs']}",
-        test_miou="" if results.test is None else text.percent(results.test.miou),
+        mean=results.mean_text(),
+        test_miou="" if test is None else text.percent(test.miou),
         test_caption=f"on {results.num_test_images} images that chose no trial",
+        test_mean="" if test is None else text.mean_over(test.num_in_mean, len(test.classes)),
         lines=(*_against_baseline(results, best), Line(text.points(miou - majority), over_majority)),
         config=_own_values(results) if results.is_single_run else _searched_values(results, best),
     )
@@ -194,7 +199,7 @@ def _notes(results: SweepResults) -> tuple[str, ...]:
         notes.append("No trial has run to its end.")
     if not results.trials.empty and results.info.scheduler != "none":
         notes += [note for key, note in SCHEDULE_NOTES.items() if key in results.info.space]
-    notes += [results.recipe_note(), results.test_note(), results.cluster_note()]
+    notes += [results.classes_note(), results.recipe_note(), results.test_note(), results.cluster_note()]
     return tuple(filter(None, notes))
 
 

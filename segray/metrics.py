@@ -20,13 +20,13 @@ class Scores(NamedTuple):
     """Scores in 0..1 of one confusion matrix; None where a score is undefined."""
 
     miou: float | None
-    """Mean IoU over the classes with TP + FP + FN > 0"""
+    """Mean IoU over the classes that have labelled pixels, whatever is predicted"""
     iou: tuple[float | None, ...]
-    """IoU = TP / (TP + FP + FN) by training id; None for a class that is neither in truth nor predicted"""
+    """IoU = TP / (TP + FP + FN) by training id; None for a class without labelled pixels"""
     pixel_accuracy: float | None
     """Share of labelled pixels that are right"""
     mean_class_accuracy: float | None
-    """Mean recall over the classes present in truth"""
+    """Mean recall over the classes that have labelled pixels"""
     frequency_weighted_iou: float | None
     """IoU averaged by the classes' shares of the labelled pixels"""
 
@@ -66,13 +66,16 @@ def confusion_matrix(
 def scores(confusion: Tensor) -> Scores:
     """Scores of a confusion matrix.
 
+    The labels alone decide over which classes a mean is taken, so models that are judged on the same labels have means
+    over the same classes. A pixel that is taken for a class without labels is a miss of its true class.
+
     Args:
         confusion: Shape (C, C), rows truth, columns predictions, as ``confusion_matrix`` counts it.
     """
     counts = confusion.cpu().numpy().astype(np.float64)
     right, truth, predicted = counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
     labelled = truth.sum()
-    iou = _ratios(right, truth + predicted - right)
+    iou = _ratios(right, np.where(truth > 0, truth + predicted - right, 0))
     recall = _ratios(right, truth)
     return Scores(
         miou=_mean(iou),

@@ -45,9 +45,10 @@ class EpochRecord(StoredRecord):
     val_loss: float | None
     """Loss of each validation image, averaged by their labelled pixels; does not depend on batch size or workers"""
     val_miou: float | None
-    """Mean IoU over the classes with TP + FP + FN > 0 in the whole validation split"""
+    """Mean IoU over the classes that the labels of the validation split hold; an earlier version added those that the
+    model predicted, with an IoU of 0"""
     val_iou: tuple[float | None, ...]
-    """IoU per class in training-id order; None for a class that is neither present nor predicted"""
+    """IoU per class in training-id order; None for a class that is not in the mean"""
     val_pixel_accuracy: float | None
     val_mean_class_accuracy: float | None
     val_cluster_accuracy: float | None = None
@@ -128,6 +129,9 @@ class SweepInfo(StoredRecord):
     majority_class: str
     majority_val_miou: float
     """mIoU of predicting the training split's most frequent class everywhere"""
+    val_classes: tuple[str, ...] = ()
+    """The classes that the labels of the validation split hold: val mIoU is the mean over these; empty in the sweeps of
+    an earlier version"""
     encoder_weights: str = ""
     """What encoder_weights=auto came to, in words"""
     versions: dict[str, str] = {}
@@ -176,10 +180,10 @@ class SplitScores(StoredRecord):
     epoch: int
     num_images: int
     miou: float | None
-    """Mean IoU over the classes with TP + FP + FN > 0 in the whole split"""
+    """Mean IoU over the classes that the labels of the split hold"""
     classes: tuple[str, ...]
     iou: tuple[float | None, ...]
-    """IoU per class; None for a class that is neither present nor predicted"""
+    """IoU per class; None for a class that is not in the mean"""
     pixel_accuracy: float | None
     mean_class_accuracy: float | None
     frequency_weighted_iou: float | None
@@ -192,6 +196,11 @@ class SplitScores(StoredRecord):
     """cpu or cuda"""
     evaluated_at: str
     """ISO 8601, UTC"""
+
+    @property
+    def num_in_mean(self) -> int:
+        """How many classes ``miou`` is the mean of."""
+        return sum(iou is not None for iou in self.iou)
 
 
 SILENCE_SECONDS: Final = 60.0

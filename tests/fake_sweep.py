@@ -74,6 +74,7 @@ def info(name="camvid", **changes):
         "colors": tuple(color for color, _ in CLASSES.values()),
         "majority_class": "road",
         "majority_val_miou": 0.028,
+        "val_classes": tuple(CLASSES),
         "encoder_weights": "none: ImageNet weights could not be fetched, encoders start from scratch",
         "versions": {"segray": "0.1.0", "python": "3.11.2", "torch": "2.15.0", "ray": "2.60.0", "optuna": "5.0.0"},
         "git_revision": "b65bb91",

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import jaccard_score
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix, MulticlassJaccardIndex
 
 from segray.errors import DataError
@@ -83,9 +84,9 @@ def test_scores_equal_a_loop_over_classes(maps):
     assert result.mean_class_accuracy == pytest.approx(np.mean(recalls))
 
 
-def test_scores_equal_torchmetrics(maps):
+def test_scores_equal_torchmetrics_where_every_class_occurs(maps):
     predictions_BHW, labels_BHW = maps
-    labels_BHW[0, 0, 0], predictions_BHW[0, 0, 1] = 4, 5
+    labels_BHW[0, 0, :2] = torch.tensor([4, 5])
     result = scores(confusion_matrix(predictions_BHW, labels_BHW, NUM_CLASSES))
     jaccard = MulticlassJaccardIndex(NUM_CLASSES, ignore_index=IGNORE_INDEX)
     accuracy = MulticlassAccuracy(NUM_CLASSES, average="micro", ignore_index=IGNORE_INDEX)
@@ -93,11 +94,30 @@ def test_scores_equal_torchmetrics(maps):
     assert result.pixel_accuracy == pytest.approx(accuracy(predictions_BHW, labels_BHW).item())
 
 
-def test_class_that_is_only_predicted_counts_with_zero():
-    result = scores(torch.tensor([[3, 1], [0, 0]]))
-    assert result.iou == (0.75, 0.0)
-    assert result.miou == 0.375
-    assert result.mean_class_accuracy == 0.75
+@pytest.mark.parametrize("num_false", [0, 1, 40])
+def test_miou_is_the_mean_over_the_classes_of_the_labels_whatever_is_predicted(maps, num_false):
+    predictions_BHW, labels_BHW = maps
+    predictions_BHW.flatten()[200 : 200 + num_false] = 5
+    labelled = labels_BHW != IGNORE_INDEX
+    expected = jaccard_score(
+        labels_BHW[labelled].numpy(), predictions_BHW[labelled].numpy(), labels=range(4), average=None
+    )
+    each = MulticlassJaccardIndex(NUM_CLASSES, average=None, ignore_index=IGNORE_INDEX)(predictions_BHW, labels_BHW)
+    assert expected == pytest.approx(each[:4].numpy())
+    result = scores(confusion_matrix(predictions_BHW, labels_BHW, NUM_CLASSES))
+    assert result.iou == (*map(pytest.approx, expected), None, None)
+    assert result.miou == pytest.approx(expected.mean())
+
+
+def test_a_pixel_that_is_taken_for_a_class_without_labels_costs_its_true_class_a_pixel():
+    perfect, one = torch.diag(torch.tensor([100_000, 100_000, 0])), torch.diag(torch.tensor([99_999, 100_000, 0]))
+    one[0, 2] = 1
+    worse = torch.tensor([[90_000, 10_000, 0], [10_000, 90_000, 0], [0, 0, 0]])
+    assert scores(perfect).miou == 1.0
+    assert scores(one).miou == pytest.approx(0.999995)
+    assert scores(worse).miou == pytest.approx(90 / 110)
+    assert scores(one).mean_class_accuracy == scores(one).pixel_accuracy == scores(one).miou
+    assert scores(one).frequency_weighted_iou == scores(one).miou
 
 
 def test_scores_of_nothing_are_none():
@@ -110,8 +130,14 @@ def test_majority_class_of_training_is_scored_on_validation():
     assert miou == pytest.approx(0.6 / 3)
 
 
-def test_majority_class_that_validation_lacks_counts_as_a_class_with_iou_zero():
+def test_majority_class_that_validation_lacks_has_an_miou_of_zero():
     assert majority_class_miou([1, 9], [5, 0]) == (1, 0.0)
+    # Both classes of the labels are missed; the third is in no label, and so not in the mean.
+    assert majority_class_miou([1, 2, 9], [5, 5, 0]) == (2, 0.0)
+
+
+def test_majority_class_is_judged_by_the_mean_over_the_classes_that_validation_holds():
+    assert majority_class_miou([9, 1, 5], [30, 10, 0]) == (0, pytest.approx(0.75 / 2))
 
 
 def test_majority_class_needs_labelled_pixels():

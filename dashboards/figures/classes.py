@@ -21,7 +21,7 @@ class ClassScore:
     name: str
     color: tuple[int, int, int]
     ious: tuple[float | None, ...]
-    """IoU in each trial; None where the class neither occurs nor was predicted"""
+    """IoU in each trial; None where the class is not in the mean, because validation labels lack it"""
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,8 @@ def plot_classes(results: SweepResults) -> go.Figure:
 FIGURE = Figure(
     title="IoU per class",
     reading="IoU of each class in the best trials, at the epoch with their best mIoU: "
-    "the classes at the bottom hold the mean down, and where trials differ most, a combination may gain.",
+    "the classes at the bottom hold the mean down, and where trials differ most, a combination may gain. "
+    "A class with a dash is not in the mean, for no validation image has it.",
     plot=plot_classes,
 )
 

@@ -67,6 +67,12 @@ class PreparedData:
         """The classes that predictions are judged by."""
         return self.label_space if self.scoring is None else self.scoring.label_space
 
+    @property
+    def val_classes(self) -> tuple[str, ...]:
+        """The classes of `scored_space` that the validation labels hold, as they are judged: after `data.resize_px`."""
+        names = self.scored_space.names
+        return tuple(name for name, pixels in zip(names, self.val.truth_pixels, strict=True) if pixels)
+
 
 class Listing(NamedTuple):
     """A data set's files, as this process found them."""

@@ -78,6 +78,9 @@ class _Finding:
     photo_hash: bytes = b""
     pixels: NDArray[np.int64] | None = None
     """Of each of the 256 training ids"""
+    judged_pixels: NDArray[np.int64] | None = None
+    """The same of the ids that predictions are judged by, which are the training ids unless the data set scores by
+    other classes"""
 
 
 def check(config: DataConfig, progress: Callable[[int, int], object] | None = None) -> Report:
@@ -120,7 +123,12 @@ def check(config: DataConfig, progress: Callable[[int, int], object] | None = No
             *_like_training_ids(dataset.label_space, labels),
             *across,
         ],
-        notes=[*dataset.notes, *(_missing(classes) if labels else ()), *within],
+        notes=[
+            *dataset.notes,
+            *(_missing(classes) if labels else ()),
+            *_not_in_mean(dataset, findings, names),
+            *within,
+        ],
         division=split_kind(dataset, config),
         splits={split: names.count(split) for split in (*SPLITS, UNUSED, UNLABELLED) if split in names},
         sizes=Counter(finding.size for finding in findings if finding.size is not None).most_common(),
@@ -167,15 +175,16 @@ def _look_at_pair(dataset: Dataset, pair: Pair) -> _Finding:
         found = list(dict.fromkeys([*problems, *error.problems]))
         alone = _Finding([]) if pair.photo == pair.label else _look_at_photo(pair.photo)
         return _Finding(found, photo_hash=alone.photo_hash)
+    truth = label
     if dataset.scoring is not None:
         try:
-            dataset.scoring.read_truth(pair)
+            truth = dataset.scoring.read_truth(pair)
         except DataError as error:
             problems += error.problems
     if problems:
         return _Finding(problems, photo_hash=_hash(photo))
-    pixels = np.bincount(label.ravel(), minlength=256)
-    return _Finding([], (label.shape[0], label.shape[1]), _hash(photo), pixels)
+    pixels, judged = (np.bincount(ids.ravel(), minlength=256) for ids in (label, truth))
+    return _Finding([], (label.shape[0], label.shape[1]), _hash(photo), pixels, judged)
 
 
 def _look_at_photo(path: Path) -> _Finding:
@@ -234,6 +243,23 @@ def _missing(classes: Sequence[ClassCount]) -> list[str]:
     if untrained:
         notes.append(f"no training image has: {', '.join(untrained)}")
     return notes
+
+
+def _not_in_mean(dataset: Dataset, findings: Sequence[_Finding], splits: Sequence[str]) -> list[str]:
+    """The classes without a validation pixel, which mIoU leaves out; at full size, where training may resize labels."""
+    held = [
+        finding.judged_pixels
+        for finding, split in zip(findings, splits, strict=True)
+        if split == "val" and finding.judged_pixels is not None
+    ]
+    names = (dataset.scoring or dataset).label_space.names
+    pixels = sum(held, np.zeros(256, np.int64))
+    lacking = [name for name, count in zip(names, pixels, strict=False) if not count]
+    if not lacking or len(lacking) == len(names):
+        return []
+    num_others = len(names) - len(lacking)
+    others = f"the other {num_others} classes" if num_others > 1 else "the other class alone"
+    return [f"no validation image has: {', '.join(lacking)}; mIoU is the mean over {others}"]
 
 
 def _all_void(pairs: Sequence[Pair], findings: Sequence[_Finding]) -> list[str]:

@@ -161,6 +161,11 @@ def judge(
             f"this sweep has no test images: {config.data.dataset} must come with labelled ones, or data.split.sizes "
             "or data.holdout keep some when a sweep begins; --split val repeats the validation"
         )
+    if not data.val.truth_pixels.any():
+        raise DataError(
+            f"the {split} labels of {config.data.dataset} must have a pixel of a class, but those of all "
+            f"{len(data.val)} images are void"
+        )
     if data.label_space != label_space:
         raise ConfigError(
             f"the model of trial {trial.id} tells {', '.join(label_space.names)} apart, but the data set gives "
@@ -168,13 +173,20 @@ def judge(
         )
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     evaluation = _evaluation(model, config, data, device, announce)
+    found = scores(evaluation.confusion)
+    num_recorded = sum(iou is not None for iou in pointer.record.val_iou)
+    if split == "val" and num_recorded > len(data.val_classes):
+        announce(
+            f"the recorded val mIoU is the {text.mean_over(num_recorded, len(found.iou))}, for an earlier version of "
+            "segray counted classes that no validation image has"
+        )
     return SplitScores(
         split="test" if split == "test" else "val",
         trial=trial.id,
         epoch=pointer.record.epoch,
         num_images=len(data.val),
         classes=data.scored_space.names,
-        **scores(evaluation.confusion)._asdict(),
+        **found._asdict(),
         cluster_accuracy=evaluation.cluster_accuracy,
         recorded_val_miou=pointer.record.val_miou,
         device=device.type,
@@ -209,8 +221,9 @@ def print_evaluation(
 def _lines(found: SplitScores) -> list[str]:
     recorded, clusters = text.percent(found.recorded_val_miou), found.cluster_accuracy
     return [
-        f"{found.split} mIoU {text.percent(found.miou)} of trial {found.trial}, epoch {found.epoch}, on "
-        f"{found.num_images} images (val mIoU when it was trained: {recorded})",
+        f"{found.split} mIoU {text.percent(found.miou)} ({text.mean_over(found.num_in_mean, len(found.classes))}) of "
+        f"trial {found.trial}, epoch {found.epoch}, on {found.num_images} images (val mIoU when it was trained: "
+        f"{recorded})",
         f"pixel accuracy {text.percent(found.pixel_accuracy)}, "
         f"mean class accuracy {text.percent(found.mean_class_accuracy)}, "
         f"frequency-weighted IoU {text.percent(found.frequency_weighted_iou)}",

@@ -85,7 +85,7 @@ def epochs_frame(trials: Iterable[TrialContent]) -> pd.DataFrame:
 
 
 def classes_frame(trials: Iterable[TrialContent], classes: Sequence[str]) -> pd.DataFrame:
-    """One row per trial, epoch and class; IoU is NaN for a class neither present nor predicted."""
+    """One row per trial, epoch and class; IoU is NaN for a class that is not in the mean."""
     rows = [
         {"trial": trial.id, "epoch": record.epoch, "class": name, "iou": iou}
         for trial in trials

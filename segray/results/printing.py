@@ -92,7 +92,10 @@ def _print_table(results: SweepResults) -> None:
     console.print(table)
     test_note = results.test_note() if results.num_test_images else ""
     repeats = (results.confirmation_note(), results.caution_note())
-    notes = (*repeats, results.recipe_note(), test_note, results.state_note(), results.cluster_note())
+    notes = (
+        *(results.classes_note(), *repeats, results.recipe_note()),
+        *(test_note, results.state_note(), results.cluster_note()),
+    )
     for note in filter(None, notes):
         console.print(note, markup=False, soft_wrap=True)
     ended = pd.concat([results.trials, results.repeats])[["id", "outcome", "reason"]]

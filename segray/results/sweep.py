@@ -79,16 +79,49 @@ class SweepResults:
             return None
         return scored
 
+    @cached_property
+    def _num_in_mean(self) -> tuple[int, int]:
+        """How many classes val mIoU is the mean of: fewest and most over all epochs, 0 before the first."""
+        if self.info.val_classes:
+            return len(self.info.val_classes), len(self.info.val_classes)
+        # An earlier version added the classes that validation lacks but a pixel was taken for.
+        counts = self.classes.groupby(["trial", "epoch"])["iou"].count()
+        return (0, 0) if counts.empty else (int(counts.min()), int(counts.max()))
+
+    def mean_text(self) -> str:
+        """What val mIoU is the mean of, such as ``mean over 10 of 19 classes``; empty before the first epoch."""
+        (fewest, most), total = self._num_in_mean, len(self.info.classes)
+        if fewest < most:
+            return f"mean over {fewest} to {most} of {total} classes"
+        return text.mean_over(most, total) if most else ""
+
+    def classes_note(self) -> str:
+        """Which classes val mIoU leaves out; empty where it is the mean over all."""
+        (fewest, most), total = self._num_in_mean, len(self.info.classes)
+        if fewest in (0, total):
+            return ""
+        if self.info.val_classes:
+            missing = [name for name in self.info.classes if name not in self.info.val_classes]
+            return f"mIoU is the {self.mean_text()}: no validation image has {', '.join(missing)}."
+        if fewest == most:
+            return f"mIoU is the {self.mean_text()}: an earlier version of segray wrote this sweep."
+        return (
+            f"mIoU is the {self.mean_text()}: an earlier version of segray wrote this sweep, and counted in each epoch "
+            "the classes that validation labels held or the model predicted. Epochs and trials compare only roughly."
+        )
+
     def test_note(self) -> str:
         """On which images the best trial was judged; empty where there is no best trial."""
         best = self.best_trial()
         if best is None:
             return ""
         if self.test is not None:
+            num, total = self.test.num_in_mean, len(self.test.classes)
+            mean = f" ({text.mean_over(num, total)})" if num < total else ""
             return (
                 f"Validation chose trial {best['id']}, which flatters its validation figure; the "
                 f"{self.num_test_images} test images chose no trial, and on them it has "
-                f"{text.percent(self.test.miou)} mIoU."
+                f"{text.percent(self.test.miou)} mIoU{mean}."
             )
         if self.num_test_images:
             return (

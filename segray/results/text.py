@@ -39,6 +39,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def mean_over(num_classes: int, total: int) -> str:
+    """What an mIoU is the mean of: ``mean over 10 of 19 classes``, ``mean over all 19 classes``."""
+    return f"mean over all {total} classes" if num_classes == total else f"mean over {num_classes} of {total} classes"
+
+
 def duration(seconds: float) -> str:
     """Seconds as the two largest units that matter: ``45 s``, ``3 min 20 s``, ``2 h 05 min``, ``3 d 4 h``."""
     minutes, rest = divmod(round(seconds), 60)

@@ -163,7 +163,7 @@ def _conclude(asked: Sweep, files: SweepFiles) -> int:
     if judge_sweep(asked, files) and files.folder.is_local:
         write_report(files.folder.path, f"{files.folder.path}/report.html")
     results = load(location)
-    for note in filter(None, (results.confirmation_note(), results.caution_note())):
+    for note in filter(None, (results.classes_note(), results.confirmation_note(), results.caution_note())):
         print(note)
     if results.num_test_images and (note := results.test_note()):
         print(note)

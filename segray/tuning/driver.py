@@ -20,7 +20,7 @@ import optuna
 from segray.cluster.connection import Connection
 from segray.cluster.resources import Plan, make_plan
 from segray.config import RunConfig
-from segray.data.cache import with_absolute_paths
+from segray.data.cache import PreparedData, with_absolute_paths
 from segray.data.split_record import check_splits, record_splits
 from segray.engine.trial import write_samples
 from segray.errors import ConfigError, listed
@@ -28,6 +28,7 @@ from segray.metrics import majority_class_miou
 from segray.recipes import RECIPES
 from segray.records import SweepInfo
 from segray.storage import BASELINE_ID, SweepFiles
+from segray.tuning.judging import describe_judging
 from segray.tuning.preflight import Checked, check
 from segray.tuning.repeats import wanted_repeats, without_outcome
 from segray.tuning.rounds import num_ended, run_rounds
@@ -75,7 +76,11 @@ def drive(sweep: Sweep, files: SweepFiles, connection: Connection, announce: Cal
     announce(plan.describe())
     if sweep.resume:
         _check_same_sweep(files.info(), sweep, checked)
+        _check_same_mean(files, checked.data)
     else:
+        who = "the best trial" if checked.distributions else "the trained model"
+        for line in describe_judging(checked.base.data, checked.data, who=who):
+            announce(line)
         files.write_info(_info(sweep, checked, plan))
     _keep_splits(files, checked)
     if not files.folder.exists("samples"):
@@ -119,6 +124,26 @@ def _check_same_sweep(info: SweepInfo, sweep: Sweep, checked: Checked) -> None:
         before |= {"--epochs": info.max_epochs, "--searcher": info.searcher, "--scheduler": info.scheduler}
         now |= {"--epochs": checked.max_epochs, "--searcher": sweep.searcher, "--scheduler": sweep.scheduler}
     _refuse_changed(before, now)
+
+
+def _check_same_mean(files: SweepFiles, data: PreparedData) -> None:
+    """Refuse a resume whose mIoU would be the mean over other classes than that of the trials before it.
+
+    An earlier version added a class that validation lacks to the mean of an epoch in which the model predicted it.
+    """
+    info, key = files.info(), "classes of the validation labels"
+    if info.val_classes:
+        _refuse_changed({key: info.val_classes}, {key: data.val_classes})
+        return
+    lacking = [index for index, name in enumerate(info.classes) if name not in data.val_classes]
+    records = [record for trial in (*files.trials(), *files.repeats().values()) for record in trial.records()]
+    added = [info.classes[index] for index in lacking if any(record.val_iou[index] is not None for record in records)]
+    if added:
+        raise ConfigError(
+            f"an earlier version of segray began {files.name!r} and counted {', '.join(added)} in the mIoU of some "
+            "epochs, though no validation image has them; this version does not, so old and new trials cannot be "
+            "compared: resume with that version, or choose another --name"
+        )
 
 
 def _check_same_data(files: SweepFiles, base: RunConfig) -> None:
@@ -201,6 +226,7 @@ def _info(sweep: Sweep, checked: Checked, plan: Plan) -> SweepInfo:
         colors=space.colors,
         majority_class=space.names[majority],
         majority_val_miou=majority_miou,
+        val_classes=data.val_classes,
         encoder_weights=checked.weights_line,
         versions={"python": platform.python_version(), **{name: version(name) for name in VERSIONED}},
         git_revision=_git_revision(),

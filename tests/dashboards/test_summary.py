@@ -209,6 +209,13 @@ def test_the_test_figure_stands_beside_the_validation_figure_that_chose_the_tria
     assert note.endswith("the 5 test images chose no trial, and on them it has 28.1 % mIoU.")
 
 
+def test_what_the_means_are_taken_over_stands_below_both_figures(tmp_path):
+    sweep = fake_sweep.empty_sweep(tmp_path, val_classes=tuple(fake_sweep.CLASSES)[1:])
+    best = judged(sweep).best
+    assert (best.mean, best.test_mean) == ("mean over 10 of 11 classes", "mean over all 11 classes")
+    assert "mIoU is the mean over 10 of 11 classes: no validation image has sky." in summary_of(sweep).notes
+
+
 def test_a_test_figure_of_an_earlier_best_trial_does_not_stand_for_the_present_one(sweep):
     judged(sweep)
     fake_sweep.write_trial(sweep, "0001", {}, [0.4])

@@ -41,6 +41,16 @@ def test_photos_and_labels_are_decoded_as_they_are(write_images):
     assert prepared.train.names == ("train/train0", "train/train1", "train/train2", "train/train3")
 
 
+def test_the_classes_of_validation_are_those_of_the_labels_as_they_are_judged(write_images):
+    config = write_images(SIZES)
+    label = np.zeros((24, 32), np.uint8)
+    label[5, 5] = 2
+    Image.fromarray(label).save(root_of(config) / "labels/val/val0.png")
+    assert prepare(config, silent).val_classes == ("road", "sky")
+    # The only pixel of sky is gone once every third is left out.
+    assert prepare(config.model_copy(update={"resize_px": (8, 8)}), silent).val_classes == ("road",)
+
+
 def test_a_second_call_decodes_nothing(write_images):
     config = write_images(SIZES)
     said = []

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from segray.config import RunConfig
+from segray.data.cache import prepare
 from segray.data.check import check
 from segray.data.printing import print_report
 from segray.data.synthetic import NEEDED_VALUES, WRITERS, write_scenes
@@ -126,9 +127,26 @@ def test_classes_that_never_occur_or_not_in_training_are_notes(root):
         label = np.array(Image.open(path))
         label[label == 0] = 1
         Image.fromarray(label).save(path)
-    never, untrained = check(config("camvid", root)).notes
+    never, untrained, unvalidated = check(config("camvid", root)).notes
     assert never.endswith("classes never occur: Fence, Bicyclist")
     assert untrained == "no training image has: Sky"
+    assert unvalidated == "no validation image has: Fence, Bicyclist; mIoU is the mean over the other 9 classes"
+
+
+def test_classes_that_validation_lacks_are_those_that_predictions_are_judged_by(drawn):
+    labels = {"data.pairs.labels": "kmeans", "data.pairs.num_clusters": 4}
+    report = check(config("cityscapes_pairs", drawn("cityscapes_pairs"), **labels))
+    assert len(report.classes) == 4
+    (note,) = [note for note in report.notes if note.startswith("no validation image has: ")]
+    names = note.removeprefix("no validation image has: ").split("; ")[0].split(", ")
+    data = prepare(config("cityscapes_pairs", drawn("cityscapes_pairs"), **labels), lambda line: None)
+    assert {*names} == {*data.scored_space.names} - {*data.val_classes}
+    assert note.endswith(f"mIoU is the mean over the other {19 - len(names)} classes")
+
+
+def test_a_data_set_whose_validation_holds_every_class_has_no_note_on_the_mean(drawn):
+    report = check(config("kitti_road", drawn("kitti_road")))
+    assert not any("mIoU" in note for note in report.notes)
 
 
 @pytest.mark.parametrize("classes", ["train_ids", "label_ids", "categories"])

@@ -86,6 +86,7 @@ def test_the_record_is_of_palette_classes_with_the_cluster_accuracy_beside_it(tr
     labels = np.stack([data.val.pair(index)[1] for index in range(3)])
     right = mapped(data, predicted) == truth
     assert len(record.val_iou) == 19
+    assert [iou is not None for iou in record.val_iou] == [(truth == index).any() for index in range(19)]
     assert record.val_pixel_accuracy == pytest.approx(right[truth != 255].mean(), abs=2e-3)
     assert record.val_cluster_accuracy == pytest.approx((predicted.argmax(axis=1) == labels).mean(), abs=2e-3)
 

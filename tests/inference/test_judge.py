@@ -7,11 +7,12 @@ import shutil
 import fake_sweep
 import pytest
 import torch
+from PIL import Image
 
 from segray.config import RunConfig
 from segray.data.cache import prepare
 from segray.data.split_record import record_splits
-from segray.data.synthetic import write_scenes
+from segray.data.synthetic import NEEDED_VALUES, write_scenes
 from segray.engine.trial import train_trial
 from segray.errors import ConfigError, DataError, StorageError
 from segray.inference import evaluate
@@ -76,6 +77,17 @@ def test_a_trial_that_is_named_needs_no_best_one_beside_it(files):
     assert (found.trial, found.split, is_kept) == ("0000", "test", False)
 
 
+def test_every_epoch_of_every_trial_has_the_mean_over_the_classes_of_the_validation_labels(files, config):
+    data = prepare(config.data)
+    assert 0 < len(data.val_classes) < len(data.scored_space.names)
+    for trial in files.trials():
+        for record in trial.records():
+            by_class = dict(zip(data.scored_space.names, record.val_iou, strict=True))
+            held = {name: iou for name, iou in by_class.items() if iou is not None}
+            assert tuple(held) == data.val_classes
+            assert record.val_miou == pytest.approx(sum(held.values()) / len(held))
+
+
 @pytest.mark.parametrize("trial_id", TRIALS)
 def test_val_repeats_the_recorded_figure_to_the_last_digit(files, trial_id):
     recorded = files.trial(trial_id).pointer("best").record
@@ -88,6 +100,32 @@ def test_val_repeats_the_recorded_figure_to_the_last_digit(files, trial_id):
     assert found.num_images == 3
     assert not is_kept
     assert files.test_scores() is None
+
+
+def test_a_figure_that_an_earlier_version_recorded_over_more_classes_is_explained(files):
+    trial = files.trial("0000")
+    pointer = trial.pointer("best")
+    older = pointer.record.model_copy(update={"val_iou": tuple(iou or 0.0 for iou in pointer.record.val_iou)})
+    trial.write_pointer("best", pointer.model_copy(update={"record": older}))
+    said = []
+    found, _ = evaluate_sweep(files.folder.path, split="val", trial_id="0000", announce=said.append)
+    assert found.num_in_mean < 19
+    (line,) = said
+    assert line.startswith("the recorded val mIoU is the mean over all 19 classes, for an earlier version of segray ")
+
+
+def test_test_images_that_are_all_void_give_no_figure(config, tmp_path):
+    write_scenes("folder", tmp_path / "own", train=4, val=2, test=2, size_px=(64, 64))
+    for path in (tmp_path / "own").glob("labels/test/*"):
+        with Image.open(path) as label:
+            void = label.point(lambda _: 255)
+        void.save(path)
+    values = {**NEEDED_VALUES["folder"], "data.dataset": "folder", "data.root": str(tmp_path / "own")}
+    config = config.with_values({**values, "data.holdout": 0.0, "train.epochs": 1})
+    files = fake_sweep.empty_sweep(tmp_path, "void").files
+    train_trial(config, files.trial("0000"), Reporter(), log=TrialLog(None))
+    with pytest.raises(DataError, match="those of all 2 images are void"):
+        evaluate_sweep(files.folder.path)
 
 
 def test_the_best_trials_test_scores_are_kept_and_another_trials_are_not(files):
@@ -228,6 +266,9 @@ def test_the_printed_table_has_a_row_per_class_and_json_all_figures(files, capsy
     found = files.test_scores()
     assert lines[1].startswith("road")
     assert lines[len(found.classes) + 1].startswith("test mIoU ")
+    assert f" % (mean over {found.num_in_mean} of 19 classes) of trial " in lines[len(found.classes) + 1].replace(
+        "\u00a0", " "
+    )
     assert lines[-1] == f"wrote {files.folder.path}/test.json"
     print_evaluation(files.folder.path, as_json=True, **options)
     assert json.loads(capsys.readouterr().out)["iou"] == list(found.iou)

@@ -173,6 +173,46 @@ def test_seconds_saved_are_the_epochs_not_run_at_the_trials_own_pace(sweep):
     assert load_sweep(sweep).seconds_saved() == pytest.approx(6.0 * (10 - 4) + 6.0 * (cap - 2))
 
 
+def without_pole(miou):
+    """IoU of every class but the third, which is in no mean."""
+    return tuple(None if name == "pole" else miou for name in fake_sweep.CLASSES)
+
+
+def test_the_classes_that_validation_lacks_are_noted_from_the_start(tmp_path):
+    held = tuple(name for name in fake_sweep.CLASSES if name != "pole")
+    results = load_sweep(fake_sweep.empty_sweep(tmp_path, val_classes=held))
+    assert results.mean_text() == "mean over 10 of 11 classes"
+    assert results.classes_note() == "mIoU is the mean over 10 of 11 classes: no validation image has pole."
+
+
+def test_a_mean_over_all_classes_has_no_note(full):
+    assert full.mean_text() == "mean over all 11 classes"
+    assert full.classes_note() == ""
+
+
+@pytest.mark.parametrize(
+    ("ious", "mean", "note"),
+    [
+        ([], "", ""),
+        ([(0.3,) * 11], "mean over all 11 classes", ""),
+        ([without_pole(0.3)] * 2, "mean over 10 of 11 classes", "an earlier version of segray wrote this sweep."),
+        ([without_pole(0.3), (0.2,) * 11], "mean over 10 to 11 of 11 classes", "trials compare only roughly."),
+    ],
+)
+def test_a_sweep_of_a_version_that_did_not_record_them_tells_the_classes_of_its_epochs(tmp_path, ious, mean, note):
+    sweep = fake_sweep.empty_sweep(tmp_path, val_classes=())
+    content = sweep.files.folder.read_json("sweep.json")
+    del content["val_classes"]
+    sweep.files.folder.write_json("sweep.json", content)
+    trial = fake_sweep.write_trial(sweep, "0000", {}, [], status=None)
+    for epoch, iou in enumerate(ious, start=1):
+        trial.append_record(fake_sweep.record(epoch, 0.3, val_iou=iou))
+    results = load_sweep(sweep)
+    assert results.mean_text() == mean
+    assert results.classes_note().endswith(note)
+    assert bool(results.classes_note()) == bool(note)
+
+
 def test_json_has_exactly_the_promised_fields(full):
     content = json.loads(json.dumps(full.as_json(), allow_nan=False))
     assert list(content) == ["sweep", "metric", "trials"]

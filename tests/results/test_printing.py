@@ -118,3 +118,16 @@ def test_the_test_figure_is_a_line_and_in_the_json(sweep, capsys):
     assert "on them it has 28.1\u00a0% mIoU." in capsys.readouterr().out
     print_results(sweep.files.folder.path, as_json=True)
     assert json.loads(capsys.readouterr().out)["test"]["miou"] == 0.281
+
+
+def test_what_the_means_leave_out_are_lines(tmp_path, capsys):
+    held = tuple(fake_sweep.CLASSES)[:9]
+    sweep = fake_sweep.empty_sweep(tmp_path, val_classes=held)
+    fake_sweep.write_trial(sweep, "0000", {}, [0.3])
+    sweep.files.write_splits(fake_sweep.splits(num_test=5))
+    scores = fake_sweep.scores(miou=0.281)
+    sweep.files.write_test_scores(scores.model_copy(update={"iou": (None, *scores.iou[1:])}))
+    print_results(sweep.files.folder.path)
+    printed = capsys.readouterr().out
+    assert "mIoU is the mean over 9 of 11 classes: no validation image has pedestrian, bicyclist.\n" in printed
+    assert "on them it has 28.1\u00a0% mIoU (mean over 10 of 11 classes)." in printed

@@ -11,9 +11,10 @@ from types import SimpleNamespace
 
 import fake_sweep
 import pytest
+from PIL import Image
 
 from segray.config import RunConfig
-from segray.data.synthetic import write_scenes
+from segray.data.synthetic import NEEDED_VALUES, write_scenes
 from segray.errors import ConfigError, DataError, SegrayError, StorageError
 from segray.inference import evaluate
 from segray.models import build
@@ -23,6 +24,7 @@ from segray.results import load
 from segray.storage import open_sweep
 from segray.tuning import driver
 from segray.tuning import sweep as sweep_module
+from segray.tuning.single import nothing
 from segray.tuning.sweep import Sweep, judge_sweep, run_sweep
 
 
@@ -158,6 +160,87 @@ def test_a_resume_on_other_data_is_refused_before_it_is_decoded(sweep, drive, tm
     with pytest.raises(SegrayError, match=message):
         drive(sweep, base=other, resume=True)
     assert not (tmp_path / "cold").exists()
+
+
+def test_a_sweep_says_and_keeps_which_classes_validation_holds(sweep, drive, capsys):
+    with pytest.raises(Begun):
+        drive(sweep)
+    info = open_sweep(f"{sweep.storage}/{sweep.name}").info()
+    missing = [name for name in info.classes if name not in info.val_classes]
+    assert 0 < len(missing) < len(info.classes) == 19
+    line = f"no validation image has: {', '.join(missing)}; mIoU is the mean over {19 - len(missing)} of 19 classes"
+    assert line in capsys.readouterr().out.splitlines()
+
+
+def written_by_an_earlier_version(sweep, changed):
+    """The sweep without its `val_classes`, and a trial whose epoch counts the classes at these positions too."""
+    files = open_sweep(f"{sweep.storage}/{sweep.name}")
+    info, content = files.info(), files.folder.read_json("sweep.json")
+    del content["val_classes"]
+    files.folder.write_json("sweep.json", content)
+    ious = [0.4 if name in info.val_classes else None for name in info.classes]
+    for name in changed:
+        ious[info.classes.index(name)] = 0.0
+    files.trial("0000").append_record(fake_sweep.record(1, val_iou=tuple(ious)))
+
+
+def test_a_resume_goes_on_where_an_earlier_version_had_the_mean_over_the_same_classes(sweep, drive):
+    with pytest.raises(Begun):
+        drive(sweep)
+    written_by_an_earlier_version(sweep, changed=[])
+    with pytest.raises(Begun):
+        drive(sweep, resume=True)
+
+
+def test_a_resume_is_refused_where_an_earlier_version_counted_classes_that_validation_lacks(sweep, drive):
+    with pytest.raises(Begun):
+        drive(sweep)
+    info = open_sweep(f"{sweep.storage}/{sweep.name}").info()
+    lacking = next(name for name in info.classes if name not in info.val_classes)
+    written_by_an_earlier_version(sweep, changed=[lacking])
+    with pytest.raises(ConfigError, match=f"earlier version of segray began 's' and counted {lacking} in the mIoU"):
+        drive(sweep, resume=True)
+
+
+def test_a_resume_on_labels_of_other_classes_is_refused(sweep, drive):
+    with pytest.raises(Begun):
+        drive(sweep)
+    folder = open_sweep(f"{sweep.storage}/{sweep.name}").folder
+    folder.write_json("sweep.json", {**folder.read_json("sweep.json"), "val_classes": ["road"]})
+    with pytest.raises(ConfigError, match=r"classes of the validation labels: was \('road',\), now \('road', "):
+        drive(sweep, resume=True)
+
+
+NO_TEST = "no test figure: cityscapes has no labelled test images here; set data.holdout=0.1 to keep a part of "
+
+
+@pytest.mark.parametrize(
+    ("values", "space", "line"),
+    [
+        ({}, space, NO_TEST),
+        ({"data.holdout": 0.25}, space, "the best trial is judged on 2 test images at the end"),
+        ({}, nothing, NO_TEST),
+        ({"data.holdout": 0.1}, nothing, "the trained model is judged on 1 test image at the end"),
+    ],
+)
+def test_a_test_figure_is_promised_or_denied_before_the_first_trial(sweep, drive, capsys, values, space, line):
+    with pytest.raises(Begun):
+        drive(sweep, base=sweep.base.with_values(values), space=space)
+    said = capsys.readouterr().out.splitlines()
+    assert [text for text in said if text.startswith(line)]
+    assert sum("test figure" in text or "test image" in text for text in said) == 1
+
+
+def test_test_images_whose_labels_are_all_void_promise_no_figure(sweep, drive, capsys, tmp_path):
+    write_scenes("folder", tmp_path / "own", train=4, val=2, test=2, size_px=(64, 64))
+    for path in (tmp_path / "own").glob("labels/test/*"):
+        with Image.open(path) as label:
+            void = label.point(lambda _: 255)
+        void.save(path)
+    values = {**NEEDED_VALUES["folder"], "data.dataset": "folder", "data.root": str(tmp_path / "own")}
+    with pytest.raises(Begun):
+        drive(sweep, base=sweep.base.with_values(values))
+    assert "no test figure: every label pixel of the 2 test images of folder is void\n" in capsys.readouterr().out
 
 
 def test_a_resume_with_nothing_left_to_do_finishes_an_interrupted_sweep(sweep, drive):

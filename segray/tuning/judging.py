@@ -1,0 +1,35 @@
+"""What trials are judged on, said before the first one starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from segray.config import DataConfig
+from segray.data.cache import PreparedData
+from segray.results import text
+
+
+def describe_judging(config: DataConfig, data: PreparedData, *, who: str) -> Iterator[str]:
+    """Say what a figure of this data will not tell, and whether there will be a test figure.
+
+    Args:
+        config: The data of every trial.
+        data: The same, prepared.
+        who: Who is judged in the end, such as ``the best trial``.
+
+    Yields:
+        One line for the classes that validation lacks, if it lacks any, and one for the test images.
+    """
+    missing = [name for name in data.scored_space.names if name not in data.val_classes]
+    if missing:
+        mean = text.mean_over(len(data.val_classes), len(data.scored_space.names))
+        yield f"no validation image has: {', '.join(missing)}; mIoU is the {mean}"
+    if data.test.truth_pixels.any():
+        yield f"{who} is judged on {text.counted(len(data.test), 'test image')} at the end"
+    elif len(data.test):
+        yield f"no test figure: every label pixel of the {len(data.test)} test images of {config.dataset} is void"
+    else:
+        yield (
+            f"no test figure: {config.dataset} has no labelled test images here; set data.holdout=0.1 to keep a part "
+            "of the training images for the end"
+        )
