@@ -26,6 +26,10 @@ GROUP_ENDED = "the trial's worker group could not be kept running"
 UNKNOWN = "nobody saw why; the node may be gone, or `/tmp/ray/session_latest/logs` on it may tell"
 
 
+class ChannelError(Exception):
+    """What a worker asked for will not come."""
+
+
 @dataclass(frozen=True)
 class Task:
     """One trial to run."""
@@ -80,8 +84,8 @@ class _Slot:
     """The group is gone for good"""
     waiting_since: float | None = None
     """time.monotonic() when the trial in flight began to wait for workers; None while it has them"""
-    meeting: tuple[int, str, int] | None = None
-    """Of the latest start that got so far: its number, and address and port of its first worker"""
+    store: tuple[int, dict[str, bytes]] = field(default_factory=lambda: (0, {}))
+    """The number of the latest start that used it, and what torch.distributed keeps there"""
 
 
 class Channel:
@@ -211,18 +215,34 @@ class Channel:
 
     # ---- called by the workers
 
-    async def meet_at(self, slot: str, start: int, address: str, port: int) -> None:
-        """Where rank 0 of this start waits for the others."""
-        self._slot(slot).meeting = start, address, port
+    async def store_set(self, slot: str, start: int, key: str, value: bytes) -> None:
+        """Keep a value for torch.distributed."""
+        self._store(slot, start)[key] = value
         await self._notify()
 
-    async def meeting_place(self, slot: str, start: int) -> tuple[str, int]:
-        """Wait for rank 0 of this start; returns its address and port."""
-        state = self._slot(slot)
+    async def store_add(self, slot: str, start: int, key: str, value: int) -> int:
+        """Add to a number, which begins at 0; returns the sum."""
+        store = self._store(slot, start)
+        store[key] = str(int(store.get(key, b"0")) + value).encode()
+        await self._notify()
+        return int(store[key])
+
+    async def store_has(self, slot: str, start: int, keys: list[str]) -> bool:
+        """Whether all keys have a value."""
+        return self._store(slot, start).keys() >= set(keys)
+
+    async def store_get(self, slot: str, start: int, keys: list[str]) -> list[bytes]:
+        """Wait for the keys' values.
+
+        Raises:
+            ChannelError: A later start of the group has begun, and nobody will set them.
+        """
+        store, state = self._store(slot, start), self._slot(slot)
         async with self._changed:
-            await self._changed.wait_for(lambda: state.meeting is not None and state.meeting[0] == start)
-        assert state.meeting is not None
-        return state.meeting[1:]
+            await self._changed.wait_for(lambda: store.keys() >= set(keys) or state.store[1] is not store)
+        if not store.keys() >= set(keys):
+            raise ChannelError(f"start {start} of the group of slot {slot} is over")
+        return [store[key] for key in keys]
 
     async def join(self, slot: str) -> tuple[int, int]:
         """A group has started (called by rank 0): its generation and the sequence number to ask for tasks after."""
@@ -290,6 +310,13 @@ class Channel:
 
     def _slot(self, slot: str) -> _Slot:
         return self._slots.setdefault(slot, _Slot())
+
+    def _store(self, slot: str, start: int) -> dict[str, bytes]:
+        """What a start keeps; of one that is over, a store of its own that nobody reads."""
+        state = self._slot(slot)
+        if start > state.store[0]:
+            state.store = start, {}
+        return state.store[1] if start == state.store[0] else {}
 
     def _void(self, state: _Slot) -> None:
         """Let go of all that a slot's workers wait for, and have any that still live end what they do."""

@@ -68,13 +68,11 @@ def _remember(start: int) -> None:
 
 
 def join_process_group(channel: Any, slot: str, device: Literal["cpu", "cuda"]) -> None:
-    """Meet the group's other workers in torch.distributed.
-
-    Rank 0 opens a port and tells the others through the channel, so that no port is chosen before it is open.
-    """
+    """Meet the group's other workers in torch.distributed."""
     import torch
     import torch.distributed as dist
-    from torch.distributed import TCPStore  # type: ignore[attr-defined]
+
+    from segray.cluster.store import make_store, stay_on_loopback
 
     context = ray.train.get_context()
     rank, world_size, start = context.get_world_rank(), context.get_world_size(), int(os.environ[START])
@@ -82,16 +80,13 @@ def join_process_group(channel: Any, slot: str, device: Literal["cpu", "cuda"]) 
         from ray.train.torch import get_device
 
         torch.cuda.set_device(get_device())
-    if rank == 0:
-        address = ray.util.get_node_ip_address()
-        store = TCPStore(address, 0, world_size, is_master=True, wait_for_workers=False)
-        ray.get(channel.meet_at.remote(slot, start, address, store.port))
-    else:
-        address, port = ray.get(channel.meeting_place.remote(slot, start))
-        store = TCPStore(address, port, world_size)
+    if context.get_local_world_size() == world_size:
+        stay_on_loopback()
+    # Its monitor would look into the store every second, from a thread that cannot run Python when the process ends.
+    os.environ.setdefault("TORCH_NCCL_DUMP_ON_TIMEOUT", "0")
     dist.init_process_group(
         "nccl" if device == "cuda" else "gloo",
-        store=store,
+        store=make_store(channel, slot, start, world_size),
         rank=rank,
         world_size=world_size,
         timeout=COLLECTIVE_TIMEOUT,

@@ -1,6 +1,8 @@
 import asyncio
 
-from segray.cluster.channel import MAX_ATTEMPTS, Channel, Message, Task
+import pytest
+
+from segray.cluster.channel import MAX_ATTEMPTS, Channel, ChannelError, Message, Task
 from segray.records import EpochRecord
 
 
@@ -345,14 +347,22 @@ def test_only_trials_without_workers_wait():
     run(scenario)
 
 
-def test_ranks_meet_where_rank_0_of_their_own_start_is():
+def test_ranks_see_what_their_own_start_keeps_and_those_of_an_earlier_one_wait_no_longer():
     async def scenario(channel):
-        await channel.meet_at("slot", 1, "10.0.0.1", 1111)
-        waiting = asyncio.create_task(channel.meeting_place("slot", 2))
+        await channel.store_set("slot", 1, "address", b"1111")
+        outdated = asyncio.create_task(channel.store_get("slot", 1, ["address", "never"]))
+        waiting = asyncio.create_task(channel.store_get("slot", 2, ["address"]))
         await asyncio.sleep(0.01)
         assert not waiting.done()
-        await channel.meet_at("slot", 2, "10.0.0.1", 2222)
-        assert await waiting == ("10.0.0.1", 2222)
+        await channel.store_set("slot", 2, "address", b"2222")
+        assert await waiting == [b"2222"]
+        with pytest.raises(ChannelError, match="is over"):
+            await outdated
+        await channel.store_set("slot", 1, "address", b"too late")
+        assert await channel.store_get("slot", 2, ["address"]) == [b"2222"]
+        assert await channel.store_has("slot", 2, ["address"])
+        assert not await channel.store_has("slot", 2, ["address", "other"])
+        assert [await channel.store_add("slot", 2, "ranks", 1) for _ in range(2)] == [1, 2]
 
     run(scenario)
 
