@@ -79,7 +79,9 @@ class _Slot:
     """Train runs likewise; a run starts the group again and again until the run's controller dies"""
     finished: bool = False
     failure: tuple[str, str] = ("", "")
-    """What ended a worker last: the reason, and its traceback or the end of its log"""
+    """What ended the workers last, as others saw it: the reason, and a traceback or the end of a log"""
+    notes: dict[int, tuple[str, str]] = field(default_factory=dict)
+    """The same as workers said it themselves, by rank, the first that failed before those that only lost it"""
     ended: bool = False
     """The group is gone for good"""
     waiting_since: float | None = None
@@ -117,7 +119,7 @@ class Channel:
         elif state.ended:
             self._fail(state, GROUP_ENDED)
         else:
-            state.failure = "", ""
+            self._forget_failures(state)
         await self._notify()
 
     async def next_message(self, slot: str) -> Message:
@@ -135,7 +137,7 @@ class Channel:
         state = self._slot(slot)
         gave_up = state.unready_starts > MAX_ATTEMPTS
         if reason:
-            if not (gave_up and state.failure[0]):
+            if not (gave_up and self._why(state)[0]):
                 state.failure = reason, traceback
             self._lost(state)
         state.unready_runs += 1
@@ -196,20 +198,21 @@ class Channel:
         state.unready_starts += 1
         return state.starts if state.unready_starts <= MAX_ATTEMPTS else None
 
-    async def stopping(self, slot: str, start: int, reason: str = "", log: str = "") -> None:
+    async def stopping(self, slot: str, start: int, rank: int | None = None, reason: str = "", log: str = "") -> None:
         """A group's processes are about to be ended, or some are dead.
 
         Args:
             slot: Which.
             start: The number of their start.
-            reason: How one of them died.
+            rank: One of them that died, if any did.
+            reason: How that was, unless the worker itself has said why it ends.
             log: The end of what that one wrote.
         """
         state = self._slot(slot)
         if start != state.starts:
             return
-        if reason:
-            state.failure = reason, log
+        if rank is not None:
+            state.failure = state.notes.get(rank, (reason, log))
         self._lost(state)
         await self._notify()
 
@@ -249,7 +252,7 @@ class Channel:
         state = self._slot(slot)
         self._lost(state)
         # What was noted until now is of an earlier trial, or in this one's log.
-        state.failure = "", ""
+        self._forget_failures(state)
         after = state.sequence
         if state.task is not None:
             state.sequence += 1
@@ -288,7 +291,8 @@ class Channel:
             state.task = None
             state.inbox.put_nowait(message)
             return False
-        state.deaths, state.failure = 0, ("", "")
+        state.deaths = 0
+        self._forget_failures(state)
         state.verdict = asyncio.get_running_loop().create_future()
         state.inbox.put_nowait(message)
         try:
@@ -296,9 +300,9 @@ class Channel:
         except asyncio.CancelledError:
             return False
 
-    async def note_failure(self, slot: str, reason: str, traceback: str) -> None:
+    async def note_failure(self, slot: str, rank: int, reason: str, traceback: str) -> None:
         """Keep why a worker is about to end its process; a trial in flight gets another attempt."""
-        self._slot(slot).failure = reason, traceback
+        self._slot(slot).notes[rank] = reason, traceback
 
     async def should_stop(self, slot: str, generation: int) -> None:
         """Return once the trial in flight must end between two batches."""
@@ -326,6 +330,13 @@ class Channel:
         state.stop.set()
         state.stop = asyncio.Event()
 
+    def _why(self, state: _Slot) -> tuple[str, str]:
+        """What ended the workers: the reason, and a traceback or the end of a log; empty where nobody knows."""
+        return state.failure if state.failure[0] else next(iter(state.notes.values()), ("", ""))
+
+    def _forget_failures(self, state: _Slot) -> None:
+        state.failure, state.notes = ("", ""), {}
+
     def _lost(self, state: _Slot) -> None:
         """The slot has no workers; a trial that they had gets another attempt, or has failed."""
         self._void(state)
@@ -335,7 +346,7 @@ class Channel:
         task, taken_at = state.task, state.taken_at
         if task is None or taken_at is None:
             return
-        why, log = state.failure
+        why, log = self._why(state)
         ended = f"attempt {task.attempt} ended: {why or UNKNOWN}"
         state.inbox.put_nowait(Message(task.trial_id, log=f"{ended}\n{log}".strip()))
         state.task = replace(task, attempt=task.attempt + 1, seconds=task.seconds + now - taken_at)
@@ -356,7 +367,7 @@ class Channel:
     def _fail(self, state: _Slot, what: str) -> None:
         task = state.task
         assert task is not None
-        why, details = state.failure
+        why, details = self._why(state)
         state.inbox.put_nowait(
             Message(
                 task.trial_id,

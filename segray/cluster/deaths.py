@@ -32,10 +32,11 @@ _NOISE = ("Extension modules: ", ":job_id:", ":actor_name:", ":task_name:")
 
 @dataclass(frozen=True)
 class Death:
-    """How a process ended."""
+    """How a worker of a group died."""
 
+    rank: int
     reason: str
-    """What follows on "a worker": "ended with exit code 3"; empty where its log does not tell"""
+    """A sentence such as: the worker ended with exit code 3"""
     log: str
     """The end of what it wrote"""
 
@@ -65,9 +66,9 @@ def find_death(workers: Mapping[int, tuple[str, int]], errors: Mapping[int, Base
     for rank, where in workers.items():
         told = ray_reason(errors.get(rank))
         if where in found or told:
-            seen = found.get(where, Death("", ""))
+            seen, log = found.get(where, ("", ""))
             who = "the worker" if len(workers) == 1 else f"worker {rank}"
-            return Death(f"{who} {seen.reason or told or KILLED}", seen.log)
+            return Death(rank, f"{who} {seen or told or KILLED}", log)
     return None
 
 
@@ -88,16 +89,20 @@ def ray_reason(error: BaseException | None) -> str:
     return f"ended, as Ray says, with {detail[1]}: {detail[2]}"
 
 
-def read_death(logs: Path, pid: int) -> Death:
+def read_death(logs: Path, pid: int) -> tuple[str, str]:
     """What the logs of a process of this node tell of its end.
 
     Args:
         logs: Folder of the Ray session's logs.
         pid: The process, which is dead.
+
+    Returns:
+        What follows on "a worker", such as "ended with exit code 3", or an empty text where the logs do not tell; and
+        their end.
     """
     error_log, output = (_newest(logs.glob(f"worker-*-{pid}.{end}")) for end in ("err", "out"))
     lines = [line for line in (output + error_log).splitlines() if not line.startswith(_NOISE)]
-    return Death(_reason(error_log), "\n".join(lines[-LOG_LINES:]))
+    return _reason(error_log), "\n".join(lines[-LOG_LINES:])
 
 
 def _reason(error_log: str) -> str:
@@ -114,7 +119,7 @@ def _newest(files: Iterable[Path]) -> str:
     return newest.read_text(errors="replace") if newest else ""
 
 
-def _look_on_nodes(processes: set[tuple[str, int]]) -> dict[tuple[str, int], Death]:
+def _look_on_nodes(processes: set[tuple[str, int]]) -> dict[tuple[str, int], tuple[str, str]]:
     """How those of the processes died that are dead, as far as their nodes can be asked."""
     here = ray.get_runtime_context().get_node_id()
     waiting = {}
@@ -136,7 +141,7 @@ def _look_on_nodes(processes: set[tuple[str, int]]) -> dict[tuple[str, int], Dea
     return {(node, pid): death for node, deaths in found.items() for pid, death in deaths.items()}
 
 
-def _look(pids: list[int]) -> dict[int, Death]:
+def _look(pids: list[int]) -> dict[int, tuple[str, str]]:
     node = ray._private.worker._global_node
     logs = Path(node.get_logs_dir_path())
     return {pid: read_death(logs, pid) for pid in pids if not _is_alive(pid)}

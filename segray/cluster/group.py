@@ -10,6 +10,7 @@ import uuid
 from typing import Any
 
 import ray
+import ray.train
 from ray._private.ray_constants import RAY_API_SERVER_ADDRESS_ENVIRONMENT_VARIABLE
 from ray.exceptions import RayActorError
 from ray.train import FailureConfig, RunConfig, ScalingConfig
@@ -18,7 +19,7 @@ from ray.train.v2._internal.constants import ENV_VARS_TO_PROPAGATE
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from segray.cluster.channel import Message, Task
-from segray.cluster.deaths import note_exit, ray_reason
+from segray.cluster.deaths import KILLED, note_exit, ray_reason
 from segray.cluster.limits import Limits
 from segray.cluster.rendezvous import RendezvousConfig
 from segray.cluster.resources import Plan
@@ -45,8 +46,8 @@ def _worker_loop(config: dict[str, Any]) -> None:
 
         worker_loop(WorkerConfig(**config))
     except BaseException as error:  # SystemExit too, which Train would not tell from an ordinary end
-        reason = f"{type(error).__name__}: {error}"
-        ray.get(config["channel"].note_failure.remote(config["slot"], reason, traceback.format_exc()))
+        reason, rank = f"{type(error).__name__}: {error}", ray.train.get_context().get_world_rank()
+        ray.get(config["channel"].note_failure.remote(config["slot"], rank, reason, traceback.format_exc()))
         raise
 
 
@@ -107,7 +108,7 @@ class WarmGroup:
                     self._trainer(train_files).fit()
                 reason, trace = "the workers returned", ""
             except RayActorError as error:
-                reason, trace = f"Train's controller {ray_reason(error) or 'was killed'}", traceback.format_exc()
+                reason, trace = f"Train's controller {ray_reason(error) or KILLED}", ""
             except Exception as error:
                 reason, trace = f"{type(error).__name__}: {error}", traceback.format_exc()
         self.is_alive = False

@@ -37,7 +37,7 @@ def ending_hangs(trial_id: str, worker: WorkerConfig) -> Iterator[None]:
             f"worker {dist.get_rank()} on node {ray.util.get_node_ip_address()} hung: {what} took more than "
             f"{worker.limits.silence_minutes:g} min (--silence-limit)"
         )
-        _in_time(lambda: ray.get(worker.channel.note_failure.remote(worker.slot, reason, stack)))
+        _in_time(lambda: ray.get(worker.channel.note_failure.remote(worker.slot, dist.get_rank(), reason, stack)))
         _in_time(lambda: TrialLog(worker.sweep.trial(trial_id).folder).write(f"{reason}\n{stack}"))
         os._exit(1)
 

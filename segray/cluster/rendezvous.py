@@ -50,7 +50,7 @@ class _Rendezvous(Backend):
 
     def on_shutdown(self, worker_group: Any, backend_config: RendezvousConfig) -> None:
         death = _death(worker_group)
-        about = (death.reason, death.log) if death else ()
+        about = (death.rank, death.reason, death.log) if death else ()
         ray.get(backend_config.channel.stopping.remote(backend_config.slot, self._start, *about))
 
 

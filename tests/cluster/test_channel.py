@@ -134,7 +134,7 @@ def test_a_trial_that_kills_its_workers_again_and_again_fails():
         for _ in range(MAX_ATTEMPTS - 1):
             generation, after = await channel.join("slot")
             await channel.next_task("slot", generation, after)
-            await channel.note_failure("slot", "Connection closed by peer", "Traceback")
+            await channel.note_failure("slot", 0, "Connection closed by peer", "Traceback")
         await channel.join("slot")
         noted, again, last, end = [await channel.next_message("slot") for _ in range(MAX_ATTEMPTS + 1)]
         assert noted.log.startswith("attempt 1 ended: nobody saw why")
@@ -169,11 +169,33 @@ def test_the_last_of_too_many_deaths_ends_the_trial_before_another_group_starts(
             if number > 1:
                 generation, after = await channel.join("slot")
                 await channel.next_task("slot", generation, after)
-            await channel.stopping("slot", number, "a worker (rank 0) ended with exit code 3", "last words")
+            await channel.stopping("slot", number, 0, "the worker ended with exit code 3", "last words")
             assert (await channel.next_message("slot")).log.endswith("exit code 3\nlast words")
         end = await channel.next_message("slot")
         assert (end.status, end.traceback) == ("failed", "last words")
         assert end.reason.endswith("ended with exit code 3")
+
+    run(scenario)
+
+
+def test_what_a_dead_worker_said_itself_counts_more_than_how_it_died_and_that_more_than_what_others_lost():
+    async def scenario(channel):
+        await start(channel)
+        await channel.note_failure("slot", 1, "worker 1 hung", "stack")
+        await channel.note_failure("slot", 0, "Connection closed by peer", "Traceback")
+        await channel.stopping("slot", 0, 1, "worker 1 ended with exit code 1", "last words")
+        assert (await channel.next_message("slot")).log == "attempt 1 ended: worker 1 hung\nstack"
+        generation, after = await channel.join("slot")
+        await channel.next_task("slot", generation, after)
+        await channel.note_failure("slot", 0, "Connection closed by peer", "Traceback")
+        await channel.stopping("slot", 0, 1, "worker 1 ended with SIGSEGV (signal 11)", "last words")
+        assert (await channel.next_message("slot")).log.startswith("attempt 2 ended: worker 1 ended with SIGSEGV")
+        generation, after = await channel.join("slot")
+        await channel.next_task("slot", generation, after)
+        await channel.note_failure("slot", 1, "ValueError: no such class", "Traceback")
+        await channel.note_failure("slot", 0, "Connection closed by peer", "Traceback")
+        await channel.stopping("slot", 0)
+        assert (await channel.next_message("slot")).log.startswith("attempt 3 ended: ValueError: no such class")
 
     run(scenario)
 
@@ -298,7 +320,7 @@ def test_a_group_that_is_gone_for_good_fails_its_trial_and_the_next_with_what_it
         await channel.submit("slot", Task("0000", {}))
         while await channel.starting("slot"):
             await channel.join("slot")
-            await channel.note_failure("slot", "ImportError: no torch", "Traceback: no torch")
+            await channel.note_failure("slot", 0, "ImportError: no torch", "Traceback: no torch")
         assert not await channel.next_run("slot", "ControllerError: died again and again", "Traceback: of Train")
         for trial_id in ("0000", "0001"):
             end = await channel.next_message("slot")
@@ -372,7 +394,7 @@ def test_a_trial_is_not_blamed_for_what_ended_the_last_ones_workers():
         generation, *_ = await start(channel)
         await channel.hand_over("slot", generation, message("0000", status="failed"))
         await channel.submit("slot", Task("0001", {}))
-        await channel.note_failure("slot", "DataError: trial 0000's", "Traceback")
+        await channel.note_failure("slot", 0, "DataError: trial 0000's", "Traceback")
         for _ in range(MAX_ATTEMPTS):
             generation, after = await channel.join("slot")
             await channel.next_task("slot", generation, after)

@@ -57,18 +57,18 @@ def write_logs(folder, pid, error_log, output=""):
 )
 def test_the_log_tells_how_a_process_ended(tmp_path, error_log, reason):
     write_logs(tmp_path, 7, error_log)
-    assert read_death(tmp_path, 7).reason == reason
+    assert read_death(tmp_path, 7)[0] == reason
 
 
 def test_the_end_of_the_log_is_kept_without_what_ray_adds(tmp_path):
     write_logs(tmp_path, 7, ":job_id:01000000\n" + "warning\n" * 100 + "Extension modules: a, b\nlast\n", "said\n")
-    log = read_death(tmp_path, 7).log.splitlines()
+    log = read_death(tmp_path, 7)[1].splitlines()
     assert len(log) == deaths.LOG_LINES
     assert log[-2:] == ["warning", "last"]
 
 
 def test_a_process_without_logs_has_no_last_words(tmp_path):
-    assert read_death(tmp_path, 7) == Death("", "")
+    assert read_death(tmp_path, 7) == ("", "")
 
 
 def test_ray_tells_of_lost_nodes_and_of_memory_but_not_of_a_silent_death():
@@ -102,13 +102,13 @@ def test_of_a_group_the_worker_counts_that_is_dead_not_the_one_that_lost_its_con
     write_logs(node, pid, "*** SIGSEGV received at time=1 ***")
     workers = {0: ("here", os.getpid()), 1: ("here", pid)}
     death = find_death(workers, {0: RuntimeError("Connection closed by peer")})
-    assert death == Death("worker 1 ended with SIGSEGV (signal 11)", "*** SIGSEGV received at time=1 ***")
+    assert death == Death(1, "worker 1 ended with SIGSEGV (signal 11)", "*** SIGSEGV received at time=1 ***")
 
 
 def test_a_worker_that_was_killed_without_a_word(node):
     pid = dead_process()
     death = find_death({0: ("here", pid)}, {0: OSError(UNSEEN)})
-    assert death == Death(f"the worker {deaths.KILLED}", "")
+    assert death == Death(0, f"the worker {deaths.KILLED}", "")
     death = find_death({0: ("here", pid)}, {0: OSError(OUT_OF_MEMORY)})
     assert "NODE_OUT_OF_MEMORY" in death.reason
 

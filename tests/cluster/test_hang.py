@@ -38,8 +38,8 @@ def test_a_hung_worker_says_where_and_ends(tmp_path, monkeypatch, channel_hangs)
     assert exit_codes == [1]
     reason = "worker 0 on node 10.0.0.1 hung: training on a batch took more than 0.005 min (--silence-limit)"
     if not channel_hangs:
-        [(slot, told, stack)] = said
-        assert (slot, told) == ("slot1", reason)
+        [(slot, rank, told, stack)] = said
+        assert (slot, rank, told) == ("slot1", 0, reason)
         assert "in never_ends" in stack
     log = sweep.trial("0000").folder.read_bytes("log.txt").decode()
     assert reason in log
