@@ -4,7 +4,8 @@
     ├── ConfigError      a key, value, choice or combination that cannot work
     ├── DataError        a data set that is missing, incomplete or does not decode
     ├── ResourceError    more workers, GPUs, memory or disk than there are
-    └── StorageError     a sweep folder that cannot be written, read, or is taken
+    ├── StorageError     a sweep folder that cannot be written, read, or is taken
+    └── SweepTakenError  another start has taken the sweep over, so this one may write no more
 
 Every message names what, the rule, the value got, and the fix or the choices. The command line prints it
 without a traceback and exits with code 2.
@@ -44,6 +45,10 @@ class ResourceError(SegrayError):
 
 class StorageError(SegrayError):
     """A sweep folder that cannot be written or read, or is already taken."""
+
+
+class SweepTakenError(SegrayError):
+    """Another start of the sweep has taken it over, because this one was silent: it must not write any more."""
 
 
 def unknown_name(kind: str, name: str, choices: Iterable[str]) -> str:

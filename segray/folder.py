@@ -7,13 +7,20 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from pyarrow import fs as pafs
 
 from segray.errors import StorageError
+
+
+class Guard(Protocol):
+    """Whom a folder asks before it is changed; picklable."""
+
+    def check(self) -> None:
+        """Raise a SegrayError unless the folder may be changed."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +29,8 @@ class Folder:
 
     filesystem: pafs.FileSystem
     path: str
+    guard: Guard | None = None
+    """Asked before every change below the folder"""
 
     @property
     def is_local(self) -> bool:
@@ -30,12 +39,12 @@ class Folder:
 
     def child(self, name: str) -> Folder:
         """The folder or file ``name`` below this one; not created."""
-        return Folder(self.filesystem, f"{self.path}/{name}")
+        return replace(self, path=f"{self.path}/{name}")
 
     @property
     def parent(self) -> Folder:
         """The folder that holds this one."""
-        return Folder(self.filesystem, self.path.rpartition("/")[0] or "/")
+        return replace(self, path=self.path.rpartition("/")[0] or "/")
 
     def exists(self, name: str = "") -> bool:
         """Whether the file or folder is there."""
@@ -65,6 +74,7 @@ class Folder:
         Raises:
             StorageError: The place cannot be written.
         """
+        self._check_guard()
         target = self._at(name)
         try:
             self.filesystem.create_dir(target.rpartition("/")[0], recursive=True)
@@ -103,6 +113,7 @@ class Folder:
 
     def append_line(self, name: str, line: str) -> None:
         """Append to a text file, after what a crash may have left of an earlier line; local filesystems only."""
+        self._check_guard()
         self.filesystem.create_dir(self.path, recursive=True)
         with Path(self._at(name)).open("ab+") as file:
             cut = file.seek(0, os.SEEK_END) > 0 and not _ends_in_newline(file)
@@ -110,6 +121,7 @@ class Folder:
 
     def delete(self, name: str = "") -> None:
         """Delete a file or a whole folder if it is there."""
+        self._check_guard()
         kind = self._info(name).type
         with self._reaching(name):
             if kind == pafs.FileType.Directory:
@@ -135,6 +147,10 @@ class Folder:
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Write a mapping as indented JSON."""
         self.write_bytes(name, json.dumps(content, indent=2, ensure_ascii=False).encode() + b"\n")
+
+    def _check_guard(self) -> None:
+        if self.guard is not None:
+            self.guard.check()
 
     def _at(self, name: str) -> str:
         return f"{self.path}/{name}" if name else self.path

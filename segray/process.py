@@ -1,14 +1,17 @@
-"""A Python process that imports large libraries: its start and its end, without the garbage collector's share."""
+"""Processes: the start and the end of one that imports large libraries, and a look at others."""
 
 from __future__ import annotations
 
 import atexit
 import gc
 import os
+import socket
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import NoReturn
 
 
@@ -55,3 +58,44 @@ def end_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=end, daemon=True).start()
+
+
+@dataclass(frozen=True)
+class ProcessStatus:
+    """What there is to see of a living process."""
+
+    start: int
+    """Clock ticks from the machine's start to the process's: with the id, it tells one process from all others"""
+    is_stopped: bool
+    """By SIGSTOP or Ctrl-Z"""
+
+
+def process_status(pid: int) -> ProcessStatus | None:
+    """Look at a process of this machine; None if it has ended, even where its parent has not noticed (a zombie)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None if Path("/proc/self/stat").exists() else _status_without_proc(pid)
+    return None if fields[0] in "ZX" else ProcessStatus(start=int(fields[19]), is_stopped=fields[0] == "T")
+
+
+def _status_without_proc(pid: int) -> ProcessStatus | None:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        pass
+    return ProcessStatus(start=0, is_stopped=False)
+
+
+def machine_id() -> str:
+    """What is the same for two processes that can see each other by their ids, and for no others.
+
+    Names of hosts are not: many machines are called localhost, and containers of one name may be anywhere.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return socket.gethostname()

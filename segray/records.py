@@ -203,8 +203,23 @@ class SplitScores(StoredRecord):
         return sum(iou is not None for iou in self.iou)
 
 
+class OwnerRecord(StoredRecord):
+    """Which start of a sweep may write its files; see `owner.py`."""
+
+    token: str
+    """Drawn at random by the start"""
+    host: str
+    pid: int
+    machine: str
+    """Says where the id is one: `segray.process.machine_id`"""
+    process_start: int
+    """Tells the process from a later one with the same id: `segray.process.ProcessStatus.start`"""
+    released: bool = False
+    """Whether the start has ended, and said so"""
+
+
 SILENCE_SECONDS: Final = 60.0
-"""A running sweep writes its state every few seconds; one silent for longer is dead."""
+"""A running sweep writes its state every few seconds; a reader takes one that is silent for longer for dead."""
 
 
 class SweepState(StoredRecord):
@@ -218,7 +233,7 @@ class SweepState(StoredRecord):
     trials: int
     """Trials asked for"""
     driver: str = ""
-    """HOST:PID of the process that runs it"""
+    """HOST:PID of the process that runs it, for a person to read"""
     repeating: bool = False
     """Whether the search has come to its end, and what follows is repeats"""
 

@@ -20,7 +20,7 @@ from segray.cluster.rendezvous import join_process_group
 from segray.config import run_config
 from segray.engine.loop import Diverged, Interrupted
 from segray.engine.trial import max_micro_batches, train_trial
-from segray.errors import SegrayError, StorageError
+from segray.errors import SegrayError, StorageError, SweepTakenError
 from segray.records import EpochRecord, OutcomeStatus
 from segray.storage import SweepFiles, TrialLog
 
@@ -58,11 +58,13 @@ def worker_loop(worker: WorkerConfig) -> None:
 
 
 def run_task(task: Task, worker: WorkerConfig, generation: int, gauges: Gauges) -> None:
-    """One attempt at one trial; whatever happens, the channel hears how it ended.
+    """One attempt at one trial; whatever happens, the channel hears how it ended, as long as the sweep is its driver's.
 
     Raises:
         Exception: What only this rank saw, or what the process cannot be trusted after; the group starts afresh.
     """
+    if _is_taken(worker.sweep):
+        return
     files = worker.sweep.trial(task.trial_id)
     line = Line(task, worker, generation, gauges)
     config = run_config(task.config)
@@ -87,6 +89,10 @@ def run_task(task: Task, worker: WorkerConfig, generation: int, gauges: Gauges) 
         except Interrupted:
             if line.is_late:
                 line.end_late(has_model=files.pointer("best") is not None)
+            break
+        except SweepTakenError:
+            if not alone:
+                raise
             break
         except Diverged as error:
             line.end("diverged", str(error))
@@ -181,6 +187,16 @@ class Gauges:
             value = getattr(record, name)
             if value is not None:
                 gauge.set(float(value), tags={"sweep": self._sweep, "trial": trial_id})
+
+
+def _is_taken(sweep: SweepFiles) -> bool:
+    """Whether the driver, which may be stopped, has lost the sweep: then nothing it asks for may be written."""
+    try:
+        if sweep.folder.guard is not None:
+            sweep.folder.guard.check()
+    except SweepTakenError:
+        return True
+    return False
 
 
 def _check_storage(sweep: SweepFiles) -> None:

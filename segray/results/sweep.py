@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from segray.owner import owner_is_gone
 from segray.records import FAILURES, SplitScores, SweepInfo, SweepState, SweepStatus
 from segray.results import text
 from segray.results.confirmation import Confirmation, compared_repeats, confirm
@@ -314,7 +315,7 @@ def load(path: str | Path) -> SweepResults:
     info, state, splits = files.info(), files.state(), files.splits()
     contents = read_trials(files.trials())
     repeats = files.repeats()
-    status = _status(state)
+    status = _status(files, state)
     is_repeating = status == "running" and state is not None and state.repeating
     trials = trials_frame(contents, unended="running" if status == "running" and not is_repeating else "interrupted")
     return SweepResults(
@@ -335,10 +336,11 @@ def load(path: str | Path) -> SweepResults:
     )
 
 
-def _status(state: SweepState | None) -> SweepStatus:
+def _status(files: SweepFiles, state: SweepState | None) -> SweepStatus:
     if state is None:
         return "interrupted"
-    return "interrupted" if state.status == "running" and not state.is_alive else state.status
+    runs = state.status == "running" and state.is_alive and not owner_is_gone(files.folder)
+    return "interrupted" if state.status == "running" and not runs else state.status
 
 
 def _json_value(value: Any) -> Any:

@@ -20,6 +20,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from segray.cluster.channel import Channel
 from segray.cluster.resources import Plan, make_plan
+from segray.errors import SegrayError
 from segray.records import SweepStatus
 from segray.storage import SweepFiles
 from segray.tuning.conductor import Conductor, StateFile, Stop, best_so_far
@@ -132,7 +133,7 @@ def _tune(
     view.progress = progress
     shared.stop.watch(channel, progress.deadline)
     shared.state.write("running")
-    with tempfile.TemporaryDirectory(prefix="segray-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="segray-") as scratch, _unwrapping():
         tune.Tuner(
             tune.with_parameters(
                 tune.with_resources(Slot, {"cpu": 0, "memory": 1}),
@@ -158,6 +159,20 @@ def _tune(
                 failure_config=tune.FailureConfig(max_failures=SLOT_RETRIES),
             ),
         ).fit()
+
+
+@contextmanager
+def _unwrapping() -> Iterator[None]:
+    """Raise the SegrayError of a callback or searcher as it is; Tune wraps what they raise."""
+    try:
+        yield
+    except Exception as error:
+        inner: BaseException | None = error
+        while inner is not None and not isinstance(inner, SegrayError):
+            inner = inner.__cause__ or inner.__context__
+        if inner is None:
+            raise
+        raise inner from None
 
 
 def _search_progress(sweep: Sweep, files: SweepFiles, slots: int) -> Progress:

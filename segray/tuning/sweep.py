@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
-import socket
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from segray.cluster.connection import Connection
@@ -15,6 +13,7 @@ from segray.cluster.resources import Resources
 from segray.config import RunConfig
 from segray.errors import ConfigError, StorageError
 from segray.folder import location_below
+from segray.owner import Claim, check_silent, is_owner_file
 from segray.process import importing_much
 from segray.storage import SweepFiles, open_sweep
 from segray.tuning.space import Space
@@ -78,17 +77,23 @@ def run_sweep(sweep: Sweep, announce: Callable[[str], None] = print) -> SweepFil
         The sweep's files.
 
     Raises:
+        SweepTakenError: Another start has taken the sweep over, because this one was silent.
         SegrayError: Something cannot work; nothing has been written then.
     """
     _check_values(sweep)
     files = open_sweep(location_below(sweep.storage, sweep.name))
     _check_name(files, sweep.resume)
-    with Connection() as connection:
-        # Ray takes as long to start as the models' libraries take to import.
-        with importing_much():
-            from segray.tuning.driver import drive
+    with Claim(files.folder) as claim:
+        owned = SweepFiles(replace(files.folder, guard=claim))
+        if sweep.resume:
+            _check_not_running(files, announce)
+            claim.take(announce)
+        with Connection() as connection:
+            # Ray takes as long to start as the models' libraries take to import.
+            with importing_much():
+                from segray.tuning.driver import drive
 
-        drive(sweep, files, connection, announce)
+            drive(sweep, owned, connection, announce)
     return files
 
 
@@ -148,38 +153,20 @@ def _check_name(files: SweepFiles, resume: bool) -> None:
         )
     if resume and not files.exists():
         raise StorageError(f"there is no sweep to resume at {files.folder.path!r}; leave --resume out to start it")
-    if resume:
-        _check_not_running(files)
-    else:
+    if not resume:
         _check_writable(files)
 
 
-def _check_not_running(files: SweepFiles) -> None:
-    """Refuse a sweep whose driver is alive: not this process, not gone from this machine, not silent for long."""
+def _check_not_running(files: SweepFiles, announce: Callable[[str], None]) -> None:
+    """Refuse a sweep of an earlier version of segray, which knew no owners, if its driver is alive."""
     state = files.state()
-    if state is None or not state.is_alive:
-        return
-    host, _, pid = state.driver.rpartition(":")
-    if host != socket.gethostname() or _runs_beside(int(pid)):
-        raise StorageError(
-            f"the sweep at {files.folder.path!r} is still running, as process {pid} on {host}; end that first"
-        )
-
-
-def _runs_beside(pid: int) -> bool:
-    """Whether another process than this one has the id, which after a container's restart may be this one's."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return pid != os.getpid()
+    if state is not None and state.status == "running":
+        check_silent(files.folder, "state.json", announce)
 
 
 def _check_writable(files: SweepFiles) -> None:
     """Write a file where the sweep will lie, and delete it and all folders that were made for it."""
-    if files.folder.names():
+    if not all(map(is_owner_file, files.folder.names())):
         raise StorageError(f"{files.folder.path!r} holds files that are not a sweep's; choose another --name")
     made = [files.folder]
     while not made[-1].parent.exists():

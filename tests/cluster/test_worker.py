@@ -11,7 +11,7 @@ from segray.cluster import worker
 from segray.cluster.channel import Task
 from segray.config import RunConfig
 from segray.engine.endings import Diverged, Interrupted
-from segray.errors import DataError
+from segray.errors import DataError, SweepTakenError
 from segray.storage import open_sweep
 
 SAID = []
@@ -96,6 +96,17 @@ def test_a_trial_that_has_had_its_time_is_stopped_or_has_failed_where_it_has_no_
     assert end.status == status
     assert end.reason.startswith("stopped after 10 min (--trial-timeout); ")
     assert end.seconds >= 601
+
+
+def test_a_worker_whose_driver_has_lost_the_sweep_says_nothing_and_trains_no_more(run, monkeypatch):
+    run(SweepTakenError("another start"))
+    assert SAID == []
+    monkeypatch.setattr(dist, "get_world_size", lambda: 2)
+    with pytest.raises(SweepTakenError):
+        run(SweepTakenError("another start"))
+    assert SAID == []
+    monkeypatch.setattr(worker, "_is_taken", lambda _: True)
+    assert run(None) == []
 
 
 def test_divergence(run):

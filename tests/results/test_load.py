@@ -6,6 +6,7 @@ import pytest
 
 from segray.errors import StorageError
 from segray.folder import Folder
+from segray.owner import Claim
 from segray.records import EpochRecord
 from segray.results import load
 
@@ -71,6 +72,15 @@ def test_a_running_sweep_silent_for_over_a_minute_is_interrupted(sweep):
     results = load_sweep(sweep)
     assert results.state == "interrupted"
     assert results.trials["outcome"].tolist() == ["interrupted"]
+
+
+def test_a_running_sweep_is_interrupted_as_soon_as_its_process_is_known_to_be_gone(sweep):
+    sweep.files.write_state(fake_sweep.state("running"))
+    claim = Claim(sweep.files.folder)
+    claim.take()
+    assert load_sweep(sweep).state == "running"
+    claim.release()
+    assert load_sweep(sweep).state == "interrupted"
 
 
 def test_a_sweep_says_what_it_left_undone(sweep):

@@ -1,18 +1,16 @@
 """What starts and resumes a sweep, up to its first trial."""
 
 import os
-import socket
 import subprocess
-import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from threading import Barrier, Event
 from types import SimpleNamespace
 
 import fake_sweep
 import pytest
 from PIL import Image
 
+from segray import owner
 from segray.config import RunConfig
 from segray.data.synthetic import NEEDED_VALUES, write_scenes
 from segray.errors import ConfigError, DataError, SegrayError, StorageError
@@ -372,38 +370,57 @@ def test_a_revision_that_git_is_slow_to_tell_is_left_out(monkeypatch):
     assert driver._git_revision() == ""
 
 
-HERE = socket.gethostname()
+@pytest.fixture
+def resume(sweep, monkeypatch):
+    """Resume a sweep up to where Ray would start."""
 
-
-def dead_pid():
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    return process.pid
-
-
-@pytest.mark.parametrize(
-    ("host", "pid", "age_seconds", "runs"),
-    [
-        (HERE, os.getppid, 1, True),
-        (HERE, os.getppid, 61, False),  # the id is another process's by now
-        (HERE, os.getpid, 1, False),  # the container was started again
-        (HERE, dead_pid, 1, False),
-        ("elsewhere", dead_pid, 1, True),
-        ("elsewhere", dead_pid, 61, False),
-    ],
-)
-def test_a_sweep_is_resumed_unless_its_driver_is_alive(sweep, monkeypatch, host, pid, age_seconds, runs):
     def connect():
         raise Begun
 
     monkeypatch.setattr(sweep_module, "Connection", connect)
+    monkeypatch.setattr(owner, "WATCH_SECONDS", 2.0)
+    return lambda: run_sweep(Sweep(**vars(sweep) | {"resume": True}), announce=lambda line: None)
+
+
+@pytest.mark.parametrize("driver", ["", "host:1", "host:abc", ":", "host"])
+def test_a_sweep_of_a_version_that_knew_no_owners_is_resumed_when_its_state_does_not_change(sweep, resume, driver):
     files = fake_sweep.empty_sweep(sweep.storage, "s").files
-    state = fake_sweep.state("running").model_copy(
-        update={"driver": f"{host}:{pid()}", "updated_at": time.time() - age_seconds}
-    )
-    files.write_state(state)
-    with pytest.raises(SegrayError if runs else Begun, match="still running" if runs else None):
-        run_sweep(Sweep(**vars(sweep) | {"resume": True}))
+    files.write_state(fake_sweep.state("running").model_copy(update={"driver": driver}))
+    with pytest.raises(Begun):
+        resume()
+
+
+@pytest.mark.parametrize("clock_off_seconds", [-3600, 0, 3600])
+def test_a_sweep_of_a_version_that_knew_no_owners_is_refused_while_its_state_changes(sweep, resume, clock_off_seconds):
+    files = fake_sweep.empty_sweep(sweep.storage, "s").files
+    begun, over = Event(), Event()
+
+    def drive():
+        while not over.wait(0.05):
+            files.write_state(fake_sweep.state("running", age_seconds=clock_off_seconds))
+            begun.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(drive)
+        begun.wait()
+        try:
+            with pytest.raises(StorageError, match="still running"):
+                resume()
+        finally:
+            over.set()
+
+
+def test_a_resume_is_refused_while_another_start_prepares_and_leaves_the_sweep_when_it_ends(sweep, resume):
+    files = fake_sweep.empty_sweep(sweep.storage, "s").files
+    files.write_state(fake_sweep.state("interrupted"))
+    with owner.Claim(files.folder) as claim:
+        claim.take()
+        with pytest.raises(StorageError, match=f"still running, as process {os.getpid()}"):
+            resume()
+    with pytest.raises(Begun):
+        resume()
+    with pytest.raises(Begun):
+        resume()
 
 
 @pytest.mark.parametrize(("status", "judged"), [("finished", 1), ("interrupted", 0)])

@@ -1,0 +1,254 @@
+"""Who may write a sweep's files: one start at a time.
+
+Each start of a sweep takes the next number and writes who it is into ``owner-NUMBER.json``, which only one process can
+create. The highest number owns the sweep, until it says that it has released it. A start reads its own file again
+before it writes (`Claim.check` is the guard of the sweep's folder, in workers too): a later start has deleted it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from segray.errors import StorageError, SweepTakenError
+from segray.folder import Folder
+from segray.process import ProcessStatus, machine_id, process_status
+from segray.records import OwnerRecord
+
+BEAT_SECONDS = 5.0
+"""How often an owner gives a sign of life, for starts on machines that cannot see its process."""
+
+WATCH_SECONDS = 3 * BEAT_SECONDS
+"""How long a start watches for such a sign, or for a change of an older version's state.json."""
+
+FRESH_SECONDS = 1.0
+"""How long a look at the own file counts. No start takes a sweep over from an owner who just looked."""
+
+SETTLE_SECONDS = 2.0
+"""On object stores, where the last of two writers wins, how long a start waits before it reads what it wrote."""
+
+_NAME = re.compile(r"owner-(\d{6,})\.(json|beat)", re.ASCII)
+
+
+@dataclass
+class Claim:
+    """A start's right to write in a sweep's folder; use as a context manager, which releases it.
+
+    Taken by `take`, or by the first write: until then nothing is there that says whose the sweep is.
+    """
+
+    folder: Folder
+    """The sweep's, without a guard"""
+    number: int = 0
+    """0 before the claim is taken"""
+    token: str = ""
+    _looked_at: float = field(default=0.0, compare=False)
+    _released: threading.Event | None = field(default=None, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Workers look for themselves; the signs of life are the driver's.
+        return {**vars(self), "_looked_at": 0.0, "_released": None}
+
+    def __enter__(self) -> Claim:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def take(self, announce: Callable[[str], None] = lambda _line: None) -> None:
+        """Become the sweep's owner.
+
+        Args:
+            announce: Told if it takes a while to see whether an earlier start is alive.
+
+        Raises:
+            StorageError: Another start is alive, or was faster; or the place cannot be written.
+        """
+        number, owner = _latest(self.folder)
+        if owner is not None:
+            _check_dead(self.folder, number, owner, announce)
+        own = _this_process()
+        if not self.folder.write_new_json(_file(number + 1), own.model_dump()):
+            raise _still_running(self.folder)
+        if not self.folder.is_local:
+            time.sleep(SETTLE_SECONDS)
+        if _latest(self.folder) != (number + 1, own):
+            raise _still_running(self.folder)
+        self.number, self.token = number + 1, own.token
+        for name, other in _numbered(self.folder):
+            if other < self.number:
+                self.folder.delete(name)
+        self._released = threading.Event()
+        threading.Thread(target=_beat, args=(self.folder, self.number, self._released), daemon=True).start()
+
+    def check(self) -> None:
+        """Raise unless the sweep is still this start's; takes it where it is nobody's yet.
+
+        Raises:
+            SweepTakenError: Another start has taken the sweep over.
+            StorageError: The owner's file cannot be read.
+        """
+        if not self.number:
+            self.take()
+        # Not the monotonic clock: it stands still while a laptop sleeps.
+        now = time.time()
+        if abs(now - self._looked_at) < FRESH_SECONDS:
+            return
+        own = _read(self.folder, self.number)
+        if own is None or own.token != self.token:
+            by = _latest(self.folder)[1]
+            who = f"process {by.pid} on {by.host}" if by else "its owner's file is gone"
+            raise SweepTakenError(
+                f"another start has taken over the sweep at {self.folder.path!r} ({who}) while this one was silent; "
+                "this one ends and writes nothing more"
+            )
+        self._looked_at = now
+
+    def release(self) -> None:
+        """Leave the sweep to whoever wants it; nothing happens if it was never taken, or is another's by now."""
+        if self._released is None:
+            return
+        self._released.set()
+        self._looked_at = 0.0
+        # What cannot be written counts as dead when its process has ended.
+        with contextlib.suppress(StorageError, SweepTakenError):
+            self.check()
+            own = _this_process().model_copy(update={"token": self.token, "released": True})
+            self.folder.write_json(_file(self.number), own.model_dump())
+            self.folder.delete(_beat_file(self.number))
+
+
+def owner_is_gone(folder: Folder) -> bool:
+    """Whether the last start of a sweep is known to have ended: it said so, or its process is gone from here."""
+    owner = _latest(folder)[1]
+    return owner is not None and (owner.released or (owner.machine == machine_id() and _status(owner) is None))
+
+
+def is_owner_file(name: str) -> bool:
+    """Whether a file of a sweep's folder says whose the sweep is, which may be there before all others."""
+    return _NAME.fullmatch(name) is not None
+
+
+def check_silent(folder: Folder, name: str, announce: Callable[[str], None]) -> None:
+    """Raise StorageError if a version of segray that knew no owners goes on writing a file."""
+    if _latest(folder)[1] is not None:
+        return
+    announce(f"an earlier version of segray ran this sweep: watching {name} for {WATCH_SECONDS:g} s for a change")
+    if _changes(folder, name):
+        raise StorageError(f"the sweep at {folder.path!r} is still running; end that first ({name} says where it is)")
+
+
+def _check_dead(folder: Folder, number: int, owner: OwnerRecord, announce: Callable[[str], None]) -> None:
+    """Raise StorageError if a sweep's owner is alive."""
+    if owner.released:
+        return
+    if owner.machine == machine_id():
+        if _status(owner) is not None:
+            raise _still_running(folder)
+        return
+    announce(
+        f"process {owner.pid} on {owner.host} ran this sweep last and did not say that it ended: "
+        f"watching for a sign of life for {WATCH_SECONDS:g} s"
+    )
+    if _changes(folder, _beat_file(number)):
+        raise _still_running(folder)
+
+
+def _changes(folder: Folder, name: str) -> bool:
+    """Whether someone writes a file now; no clock is compared with another machine's."""
+
+    def content() -> bytes:
+        return folder.read_bytes(name) if folder.exists(name) else b""
+
+    before = content()
+    deadline = time.monotonic() + WATCH_SECONDS
+    while time.monotonic() < deadline:
+        time.sleep(min(1.0, WATCH_SECONDS))
+        if content() != before:
+            return True
+    return False
+
+
+def _status(owner: OwnerRecord) -> ProcessStatus | None:
+    """The owner's process, on its machine; None if it has ended, though another may have its id."""
+    status = process_status(owner.pid)
+    return status if status is not None and status.start == owner.process_start else None
+
+
+def _still_running(folder: Folder) -> StorageError:
+    owner = _latest(folder)[1]
+    if owner is None:
+        return StorageError(f"another start of the sweep at {folder.path!r} began in the same moment; try again")
+    where = f"process {owner.pid} on {owner.host}"
+    status = _status(owner) if owner.machine == machine_id() else None
+    if status is not None and status.is_stopped:
+        return StorageError(
+            f"the sweep at {folder.path!r} belongs to {where}, which is stopped (SIGSTOP or Ctrl-Z): "
+            f"continue it (kill -CONT {owner.pid}), or end it (kill -KILL {owner.pid}) and try again"
+        )
+    return StorageError(f"the sweep at {folder.path!r} is still running, as {where}; end that first")
+
+
+def _this_process() -> OwnerRecord:
+    status = process_status(os.getpid())
+    assert status is not None
+    return OwnerRecord(
+        token=secrets.token_hex(16),
+        host=socket.gethostname(),
+        machine=machine_id(),
+        pid=os.getpid(),
+        process_start=status.start,
+    )
+
+
+def _beat(folder: Folder, number: int, released: threading.Event) -> None:
+    """Write another count every few seconds."""
+    count = 0
+    while not released.wait(BEAT_SECONDS if count else 0):
+        count += 1
+        # The next one may succeed, and nothing is lost meanwhile.
+        with contextlib.suppress(StorageError):
+            if not folder.exists(_file(number)):
+                return
+            folder.write_bytes(_beat_file(number), str(count).encode())
+
+
+def _file(number: int) -> str:
+    return f"owner-{number:06d}.json"
+
+
+def _beat_file(number: int) -> str:
+    return f"owner-{number:06d}.beat"
+
+
+def _numbered(folder: Folder) -> list[tuple[str, int]]:
+    """Owners' files and signs of life, with their numbers."""
+    return [(name, int(match[1])) for name in folder.names() if (match := _NAME.fullmatch(name))]
+
+
+def _latest(folder: Folder) -> tuple[int, OwnerRecord | None]:
+    """The highest number and who has it; 0 and None before the first start."""
+    number = max((number for name, number in _numbered(folder) if name.endswith(".json")), default=0)
+    return number, _read(folder, number) if number else None
+
+
+def _read(folder: Folder, number: int) -> OwnerRecord | None:
+    """None if the file is not there, or damaged: a start that lives has written it to its end."""
+    try:
+        return OwnerRecord.model_validate_json(folder.read_bytes(_file(number)))
+    except ValidationError:
+        return None
+    except StorageError:
+        if folder.exists(_file(number)):
+            raise
+        return None
