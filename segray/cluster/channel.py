@@ -105,6 +105,8 @@ class Channel:
         for other in self._slots.values():
             if other.task is not None and other.task.trial_id == task.trial_id:
                 # The process in front of that slot died; no worker that outlived it may go on with the trial.
+                attempt, seconds = other.task.attempt + 1, self._seconds(other)
+                task = replace(task, attempt=max(task.attempt, attempt), seconds=max(task.seconds, seconds))
                 self._void(other)
                 other.task = None
         state = self._slot(slot)
@@ -178,6 +180,13 @@ class Channel:
             for state in self._slots.values()
             if state.task is not None and state.waiting_since is not None
         }
+
+    async def seconds(self, trial_id: str) -> float:
+        """Time spent on a trial that is in flight."""
+        return max(
+            (self._seconds(state) for state in self._slots.values() if state.task and state.task.trial_id == trial_id),
+            default=0.0,
+        )
 
     async def interrupt(self) -> None:
         """End every trial between two batches, and take no new one."""
@@ -337,19 +346,24 @@ class Channel:
     def _forget_failures(self, state: _Slot) -> None:
         state.failure, state.notes = ("", ""), {}
 
+    def _seconds(self, state: _Slot) -> float:
+        """Time spent on the trial in flight, over all attempts."""
+        assert state.task is not None
+        this_attempt = 0.0 if state.taken_at is None else time.monotonic() - state.taken_at
+        return state.task.seconds + this_attempt
+
     def _lost(self, state: _Slot) -> None:
         """The slot has no workers; a trial that they had gets another attempt, or has failed."""
         self._void(state)
-        now = time.monotonic()
         if state.waiting_since is None:
-            state.waiting_since = now
-        task, taken_at = state.task, state.taken_at
-        if task is None or taken_at is None:
+            state.waiting_since = time.monotonic()
+        task = state.task
+        if task is None or state.taken_at is None:
             return
         why, log = self._why(state)
         ended = f"attempt {task.attempt} ended: {why or UNKNOWN}"
         state.inbox.put_nowait(Message(task.trial_id, log=f"{ended}\n{log}".strip()))
-        state.task = replace(task, attempt=task.attempt + 1, seconds=task.seconds + now - taken_at)
+        state.task = replace(task, attempt=task.attempt + 1, seconds=self._seconds(state))
         state.taken_at = None
         state.deaths += 1
         if state.deaths >= MAX_ATTEMPTS:

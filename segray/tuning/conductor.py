@@ -12,7 +12,9 @@ from typing import Any
 
 import ray
 from ray import tune
+from ray.exceptions import RayActorError
 
+from segray.cluster.deaths import KILLED, ray_reason
 from segray.config import RunConfig
 from segray.errors import StorageError
 from segray.records import Outcome, OutcomeStatus, SweepState, SweepStatus
@@ -146,12 +148,11 @@ class Conductor(tune.Callback):
             running.epoch, running.best = result["epoch"], best
             if self._progress.best is None or best > self._progress.best:
                 self._progress.best, self._progress.best_id = best, trial_id
-        if result["epoch"]:
-            # Deaths of the trial's slot, which Tune counts; like its workers' they count until the next epoch.
-            trial.run_metadata.num_failures = 0
         if result["status"] is not None:
             self._finish(trial, result["status"], result["reason"], result["traceback"], result["seconds"])
             return
+        # Deaths of the trial's slot, which Tune counts; like its workers' they count until the next epoch.
+        trial.run_metadata.num_failures = 0
         go_on = not result.get("done")
         self._channel.verdict.remote(trial_id, go_on)
         if not go_on:
@@ -166,9 +167,15 @@ class Conductor(tune.Callback):
 
     def on_trial_error(self, trial: Any, **_: Any) -> None:
         """The trial's slot itself died and could not be restarted."""
-        error = trial.get_error()
-        reason = "the process in front of the trial's workers failed; see its traceback and Ray's logs"
-        self._finish(trial, "failed", reason, str(error) if error else "")
+        error, num_failures = trial.get_error(), trial.run_metadata.num_failures
+        if isinstance(error, RayActorError):
+            died = f"died {num_failures} times in a row before an epoch was done; the last time it"
+            reason = f"the process in front of the trial's workers {died} {ray_reason(error) or KILLED}"
+        else:
+            said = str(error).strip().rpartition("\n")[2]
+            reason = f"the process in front of the trial's workers failed {num_failures} times in a row: {said}"
+        seconds = ray.get(self._channel.seconds.remote(trial.config["trial"]))
+        self._finish(trial, "failed", reason, str(error or ""), seconds)
 
     def on_step_end(self, **_: Any) -> None:
         """Now and then, say that the sweep is alive, and which trials wait."""

@@ -264,10 +264,17 @@ def test_a_trial_that_another_slot_takes_up_leaves_the_slot_whose_process_died()
         old, *_ = await start(channel)
         waiting = asyncio.create_task(channel.hand_over("slot", old, message("0000")))
         await channel.next_message("slot")
+        await asyncio.sleep(0.02)
+        assert 0.02 < await channel.seconds("0000") < 10
+        assert await channel.seconds("0001") == 0
         await channel.submit("other", Task("0000", {}))
         assert await waiting is False
         assert await channel.next_task("slot", old, 0) is None
         assert list(await channel.waiting_seconds()) == ["0000"]
+        generation, after = await channel.join("other")
+        _, task = await channel.next_task("other", generation, after)
+        assert task.attempt == 2
+        assert 0.02 < task.seconds < 10
 
     run(scenario)
 

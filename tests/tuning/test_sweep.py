@@ -199,3 +199,40 @@ def test_a_time_budget_ends_the_sweep(start):
     assert code == 0, output
     assert outcomes(running.sweep) == {}
     assert running.sweep.trial("0000").records()
+
+
+def kill_after_an_epoch(running, trial, name):
+    """Kill the process of a name when the trial has completed another epoch, and wait until there is a new one."""
+    num_epochs = len(trial.records())
+    running.wait_for(lambda: len(trial.records()) > num_epochs)
+    [process] = running.processes(name)
+    os.kill(process, signal.SIGKILL)
+    running.wait_for(lambda: running.processes(name) not in ([], [process]))
+
+
+@pytest.mark.slow
+def test_killed_controllers_cost_their_trial_at_most_the_epoch_it_was_in_however_many(start):
+    running = start("--trials", 1, "--epochs", 60)
+    trial = running.sweep.trial("0000")
+    for _ in range(4):
+        kill_after_an_epoch(running, trial, "ray::TrainController")
+    code, output = running.end(timeout=600)
+    assert code == 0, output
+    assert [record.epoch for record in trial.records()] == list(range(1, 61))
+    assert max(record.attempt for record in trial.records()) == 5
+    assert trial.outcome().status == "finished"
+    assert "attempt 1 ended: Train's controller ended without a word" in trial.folder.read_bytes("log.txt").decode()
+    assert running.processes_left() == []
+
+
+@pytest.mark.slow
+def test_killed_slots_cost_their_trial_at_most_the_epoch_it_was_in_however_many(start):
+    running = start("--trials", 1, "--epochs", 60)
+    trial = running.sweep.trial("0000")
+    for _ in range(4):
+        kill_after_an_epoch(running, trial, "ray::_Inner")
+    code, output = running.end(timeout=600)
+    assert code == 0, output
+    assert [record.epoch for record in trial.records()] == list(range(1, 61))
+    assert trial.outcome().status == "finished"
+    assert running.processes_left() == []

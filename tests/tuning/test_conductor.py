@@ -1,0 +1,68 @@
+"""What the driver makes of a slot whose own process ends."""
+
+from types import SimpleNamespace
+
+import fake_sweep
+import pytest
+from ray.exceptions import RayActorError
+
+from segray.config import RunConfig
+from segray.tuning import conductor as conductor_module
+from segray.tuning.conductor import Conductor, StateFile
+from segray.tuning.progress import Progress, RunningTrial, View
+from segray.tuning.slot import TUNE_METRIC
+
+
+@pytest.fixture
+def conductor(tmp_path, monkeypatch):
+    """The conductor of a sweep whose trial 0000 is running, and has taken 7 s of workers' time."""
+    files = fake_sweep.empty_sweep(tmp_path).files
+    progress = Progress(total=1, slots=1, deadline=None)
+    progress.running["0000"] = RunningTrial("0000", {}, epochs=9)
+    seconds = {"0000": 7.0}
+    channel = SimpleNamespace(
+        seconds=SimpleNamespace(remote=seconds.__getitem__), verdict=SimpleNamespace(remote=lambda *_: None)
+    )
+    monkeypatch.setattr(conductor_module.ray, "get", lambda value: value)
+    return Conductor(channel, files, RunConfig(), progress, View(progress), StateFile(files, progress))
+
+
+def slot_with(error, num_failures=3):
+    return SimpleNamespace(
+        config={"trial": "0000", "values": {}},
+        get_error=lambda: error,
+        run_metadata=SimpleNamespace(num_failures=num_failures),
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (
+            RayActorError(error_msg="The actor died because its node has died. Node Id: 1a"),
+            "died 3 times in a row before an epoch was done; the last time it was lost with its node: The actor died "
+            "because its node has died. Node Id: 1a",
+        ),
+        (
+            RayActorError(error_msg="The actor is dead because its worker process has died."),
+            "died 3 times in a row before an epoch was done; the last time it ended without a word, as after SIGKILL",
+        ),
+        (
+            ValueError("Traceback\nStorageError: cannot write"),
+            "failed 3 times in a row: StorageError: cannot write",
+        ),
+    ],
+)
+def test_a_slot_that_died_too_often_fails_its_trial_with_the_reason_and_its_time(conductor, error, reason):
+    conductor.on_trial_error(slot_with(error))
+    outcome = conductor._sweep.trial("0000").outcome()
+    assert outcome.status == "failed"
+    assert f"the process in front of the trial's workers {reason}" in outcome.reason
+    assert outcome.seconds == 7.0
+
+
+def test_an_epoch_between_its_deaths_gives_a_slot_all_its_retries_back(conductor):
+    trial = slot_with(None, num_failures=2)
+    result = {TUNE_METRIC: 0.3, "epoch": 1, "status": None, "reason": "", "traceback": "", "seconds": 0.0}
+    conductor.on_trial_result(trial, result)
+    assert trial.run_metadata.num_failures == 0
