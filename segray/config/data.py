@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from segray.config.section import Section, SizePx
 
@@ -15,13 +15,23 @@ class FolderConfig(Section):
     images: str = "images/{split}"
     """Images folder below data.root; `{split}` stands for train, val and test, without it data.split divides"""
     labels: str = "labels/{split}"
-    """Labels folder below data.root; a label has its image's stem and is an 8-bit PNG of class ids"""
+    """Labels folder below data.root, or the images' own; a label has its image's stem and holds a class id a pixel"""
+    image_suffix: str = ""
+    """What an image's stem has at its end that its label's lacks, such as _sat"""
+    label_suffix: str = ""
+    """What a label's stem has at its end that its image's lacks, such as _mask"""
     classes: tuple[str, ...] = ()
     """Class names, in the order of their ids"""
     class_ids: tuple[int, ...] = ()
     """Id of each class in the label files, 0 to 255; empty counts from 0 and leaves out void_ids"""
     void_ids: tuple[int, ...] = (255,)
     """Label values that loss and metrics ignore, 0 to 255"""
+
+    @field_validator("images", "labels", mode="before")
+    @classmethod
+    def _pattern(cls, value: object) -> object:
+        # YAML reads {split} without quotes as a mapping.
+        return "{split}" if value == {"split": None} else value
 
 
 class CityscapesConfig(Section):

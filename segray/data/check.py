@@ -20,9 +20,10 @@ from segray.data.dataset import SPLITS, Dataset, Pair
 from segray.data.datasets import list_dataset
 from segray.data.datasets.cityscapes import LABELS
 from segray.data.datasets.gta5 import LICENSE_PLATE_ID
-from segray.data.datasets.listing import root_folder
+from segray.data.datasets.root import root_folder
 from segray.data.decode import read_photo
 from segray.data.splits import Splits, divide, split_kind
+from segray.data.unused import unused_in_full
 from segray.errors import DataError
 from segray.labels import IGNORE_INDEX, LabelSpace
 
@@ -125,6 +126,7 @@ def check(config: DataConfig, progress: Callable[[int, int], object] | None = No
         ],
         notes=[
             *dataset.notes,
+            *unused_in_full(dataset.unused),
             *(_missing(classes) if labels else ()),
             *_not_in_mean(dataset, findings, names),
             *within,

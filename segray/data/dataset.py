@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segray.config import SizePx
+from segray.data.unused import Unused, unused_in_short
 from segray.errors import ConfigError, DataError, listed, unknown_name
 from segray.labels import LabelSpace
 
@@ -23,6 +25,11 @@ Images = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 MISSING: Final = Path()
 """Stands for a file that should be there."""
+
+
+def normal(name: str) -> str:
+    """A file's name in Unicode's composed form (NFC), in which names are compared: macOS decomposes them."""
+    return unicodedata.normalize("NFC", name)
 
 
 class Pair(NamedTuple):
@@ -89,8 +96,10 @@ class Dataset:
     """Photos whose labels are secret or missing by design, such as an official test split's"""
     scoring: Scoring | None = None
     """None: predictions are judged by the labels of training. What it depends on is part of the reader's key"""
+    unused: Sequence[Unused] = ()
+    """Files in the data set's folders that are neither of the above, nor known companions of them"""
     notes: Sequence[str] = ()
-    """What is no problem but worth a look, one line each; training prints them before it starts"""
+    """What else is no problem but worth a look, one line each"""
 
     def __post_init__(self) -> None:
         first: dict[str, Pair] = {}
@@ -114,7 +123,8 @@ class Dataset:
         """
         if not names:
             return self
-        known = {pair.name for pair in self.pairs()} | {path.stem for path in self.unlabelled}
+        known = {pair.name for pair in self.pairs()} | {normal(path.stem) for path in self.unlabelled}
+        names = [normal(name) for name in names]
         for name in names:
             if name not in known:
                 raise ConfigError(unknown_name("image in data.exclude", name, known))
@@ -124,7 +134,7 @@ class Dataset:
             return [pair for pair in pairs if pair.name not in left_out]
 
         official = {split: kept(pairs) for split, pairs in self.official.items()}
-        unlabelled = [path for path in self.unlabelled if path.stem not in left_out]
+        unlabelled = [path for path in self.unlabelled if normal(path.stem) not in left_out]
         return replace(self, official=official, undivided=kept(self.undivided), unlabelled=unlabelled)
 
     def whole(self) -> Dataset:
@@ -150,9 +160,18 @@ class Dataset:
             ]
             raise DataError(
                 "every image needs one label of the same name, but there are " + "\nand ".join(gaps),
-                [f"{path}: has no label" for path in without_label]
-                + [f"{path}: has no image" for path in without_image],
+                [f"{path}: has no label{self._instead(path)}" for path in without_label]
+                + [f"{path}: has no image{self._instead(path)}" for path in without_image],
             )
+
+    def _instead(self, path: str) -> str:
+        """What of the same stem is there, but not used."""
+        alike = [file for file in self.unused if normal(file.path.stem) == normal(Path(path).stem)]
+        return f"; {alike[0].path.name} is there, but is not used ({alike[0].why})" if alike else ""
+
+    def notes_in_short(self) -> list[str]:
+        """What a person should know before training starts, a line each."""
+        return [*self.notes, *([unused_in_short(self.unused)] if self.unused else [])]
 
     def pairs(self) -> list[Pair]:
         """Every labelled image, by split and name."""

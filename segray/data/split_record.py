@@ -10,7 +10,7 @@ from typing import Final
 
 from segray.config import DataConfig
 from segray.data.cache import listing
-from segray.data.dataset import SPLITS, Split
+from segray.data.dataset import SPLITS, Split, normal
 from segray.data.splits import divide, split_kind
 from segray.errors import DataError
 from segray.records import SplitRecord
@@ -21,7 +21,7 @@ NUM_NAMED = 3
 
 CHOOSE_LABELS: Final = {"dataset", "classes", "folder", "cityscapes", "pairs"}
 """Keys of the data section that say how label files are read."""
-ADDED_LATER: Final = {"class_ids"}
+ADDED_LATER: Final = {"class_ids", "image_suffix", "label_suffix"}
 """Keys of `data.folder` that earlier versions lack; left out where they are empty, so that old records still match."""
 
 
@@ -96,7 +96,8 @@ def _by_name(record: SplitRecord) -> dict[str, tuple[Split, int]]:
     def images() -> Iterator[tuple[str, tuple[Split, int]]]:
         for split in SPLITS:
             for name, num_bytes in getattr(record, split).items():
-                yield name, (split, num_bytes)
+                # Earlier versions recorded decomposed names as they were.
+                yield normal(name), (split, num_bytes)
 
     return dict(images())
 

@@ -116,7 +116,7 @@ def check(
     _check_same_data(base, configs)
     # Before the encoders' weights are fetched, which takes longer.
     with naming_recipe(recipe, base.data):
-        for note in open_dataset(base.data).notes:
+        for note in open_dataset(base.data).notes_in_short():
             announce(f"note: {note}")
     for loss in _distinct(config.loss for config in configs):
         check_loss(loss)

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from segray.data.datasets.listing import by_stem, contents, existing_folder, root_folder
+from segray.data.datasets.listing import Lister
+from segray.data.datasets.root import contents, existing_folder, root_folder
 from segray.errors import ConfigError, DataError
 
 MARKERS = ("images/train", "labels")
@@ -123,7 +124,7 @@ def test_stems_keep_spaces_dots_and_other_alphabets(tmp_path):
     names = ["a b.PNG", "straße.Jpg", "v1.2.png", "notes.txt"]
     for name in names:
         (tmp_path / name).touch()
-    assert by_stem(tmp_path, {".png", ".jpg"}).keys() == {"a b", "straße", "v1.2"}
+    assert Lister().photos(tmp_path).keys() == {"a b", "straße", "v1.2"}
 
 
 def test_a_name_that_is_not_utf8_is_shown_and_refused(tmp_path):

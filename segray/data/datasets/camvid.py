@@ -7,17 +7,10 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from segray.config import DataConfig
-from segray.data.dataset import SPLITS, Dataset, Pair
+from segray.data.dataset import SPLITS, Dataset, Pair, Split
 from segray.data.datasets.class_list import class_list
-from segray.data.datasets.listing import (
-    LABEL_EXTENSIONS,
-    PHOTO_EXTENSIONS,
-    by_stem,
-    existing_folder,
-    folders_near,
-    match,
-    root_folder,
-)
+from segray.data.datasets.listing import Lister, by_name
+from segray.data.datasets.root import existing_split, folders_near, marker, root_folder, split_folder
 from segray.data.datasets.sequences import block
 from segray.data.readers import ColorLabels, FileReader, IdLabels
 from segray.errors import ConfigError, DataError
@@ -87,9 +80,9 @@ class Form(NamedTuple):
     photos: str
     labels: str
 
-    def folders(self, root: Path, split: str) -> tuple[Path, Path]:
-        """The photos' and the labels'."""
-        return root / self.photos.replace("{split}", split), root / self.labels.replace("{split}", split)
+    def is_labelled(self, root: Path, split: Split) -> bool:
+        """Whether there is a folder of the split's labels."""
+        return os.path.lexists(split_folder(root, self.labels, split))
 
 
 SEGNET: Final = Form("{split}", "{split}annot")
@@ -111,17 +104,25 @@ def camvid(config: DataConfig) -> Dataset:
     ids = {train_id: train_id for train_id in range(len(CLASSES))} | {VOID_ID: IGNORE_INDEX}
     space = LabelSpace(names=tuple(colors), colors=tuple(colors.values()), raw_to_train=ids if form is SEGNET else {})
     reader = FileReader(IdLabels(ids) if form is SEGNET else ColorLabels(_id_by_color(classes)))
+    lister = Lister()
     if form is RAW:
-        pairs = _pairs(*RAW.folders(root, ""))
-        return Dataset(label_space=space, reader=reader, official={}, undivided=pairs, split_sizes=(0.6, 0.2, 0.2))
-    test_photos, test_labels = form.folders(root, "test")
-    splits = SPLITS if os.path.lexists(test_labels) else SPLITS[:2]
-    unlabelled = by_stem(test_photos, PHOTO_EXTENSIONS) if splits != SPLITS and os.path.lexists(test_photos) else {}
+        return Dataset(
+            label_space=space,
+            reader=reader,
+            official={},
+            undivided=_pairs(lister, root, RAW, "train"),
+            split_sizes=(0.6, 0.2, 0.2),
+            unused=lister.unused,
+        )
+    test_photos = split_folder(root, form.photos, "test")
+    splits = SPLITS if form.is_labelled(root, "test") else SPLITS[:2]
+    unlabelled = lister.photos(test_photos) if splits != SPLITS and os.path.lexists(test_photos) else {}
     return Dataset(
         label_space=space,
         reader=reader,
-        official={split: _pairs(*form.folders(root, split), prefix=f"{split}/") for split in splits},
+        official={split: _pairs(lister, root, form, split, prefix=f"{split}/") for split in splits},
         unlabelled=tuple(unlabelled.values()),
+        unused=lister.unused,
     )
 
 
@@ -135,8 +136,8 @@ def _root(root: str, classes: str) -> tuple[Path, Form]:
     """The folder and the first form that it holds; SegNet's counts last where all original classes are asked for."""
     folder = root_folder(root)
     forms = FORMS if classes == "segnet" else (KAGGLE, RAW, SEGNET)
-    held = [form for form in forms if any(os.path.lexists(form.folders(folder, split)[1]) for split in SPLITS)]
-    markers = {form: [pattern.replace("{split}", "train") for pattern in form] for form in FORMS}
+    held = [form for form in forms if any(form.is_labelled(folder, split) for split in SPLITS)]
+    markers = {form: [marker(folder, pattern, "train") for pattern in form] for form in FORMS}
     near = held or [form for form in FORMS if folders_near(folder, markers[form])]
     if not near:
         choices = ", or ".join(" and ".join(names) for names in markers.values())
@@ -144,10 +145,10 @@ def _root(root: str, classes: str) -> tuple[Path, Form]:
     return root_folder(root, markers[near[0]]), near[0]
 
 
-def _pairs(photo_folder: Path, label_folder: Path, prefix: str = "") -> list[Pair]:
-    photos = by_stem(existing_folder(photo_folder), PHOTO_EXTENSIONS)
-    files = by_stem(existing_folder(label_folder), LABEL_EXTENSIONS)
-    labels = {stem.removesuffix("_L"): path for stem, path in files.items()}
-    pairs = match(photos, labels, photo_folder, label_folder)
+def _pairs(lister: Lister, root: Path, form: Form, split: Split, prefix: str = "") -> list[Pair]:
+    photo_folder, label_folder = existing_split(root, form.photos, split), existing_split(root, form.labels, split)
+    photos, files = lister.photos(photo_folder), lister.labels(label_folder)
+    labels = by_name(files.items(), lambda stem: stem.removesuffix("_L"))
+    pairs = lister.match(photos, labels, photo_folder, label_folder)
     # Names may repeat from split to split.
     return [pair._replace(name=prefix + pair.name, sequence=block(pair.name, BLOCK)) for pair in pairs]

@@ -15,15 +15,8 @@ from numpy.typing import NDArray
 from segray.config import DataConfig
 from segray.data.dataset import Dataset, Pair
 from segray.data.datasets.class_list import class_list
-from segray.data.datasets.listing import (
-    LABEL_EXTENSIONS,
-    PHOTO_EXTENSIONS,
-    by_stem,
-    contents,
-    existing_folder,
-    match,
-    root_folder,
-)
+from segray.data.datasets.listing import Lister
+from segray.data.datasets.root import contents, existing_folder, root_folder
 from segray.data.datasets.sequences import block, split_number
 from segray.data.decode import read_label
 from segray.data.readers import FileReader, shown_values
@@ -72,12 +65,14 @@ def carla(config: DataConfig) -> Dataset:
     """CameraRGB/*.png with CameraSeg/*.png, in the root, in Train/, in dataA/, dataA/dataA/ and so on."""
     classes = class_list(config, CLASS_LISTS)
     space = label_space(classes)
+    lister = Lister()
     return Dataset(
         label_space=space,
         reader=FileReader(RedChannelIds(space.raw_to_train, remove_bonnet=classes == "challenge")),
         official={},
-        undivided=_pairs(config.root),
+        undivided=_pairs(lister, config.root),
         split_sizes=(0.6, 0.2, 0.2),
+        unused=lister.unused,
     )
 
 
@@ -128,17 +123,17 @@ class RedChannelIds:
         return label
 
 
-def _pairs(root: str) -> list[Pair]:
+def _pairs(lister: Lister, root: str) -> list[Pair]:
     photos: dict[str, Path] = {}
     labels: dict[str, Path] = {}
     recordings = _recordings(root)
     for name, folder in recordings.items():
-        for kind, files, extensions in ((PHOTOS, photos, PHOTO_EXTENSIONS), (LABELS, labels, LABEL_EXTENSIONS)):
-            found = by_stem(existing_folder(folder / kind), extensions)
+        for kind, files, list_files in ((PHOTOS, photos, lister.photos), (LABELS, labels, lister.labels)):
+            found = list_files(existing_folder(folder / kind))
             files.update({f"{name}/{stem}" if name else stem: path for stem, path in found.items()})
     alone = len(recordings) == 1
     where = [next(iter(recordings.values())) / kind if alone else Path(root) for kind in (PHOTOS, LABELS)]
-    pairs = match(photos, labels, *where)
+    pairs = lister.match(photos, labels, *where)
     return [pair._replace(sequence=sequence(pair.name)) for pair in pairs]
 
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from segray.config import DataConfig
 from segray.data.dataset import Dataset, Pair
 from segray.data.datasets.class_list import class_list
-from segray.data.datasets.listing import by_suffix, existing_folder, match, root_folder
+from segray.data.datasets.listing import LABEL_EXTENSIONS, PHOTO_EXTENSIONS, Lister
+from segray.data.datasets.root import existing_folder, root_folder
 from segray.data.readers import FileReader, IdLabels
 from segray.labels import IGNORE_INDEX, Color, LabelSpace
 
@@ -70,8 +71,11 @@ CLASS_LISTS: Final = ("train_ids", "label_ids", "categories")
 PHOTOS: Final = "leftImg8bit"
 FINE: Final = "gtFine"
 COARSE: Final = "gtCoarse"
-PHOTO_SUFFIX: Final = "_leftImg8bit.png"
+PHOTO_END: Final = "_leftImg8bit"
+PHOTO_SUFFIX: Final = f"{PHOTO_END}.png"
 LABEL_SUFFIX: Final = "_gtFine_labelIds.png"
+COMPANIONS: Final = ("_color", "_instanceIds", "_polygons", "_labelTrainIds", "_instanceTrainIds")
+"""Ends of what the authors and their scripts put beside the label ids."""
 HINTS: Final = {255: "255 is void in training ids, but label ids are expected, in which 7 is road and 23 is sky"}
 """What to say where a label file holds a value that is no label id."""
 
@@ -109,14 +113,16 @@ def cityscapes(config: DataConfig) -> Dataset:
     chosen, _, extra = config.cityscapes.labels.partition("+")
     labels = FINE if chosen == "fine" else COARSE
     root = root_folder(config.root, (PHOTOS, labels, *([COARSE] if extra and labels == FINE else [])))
-    train = _pairs(root, "train", labels)
+    lister = Lister()
+    train = _pairs(lister, root, "train", labels)
     if extra:
-        train += _pairs(root, "train_extra", COARSE)
+        train += _pairs(lister, root, "train_extra", COARSE)
     return Dataset(
         label_space=space,
         reader=FileReader(IdLabels(space.raw_to_train, HINTS)),
-        official={"train": train, "val": _pairs(root, "val", FINE if (root / FINE).exists() else COARSE)},
-        unlabelled=_test_photos(root),
+        official={"train": train, "val": _pairs(lister, root, "val", FINE if (root / FINE).exists() else COARSE)},
+        unlabelled=_test_photos(lister, root),
+        unused=lister.unused,
     )
 
 
@@ -129,17 +135,18 @@ def sequence_of(stem: str) -> str:
     return sequence if "_" in sequence and frame.isdigit() else ""
 
 
-def _pairs(root: Path, split: str, labels: str) -> list[Pair]:
+def _pairs(lister: Lister, root: Path, split: str, labels: str) -> list[Pair]:
     photo_folder, label_folder = existing_folder(root / PHOTOS / split), existing_folder(root / labels / split)
-    photos = by_suffix(photo_folder, PHOTO_SUFFIX)
-    pairs = match(photos, by_suffix(label_folder, f"_{labels}_labelIds.png"), photo_folder, label_folder)
+    photos = lister.by_ending(photo_folder, PHOTO_END, PHOTO_EXTENSIONS)
+    files = lister.by_ending(label_folder, f"_{labels}_labelIds", LABEL_EXTENSIONS, COMPANIONS)
+    pairs = lister.match(photos, files, photo_folder, label_folder)
     return [pair._replace(sequence=sequence_of(pair.name)) for pair in pairs]
 
 
-def _test_photos(root: Path) -> list[Path]:
+def _test_photos(lister: Lister, root: Path) -> list[Path]:
     # The published label files of the test split are dummies, in which every pixel is void.
     folder = root / PHOTOS / "test"
-    return list(by_suffix(folder, PHOTO_SUFFIX).values()) if folder.exists() else []
+    return list(lister.by_ending(folder, PHOTO_END, PHOTO_EXTENSIONS).values()) if folder.exists() else []
 
 
 def _unique_colors() -> tuple[Color, ...]:

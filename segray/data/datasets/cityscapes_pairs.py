@@ -16,7 +16,8 @@ from segray.config import DataConfig, SizePx
 from segray.data.clusters import kept_clusters
 from segray.data.dataset import Dataset, Images, Pair, Scoring, Split
 from segray.data.datasets.cityscapes import LABELS, label_space
-from segray.data.datasets.listing import PHOTO_EXTENSIONS, by_stem, existing_folder, match, root_folder
+from segray.data.datasets.listing import Lister
+from segray.data.datasets.root import existing_split, marker, root_folder
 from segray.data.decode import pair_size, read_photo
 from segray.data.nearest_color import nearest_color
 from segray.data.room import cache_location
@@ -131,7 +132,8 @@ class PairsReader:
 def cityscapes_pairs(config: DataConfig) -> Dataset:
     """train/*.jpg and val/*.jpg; `data.pairs` says how their masks become labels."""
     root = _root(config.root)
-    official: dict[Split, list[Pair]] = {"train": _pairs(root, "train"), "val": _pairs(root, "val")}
+    lister = Lister()
+    official: dict[Split, list[Pair]] = {"train": _pairs(lister, root, "train"), "val": _pairs(lister, root, "val")}
     palette = PaletteLabels(config.pairs.max_distance)
     if config.pairs.labels == "palette":
         return Dataset(
@@ -139,6 +141,7 @@ def cityscapes_pairs(config: DataConfig) -> Dataset:
             reader=PairsReader(palette),
             official=official,
             split_sizes=PUBLISHED_SIZES,
+            unused=lister.unused,
         )
     masks = {pair.name: pair.label for pair in official["train"]}
     places = (root / ".segray", cache_location(config))
@@ -149,6 +152,7 @@ def cityscapes_pairs(config: DataConfig) -> Dataset:
         reader=PairsReader(ClusterLabels(centers, palette)),
         official=official,
         split_sizes=PUBLISHED_SIZES,
+        unused=lister.unused,
         scoring=Scoring(label_space=palette_space(), class_of=class_of, read_truth=PairsReader(palette).read_label),
     )
 
@@ -205,17 +209,17 @@ def _halves(path: Path) -> Images:
 
 
 def _root(root: str) -> Path:
-    folder, splits = root_folder(root), ("train", "val")
+    folder = root_folder(root)
     inner = folder / INNER_FOLDER
     if not (folder / "train").exists() and inner.exists():
-        return root_folder(str(inner), splits)
-    return root_folder(root, splits)
+        folder = inner
+    return root_folder(str(folder), [marker(folder, "{split}", split) for split in ("train", "val")])
 
 
-def _pairs(root: Path, split: Split) -> list[Pair]:
-    folder = existing_folder(root / split)
-    files = by_stem(folder, PHOTO_EXTENSIONS)
-    return [pair._replace(name=f"{split}/{pair.name}") for pair in match(files, files, folder, folder)]
+def _pairs(lister: Lister, root: Path, split: Split) -> list[Pair]:
+    folder = existing_split(root, "{split}", split)
+    files = lister.photos(folder)
+    return [pair._replace(name=f"{split}/{pair.name}") for pair in lister.match(files, files, folder, folder)]
 
 
 def _palette() -> dict[Color, int]:

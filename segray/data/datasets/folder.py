@@ -2,58 +2,124 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from segray.config import DataConfig, FolderConfig
-from segray.data.dataset import SPLITS, Dataset, Pair
+from segray.config import DataConfig, FolderConfig, set_options
+from segray.data.dataset import SPLITS, Dataset, Pair, Split
 from segray.data.datasets.label_ids import id_hints, id_notes, raw_to_train
-from segray.data.datasets.listing import (
-    LABEL_EXTENSIONS,
-    PHOTO_EXTENSIONS,
-    by_stem,
-    existing_folder,
-    match,
-    root_folder,
-)
+from segray.data.datasets.listing import PHOTO_EXTENSIONS, Lister
+from segray.data.datasets.partners import check_names_meet, photos_alone, photos_and_labels
+from segray.data.datasets.root import SPLIT_NAMES, contents, existing_split, marker, real, root_folder, split_folder
 from segray.data.readers import FileReader, IdLabels
-from segray.errors import ConfigError
+from segray.data.unused import Unused
+from segray.errors import ConfigError, DataError
 from segray.labels import LabelSpace, distinct_colors
 
 
 def folder(config: DataConfig) -> Dataset:
-    """Images and labels that share their stems, in two folders for each split, or in two for all of them."""
+    """Images and labels that share their names, in two folders or one for each split, or for all of them."""
     layout = config.folder
     _check(layout)
-    table = raw_to_train(layout)
-    space = LabelSpace(names=layout.classes, colors=distinct_colors(len(layout.classes)), raw_to_train=table)
-    reader = FileReader(IdLabels(table, id_hints(layout)))
-    notes = id_notes(layout)
-    root = root_folder(config.root, [_place(pattern, "train") for pattern in (layout.images, layout.labels)])
-    if "{split}" not in layout.images:
-        return Dataset(label_space=space, reader=reader, official={}, undivided=_pairs(root, layout), notes=notes)
+    table, lister = raw_to_train(layout), Lister()
+    root = _root(config.root, layout)
+    official: dict[Split, list[Pair]] = {}
+    unlabelled: list[Path] = []
+    if "{split}" in layout.images:
+        test_photos = _test_photos(lister, root, layout)
+        splits = SPLITS if test_photos is None else SPLITS[:2]
+        official = {split: _named_by_split(lister, root, layout, split) for split in splits}
+        unlabelled = test_photos or []
+        lister.unused += _of_no_split(root, layout)
     return Dataset(
-        label_space=space,
-        reader=reader,
-        official={
-            split: _pairs(root, layout, split)
-            for split in SPLITS
-            if split != "test" or (root / _place(layout.labels, split)).exists()
-        },
-        notes=notes,
+        label_space=LabelSpace(names=layout.classes, colors=distinct_colors(len(layout.classes)), raw_to_train=table),
+        reader=FileReader(IdLabels(table, id_hints(layout))),
+        official=official,
+        undivided=[] if official else _pairs(lister, root, layout, "train"),
+        unlabelled=unlabelled,
+        unused=lister.unused,
+        notes=id_notes(layout),
     )
 
 
-def _pairs(root: Path, layout: FolderConfig, split: str = "") -> list[Pair]:
-    photo_folder = existing_folder(root / _place(layout.images, split))
-    label_folder = existing_folder(root / _place(layout.labels, split))
-    photos, labels = by_stem(photo_folder, PHOTO_EXTENSIONS), by_stem(label_folder, LABEL_EXTENSIONS)
-    pairs = match(photos, labels, photo_folder, label_folder)
+def _pairs(lister: Lister, root: Path, layout: FolderConfig, split: Split) -> list[Pair]:
+    photo_folder, label_folder = (existing_split(root, pattern, split) for pattern in (layout.images, layout.labels))
+    photos, labels = photos_and_labels(lister, photo_folder, label_folder, layout)
+    check_names_meet(photos, labels, photo_folder, label_folder, layout)
+    return lister.match(photos, labels, photo_folder, label_folder)
+
+
+def _named_by_split(lister: Lister, root: Path, layout: FolderConfig, split: Split) -> list[Pair]:
     # Stems may repeat from split to split.
-    return [pair._replace(name=f"{split}/{pair.name}") for pair in pairs] if split else pairs
+    return [pair._replace(name=f"{split}/{pair.name}") for pair in _pairs(lister, root, layout, split)]
 
 
-def _place(pattern: str, split: str) -> str:
-    return pattern.replace("{split}", split)
+def _test_photos(lister: Lister, root: Path, layout: FolderConfig) -> list[Path] | None:
+    """Photos of a test split without any label; None where it has labels."""
+    photo_folder, label_folder = (split_folder(root, pattern, "test") for pattern in (layout.images, layout.labels))
+    if not os.path.lexists(label_folder):
+        return photos_alone(lister, photo_folder, layout) if os.path.lexists(photo_folder) else []
+    if photo_folder != label_folder:
+        return None
+    # With an account of its own: where there are labels, the files are listed again as pairs.
+    look = Lister()
+    photos, labels = photos_and_labels(look, photo_folder, label_folder, layout)
+    if labels:
+        return None
+    lister.unused += look.unused
+    return list(photos.values())
+
+
+def _of_no_split(root: Path, layout: FolderConfig) -> list[Unused]:
+    """Pictures beside the folders of the splits, and in folders that stand where a split's would."""
+    patterns = dict.fromkeys((layout.images, layout.labels))
+    used = {real(split_folder(root, pattern, split)) for pattern in patterns for split in SPLITS}
+    unused: dict[Path, str] = {}
+    for pattern in patterns:
+        for path, rest in _beside(root, pattern):
+            inner = path.joinpath(*rest)
+            if path.suffix.lower() in PHOTO_EXTENSIONS:
+                unused[path] = "beside the folders of the splits"
+            elif inner.is_dir() and not any(folder.is_relative_to(real(inner)) for folder in used):
+                look = Lister()
+                look.pass_over(inner, "")
+                files = [file.path for file in look.unused if file.path.suffix.lower() in PHOTO_EXTENSIONS]
+                unused |= dict.fromkeys(files, "in folders of no split")
+    return [Unused(path, why) for path, why in unused.items()]
+
+
+def _beside(root: Path, pattern: str) -> Iterator[tuple[Path, Sequence[str]]]:
+    """What lies where `{split}` stands in a pattern, and the rest of the pattern below it."""
+    parts = Path(pattern).parts
+    depth = next(index for index, part in enumerate(parts) if "{split}" in part)
+    parent = root.joinpath(*parts[:depth])
+    for path in contents([parent]) if parent.is_dir() else ():
+        yield path, parts[depth + 1 :]
+
+
+def _root(root: str, layout: FolderConfig) -> Path:
+    folder = root_folder(root)
+    _check_is_divided(folder, layout)
+    patterns = dict.fromkeys((layout.images, layout.labels))
+    return root_folder(root, [marker(folder, pattern, "train") for pattern in patterns])
+
+
+def _check_is_divided(root: Path, layout: FolderConfig) -> None:
+    """Name the options for a data set without folders of splits, where the layout expects some."""
+    flat = {key: getattr(layout, key).removesuffix("/{split}") for key in ("images", "labels")}
+    if flat["images"] == layout.images or flat["labels"] == layout.labels:
+        return
+    folders = [root / place for place in flat.values()]
+    names = [name for names in SPLIT_NAMES.values() for name in names]
+    if any(os.path.lexists(folder / name) for folder in folders for name in names):
+        return
+    if all(folder.is_dir() and contents([folder]) for folder in folders):
+        options = set_options({f"data.folder.{key}": place for key, place in flat.items()})
+        raise DataError(
+            f"data folder {str(root)!r} must hold {layout.images} and {layout.labels}, with a folder for each of train "
+            f"and val, but {' and '.join(flat.values())} have none; to divide the images by data.split: {options}"
+        )
 
 
 def _check(layout: FolderConfig) -> None:
@@ -61,4 +127,9 @@ def _check(layout: FolderConfig) -> None:
         raise ConfigError(
             "data.folder.images and data.folder.labels must both hold {split} or neither, "
             f"but got {layout.images!r} and {layout.labels!r}"
+        )
+    if layout.label_suffix and layout.label_suffix == layout.image_suffix:
+        raise ConfigError(
+            "data.folder.image_suffix and data.folder.label_suffix must differ, or tell nothing apart, but both are "
+            f"{layout.label_suffix!r}; leave both empty where names are the same"
         )

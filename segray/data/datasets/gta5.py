@@ -14,7 +14,8 @@ from segray.data.datasets.cityscapes import CLASS_LISTS, HINTS
 from segray.data.datasets.cityscapes import PALETTE as CITYSCAPES_PALETTE
 from segray.data.datasets.cityscapes import label_space as cityscapes_space
 from segray.data.datasets.class_list import class_list
-from segray.data.datasets.listing import LABEL_EXTENSIONS, PHOTO_EXTENSIONS, by_stem, match, root_folder
+from segray.data.datasets.listing import Lister
+from segray.data.datasets.root import root_folder
 from segray.data.readers import FileReader, IdLabels
 from segray.errors import DataError, listed
 from segray.labels import IGNORE_INDEX, LabelSpace
@@ -41,8 +42,9 @@ def gta5(config: DataConfig) -> Dataset:
     """images/NNNNN.png with labels/NNNNN.png, divided by split.mat where that file is there."""
     space = label_space(class_list(config, CLASS_LISTS))
     root = root_folder(config.root, (PHOTOS, LABELS))
-    photos, labels = by_stem(root / PHOTOS, PHOTO_EXTENSIONS), by_stem(root / LABELS, LABEL_EXTENSIONS)
-    pairs = match(photos, labels, root / PHOTOS, root / LABELS)
+    lister = Lister()
+    photos, labels = lister.photos(root / PHOTOS), lister.labels(root / LABELS)
+    pairs = lister.match(photos, labels, root / PHOTOS, root / LABELS)
     pairs = [pair._replace(sequence=sequence_of(pair.name)) for pair in pairs]
     mat = next((root / name for name in SPLIT_FILES if (root / name).exists()), None)
     return Dataset(
@@ -50,6 +52,7 @@ def gta5(config: DataConfig) -> Dataset:
         reader=FileReader(IdLabels(space.raw_to_train, HINTS)),
         official=_divided(pairs, mat) if mat else {},
         undivided=[] if mat else pairs,
+        unused=lister.unused,
     )
 
 

@@ -11,14 +11,8 @@ from typing import Final
 from segray.config import DataConfig
 from segray.data.dataset import MISSING, Dataset, Pair
 from segray.data.datasets.class_list import class_list
-from segray.data.datasets.listing import (
-    LABEL_EXTENSIONS,
-    PHOTO_EXTENSIONS,
-    by_stem,
-    existing_folder,
-    match,
-    root_folder,
-)
+from segray.data.datasets.listing import Lister, by_name
+from segray.data.datasets.root import existing_folder, root_folder
 from segray.data.datasets.sequences import block
 from segray.data.readers import ColorLabels, FileReader
 from segray.errors import DataError, listed
@@ -41,14 +35,15 @@ def kitti_road(config: DataConfig) -> Dataset:
     class_list(config, ("road",))
     root = _root(config.root)
     train_ids = {color: train_id for train_id, color in enumerate(CLASSES.values())}
-    test_photos = root / TEST_PHOTOS
+    lister, test_photos = Lister(), root / TEST_PHOTOS
     return Dataset(
         label_space=LabelSpace(names=tuple(CLASSES), colors=tuple(CLASSES.values())),
         reader=FileReader(ColorLabels(train_ids | {NOT_EVALUATED: IGNORE_INDEX})),
         official={},
-        undivided=_pairs(root),
+        undivided=_pairs(lister, root),
         split_sizes=(0.8, 0.2, 0.0),
-        unlabelled=tuple(by_stem(test_photos, PHOTO_EXTENSIONS).values()) if os.path.lexists(test_photos) else (),
+        unlabelled=tuple(lister.photos(test_photos).values()) if os.path.lexists(test_photos) else (),
+        unused=lister.unused,
     )
 
 
@@ -61,12 +56,13 @@ def _root(root: str) -> Path:
     return root_folder(root, (PHOTOS, LABELS))
 
 
-def _pairs(root: Path) -> list[Pair]:
+def _pairs(lister: Lister, root: Path) -> list[Pair]:
     photo_folder, label_folder = existing_folder(root / PHOTOS), existing_folder(root / LABELS)
-    photos, files = by_stem(photo_folder, PHOTO_EXTENSIONS), by_stem(label_folder, LABEL_EXTENSIONS)
+    photos, files = lister.photos(photo_folder), lister.labels(label_folder)
     lanes = {_LANE_STEM.sub(r"\1_\2", stem): path for stem, path in files.items() if _LANE_STEM.fullmatch(stem)}
-    labels = {_ROAD_STEM.sub(r"\1_\2", stem): path for stem, path in files.items() if not _LANE_STEM.fullmatch(stem)}
-    pairs = match(photos, labels, photo_folder, label_folder)
+    roads = ((stem, path) for stem, path in files.items() if not _LANE_STEM.fullmatch(stem))
+    labels = by_name(roads, lambda stem: _ROAD_STEM.sub(r"\1_\2", stem))
+    pairs = lister.match(photos, labels, photo_folder, label_folder)
     _check_lanes([pair for pair in pairs if pair.label == MISSING], lanes)
     # The same numbers of all categories together, so that every split has its share of each.
     return [pair._replace(sequence=block(pair.name.rpartition("_")[2], BLOCK)) for pair in pairs]

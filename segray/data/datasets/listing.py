@@ -1,183 +1,192 @@
-"""Folders -> pairs of a photo and its label file, checked for gaps."""
+"""Folders -> files by name -> pairs of a photo and its label; whatever no pair is made of is kept account of."""
 
 from __future__ import annotations
 
-import os
-import stat
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-from segray.data.dataset import MISSING, Pair
-from segray.errors import ConfigError, DataError, listed
+from segray.data.dataset import MISSING, Pair, normal
+from segray.data.datasets.root import contents, real
+from segray.data.unused import Unused
+from segray.errors import DataError, listed
 
-PHOTO_EXTENSIONS: Final = frozenset({".png", ".jpg", ".jpeg"})
-LABEL_EXTENSIONS: Final = frozenset({".png"})
-
-
-def root_folder(root: str, markers: Sequence[str] = ()) -> Path:
-    """The data set's folder.
-
-    Args:
-        root: `data.root`.
-        markers: What the folder must hold, such as ``("leftImg8bit", "gtFine")`` or ``("training/image_2",)``.
-
-    Raises:
-        ConfigError: None was given.
-        DataError: It does not exist, is no folder, cannot be read, or lacks a marker; where a folder one or two levels
-            above or below has them all, the message names it.
-    """
-    if not root:
-        raise ConfigError("data.root must name the folder of the data set, but is empty; pass --data or set data.root")
-    folder = existing_folder(Path(root).expanduser())
-    missing = [marker for marker in markers if not _holds(folder, [marker])]
-    if not missing:
-        return folder
-    needs = f"data folder {str(folder)!r} must hold {' and '.join(markers)}"
-    held = [path.name for path in contents([folder])]
-    near = folders_near(folder, markers)
-    if len(near) > 1:
-        several = listed([str(path) for path in near])
-        raise DataError(f"{needs}, but several folders below it do; set data.root to one of them:{several}")
-    for found in near:
-        raise DataError(f"{needs}, but that lies {_where(folder, found)}; set data.root to {str(found)!r}")
-    there = f"there are {', '.join(held[:5])}" + (", ..." if len(held) > 5 else "") if held else "it is empty"
-    raise DataError(f"{needs}, but lacks {' and '.join(missing)}; {there}")
+JPEG_EXTENSIONS: Final = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
+LABEL_EXTENSIONS: Final = frozenset({".png", ".bmp", ".tif", ".tiff", ".webp"})
+"""Of formats that can keep every value as it was written."""
+PHOTO_EXTENSIONS: Final = LABEL_EXTENSIONS | JPEG_EXTENSIONS
 
 
-def existing_folder(folder: Path) -> Path:
-    """The folder itself.
+class Entry(NamedTuple):
+    """A file somewhere below a folder."""
 
-    Raises:
-        DataError: It does not exist, is not a folder, or cannot be looked at.
-    """
-    try:
-        if stat.S_ISDIR(folder.stat().st_mode):
-            return folder
-        problem = "is a file, not a folder"
-    except FileNotFoundError:
-        problem = "is a link to nothing" if folder.is_symlink() else "does not exist"
-    except OSError as error:
-        problem = f"cannot be read: {error.strerror}"
-    raise DataError(f"data folder {str(folder)!r} {problem}; docs/data.md shows what data.root must hold")
+    place: str
+    """Its own folder as seen from there, normal form, with ``/`` at the end; empty for the folder itself"""
+    path: Path
 
 
-def folders_near(folder: Path, markers: Sequence[str]) -> list[Path]:
-    """Folders that hold all the markers: the nearest one or two levels above, else all one or two levels below.
+class Tree(NamedTuple):
+    """All that lies below a folder."""
 
-    Args:
-        folder: Where to look from; it is not looked at itself.
-        markers: Names or relative paths.
-    """
-    for candidate in _absolute(folder).parents[:2]:
-        if _holds(candidate, markers):
-            return [candidate]
-    below = _folders_in(folder)
-    found = [candidate for candidate in below if _holds(candidate, markers)]
-    return found or [inner for outer in below for inner in _folders_in(outer) if _holds(inner, markers)]
+    files: list[Entry]
+    places: set[str]
+    """As in Entry; those of empty folders too"""
 
 
-def _holds(folder: Path, markers: Iterable[str]) -> bool:
-    # A link to nothing counts: what is wrong with it is said where it is opened.
-    return all(os.path.lexists(folder / marker) for marker in markers)
+@dataclass
+class Lister:
+    """Lists the folders of one data set, and keeps account of the files that it passes over."""
 
+    unused: list[Unused] = field(default_factory=list)
 
-def _folders_in(folder: Path) -> list[Path]:
-    """Folders to look into for a hint; what cannot be read is not worth an error here."""
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(Path(entry.path) for entry in entries if entry.is_dir())
-    except OSError:
-        return []
+    def photos(self, folder: Path) -> dict[str, Path]:
+        """The photos that lie in a folder, by stem.
 
+        Raises:
+            DataError: The folder cannot be read, or a stem occurs twice.
+        """
+        return self._by_stem(folder, PHOTO_EXTENSIONS)
 
-def _where(folder: Path, found: Path) -> str:
-    levels = len(_absolute(folder).parts) - len(_absolute(found).parts)
-    return f"{('one level', 'two levels')[abs(levels) - 1]} {'above' if levels > 0 else 'below'}"
+    def labels(self, folder: Path) -> dict[str, Path]:
+        """The label files that lie in a folder, by stem.
 
+        Raises:
+            DataError: The folder cannot be read, or a stem occurs twice.
+        """
+        return self._by_stem(folder, LABEL_EXTENSIONS)
 
-def _absolute(folder: Path) -> Path:
-    return Path(os.path.abspath(folder))  # noqa: PTH100 - Path.absolute() keeps `..`, resolve() follows links
+    def by_ending(
+        self, folder: Path, ending: str, extensions: Collection[str], companions: Collection[str] = ()
+    ) -> dict[str, Path]:
+        """The files one folder below, by what stands before the end of their stems, such as ``_gtFine_labelIds``.
 
+        Args:
+            folder: A folder of folders.
+            ending: The letters' case counts in what the layout names, but not in the extension.
+            extensions: Those of the files.
+            companions: Ends of stems that the layout has beside, which need no mention.
 
-def contents(folders: Iterable[Path]) -> list[Path]:
-    """All that lies in the folders, sorted; what is no folder holds nothing. What macOS adds to archives is left out.
+        Raises:
+            DataError: A folder cannot be read, or a name occurs twice.
+        """
+        named = []
+        inner = contents([folder])
+        for path in contents(inner):
+            if path.stem.endswith(ending) and path.suffix.lower() in extensions:
+                named.append((path.stem.removesuffix(ending), path))
+            elif not path.stem.endswith(tuple(companions)):
+                is_picture = path.suffix.lower() in extensions
+                self.pass_over(path, f"without {ending} at the end" if is_picture else extension_of(path, extensions))
+        for path in inner:
+            if not path.is_dir():
+                self.pass_over(path, "beside the folders of images")
+        return by_name(named)
 
-    Raises:
-        DataError: Some cannot be read, or hold names that are not UTF-8; all of them are named.
-    """
-    found: list[Path] = []
-    problems = []
-    for folder in folders:
+    def tree(self, folder: Path, apart: Path) -> Tree:
+        """All files in a folder and in its sub-folders, but for a folder `apart` and hidden ones.
+
+        Raises:
+            DataError: A folder cannot be read.
+        """
+        found = Tree([], {""})
+        for entry, is_folder in _walk(folder, "", (real(folder),), real(apart)):
+            if is_folder:
+                found.places.add(entry.place)
+            elif "/." in f"/{entry.place}":
+                self.unused.append(Unused(entry.path, "in hidden folders"))
+            else:
+                found.files.append(entry)
+        return found
+
+    def pass_over(self, path: Path, why: str) -> None:
+        """Take account of a file, or of all files in a folder."""
+        if not path.is_dir():
+            self.unused.append(Unused(path, why))
+            return
+        why = "in hidden folders" if path.name.startswith(".") else "in sub-folders"
         try:
-            found += (path for path in folder.iterdir() if not path.name.startswith("._") and path.name != "__MACOSX")
-        except NotADirectoryError:
-            continue
-        except OSError as error:
-            problems.append(f"{folder}: {error.strerror}")
-    if problems:
-        raise DataError(f"{len(problems)} data folders cannot be read:{listed(problems)}", problems)
-    foreign = [f"{str(path)!r}" for path in found if not _is_utf8(path.name)]
-    if foreign:
-        raise DataError(f"names must be UTF-8, but {len(foreign)} are not; rename them:{listed(foreign)}", foreign)
-    return sorted(found)
+            below = list(_walk(path, "", (real(path),)))
+        except DataError:  # nothing in it is used, so what is wrong with it is no reason to stop
+            self.unused.append(Unused(path, why))
+        else:
+            self.unused += [Unused(entry.path, why) for entry, is_folder in below if not is_folder]
+
+    def match(
+        self, photos: Mapping[str, Path], labels: Mapping[str, Path], photo_folder: Path, label_folder: Path
+    ) -> list[Pair]:
+        """Pairs of photos and labels that share a name, in order of the names; what lacks its partner is a pair too.
+
+        Args:
+            photos: Name of the pair -> file.
+            labels: The same for labels.
+            photo_folder: Where the photos were looked for.
+            label_folder: Where the labels were looked for.
+
+        Raises:
+            DataError: There are no photos or no labels.
+        """
+        for files, kind, folder, extensions in (
+            (photos, "images", photo_folder, PHOTO_EXTENSIONS),
+            (labels, "labels", label_folder, LABEL_EXTENSIONS),
+        ):
+            if not files:
+                others = Counter(why for path, why in self.unused if path.is_relative_to(folder))
+                there = f", but {', '.join(f'{count} {why}' for why, count in others.items())}" if others else ""
+                raise DataError(
+                    f"data folder {str(folder)!r} holds no {kind}, which end in {', '.join(sorted(extensions))}{there}"
+                )
+        return [Pair(name, photos.get(name, MISSING), labels.get(name, MISSING)) for name in sorted({*photos, *labels})]
+
+    def _by_stem(self, folder: Path, extensions: Collection[str]) -> dict[str, Path]:
+        named = []
+        for path in contents([folder]):
+            if path.suffix.lower() in extensions:
+                named.append((path.stem, path))
+            else:
+                self.pass_over(path, extension_of(path, extensions))
+        return by_name(named)
 
 
-def _is_utf8(name: str) -> bool:
-    # Bytes that do not decode come as lone surrogates.
-    return not any("\ud800" <= letter <= "\udfff" for letter in name)
+def extension_of(path: Path, extensions: Collection[str]) -> str:
+    """Why a file of another extension is not used."""
+    extension = path.suffix.lower()
+    if extension in PHOTO_EXTENSIONS - {*extensions}:
+        return f"{extension} among labels"
+    return extension or "without an extension"
 
 
-def by_stem(folder: Path, extensions: Collection[str]) -> dict[str, Path]:
-    """The files of a folder with one of the extensions, in small letters or capitals, by their stems.
+def by_name(named: Iterable[tuple[str, Path]], rename: Callable[[str], str] = str) -> dict[str, Path]:
+    """Files by their names in Unicode's composed form (NFC), since macOS decomposes names that other systems keep.
 
     Raises:
-        DataError: The folder cannot be read, or a stem occurs twice.
+        DataError: Two files have one name.
     """
-    return _by_name((path.stem, path) for path in contents([folder]) if path.suffix.lower() in extensions)
-
-
-def by_suffix(folder: Path, suffix: str) -> dict[str, Path]:
-    """The files one folder below, by what stands before their suffix, such as ``_gtFine_labelIds.png``.
-
-    Raises:
-        DataError: A folder cannot be read, or a name occurs twice.
-    """
-    files = contents(contents([folder]))
-    # The letters' case counts in what the layout names, but not in the extension.
-    ending, _, extension = suffix.rpartition(".")
-    return _by_name(
-        (path.stem.removesuffix(ending), path)
-        for path in files
-        if path.stem.endswith(ending) and path.suffix.lower() == f".{extension}"
-    )
-
-
-def _by_name(named: Iterable[tuple[str, Path]]) -> dict[str, Path]:
     files: dict[str, Path] = {}
     twice = []
-    for name, path in named:
+    for written, path in named:
+        name = normal(rename(written))
         if name in files:
-            twice.append(f"{files[name]} and {path.name}")
+            alike = normal(path.name) == normal(files[name].name)
+            forms = ", the same letters in two Unicode forms" if alike else ""
+            twice.append(f"{files[name]} and {path.name}{forms}")
         files[name] = path
     if twice:
         raise DataError(f"a stem must occur once in a folder, but these occur twice:{listed(twice)}", twice)
     return files
 
 
-def match(photos: Mapping[str, Path], labels: Mapping[str, Path], photo_folder: Path, label_folder: Path) -> list[Pair]:
-    """Pairs of the photos and labels that share a name, in order of the names; what lacks its partner is a pair too.
-
-    Args:
-        photos: Name of the pair -> file.
-        labels: The same for labels.
-        photo_folder: Where the photos were looked for.
-        label_folder: Where the labels were looked for.
-
-    Raises:
-        DataError: There are no photos or no labels.
-    """
-    for files, kind, folder in ((photos, "images", photo_folder), (labels, "labels", label_folder)):
-        if not files:
-            raise DataError(f"data folder {str(folder)!r} holds no {kind}")
-    return [Pair(name, photos.get(name, MISSING), labels.get(name, MISSING)) for name in sorted({*photos, *labels})]
+def _walk(folder: Path, place: str, above: tuple[Path, ...], apart: Path | None = None) -> Iterator[tuple[Entry, bool]]:
+    """Everything below a folder, and whether it is a folder; links back to a folder above are not followed."""
+    for path in contents([folder]):
+        # What has an image's name is opened as one, so that an error says what else it is.
+        if path.suffix.lower() in PHOTO_EXTENSIONS or not path.is_dir():
+            yield Entry(place, path), False
+            continue
+        resolved = real(path)
+        if resolved == apart or resolved in above:
+            continue
+        inner = f"{place}{normal(path.name)}/"
+        yield Entry(inner, path), True
+        yield from _walk(path, inner, (*above, resolved), apart)

@@ -12,14 +12,8 @@ from segray.data.datasets.cityscapes import sequence_of as cityscapes_sequence
 from segray.data.datasets.class_list import class_list
 from segray.data.datasets.gta5 import label_space as gta5_space
 from segray.data.datasets.gta5 import sequence_of as gta5_sequence
-from segray.data.datasets.listing import (
-    LABEL_EXTENSIONS,
-    PHOTO_EXTENSIONS,
-    by_stem,
-    existing_folder,
-    match,
-    root_folder,
-)
+from segray.data.datasets.listing import Lister
+from segray.data.datasets.root import existing_folder, root_folder
 from segray.data.readers import FileReader, IdLabels
 from segray.labels import Color, LabelSpace
 
@@ -58,24 +52,26 @@ def train_a(config: DataConfig) -> Dataset:
     space = label_space(classes)
     hints = GROUP_HINTS if classes == "groups" else LABEL_ID_HINTS
     root = root_folder(config.root, ("trainA", f"trainA{CLASS_SUFFIX}"))
-    train, has_test = _pairs(root, "trainA"), (root / "testA").exists()
+    lister = Lister()
+    train, has_test = _pairs(lister, root, "trainA"), (root / "testA").exists()
     labelled_test = has_test and (root / f"testA{CLASS_SUFFIX}").exists()
     return Dataset(
         label_space=space,
         reader=FileReader(IdLabels(space.raw_to_train, hints)),
-        official={"train": train, "test": _pairs(root, "testA")} if labelled_test else {},
+        official={"train": train, "test": _pairs(lister, root, "testA")} if labelled_test else {},
         undivided=[] if labelled_test else train,
-        unlabelled=list(by_stem(root / "testA", PHOTO_EXTENSIONS).values()) if has_test and not labelled_test else [],
+        unlabelled=list(lister.photos(root / "testA").values()) if has_test and not labelled_test else [],
+        unused=lister.unused,
     )
 
 
-def _pairs(root: Path, part: str) -> list[Pair]:
+def _pairs(lister: Lister, root: Path, part: str) -> list[Pair]:
     photo_folder, label_folder = existing_folder(root / part), existing_folder(root / f"{part}{CLASS_SUFFIX}")
-    photos, labels = by_stem(photo_folder, PHOTO_EXTENSIONS), by_stem(label_folder, LABEL_EXTENSIONS)
+    photos, labels = lister.photos(photo_folder), lister.labels(label_folder)
     # The same frame may have been sampled into both parts.
     return [
         pair._replace(name=f"{part}/{pair.name}", sequence=_sequence_of(pair.name))
-        for pair in match(photos, labels, photo_folder, label_folder)
+        for pair in lister.match(photos, labels, photo_folder, label_folder)
     ]
 
 

@@ -1,0 +1,184 @@
+"""The folder of a data set: what it must hold, where else that may lie, and what lies in a folder."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+from segray.data.dataset import Split
+from segray.errors import ConfigError, DataError, listed
+
+SPLIT_NAMES: Final[dict[Split, tuple[str, ...]]] = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
+"""Names that the folder of a split goes by."""
+# What macOS, Windows and their archives put beside every file.
+_OF_FILE_MANAGERS: Final = frozenset({"__MACOSX", ".DS_Store", "Thumbs.db", "ehthumbs.db", "desktop.ini"})
+
+
+def root_folder(root: str, markers: Sequence[str] = ()) -> Path:
+    """The data set's folder.
+
+    Args:
+        root: `data.root`.
+        markers: What the folder must hold, such as ``("leftImg8bit", "gtFine")`` or ``("training/image_2",)``.
+
+    Raises:
+        ConfigError: None was given.
+        DataError: It does not exist, is no folder, cannot be read, or lacks a marker; where a folder one or two levels
+            above or below has them all, the message names it.
+    """
+    if not root:
+        raise ConfigError("data.root must name the folder of the data set, but is empty; pass --data or set data.root")
+    folder = existing_folder(Path(root).expanduser())
+    missing = [marker for marker in markers if not _holds(folder, [marker])]
+    if not missing:
+        return folder
+    needs = f"data folder {str(folder)!r} must hold {' and '.join(markers)}"
+    held = [path.name for path in contents([folder])]
+    near = folders_near(folder, markers)
+    if len(near) > 1:
+        several = listed([str(path) for path in near])
+        raise DataError(f"{needs}, but several folders below it do; set data.root to one of them:{several}")
+    for found in near:
+        raise DataError(f"{needs}, but that lies {_where(folder, found)}; set data.root to {str(found)!r}")
+    there = f"there are {', '.join(held[:5])}" + (", ..." if len(held) > 5 else "") if held else "it is empty"
+    raise DataError(f"{needs}, but lacks {' and '.join(missing)}; {there}")
+
+
+def split_folder(root: Path, pattern: str, split: Split) -> Path:
+    """The folder of a split, by any of its SPLIT_NAMES; by the first one where there is none.
+
+    Args:
+        root: Folder of the data set.
+        pattern: Folder below it, such as ``images/{split}``; `{split}` stands for the name.
+        split: train, val or test.
+
+    Raises:
+        DataError: There are several.
+    """
+    folders = [root / pattern.replace("{split}", name) for name in SPLIT_NAMES[split]]
+    # A link under the second name is no second folder.
+    there = {real(folder): folder for folder in reversed(folders) if os.path.lexists(folder)}
+    if len(there) > 1:
+        several = " and ".join(repr(str(folder)) for folder in reversed(there.values()))
+        raise DataError(f"the {split} split must have one folder, but has {several}; merge them, or move one away")
+    return next(iter(there.values()), folders[0])
+
+
+def marker(root: Path, pattern: str, split: Split) -> str:
+    """The pattern with the name that the split goes by, for `root_folder`."""
+    names = [name for name in SPLIT_NAMES[split] if os.path.lexists(root / pattern.replace("{split}", name))]
+    return pattern.replace("{split}", (names or SPLIT_NAMES[split])[0])
+
+
+def existing_split(root: Path, pattern: str, split: Split) -> Path:
+    """As `split_folder`, but it must be there.
+
+    Raises:
+        DataError: There are several folders of the split, or none that is one and can be looked at.
+    """
+    others = SPLIT_NAMES[split][1:] if "{split}" in pattern else ()
+    return existing_folder(split_folder(root, pattern, split), others)
+
+
+def existing_folder(folder: Path, other_names: Sequence[str] = ()) -> Path:
+    """The folder itself.
+
+    Args:
+        folder: Where it should be.
+        other_names: Names under which it was looked for, too; a message has them.
+
+    Raises:
+        DataError: It does not exist, is not a folder, or cannot be looked at.
+    """
+    try:
+        if stat.S_ISDIR(folder.stat().st_mode):
+            return folder
+        problem = "is a file, not a folder"
+    except FileNotFoundError:
+        problem = "is a link to nothing" if folder.is_symlink() else "does not exist"
+        problem += f", nor does one named {' or '.join(other_names)}" if other_names else ""
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror}"
+    raise DataError(f"data folder {str(folder)!r} {problem}; docs/data.md shows what data.root must hold")
+
+
+def folders_near(folder: Path, markers: Sequence[str]) -> list[Path]:
+    """Folders that hold all the markers: the nearest one or two levels above, else all one or two levels below.
+
+    Args:
+        folder: Where to look from; it is not looked at itself.
+        markers: Names or relative paths.
+    """
+    for candidate in _absolute(folder).parents[:2]:
+        if _holds(candidate, markers):
+            return [candidate]
+    below = _folders_in(folder)
+    found = [candidate for candidate in below if _holds(candidate, markers)]
+    return found or [inner for outer in below for inner in _folders_in(outer) if _holds(inner, markers)]
+
+
+def _holds(folder: Path, markers: Iterable[str]) -> bool:
+    # A link to nothing counts: what is wrong with it is said where it is opened.
+    return all(os.path.lexists(folder / marker) for marker in markers)
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    """Folders to look into for a hint; what cannot be read is not worth an error here."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(Path(entry.path) for entry in entries if entry.is_dir())
+    except OSError:
+        return []
+
+
+def _where(folder: Path, found: Path) -> str:
+    levels = len(_absolute(folder).parts) - len(_absolute(found).parts)
+    return f"{('one level', 'two levels')[abs(levels) - 1]} {'above' if levels > 0 else 'below'}"
+
+
+def _absolute(folder: Path) -> Path:
+    return Path(os.path.abspath(folder))  # noqa: PTH100 - Path.absolute() keeps `..`, resolve() follows links
+
+
+def contents(folders: Iterable[Path]) -> list[Path]:
+    """All that lies in the folders, sorted; what is no folder holds nothing. Files of file managers are left out.
+
+    Raises:
+        DataError: Some cannot be read, or hold names that are not UTF-8; all of them are named.
+    """
+    found: list[Path] = []
+    problems = []
+    for folder in folders:
+        try:
+            found += (path for path in folder.iterdir() if not _is_of_file_manager(path.name))
+        except NotADirectoryError:
+            continue
+        except OSError as error:
+            problems.append(f"{folder}: {error.strerror}")
+    if problems:
+        raise DataError(f"{len(problems)} data folders cannot be read:{listed(problems)}", problems)
+    foreign = [f"{str(path)!r}" for path in found if not _is_utf8(path.name)]
+    if foreign:
+        raise DataError(f"names must be UTF-8, but {len(foreign)} are not; rename them:{listed(foreign)}", foreign)
+    return sorted(found)
+
+
+def real(path: Path) -> Path:
+    """The path without links; what links in a circle is left as it is."""
+    return Path(os.path.realpath(path))
+
+
+def _is_utf8(name: str) -> bool:
+    # Bytes that do not decode come as lone surrogates.
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)
+
+
+def _is_of_file_manager(name: str) -> bool:
+    return name.startswith("._") or name in _OF_FILE_MANAGERS
