@@ -19,6 +19,9 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 LOG_LINES = 50
 """Lines of a dead process's log that are kept."""
 
+TAIL_BYTES = 2**18
+"""Of a log that may be of any size, what is read of its end."""
+
 LOOK_SECONDS = 20.0
 """How long another node may take to look at its dead processes."""
 
@@ -114,9 +117,16 @@ def _reason(error_log: str) -> str:
 
 
 def _newest(files: Iterable[Path]) -> str:
-    """Content of the file that was written last; a process id may be used again."""
-    newest = max(files, key=lambda file: file.stat().st_mtime, default=None)
-    return newest.read_text(errors="replace") if newest else ""
+    """The end of the file that was written last, for a process id may be used again; empty where none can be read."""
+    try:
+        newest = max(files, key=lambda file: file.stat().st_mtime, default=None)
+        if newest is None:
+            return ""
+        with newest.open("rb") as log:
+            log.seek(max(0, newest.stat().st_size - TAIL_BYTES))
+            return log.read().decode(errors="replace")
+    except OSError:
+        return ""
 
 
 def _look_on_nodes(processes: set[tuple[str, int]]) -> dict[tuple[str, int], tuple[str, str]]:

@@ -67,6 +67,19 @@ def test_the_end_of_the_log_is_kept_without_what_ray_adds(tmp_path):
     assert log[-2:] == ["warning", "last"]
 
 
+def test_of_a_huge_log_only_the_end_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(deaths, "TAIL_BYTES", 100)
+    write_logs(tmp_path, 7, "os._exit(3) was called here:\n" + "é" * 1000 + "\nlast")
+    reason, log = read_death(tmp_path, 7)
+    assert reason == ""
+    assert log.endswith("é\nlast")
+
+
+def test_a_log_that_cannot_be_read_tells_nothing(tmp_path):
+    (tmp_path / "worker-abc-01000000-7.err").mkdir()
+    assert read_death(tmp_path, 7) == ("", "")
+
+
 def test_a_process_without_logs_has_no_last_words(tmp_path):
     assert read_death(tmp_path, 7) == ("", "")
 

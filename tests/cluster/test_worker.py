@@ -123,6 +123,13 @@ def test_an_error_fails_the_trial_with_its_traceback_and_spares_the_process(run)
     assert "Traceback" in trace
 
 
+def test_a_library_that_calls_sys_exit_fails_the_trial_at_once_and_spares_the_process(run):
+    run(SystemExit("no licence"))
+    [(status, reason, trace)] = SAID
+    assert (status, reason) == ("failed", "SystemExit: no licence")
+    assert "Traceback" in trace
+
+
 def test_of_several_ranks_one_with_an_error_ends_its_process_and_only_a_clear_error_ends_the_trial(run, monkeypatch):
     monkeypatch.setattr(dist, "get_world_size", lambda: 2)
     with pytest.raises(RuntimeError):
