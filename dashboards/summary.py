@@ -177,7 +177,7 @@ def _line(spread: Spread, what: str, num_seeds: str) -> Line:
 
 
 def _notes(results: SweepResults) -> tuple[str, ...]:
-    notes = [_state_note(results)]
+    notes = [*map(_as_sentence, results.damage), _state_note(results)]
     first, name = results.first_trial(), results.info.baseline_name
     if results.trials.empty:
         notes.append("No trial has started, so there is nothing to compare.")
@@ -201,6 +201,10 @@ def _notes(results: SweepResults) -> tuple[str, ...]:
         notes += [note for key, note in SCHEDULE_NOTES.items() if key in results.info.space]
     notes += [results.classes_note(), results.recipe_note(), results.test_note(), results.cluster_note()]
     return tuple(filter(None, notes))
+
+
+def _as_sentence(line: str) -> str:
+    return f"{line[0].upper()}{line[1:]}."
 
 
 def _gain_note(results: SweepResults, first: pd.Series[Any] | None, name: str) -> str:

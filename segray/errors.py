@@ -5,6 +5,7 @@
     ├── DataError        a data set that is missing, incomplete or does not decode
     ├── ResourceError    more workers, GPUs, memory or disk than there are
     ├── StorageError     a sweep folder that cannot be written, read, or is taken
+    │   └── DamagedError   one of its files that holds something else than it should
     └── SweepTakenError  another start has taken the sweep over, so this one may write no more
 
 Every message names what, the rule, the value got, and the fix or the choices. The command line prints it
@@ -45,6 +46,25 @@ class ResourceError(SegrayError):
 
 class StorageError(SegrayError):
     """A sweep folder that cannot be written or read, or is already taken."""
+
+
+class DamagedError(StorageError):
+    """A file of a sweep that holds something else than it should.
+
+    Args:
+        path: The file.
+        reason: Why it cannot be used.
+    """
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.reason = reason
+        self.in_short = f"its {path.rpartition('/')[2]} is damaged ({reason})"
+        """In words that follow "trial 0003: " or the like"""
+
+    def __str__(self) -> str:
+        path, reason = self.args
+        return f"{path!r} is damaged, or another version's ({reason}); restore it from a backup, or start a new sweep"
 
 
 class SweepTakenError(SegrayError):

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import threading
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, Protocol
 
 from pyarrow import fs as pafs
 
-from segray.errors import StorageError
+from segray.errors import DamagedError, StorageError
+from segray.files import append_line, remove_partials, write_new, write_whole
+from segray.foreign import in_short, parse_json
 
 
 class Guard(Protocol):
@@ -31,6 +32,8 @@ class Folder:
     path: str
     guard: Guard | None = None
     """Asked before every change below the folder"""
+    root: str = ""
+    """The folder that was opened, outside of which nothing is deleted; empty where that is this one"""
 
     @property
     def is_local(self) -> bool:
@@ -39,16 +42,20 @@ class Folder:
 
     def child(self, name: str) -> Folder:
         """The folder or file ``name`` below this one; not created."""
-        return replace(self, path=f"{self.path}/{name}")
+        return replace(self, path=f"{self.path}/{name}", root=self.root or self.path)
 
     @property
     def parent(self) -> Folder:
         """The folder that holds this one."""
-        return replace(self, path=self.path.rpartition("/")[0] or "/")
+        return replace(self, path=self.path.rpartition("/")[0] or "/", root="")
 
     def exists(self, name: str = "") -> bool:
         """Whether the file or folder is there."""
         return bool(self._info(name).type != pafs.FileType.NotFound)
+
+    def is_file(self, name: str) -> bool:
+        """Whether there is a file of this name."""
+        return bool(self._info(name).type == pafs.FileType.File)
 
     def names(self, name: str = "") -> list[str]:
         """Sorted names of the files and folders directly inside; empty if there is no such folder."""
@@ -69,24 +76,18 @@ class Folder:
             raise StorageError(f"cannot read {self._at(name)!r}: {error}") from None
 
     def write_bytes(self, name: str, content: bytes | memoryview) -> None:
-        """Write a whole file; on local disks by rename, so that nobody reads half of it.
+        """Write a whole file, which nobody reads half of; on local disks it is on the disk when this returns.
 
         Raises:
-            StorageError: The place cannot be written.
+            StorageError: The place cannot be written; nothing is left of the attempt.
         """
-        self._check_guard()
-        target = self._at(name)
-        try:
-            self.filesystem.create_dir(target.rpartition("/")[0], recursive=True)
+        with self._writing(name) as target:
             if self.is_local:
-                partial = f"{target}.partial-{os.getpid()}"
-                Path(partial).write_bytes(content)
-                Path(partial).replace(target)
-            else:
-                with self.filesystem.open_output_stream(target) as stream:
-                    stream.write(content)
-        except OSError as error:
-            raise StorageError(f"cannot write {target!r}: {error}; choose a storage path you may write to") from None
+                write_whole(Path(target), content)
+                return
+            self.filesystem.create_dir(target.rpartition("/")[0], recursive=True)
+            with self.filesystem.open_output_stream(target) as stream:
+                stream.write(content)
 
     def write_new_json(self, name: str, content: Mapping[str, Any]) -> bool:
         """Write a mapping unless the file is there, which on local disks only one process can; returns whether it did.
@@ -99,54 +100,79 @@ class Folder:
         if not self.is_local:
             self.write_json(name, content)
             return True
-        whole = f"{name}.new-{os.getpid()}-{threading.get_ident()}"
-        self.write_json(whole, content)
-        try:
-            os.link(self._at(whole), self._at(name))
-        except FileExistsError:
-            return False
-        except OSError as error:
-            raise StorageError(f"cannot write {self._at(name)!r}: {error}") from None
-        finally:
-            self.delete(whole)
-        return True
+        with self._writing(name) as target:
+            return write_new(Path(target), _json_bytes(content))
 
     def append_line(self, name: str, line: str) -> None:
-        """Append to a text file, after what a crash may have left of an earlier line; local filesystems only."""
-        self._check_guard()
-        self.filesystem.create_dir(self.path, recursive=True)
-        with Path(self._at(name)).open("ab+") as file:
-            cut = file.seek(0, os.SEEK_END) > 0 and not _ends_in_newline(file)
-            file.write((b"\n" if cut else b"") + line.encode() + b"\n")
+        """Append to a text file, after what a crash may have left of an earlier line; local filesystems only.
+
+        Raises:
+            StorageError: The place cannot be written.
+        """
+        with self._writing(name) as target:
+            append_line(Path(target), line)
 
     def delete(self, name: str = "") -> None:
-        """Delete a file or a whole folder if it is there."""
+        """Delete a file or a whole folder if it is there; of a link, the link.
+
+        Raises:
+            StorageError: It cannot be deleted, or a link leads to it from the folder that was opened.
+        """
         self._check_guard()
-        kind = self._info(name).type
         with self._reaching(name):
+            if self.is_local:
+                self._delete_local(Path(self._at(name)))
+                return
+            kind = self._info(name).type
             if kind == pafs.FileType.Directory:
                 self.filesystem.delete_dir(self._at(name))
             elif kind == pafs.FileType.File:
                 self.filesystem.delete_file(self._at(name))
 
+    def remove_partials(self) -> None:
+        """Remove what writers that were killed left here; for the one process that may write here."""
+        self._check_guard()
+        if self.is_local:
+            remove_partials(Path(self.path))
+
     def read_json(self, name: str) -> Any:
         """Parsed content of a JSON file, or None if it is missing.
 
         Raises:
-            StorageError: The file cannot be read or is damaged.
+            DamagedError: The file holds something else.
+            StorageError: The file cannot be read.
         """
         try:
-            return json.loads(self.read_bytes(name))
+            return parse_json(self.read_bytes(name))
         except StorageError:
-            if self.exists(name):
-                raise
-            return None
+            kind = self._info(name).type
+            if kind == pafs.FileType.NotFound:
+                return None
+            if kind == pafs.FileType.Directory:
+                raise self.damaged(name, "it is a folder") from None
+            raise
         except ValueError as error:
-            raise StorageError(f"{self._at(name)!r} is damaged ({error}); restore it, or begin anew") from None
+            raise self.damaged(name, in_short(error)) from None
+
+    def damaged(self, name: str, reason: str) -> DamagedError:
+        """The error for a file whose content cannot be used."""
+        return DamagedError(self._at(name), reason)
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Write a mapping as indented JSON."""
-        self.write_bytes(name, json.dumps(content, indent=2, ensure_ascii=False).encode() + b"\n")
+        self.write_bytes(name, _json_bytes(content))
+
+    def _delete_local(self, target: Path) -> None:
+        root = Path(self.root or self.path)
+        if target != root and not target.parent.resolve().is_relative_to(root.resolve()):
+            raise StorageError(
+                f"{str(target)!r} is not deleted, because a link leads there from {str(root)!r}; put the folder itself "
+                "in the link's place"
+            )
+        if target.is_dir() and not target.is_symlink():
+            shutil.rmtree(target)
+        else:
+            target.unlink(missing_ok=True)
 
     def _check_guard(self) -> None:
         if self.guard is not None:
@@ -158,6 +184,16 @@ class Folder:
     def _info(self, name: str) -> pafs.FileInfo:
         with self._reaching(name):
             return self.filesystem.get_file_info(self._at(name))
+
+    @contextmanager
+    def _writing(self, name: str) -> Iterator[str]:
+        self._check_guard()
+        try:
+            yield self._at(name)
+        except OSError as error:
+            raise StorageError(
+                f"cannot write {self._at(name)!r}: {error}; choose a storage path you may write to"
+            ) from None
 
     @contextmanager
     def _reaching(self, name: str) -> Iterator[None]:
@@ -189,6 +225,5 @@ def location_below(location: str, name: str) -> str:
     return f"{path.rstrip('/')}/{name}{mark}{query}"
 
 
-def _ends_in_newline(file: BinaryIO) -> bool:
-    file.seek(-1, os.SEEK_END)
-    return file.read(1) == b"\n"
+def _json_bytes(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, indent=2, ensure_ascii=False).encode() + b"\n"

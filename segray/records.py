@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 METRIC: Final = "val_miou"
 """The objective of every sweep, maximised."""
@@ -21,18 +21,26 @@ FAILURES: Final = ("failed", "diverged", "out_of_memory")
 """Outcomes after which a trial's config is not one to recommend, whatever it had reached."""
 
 
-class StoredRecord(BaseModel):
-    """Base of every record: frozen, unknown keys refused."""
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+"""What fits a column of whole numbers"""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+Color = tuple[
+    Annotated[int, Field(ge=0, le=255)], Annotated[int, Field(ge=0, le=255)], Annotated[int, Field(ge=0, le=255)]
+]
+
+
+class StoredRecord(BaseModel):
+    """Base of every record: frozen; unknown keys, NaN and infinity refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class EpochRecord(StoredRecord):
     """What one completed epoch gave. Fractions are 0 to 1; a value that could not be computed is None."""
 
-    epoch: int
+    epoch: Count
     """Completed epochs, from 1"""
-    attempt: int = 1
+    attempt: Count = 1
     """Which start of the trial this epoch ran in, from 1"""
     train_loss: float | None
     """What the model minimises; with a discriminator the weighted sum of all its losses"""
@@ -62,11 +70,11 @@ class EpochRecord(StoredRecord):
     """Training images over the time spent training, all workers together"""
     epoch_seconds: float
     """Training and validation"""
-    peak_memory_bytes: int | None
+    peak_memory_bytes: Count | None
     """Most that was held since this attempt began, the largest over workers: by the allocator on a GPU, else resident
     memory; None where the system cannot tell (Linux can)"""
     best_val_miou: float | None
-    best_epoch: int | None
+    best_epoch: Count | None
 
 
 class Outcome(StoredRecord):
@@ -78,10 +86,10 @@ class Outcome(StoredRecord):
     warning: str = ""
     """What to know of the training however it ended, such as a discriminator that had collapsed"""
     traceback: str = ""
-    epochs: int = 0
+    epochs: Count = 0
     """Completed epochs"""
     best_val_miou: float | None = None
-    best_epoch: int | None = None
+    best_epoch: Count | None = None
     seconds: float = 0.0
     """Time a worker group spent on the trial, over all attempts"""
 
@@ -94,8 +102,8 @@ class Outcome(StoredRecord):
 class CheckpointPointer(StoredRecord):
     """Content of best.json and last.json; written after the checkpoint it names is whole."""
 
-    checkpoint: str
-    """Folder below the trial's folder, such as checkpoints/3-1"""
+    checkpoint: str = Field(pattern=r"^checkpoints/[A-Za-z0-9_-]+$")
+    """Folder below the trial's folder, such as checkpoints/3-1; never outside, because checkpoints are deleted"""
     record: EpochRecord
     seconds: float
     """Time spent on the trial when the checkpoint was written"""
@@ -122,10 +130,10 @@ class SweepInfo(StoredRecord):
     searcher: str = "tpe"
     scheduler: str = "asha"
     seed: int = 0
-    max_epochs: int
+    max_epochs: Count
     """No trial runs longer"""
     classes: tuple[str, ...]
-    colors: tuple[tuple[int, int, int], ...]
+    colors: tuple[Color, ...]
     majority_class: str
     majority_val_miou: float
     """mIoU of predicting the training split's most frequent class everywhere"""
@@ -137,6 +145,12 @@ class SweepInfo(StoredRecord):
     versions: dict[str, str] = {}
     git_revision: str = ""
     hardware: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(self.colors) != len(self.classes):
+            raise ValueError(f"every class has one colour, but {len(self.classes)} have {len(self.colors)}")
+        return self
 
     @property
     def baseline_name(self) -> str:
@@ -177,8 +191,8 @@ class SplitScores(StoredRecord):
 
     split: Literal["val", "test"]
     trial: str
-    epoch: int
-    num_images: int
+    epoch: Count
+    num_images: Count
     miou: float | None
     """Mean IoU over the classes that the labels of the split hold"""
     classes: tuple[str, ...]
@@ -230,7 +244,7 @@ class SweepState(StoredRecord):
     """Unix time"""
     seconds: float
     """Wall time over all starts of the sweep"""
-    trials: int
+    trials: Count
     """Trials asked for"""
     driver: str = ""
     """HOST:PID of the process that runs it, for a person to read"""

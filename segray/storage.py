@@ -24,7 +24,7 @@ STORAGE is a local path or a URL of a pyarrow filesystem (s3://, gs://, ...).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,8 +32,9 @@ from typing import Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from segray.errors import StorageError
+from segray.errors import DamagedError, StorageError
 from segray.folder import Folder, open_folder
+from segray.foreign import in_short
 from segray.records import (
     CheckpointPointer,
     EpochRecord,
@@ -52,6 +53,7 @@ BASELINE_ID: Final = "0000"
 """The first trial: the search is measured against it, so it is trained to its end."""
 
 Record = TypeVar("Record", bound=StoredRecord)
+T = TypeVar("T")
 
 
 def _read(kind: type[Record], folder: Folder, name: str) -> Record | None:
@@ -60,11 +62,28 @@ def _read(kind: type[Record], folder: Folder, name: str) -> Record | None:
     try:
         return None if content is None else kind.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ": ".join([*map(str, first["loc"]), first["msg"]])
-        raise StorageError(
-            f"{folder.child(name).path!r} is damaged, or another version's ({where}); restore it, or begin anew"
-        ) from None
+        raise folder.damaged(name, in_short(error)) from None
+
+
+def _undamaged(read: Callable[[], T | None]) -> T | None:
+    """What is read, or None if it is missing or damaged."""
+    try:
+        return read()
+    except DamagedError:
+        return None
+
+
+def _damage(readers: Mapping[str, Callable[[], object]]) -> dict[str, str]:
+    """File name -> why it cannot be read, for those that cannot."""
+    found = {}
+    for name, read in readers.items():
+        try:
+            read()
+        except DamagedError as error:
+            found[name] = error.in_short
+        except StorageError as error:
+            found[name] = str(error)
+    return found
 
 
 @dataclass(frozen=True, order=True)
@@ -90,24 +109,45 @@ class Repeat:
 
 @dataclass(frozen=True)
 class TrialFiles:
-    """The files of one trial."""
+    """The files of one trial.
+
+    A damaged file does not keep the other trials from going on: see what each method makes of it. ``damage`` names it.
+    """
 
     id: str
     folder: Folder
 
+    def damage(self) -> dict[str, str]:
+        """The small files that cannot be read -> why, in words that follow "trial 0003 ...: "."""
+        return _damage(
+            {
+                "config.json": self.config,
+                "values.json": self.values,
+                "outcome.json": lambda: _read(Outcome, self.folder, "outcome.json"),
+                "best.json": lambda: _read(CheckpointPointer, self.folder, "best.json"),
+                "last.json": lambda: _read(CheckpointPointer, self.folder, "last.json"),
+            }
+        )
+
     def config(self) -> dict[str, Any] | None:
-        """The resolved RunConfig as a nested mapping, or None before the trial started."""
-        content: dict[str, Any] | None = self.folder.read_json("config.json")
-        return content
+        """The resolved RunConfig as a nested mapping, or None before the trial started.
+
+        Raises:
+            DamagedError: The file holds something else.
+        """
+        return self._mapping("config.json")
 
     def write_config(self, config: BaseModel) -> None:
         """Write config.json."""
         self.folder.write_json("config.json", config.model_dump(mode="json"))
 
     def values(self) -> dict[str, Any] | None:
-        """What the search drew for this trial, under dotted keys, or None before the trial started."""
-        content: dict[str, Any] | None = self.folder.read_json("values.json")
-        return content
+        """What the search drew for this trial, under dotted keys, or None before the trial started.
+
+        Raises:
+            DamagedError: The file holds something else.
+        """
+        return self._mapping("values.json")
 
     def write_values(self, values: Mapping[str, Any]) -> None:
         """Write values.json."""
@@ -122,14 +162,9 @@ class TrialFiles:
             self.folder.write_bytes(name, record.model_dump_json().encode())
 
     def records(self) -> list[EpochRecord]:
-        """Records by epoch; of an epoch that ran twice, the later attempt. A line cut short by a crash is left out."""
-        if self.folder.is_local:
-            text = self.folder.read_bytes("epochs.jsonl") if self.folder.exists("epochs.jsonl") else b""
-            lines = text.splitlines()
-        else:
-            lines = [self.folder.read_bytes(f"epochs/{name}") for name in self.folder.names("epochs")]
+        """Records by epoch; of an epoch that ran twice, the later attempt. Damaged lines are left out."""
         by_epoch: dict[int, EpochRecord] = {}
-        for line in lines:
+        for line in self._record_lines():
             try:
                 record = EpochRecord.model_validate_json(line)
             except ValueError:
@@ -140,9 +175,23 @@ class TrialFiles:
             by_epoch.setdefault(last.record.epoch, last.record)
         return [by_epoch[epoch] for epoch in sorted(by_epoch)]
 
+    def record_damage(self) -> str:
+        """How many records are missing or damaged, as ``damage`` says it; empty where none is."""
+        known, outcome = {record.epoch for record in self.records()}, self.outcome()
+        num_missing = max([*known, outcome.epochs if outcome else 0]) - len(known - {0})
+        return f"{num_missing} of its epochs are missing or damaged in epochs.jsonl" if num_missing else ""
+
+    def _record_lines(self) -> list[bytes]:
+        if not self.folder.is_local:
+            return [self.folder.read_bytes(f"epochs/{name}") for name in self.folder.names("epochs")]
+        return self.folder.read_bytes("epochs.jsonl").splitlines() if self.folder.is_file("epochs.jsonl") else []
+
     def outcome(self) -> Outcome | None:
-        """How the trial ended, or None while it has not."""
-        return _read(Outcome, self.folder, "outcome.json")
+        """How the trial ended, or None while it has not; of one whose outcome is damaged, that it failed."""
+        try:
+            return _read(Outcome, self.folder, "outcome.json")
+        except DamagedError as error:
+            return Outcome(status="failed", reason=error.in_short)
 
     def has_failed(self) -> bool:
         """Whether the trial ended in a way that its model should not be used."""
@@ -154,25 +203,52 @@ class TrialFiles:
         self.folder.write_json("outcome.json", outcome.model_dump(mode="json"))
         self.folder.delete("last.json")
         self.drop_old_checkpoints()
+        self.folder.remove_partials()
         best = self.pointer("best")
         if best:
             self.folder.delete(f"{best.checkpoint}/{TRAINING_STATE}")
 
+    def mend_best(self) -> bool:
+        """Write a damaged best.json again if the checkpoint is there that it must have named; returns whether it is."""
+        last = self.pointer("last")
+        if last is None:
+            return False
+        best = next((record for record in self.records() if record.epoch == last.record.best_epoch), None)
+        if best is None or not self.folder.exists(f"checkpoints/{best.epoch}-{best.attempt}"):
+            return False
+        checkpoint = f"checkpoints/{best.epoch}-{best.attempt}"
+        self.write_pointer("best", CheckpointPointer(checkpoint=checkpoint, record=best, seconds=last.seconds))
+        return True
+
+    def start_afresh(self) -> None:
+        """Delete what earlier attempts trained, so that no figure is left of a model that is not there."""
+        for name in ("last.json", "best.json", "epochs.jsonl", "epochs", "checkpoints"):
+            self.folder.delete(name)
+
     def drop_old_checkpoints(self) -> None:
-        """Delete the checkpoints that neither best.json nor last.json names."""
-        pointers = (self.pointer("best"), self.pointer("last"))
+        """Delete the checkpoints that neither best.json nor last.json names; none while one of these is damaged."""
+        try:
+            pointers = [_read(CheckpointPointer, self.folder, name) for name in ("best.json", "last.json")]
+        except DamagedError:
+            return
         named = {pointer.checkpoint for pointer in pointers if pointer}
         for name in self.folder.names("checkpoints"):
             if f"checkpoints/{name}" not in named:
                 self.folder.delete(f"checkpoints/{name}")
 
     def pointer(self, which: Literal["best", "last"]) -> CheckpointPointer | None:
-        """What best.json or last.json points to, or None if there is none."""
-        return _read(CheckpointPointer, self.folder, f"{which}.json")
+        """What best.json or last.json points to, or None if there is none, or it is damaged."""
+        return _undamaged(lambda: _read(CheckpointPointer, self.folder, f"{which}.json"))
 
     def write_pointer(self, which: Literal["best", "last"], pointer: CheckpointPointer) -> None:
         """Point best.json or last.json to a checkpoint that is whole."""
         self.folder.write_json(f"{which}.json", pointer.model_dump(mode="json"))
+
+    def _mapping(self, name: str) -> dict[str, Any] | None:
+        content = self.folder.read_json(name)
+        if content is not None and not isinstance(content, dict):
+            raise self.folder.damaged(name, f"it must hold a mapping, but holds a {type(content).__name__}")
+        return content
 
 
 class TrialLog:
@@ -181,7 +257,7 @@ class TrialLog:
     def __init__(self, folder: Folder | None) -> None:
         self._folder = folder
         earlier = folder is not None and not folder.is_local and folder.exists("log.txt")
-        self._lines = folder.read_bytes("log.txt").decode().splitlines() if folder and earlier else []
+        self._lines = folder.read_bytes("log.txt").decode(errors="replace").splitlines() if folder and earlier else []
 
     def write(self, text: str) -> None:
         """Add lines, each with the time of day (UTC)."""
@@ -197,9 +273,22 @@ class TrialLog:
 
 @dataclass(frozen=True)
 class SweepFiles:
-    """The files of one sweep."""
+    """The files of one sweep.
+
+    What is rewritten while a sweep runs counts as missing where it is damaged; ``damage`` names it.
+    """
 
     folder: Folder
+
+    def damage(self) -> dict[str, str]:
+        """The small files beside sweep.json that cannot be read -> why."""
+        return _damage(
+            {
+                "splits.json": self.splits,
+                "test.json": lambda: _read(SplitScores, self.folder, "test.json"),
+                "state.json": lambda: _read(SweepState, self.folder, "state.json"),
+            }
+        )
 
     @property
     def name(self) -> str:
@@ -236,7 +325,11 @@ class SweepFiles:
             )
 
     def splits(self) -> SplitRecord | None:
-        """Which images are on which side, or None before the sweep wrote it."""
+        """Which images are on which side, or None before the sweep wrote it.
+
+        Raises:
+            DamagedError: It is damaged; nothing can take its place.
+        """
         return _read(SplitRecord, self.folder, "splits.json")
 
     def write_splits(self, splits: SplitRecord) -> None:
@@ -245,7 +338,7 @@ class SweepFiles:
 
     def test_scores(self) -> SplitScores | None:
         """What the best trial scored on the test split when it was last judged, or None if it was not."""
-        return _read(SplitScores, self.folder, "test.json")
+        return _undamaged(lambda: _read(SplitScores, self.folder, "test.json"))
 
     def write_test_scores(self, scores: SplitScores) -> None:
         """Write test.json."""
@@ -253,7 +346,7 @@ class SweepFiles:
 
     def state(self) -> SweepState | None:
         """What the sweep was doing when it last said so."""
-        return _read(SweepState, self.folder, "state.json")
+        return _undamaged(lambda: _read(SweepState, self.folder, "state.json"))
 
     def write_state(self, state: SweepState) -> None:
         """Write state.json."""

@@ -253,6 +253,8 @@ def _curve(random, values):
 
 
 def _class_iou(miou, seed):
+    if miou is None:
+        return (None,) * len(CLASSES)
     noise = np.random.default_rng(seed).normal(0, 0.02, len(CLASSES))
     usual = np.array([iou for _, iou in CLASSES.values()])
     return tuple(float(iou) for iou in np.clip(usual * miou / usual.mean() + noise, 0.0, 0.97))

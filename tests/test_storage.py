@@ -134,10 +134,10 @@ def test_a_sweep_below_a_path_or_a_url_with_a_query():
     assert location_below("s3://bucket/runs?region=eu-west-1", "camvid") == "s3://bucket/runs/camvid?region=eu-west-1"
 
 
-def test_a_damaged_file_is_a_clear_error(folder):
-    folder.write_bytes("state.json", b"{")
-    with pytest.raises(StorageError, match=r"state\.json' is damaged"):
-        SweepFiles(folder).state()
+def test_a_damaged_file_that_nothing_can_replace_is_a_clear_error(folder):
+    folder.write_bytes("splits.json", b"{")
+    with pytest.raises(StorageError, match=r"splits\.json' is damaged"):
+        SweepFiles(folder).splits()
 
 
 def test_repeats_are_listed_apart_from_the_trials(tmp_path):

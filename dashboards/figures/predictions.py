@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
+import struct
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,6 +16,9 @@ from plotly.subplots import make_subplots
 
 from dashboards.figures.base import Figure, NothingToDrawError
 from dashboards.figures.style import MUTED, plain, styled
+from segray.errors import DamagedError
+from segray.folder import Folder
+from segray.foreign import in_short
 from segray.labels import IGNORE_INDEX, Color
 from segray.results import SweepResults, text
 
@@ -27,6 +31,8 @@ VOID_COLOR: Final = (0, 0, 0)
 COLUMN_GAP: Final = 0.012
 ROW_GAP: Final = 0.16
 """In heights of a row, for its caption"""
+_DAMAGE: Final = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+"""What Pillow raises on damaged files"""
 HEADINGS_PX: Final = 46
 LEGEND_ENTRIES_PER_LINE: Final = 6
 
@@ -114,14 +120,20 @@ FIGURE = Figure(
 def _read_samples(results: SweepResults, trial: str, stems: list[str]) -> PredictionsInfo:
     shared, own = results.files.folder.child("samples"), results.files.trial(trial).folder.child("samples")
     palette = _palette(results.info.colors)
-    samples, present = [], set()
+    samples, present, damage = [], set(), ""
     for stem in stems:
-        photo = Image.open(io.BytesIO(shared.read_bytes(f"{stem}_photo.png"))).convert("RGB")
-        photo.thumbnail((MAX_WIDTH_PX, MAX_WIDTH_PX))
-        truth = _read_ids(shared.read_bytes(f"{stem}_truth.png"), photo.size)
-        prediction = _read_ids(own.read_bytes(f"{stem}_prediction.png"), photo.size)
+        try:
+            photo = _opened(shared, f"{stem}_photo.png").convert("RGB")
+            photo.thumbnail((MAX_WIDTH_PX, MAX_WIDTH_PX))
+            truth = _read_ids(shared, f"{stem}_truth.png", photo.size)
+            prediction = _read_ids(own, f"{stem}_prediction.png", photo.size)
+        except DamagedError as error:
+            damage = str(error)
+            continue
         present |= {*np.unique(truth), *np.unique(prediction)}
         samples.append(_sample(stem, photo, truth, prediction, palette))
+    if not samples:
+        raise NothingToDrawError(f"The sample images cannot be drawn: {damage}.")
     named = enumerate(zip(results.info.classes, results.info.colors, strict=True))
     return PredictionsInfo(trial, tuple(samples), tuple(entry for index, entry in named if index in present))
 
@@ -142,8 +154,22 @@ def _sample(stem: str, photo: Image.Image, truth: np.ndarray, prediction: np.nda
     )
 
 
-def _read_ids(content: bytes, size: tuple[int, int]) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(content)).resize(size, Image.Resampling.NEAREST))
+def _opened(folder: Folder, name: str) -> Image.Image:
+    if not folder.is_file(name):
+        raise folder.damaged(name, "there is no such file")
+    try:
+        image = Image.open(io.BytesIO(folder.read_bytes(name)))
+        image.load()
+    except _DAMAGE as error:
+        raise folder.damaged(name, in_short(error)) from None
+    return image
+
+
+def _read_ids(folder: Folder, name: str, size: tuple[int, int]) -> np.ndarray:
+    image = _opened(folder, name)
+    if image.mode not in ("P", "L"):
+        raise folder.damaged(name, f"it must hold one id a pixel, but its mode is {image.mode}")
+    return np.asarray(image.resize(size, Image.Resampling.NEAREST))
 
 
 def _palette(colors: tuple[Color, ...]) -> np.ndarray:

@@ -115,11 +115,14 @@ def _victims(entries: list[Entry], missing: int) -> tuple[tuple[Entry, Lock], ..
 
 def entries(cache: Path) -> list[Entry]:
     """The complete entries of a cache."""
-    return [_entry(path) for path in cache.iterdir() if _ENTRY.fullmatch(path.name) and path.is_dir()]
+    return [_entry(path) for path in cache.iterdir() if _ENTRY.fullmatch(path.name) and _is_own_folder(path)]
 
 
 def remove(folder: Path) -> None:
-    """Remove an entry: at once by name, so that nobody finds half of it."""
+    """Remove an entry: at once by name, so that nobody finds half of it; of a link, the link."""
+    if not _is_own_folder(folder):
+        folder.unlink()
+        return
     old = folder.with_name(f"{folder.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     folder.rename(old)
@@ -142,6 +145,11 @@ def clean(cache: Path) -> None:
 def shown(num_bytes: int) -> str:
     """A size for a person, such as ``7.3 GB``."""
     return f"{num_bytes / 1e9:.1f} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:.1f} MB"
+
+
+def _is_own_folder(path: Path) -> bool:
+    """Whether a path is a folder itself, not a link to one that lies elsewhere."""
+    return path.is_dir() and not path.is_symlink()
 
 
 def _entry(folder: Path) -> Entry:

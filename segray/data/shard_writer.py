@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from segray.config import SizePx
 from segray.data.shards import NUM_ANCHORS, first_pixels
+from segray.files import sync
 
 ANCHOR_STRIDE: Final = 4
 """Anchors are looked for on every fourth pixel both ways, and everywhere only for classes that are not found there."""
@@ -149,15 +150,6 @@ class ShardWriter:
         (self._folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
         for path in (*self._folder.iterdir(), self._folder):
             sync(path)
-
-
-def sync(path: Path) -> None:
-    """Wait until a file's content, or a folder's list of names, is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _histogram(label: NDArray[np.uint8]) -> NDArray[np.int64]:

@@ -13,18 +13,19 @@ Files are written one by one; a checkpoint counts once a pointer that is written
 from __future__ import annotations
 
 import io
-import pickle
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
+from pydantic import ValidationError
+from torch import Tensor
 
 from segray.config import RunConfig, run_config
 from segray.engine.state import TrainState
-from segray.errors import StorageError
+from segray.errors import ConfigError, StorageError
 from segray.folder import Folder, open_folder
+from segray.foreign import in_short
 from segray.labels import LabelSpace
 from segray.models import SegmentationModel, build_model
 from segray.models.encoder_weights import misfits
@@ -32,9 +33,6 @@ from segray.models.normalisation import IMAGENET, Normalisation
 from segray.storage import TRAINING_STATE
 
 PREPROCESSING: Final = "preprocessing.json"
-
-# What reading a file that is empty, cut short or something else raises.
-_DAMAGE = (SafetensorError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError)
 
 
 def save(state: TrainState, folder: Folder) -> None:
@@ -67,16 +65,21 @@ def restore(state: TrainState, folder: Folder) -> None:
         folder: What ``save`` wrote.
 
     Raises:
-        StorageError: The checkpoint is missing, damaged, or of another model.
+        DamagedError: A file is missing or damaged; the state may have changed in part.
+        StorageError: The checkpoint cannot be read, or is of another model.
     """
+    training = _unpickled(folder, TRAINING_STATE)
+    training["kept"] = _weights(folder)
+    normalisation = _normalisation(folder)
     try:
-        training = torch.load(io.BytesIO(folder.read_bytes(TRAINING_STATE)), map_location="cpu", weights_only=True)
-        training["kept"] = safetensors.torch.load(folder.read_bytes("model.safetensors"))
         state.load_state_dict(training)
-        state.normalise_by(_normalisation(folder))
-    except _DAMAGE as error:
-        reason = str(error) or type(error).__name__
-        raise StorageError(f"cannot resume from the checkpoint at {folder.path!r}: {reason}") from None
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        raise StorageError(f"cannot resume from the checkpoint at {folder.path!r}: {error}") from None
+    except Exception as error:  # whatever its content leads torch to
+        raise folder.damaged(TRAINING_STATE, in_short(error)) from None
+    state.normalise_by(normalisation)
 
 
 def load_model(location: str | Path | Folder) -> tuple[SegmentationModel, RunConfig, LabelSpace]:
@@ -98,13 +101,10 @@ def load_model(location: str | Path | Folder) -> tuple[SegmentationModel, RunCon
             f"no checkpoint at {folder.path!r}: a checkpoint's folder holds model.safetensors, config.json and "
             "label_space.json; best.json in a trial's folder names the trial's best one"
         )
-    config, label_space = run_config(config_json), LabelSpace.model_validate(label_space_json)
+    config, label_space = _config(folder, config_json), _label_space(folder, label_space_json)
     untrained = config.model.model_copy(update={"encoder_weights": "none"})
     model = build_model(untrained, label_space.num_classes, palette=label_space.colors)
-    try:
-        weights = safetensors.torch.load(folder.read_bytes("model.safetensors"))
-    except SafetensorError as error:
-        raise StorageError(f"cannot load the model at {folder.path!r}: {error}") from None
+    weights = _weights(folder)
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
@@ -119,4 +119,46 @@ def load_model(location: str | Path | Folder) -> tuple[SegmentationModel, RunCon
 
 def _normalisation(folder: Folder) -> Normalisation:
     content = folder.read_json(PREPROCESSING)
-    return IMAGENET if content is None else Normalisation.model_validate(content)
+    try:
+        return IMAGENET if content is None else Normalisation.model_validate(content)
+    except ValidationError as error:
+        raise folder.damaged(PREPROCESSING, in_short(error)) from None
+
+
+def _config(folder: Folder, content: Any) -> RunConfig:
+    try:
+        return run_config(content)
+    except ConfigError as error:
+        raise folder.damaged("config.json", in_short(error)) from None
+
+
+def _label_space(folder: Folder, content: Any) -> LabelSpace:
+    try:
+        return LabelSpace.model_validate(content)
+    except ValidationError as error:
+        raise folder.damaged("label_space.json", in_short(error)) from None
+
+
+def _weights(folder: Folder) -> dict[str, Tensor]:
+    content = _content(folder, "model.safetensors")
+    try:
+        return safetensors.torch.load(content)
+    except Exception as error:  # a header of its own format leads it anywhere
+        raise folder.damaged("model.safetensors", in_short(error)) from None
+
+
+def _unpickled(folder: Folder, name: str) -> dict[str, Any]:
+    content = _content(folder, name)
+    try:
+        values = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception as error:  # a zip file of pickles leads it anywhere
+        raise folder.damaged(name, in_short(error)) from None
+    if not isinstance(values, dict):
+        raise folder.damaged(name, f"it must hold a mapping, but holds a {type(values).__name__}")
+    return values
+
+
+def _content(folder: Folder, name: str) -> bytes:
+    if not folder.is_file(name):
+        raise folder.damaged(name, "there is no such file")
+    return folder.read_bytes(name)

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from segray.config import RunConfig
+from segray.config.training import TrainConfig
 from segray.engine.adversary import Adversary, build_adversary
 from segray.engine.distributed import data_parallel
 from segray.engine.ema import Ema
@@ -54,9 +55,7 @@ class TrainState:
     @property
     def is_finished(self) -> bool:
         """Whether all epochs are done, or the last ``patience`` of them brought nothing better."""
-        train = self.config.train
-        out_of_patience = train.patience is not None and self.epoch - (self.best_epoch or 0) >= train.patience
-        return self.epoch >= train.epochs or out_of_patience
+        return is_finished(self.config.train, self.epoch, self.best_epoch)
 
     @property
     def device(self) -> torch.device:
@@ -93,6 +92,12 @@ class TrainState:
         self.epoch = values["epoch"]
         self.best_val_miou = values["best_val_miou"]
         self.best_epoch = values["best_epoch"]
+
+
+def is_finished(train: TrainConfig, epoch: int, best_epoch: int | None) -> bool:
+    """Whether a run that has completed ``epoch`` epochs has none to go."""
+    out_of_patience = train.patience is not None and epoch - (best_epoch or 0) >= train.patience
+    return epoch >= train.epochs or out_of_patience
 
 
 def build_state(config: RunConfig, label_space: LabelSpace, steps_per_epoch: int, device: torch.device) -> TrainState:

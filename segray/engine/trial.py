@@ -29,7 +29,8 @@ from segray.engine.distributed import from_first_rank, gather_over_ranks, rank, 
 from segray.engine.evaluate import Evaluation, evaluate
 from segray.engine.loop import fit
 from segray.engine.precision import resolve_precision
-from segray.engine.state import TrainState, build_state
+from segray.engine.resume import reached_checkpoints, resumed_state
+from segray.engine.state import TrainState, build_state, is_finished
 from segray.engine.steps import Step, SupervisedStep
 from segray.errors import ConfigError
 from segray.folder import Folder
@@ -37,7 +38,7 @@ from segray.labels import LabelSpace
 from segray.losses import build_loss
 from segray.models import check_train_shape
 from segray.records import CheckpointPointer, EpochRecord, SplitRecord
-from segray.storage import TRAINING_STATE, TrialFiles, TrialLog
+from segray.storage import TrialFiles, TrialLog
 
 NUM_SAMPLES = 4
 """Validation images whose predictions are kept for the report."""
@@ -100,11 +101,11 @@ def train_trial(
         Diverged: The training loss became NaN or infinite.
     """
     started = time.monotonic()
-    last, is_over = from_first_rank(lambda: _last_checkpoint(files))
-    if last is not None and is_over:
+    reached = from_first_rank(lambda: reached_checkpoints(files, log))
+    if reached and is_finished(config.train, reached[0].record.epoch, reached[0].record.best_epoch):
         # The trial had come to its end, and died before anyone heard.
         if rank() == 0:
-            reporter.hand_over(last.record, final=True)
+            reporter.hand_over(reached[0].record, final=True)
         return
     doing("listing the data")
     if splits is not None:
@@ -124,13 +125,12 @@ def train_trial(
     )
     validation = Validation(config, data, whole_images, device, reporter.interrupted)
     doing("building the model")
-    state = build_state(config, data.label_space, len(loader), device)
+    state, last = resumed_state(reached, files, log, lambda: build_state(config, data.label_space, len(loader), device))
     step = build_step(config, data, device, micro_batches)
     keeper = _Keeper(files, data.scored_space)
     if last is not None:
         seconds_before = max(seconds_before, last.seconds)
-        doing("reading a checkpoint")
-        checkpoint.restore(state, files.folder.child(last.checkpoint))
+        attempt = max(attempt, last.record.attempt + 1)
     log.write(f"attempt {attempt} on {device.type}, {world_size()} workers, from epoch {state.epoch}")
     with deterministic(config.train.deterministic):
         for record in fit(state, step, loader, validation, attempt=attempt, interrupted=reporter.interrupted):
@@ -250,16 +250,6 @@ def write_labels(folder: Folder, name: str, labels_HW: np.ndarray, label_space: 
     stream = io.BytesIO()
     image.save(stream, "PNG")
     folder.write_bytes(f"samples/{name}.png", stream.getvalue())
-
-
-def _last_checkpoint(files: TrialFiles) -> tuple[CheckpointPointer | None, bool]:
-    """Where an earlier attempt got to, and whether that was the trial's end."""
-    last = files.pointer("last")
-    if last is None:
-        return None, False
-    # The crash may have come between the pointer and the record.
-    files.append_record(last.record)
-    return last, not files.folder.exists(f"{last.checkpoint}/{TRAINING_STATE}")
 
 
 class Validation:

@@ -243,6 +243,8 @@ def _find(files: SweepFiles, trial_id: str) -> tuple[TrialFiles, CheckpointPoint
     if trial_id not in trials:
         raise StorageError(unknown_name("trial", trial_id, trials))
     pointer = trials[trial_id].pointer("best")
+    if pointer is None and (damage := trials[trial_id].damage().get("best.json")):
+        raise StorageError(f"trial {trial_id} of {files.folder.path!r} has no model that can be found: {damage}")
     if pointer is None:
         raise StorageError(f"trial {trial_id} of {files.folder.path!r} has no checkpoint: it has completed no epoch")
     return trials[trial_id], pointer

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import pandas as pd
 
-from segray.config import flatten
+from segray.config import RunConfig, flatten
+from segray.errors import ConfigError, StorageError
+from segray.foreign import in_short
 from segray.records import EpochRecord, Outcome
 from segray.results.text import is_missing
 from segray.storage import Repeat, TrialFiles
@@ -53,6 +56,10 @@ class TrialContent:
     records: list[EpochRecord]
     outcome: Outcome | None
     seconds: float
+    damage: str = ""
+    """Which of its files is damaged, and why; empty where none is"""
+    is_left_out: bool = False
+    """Whether the trial cannot be compared with others for that"""
 
 
 def read_trials(trials: Sequence[TrialFiles]) -> list[TrialContent]:
@@ -110,15 +117,53 @@ def repeats_frame(repeats: Mapping[Repeat, TrialContent], unended: str) -> pd.Da
 
 
 def _read_trial(trial: TrialFiles) -> TrialContent:
-    values, config, records, outcome = trial.values(), trial.config(), trial.records(), trial.outcome()
+    try:
+        found = trial.damage()
+        if damage := "; ".join(why for name, why in found.items() if name != "last.json"):
+            return _left_out(trial, damage)
+        return _whole_trial(trial, damage=found.get("last.json", "") or trial.record_damage())
+    except StorageError as error:
+        return _left_out(trial, in_short(error))
+
+
+def _left_out(trial: TrialFiles, damage: str) -> TrialContent:
+    return TrialContent(
+        id=trial.id, drawn=(), config=None, records=[], outcome=None, seconds=0.0, damage=damage, is_left_out=True
+    )
+
+
+def _whole_trial(trial: TrialFiles, damage: str) -> TrialContent:
+    values, tree, records, outcome = trial.values() or {}, trial.config(), trial.records(), trial.outcome()
+    config = None if tree is None else flatten(tree)
+    if config is not None and (wrong := _wrong_value(config)):
+        return _left_out(trial, f"its config.json is damaged ({wrong})")
+    if config is not None and (strange := values.keys() - config.keys()):
+        return _left_out(trial, f"its values.json is damaged ({min(strange)} is no key of its config.json)")
     return TrialContent(
         id=trial.id,
-        drawn=tuple(values or ()),
-        config=None if config is None else flatten(config),
+        drawn=() if config is None else tuple(values),
+        config=config,
         records=records,
         outcome=outcome,
         seconds=_seconds(trial, records, outcome),
+        damage=damage,
     )
+
+
+@cache
+def _known_keys() -> frozenset[str]:
+    return frozenset(RunConfig().flat())
+
+
+def _wrong_value(config: Mapping[str, Any]) -> str:
+    """What is wrong with a config; other versions may have further keys, but these are no columns of a trial."""
+    if clash := config.keys() & TRIAL_COLUMNS.keys():
+        return f"{min(clash)} is no config key"
+    try:
+        RunConfig().with_values({key: value for key, value in config.items() if key in _known_keys()})
+    except ConfigError as error:
+        return in_short(error)
+    return ""
 
 
 def _seconds(trial: TrialFiles, records: Sequence[EpochRecord], outcome: Outcome | None) -> float:
@@ -133,6 +178,8 @@ def _trial_row(trial: TrialContent, unended: str) -> dict[str, Any]:
     outcome = trial.outcome or Outcome(status="finished")
     valued = [record for record in trial.records if not is_missing(record.val_miou)]
     best = max(valued, key=lambda record: record.val_miou or 0.0, default=None)
+    if outcome.best_val_miou is not None and best is not None and outcome.best_val_miou > (best.val_miou or 0.0):
+        best = None  # its record is damaged, but not its outcome
     return {
         "id": trial.id,
         "outcome": unended if trial.outcome is None else outcome.status,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,6 +40,7 @@ def print_results(path: str | Path, *, as_json: bool = False, as_csv: bool = Fal
         print(json.dumps(results.as_json(), indent=2, allow_nan=False))
     elif as_csv:
         print(results.as_csv(), end="")
+        print(*results.damage, sep="\n", end="\n" * bool(results.damage), file=sys.stderr)
     else:
         _print_table(results)
 
@@ -87,6 +89,8 @@ def _print_table(results: SweepResults) -> None:
     unlimited = console.options.update(max_width=10_000)
     console.width = max(console.width, Measurement.get(console, unlimited, table).maximum)
     console.print(headline(results), markup=False, soft_wrap=True)
+    for line in results.damage:
+        console.print(line, markup=False, soft_wrap=True)
     if results.trials.empty:
         return
     console.print(table)

@@ -13,9 +13,17 @@ from segray.owner import owner_is_gone
 from segray.records import FAILURES, SplitScores, SweepInfo, SweepState, SweepStatus
 from segray.results import text
 from segray.results.confirmation import Confirmation, compared_repeats, confirm
-from segray.results.frames import TRIAL_COLUMNS, classes_frame, epochs_frame, read_trials, repeats_frame, trials_frame
+from segray.results.frames import (
+    TRIAL_COLUMNS,
+    TrialContent,
+    classes_frame,
+    epochs_frame,
+    read_trials,
+    repeats_frame,
+    trials_frame,
+)
 from segray.results.searched import SearchedKey, searched_keys
-from segray.storage import BASELINE_ID, SweepFiles, open_sweep
+from segray.storage import BASELINE_ID, Repeat, SweepFiles, open_sweep
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +52,10 @@ class SweepResults:
     """Images that no trial is chosen by; 0 where the data has none"""
     last_test: SplitScores | None
     """What the trial that was the best one scored on them when they were last looked at"""
+    damage: tuple[str, ...] = ()
+    """Sentences that name what is damaged, and what is left out for that"""
+    num_left_out: int = 0
+    """Trials of the search that are not in the frames, because their files are damaged"""
 
     @cached_property
     def config_keys(self) -> tuple[str, ...]:
@@ -233,7 +245,7 @@ class SweepResults:
 
     def progress(self) -> str:
         """Trials started, and of how many if there are more to come: ``16``, ``7 of 16``."""
-        started = len(self.trials)
+        started = len(self.trials) + self.num_left_out
         return f"{started} of {self.num_planned}" if started < self.num_planned else str(started)
 
     def state_note(self) -> str:
@@ -244,7 +256,7 @@ class SweepResults:
         if self.state == "interrupted":
             return "The sweep was interrupted before its end; --resume continues it."
         num_open = int(self.trials["outcome"].eq("interrupted").sum())
-        if self.state == "finished" and (num_open or len(self.trials) < self.num_planned):
+        if self.state == "finished" and (num_open or len(self.trials) + self.num_left_out < self.num_planned):
             cut = f", {num_open} cut short" if num_open else ""
             return f"The sweep ended before its trials did ({self.progress()} started{cut}); --resume continues it."
         return ""
@@ -280,7 +292,7 @@ class SweepResults:
         """The sweep, its metric, its test scores and its trials with flat configs, in types that JSON has; NaN is None.
 
         The test scores are left out where there are no test images, and None where these have not judged the best
-        trial; the confirmation and the repeats are left out where there are no repeats.
+        trial; the confirmation and the repeats are left out where there are no repeats, the damage where there is none.
         """
         columns = ["id", "outcome", "epochs", "best_val_miou", "seconds", "drawn"]
         columns += ["cluster_accuracy"] * self.has_clusters
@@ -294,7 +306,8 @@ class SweepResults:
         found = self.confirmation()
         repeats = [{key: _json_value(value) for key, value in row.items()} for row in self.repeats.to_dict("records")]
         repeated = {"confirmation": found and found.as_json(), "repeats": repeats} if repeats else {}
-        return {**sweep, **test, "trials": trials, **repeated}
+        damage = {"damage": list(self.damage)} if self.damage else {}
+        return {**sweep, **test, "trials": trials, **repeated, **damage}
 
     def as_csv(self) -> str:
         """``trials`` as CSV with a header, without the tracebacks; drawn keys with spaces between."""
@@ -312,9 +325,11 @@ def load(path: str | Path) -> SweepResults:
         StorageError: There is no sweep, or it cannot be read.
     """
     files = open_sweep(path)
-    info, state, splits = files.info(), files.state(), files.splits()
-    contents = read_trials(files.trials())
-    repeats = files.repeats()
+    info, state, damage = files.info(), files.state(), files.damage()
+    splits = None if "splits.json" in damage else files.splits()
+    found, repeats = read_trials(files.trials()), files.repeats()
+    found_repeats = dict(zip(repeats, read_trials(list(repeats.values())), strict=True))
+    contents = [content for content in found if not content.is_left_out]
     status = _status(files, state)
     is_repeating = status == "running" and state is not None and state.repeating
     trials = trials_frame(contents, unended="running" if status == "running" and not is_repeating else "interrupted")
@@ -322,18 +337,33 @@ def load(path: str | Path) -> SweepResults:
         files=files,
         info=info,
         state=status,
-        num_planned=len(trials) if state is None else state.trials,
+        num_planned=len(found) if state is None else state.trials,
         seconds=float(trials["seconds"].sum()) if state is None else state.seconds,
         trials=trials,
         epochs=epochs_frame(contents),
         classes=classes_frame(contents, info.classes),
         repeats=repeats_frame(
-            dict(zip(repeats, read_trials(list(repeats.values())), strict=True)),
+            {repeat: content for repeat, content in found_repeats.items() if not content.is_left_out},
             unended="running" if is_repeating else "interrupted",
         ),
         num_test_images=len(splits.test) if splits else 0,
         last_test=files.test_scores(),
+        damage=(*map(_sentence, damage.values()), *map(_named, filter(_is_damaged, (*found, *found_repeats.values())))),
+        num_left_out=len(found) - len(contents),
     )
+
+
+def _is_damaged(trial: TrialContent) -> bool:
+    return bool(trial.damage)
+
+
+def _named(trial: TrialContent) -> str:
+    what = "repeat" if Repeat.parse(trial.id) else "trial"
+    return f"{what} {trial.id}{' is left out' if trial.is_left_out else ''}: {trial.damage}"
+
+
+def _sentence(damage: str) -> str:
+    return f"the sweep: {damage}"
 
 
 def _status(files: SweepFiles, state: SweepState | None) -> SweepStatus:

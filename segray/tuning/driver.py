@@ -51,6 +51,8 @@ def drive(sweep: Sweep, files: SweepFiles, connection: Connection, announce: Cal
         SegrayError: Something cannot work; nothing has been written then.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    if sweep.resume:
+        files.folder.remove_partials()
     done = num_ended(files)
     repeats = without_outcome(files, wanted_repeats(files, sweep.base.seed, sweep.repeats))
     left = None if sweep.trials is None else max(0, sweep.trials - done)

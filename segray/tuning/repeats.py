@@ -8,9 +8,9 @@ from typing import Any
 from ray.tune.search import Searcher
 
 from segray.config import RunConfig, flatten
-from segray.errors import StorageError
+from segray.errors import DamagedError, StorageError
 from segray.results import text
-from segray.storage import BASELINE_ID, Repeat, SweepFiles
+from segray.storage import BASELINE_ID, Repeat, SweepFiles, TrialFiles
 from segray.tuning.slot import TUNE_METRIC
 from segray.tuning.space import EPOCHS_KEY
 from segray.tuning.sweep import MAY_DIFFER_ON_RESUME
@@ -19,7 +19,8 @@ from segray.tuning.sweep import MAY_DIFFER_ON_RESUME
 def wanted_repeats(files: SweepFiles, seed: int, num_seeds: int) -> list[Repeat]:
     """The repeats of the trial that is the best now, and of the baseline as long as that: seed by seed, in this order.
 
-    A baseline that failed, or never began, is not repeated; nothing is where no trial has a model.
+    A baseline that failed, or never began, is not repeated; nothing is where no trial has a model. Nor is a trial whose
+    config is damaged.
 
     Args:
         files: Where the sweep lies.
@@ -30,15 +31,23 @@ def wanted_repeats(files: SweepFiles, seed: int, num_seeds: int) -> list[Repeat]
         best, _ = files.best()
     except StorageError:
         return []
-    config = best.config()
-    assert config is not None
+    config = _config(best)
+    if config is None:
+        return []
     baseline = files.trial(BASELINE_ID)
-    trials = [best.id] if baseline.config() is None or baseline.has_failed() else [best.id, baseline.id]
+    trials = [best.id] if _config(baseline) is None or baseline.has_failed() else [best.id, baseline.id]
     return [
         Repeat(trial, seed + number, config["train"]["epochs"])
         for number in range(1, num_seeds + 1)
         for trial in dict.fromkeys(trials)
     ]
+
+
+def _config(trial: TrialFiles) -> dict[str, Any] | None:
+    try:
+        return trial.config()
+    except DamagedError:
+        return None
 
 
 def without_outcome(files: SweepFiles, repeats: Sequence[Repeat]) -> list[Repeat]:

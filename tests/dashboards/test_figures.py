@@ -41,7 +41,7 @@ def test_every_figure_says_in_a_sentence_that_a_sweep_without_trials_gives_nothi
 @pytest.mark.parametrize("name", FIGURES)
 def test_every_figure_stands_failures_only(name, sweep):
     fake_sweep.write_trial(sweep, "0000", {}, [], status="failed", reason="why")
-    fake_sweep.write_trial(sweep, "0001", {}, [float("nan")], status="diverged")
+    fake_sweep.write_trial(sweep, "0001", {}, [None], status="diverged")
     try:
         figure = FIGURES[name].plot(load_sweep(sweep))
     except NothingToDrawError:

@@ -9,7 +9,8 @@ from segray.data.split_record import record_splits
 from segray.engine import trial as trial_module
 from segray.engine.endings import Interrupted
 from segray.engine.trial import max_micro_batches, per_rank_batch_size, train_trial, val_batch_size
-from segray.errors import ConfigError, DataError
+from segray.errors import ConfigError, DataError, StorageError
+from segray.folder import Folder
 from segray.storage import TRAINING_STATE, TrialLog, open_sweep
 
 EPOCHS = 3
@@ -107,6 +108,56 @@ def test_a_trial_whose_last_word_was_lost_says_it_again_without_training(config,
     again = train(config, files, attempt=2)
     assert [(record.epoch, record.attempt) for record in again.records] == [(3, 1)]
     assert again.finals == [True]
+
+
+def test_a_trial_without_a_readable_last_pointer_goes_on_from_its_best_checkpoint(config, files, tmp_path):
+    whole = train(config, open_sweep(tmp_path / "whole").trial("0000"))
+    train(config, files, Reporter(stop_after=2))
+    best = files.pointer("best").record.epoch
+    files.folder.write_bytes("last.json", b"")
+    resumed = train(config, files)
+    assert [record.epoch for record in resumed.records] == list(range(best + 1, EPOCHS + 1))
+    assert {record.attempt for record in resumed.records} == {2}
+    assert same(files.records()) == same(whole.records)
+    assert b"its last.json is damaged" in files.folder.read_bytes("log.txt")
+
+
+def test_a_trial_whose_checkpoints_are_damaged_starts_afresh(config, files, tmp_path):
+    name = TRAINING_STATE
+    whole = train(config, open_sweep(tmp_path / "whole").trial("0000"))
+    train(config, files, Reporter(stop_after=2))
+    for checkpoint in files.folder.names("checkpoints"):
+        path = f"checkpoints/{checkpoint}/{name}"
+        files.folder.write_bytes(path, files.folder.read_bytes(path)[:100])
+    resumed = train(config, files, attempt=2)
+    assert [record.epoch for record in resumed.records] == [1, 2, 3]
+    assert same(files.records()) == same(whole.records)
+    log = files.folder.read_bytes("log.txt").decode()
+    assert f"cannot be used: its {name} is damaged" in log
+    assert "no checkpoint can be used: the trial starts afresh" in log
+
+
+def test_a_damaged_best_pointer_is_written_again(config, files):
+    train(config, files, Reporter(stop_after=2))
+    best = files.pointer("best")
+    files.folder.write_bytes("best.json", b"")
+    train(config, files, Reporter(stop_after=3), attempt=2)
+    assert files.pointer("best") is not None
+    assert files.pointer("best").record.best_val_miou >= best.record.best_val_miou
+    assert b"its best.json is damaged" in files.folder.read_bytes("log.txt")
+
+
+def test_storage_that_is_away_for_a_moment_costs_no_checkpoint(config, files, monkeypatch):
+    train(config, files, Reporter(stop_after=2))
+    kept = files.folder.names("checkpoints")
+
+    def away(folder, name):
+        raise StorageError("the storage does not answer")
+
+    monkeypatch.setattr(Folder, "read_bytes", away)
+    with pytest.raises(StorageError, match="does not answer"):
+        train(config, files, attempt=2)
+    assert files.folder.names("checkpoints") == kept
 
 
 def test_a_trial_trains_on_the_sweeps_images_alone(config, files):
