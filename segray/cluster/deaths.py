@@ -25,6 +25,10 @@ TAIL_BYTES = 2**18
 LOOK_SECONDS = 20.0
 """How long another node may take to look at its dead processes."""
 
+HUNG = "hung: "
+"""What the line begins with that a worker writes before it ends itself, because it hangs"""
+
+_HANG = re.compile(f"^{HUNG}.*", re.MULTILINE)
 _SIGNAL = re.compile(r"^\*\*\* (SIG[A-Z]+) received", re.MULTILINE)
 _EXIT = re.compile(r"^os\._exit\((-?\d+)\) was called", re.MULTILINE)
 _NODE_DIED = re.compile(r"The actor died because its node has died\.[^\n]*")
@@ -109,6 +113,8 @@ def read_death(logs: Path, pid: int) -> tuple[str, str]:
 
 
 def _reason(error_log: str) -> str:
+    if hangs := _HANG.findall(error_log):
+        return str(hangs[-1])
     if exits := _EXIT.findall(error_log):
         return f"ended with exit code {exits[-1]}"
     if signals := _SIGNAL.findall(error_log):

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from segray.errors import ConfigError, ResourceError
 
 CPU_SLOTS = 8
 """Trials at once that a machine without GPUs runs at most, unless `cpus_per_worker` says otherwise."""
+
+# Measured as proportional set size (Pss in /proc/PID/smaps_rollup), so that shared pages count once.
+HELPERS_BYTES = 500_000_000
+"""A slot's processes beside its workers: Tune's actor, Train's controller, and two helpers of Train (470 MB)."""
+CPU_WORKER_BYTES = 1_000_000_000
+"""A worker with a small model and batch (320 MB once its libraries are imported, 800 to 1,100 MB in training)."""
+GPU_WORKER_BYTES = 2_500_000_000
+"""A guess: a CPU's worker, with CUDA's libraries, page-locked batches and loader processes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +55,10 @@ class Plan:
     total_cpus: float
     total_gpus: float
     num_nodes: int
+    memory_note: str = ""
+    """Why there are fewer slots than CPUs and GPUs allow for; empty where there are not"""
+    helpers_bytes: int = 1
+    """Memory that Ray sets aside for a slot's helpers: it puts each slot on the node that has most left"""
 
     def describe(self) -> str:
         """One line for a person."""
@@ -56,21 +68,52 @@ class Plan:
         nodes = "1 node" if self.num_nodes == 1 else f"{self.num_nodes} nodes"
         return (
             f"{trials} at once, each with {workers} of {self.cpus_per_worker:g} CPU{gpus} "
-            f"(cluster: {nodes}, {self.total_cpus:g} CPUs, {self.total_gpus:g} GPUs)"
+            f"(cluster: {nodes}, {self.total_cpus:g} CPUs, {self.total_gpus:g} GPUs){self.memory_note}"
         )
+
+    @property
+    def trial_bytes(self) -> int:
+        """Memory that a trial takes at least, with its slot's helpers; an estimate."""
+        worker = GPU_WORKER_BYTES if self.gpus_per_worker else CPU_WORKER_BYTES
+        return HELPERS_BYTES + self.workers_per_trial * worker
 
 
 def make_plan(resources: Resources, nodes: Sequence[Mapping[str, float]], max_slots: int | None = None) -> Plan:
-    """Work out how many trials fit at once.
+    """Work out how many trials fit at once, by CPUs and GPUs, and by memory as far as that can be foreseen.
 
     Args:
         resources: What a trial takes.
-        nodes: Ray resources of every living node, such as ``{"CPU": 8.0, "GPU": 1.0}``.
+        nodes: Ray resources of every living node, such as ``{"CPU": 8.0, "GPU": 1.0, "memory": 16e9}``.
         max_slots: Trials there are to run; more slots than that would stand idle.
 
     Raises:
-        ResourceError: Not even one trial fits.
+        ResourceError: CPUs and GPUs do not hold even one trial. One trial is always tried, however small the memory.
     """
+    widest = _plan_without_memory(resources, nodes, max_slots)
+    slots = min(widest.slots, max(1, _slots_in_memory(widest, nodes)))
+    # Fewer trials have more CPUs each.
+    plan = widest if slots == widest.slots else _plan_without_memory(resources, nodes, slots)
+    memory = [node.get("memory", 0.0) for node in nodes]
+    if slots < widest.slots:
+        note = (
+            f"; not {widest.slots} at once, because {sum(memory) / 1e9:.1f} GB of memory hold {slots} of about "
+            f"{plan.trial_bytes / 1e9:.1f} GB each"
+        )
+        plan = replace(plan, memory_note=note)
+    # Never so much that the last slot would wait for memory.
+    return replace(plan, helpers_bytes=max(1, min(HELPERS_BYTES, int(max(memory) / (2 * slots)))))
+
+
+def _slots_in_memory(plan: Plan, nodes: Sequence[Mapping[str, float]]) -> int:
+    worker_bytes = plan.trial_bytes / plan.workers_per_trial
+    workers = 0
+    for node in nodes:
+        by_memory = int(node["memory"] / worker_bytes) if "memory" in node else plan.slots * plan.workers_per_trial
+        workers += min(by_memory, _workers_on(node, plan.cpus_per_worker, plan.gpus_per_worker))
+    return workers // plan.workers_per_trial
+
+
+def _plan_without_memory(resources: Resources, nodes: Sequence[Mapping[str, float]], max_slots: int | None) -> Plan:
     cpus = sum(node.get("CPU", 0.0) for node in nodes)
     gpus = sum(node.get("GPU", 0.0) for node in nodes)
     gpus_per_worker = resources.gpus_per_worker

@@ -52,7 +52,7 @@ def worker_loop(worker: WorkerConfig) -> None:
     gauges = Gauges(worker.sweep.name)
     while given := ray.get(worker.channel.next_task.remote(worker.slot, generation, after)):
         after, task = given
-        with ending_hangs(task.trial_id, worker):
+        with ending_hangs(worker.limits.silence_minutes):
             run_task(task, worker, generation, gauges)
     dist.destroy_process_group()
 

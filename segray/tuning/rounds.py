@@ -136,7 +136,7 @@ def _tune(
     with tempfile.TemporaryDirectory(prefix="segray-") as scratch, _unwrapping():
         tune.Tuner(
             tune.with_parameters(
-                tune.with_resources(Slot, {"cpu": 0, "memory": 1}),
+                tune.with_resources(Slot, {"cpu": 0, "memory": plan.helpers_bytes}),
                 channel=channel,
                 sweep=files,
                 plan=plan,

@@ -119,3 +119,35 @@ def test_a_single_trial_takes_the_whole_machine():
     assert (plan.slots, plan.cpus_per_worker) == (1, 16.0)
     plan = make_plan(Resources(workers_per_trial=2), [{"CPU": 16.0}], max_slots=2)
     assert (plan.slots, plan.cpus_per_worker) == (2, 4.0)
+
+
+def test_memory_holds_fewer_trials_than_cpus_do():
+    made = plan([{"CPU": 8.0, "memory": 6e9}])
+    assert (made.slots, made.cpus_per_worker) == (4, 2)
+    assert made.describe().endswith("; not 8 at once, because 6.0 GB of memory hold 4 of about 1.5 GB each")
+    enough = plan([{"CPU": 8.0, "memory": 13e9}])
+    assert enough.slots == 8
+    assert "memory" not in enough.describe()
+
+
+@pytest.mark.parametrize(
+    ("nodes", "workers_per_trial", "slots"),
+    [
+        ([{"CPU": 8.0, "memory": 5e9}, {"CPU": 8.0, "memory": 64e9}], 1, 11),
+        ([{"CPU": 8.0, "memory": 1.4e9}] * 4, 1, 1),
+        ([{"CPU": 4.0, "memory": 2.6e9}], 2, 1),
+        ([{"CPU": 0.0, "memory": 64e9}, {"CPU": 8.0, "memory": 4e9}], 1, 2),
+        ([{"CPU": 8.0, "GPU": 4.0, "memory": 8e9}], 1, 2),
+    ],
+)
+def test_every_nodes_memory_counts_for_itself_and_one_trial_is_always_tried(nodes, workers_per_trial, slots):
+    made = plan(nodes, workers_per_trial=workers_per_trial)
+    assert made.slots == slots
+    assert plan(nodes, max_slots=1, workers_per_trial=workers_per_trial).memory_note == ""
+
+
+def test_what_is_set_aside_for_helpers_fits_for_every_slot():
+    for memory in (1e9, 13e9, 100e9):
+        made = plan([{"CPU": 8.0, "memory": memory}])
+        assert 0 < made.slots * made.helpers_bytes <= memory / 2
+    assert made.helpers_bytes == 500_000_000
