@@ -56,6 +56,7 @@ def read_photo(path: Path) -> NDArray[np.uint8]:
     """
     try:
         with Image.open(path) as image:
+            _check_one_picture(path, image)
             # Fewer bits are no harm: Pillow stretches them to 0-255, as PNG means them.
             if (bits := _png_bits(image)) > 8:
                 raise DataError(f"{path}: a photo must have 8 bits a channel, but has {bits}")
@@ -78,6 +79,7 @@ def read_label(path: Path) -> tuple[NDArray[np.uint8], str]:
     """
     try:
         with Image.open(path) as image:
+            _check_one_picture(path, image)
             _check_label_bits(path, image)
             return np.asarray(_upright(image)), image.mode
     except _DAMAGE as error:
@@ -95,6 +97,7 @@ def read_colors(path: Path) -> NDArray[np.uint8]:
     """
     try:
         with Image.open(path) as image:
+            _check_one_picture(path, image)
             _check_label_bits(path, image)
             mode = image.mode
             if mode in _COLOR_MODES:
@@ -137,6 +140,16 @@ def _header(path: Path) -> tuple[SizePx, int]:
             return size, orientation
     except _DAMAGE as error:
         raise _damaged(path, error) from None
+
+
+def _check_one_picture(path: Path, image: Image.Image) -> None:
+    # In MPO, the JPEG of phones, what stands behind the photo are previews and depth maps of the same.
+    num_pictures = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+    if num_pictures > 1:
+        raise DataError(
+            f"{path}: a file must hold one picture, but this {image.format} holds {num_pictures}; save the one that is "
+            "meant alone"
+        )
 
 
 def _check_label_bits(path: Path, image: Image.Image) -> None:

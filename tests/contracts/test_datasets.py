@@ -1,9 +1,11 @@
 """Every data set, written small in its own layout, keeps the promises of `Dataset`."""
 
+import unicodedata
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from segray.config import RunConfig
 from segray.data.cache import prepare
@@ -122,3 +124,89 @@ def test_missing_labels_of_every_split_are_named_at_once(config):
     with pytest.raises(DataError) as caught:
         open_dataset(config)
     assert all(any(str(pairs[0].photo) in problem for problem in caught.value.problems) for pairs in parts)
+
+
+def stray(path, what):
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(what)
+
+
+def test_every_file_that_no_image_is_made_of_is_counted(config):
+    expected = set()
+    pairs = open_dataset(config).pairs()
+    for folder in {path.parent for pair in pairs for path in (pair.photo, pair.label)}:
+        for name in (".DS_Store", "._a.png", "Thumbs.db", "desktop.ini"):
+            stray(folder / name, b"x")
+        for name in ("a.gif", "notes.json", "readme", "inner/b.heic", "inner/deeper/c.png", ".hidden/d.png"):
+            stray(folder / name, b"x")
+            if not (config.dataset == "folder" and name == "inner/deeper/c.png"):
+                expected.add(folder / name)
+    dataset = open_dataset(config)
+    assert dataset.pairs() == pairs or config.dataset == "folder"
+    assert {file.path for file in dataset.unused} == expected
+    assert len(dataset.unused) == len(expected)
+    (line,) = dataset.notes_in_short()
+    assert line.startswith(f"{len(expected)} files are not used: ")
+
+
+def renamed(path, prefix):
+    return path.rename(path.with_name(prefix + path.name))
+
+
+@pytest.fixture
+def named_freely(config):
+    """Data sets whose layout leaves the start of names to the person; cityscapes has any city."""
+    if config.dataset in ("kitti_road", "cityscapes_pairs"):
+        pytest.skip("names are fixed, or one file holds photo and label")
+    return config
+
+
+def test_names_match_composed_and_decomposed(named_freely):
+    for pair in open_dataset(named_freely).pairs():
+        renamed(pair.photo, unicodedata.normalize("NFD", "zürich_"))
+        renamed(pair.label, unicodedata.normalize("NFC", "zürich_"))
+    names = [pair.name for pair in open_dataset(named_freely).pairs()]
+    assert len(names) >= SYNTHETIC["train"] + SYNTHETIC["val"]
+    assert all("zürich_" in name and name == unicodedata.normalize("NFC", name) for name in names)
+    without = named_freely.model_copy(update={"exclude": (unicodedata.normalize("NFD", names[0]),)})
+    assert [pair.name for pair in open_dataset(without).pairs()] == names[1:]
+
+
+@pytest.mark.parametrize("part", ["photo", "label"])
+def test_two_files_whose_names_are_one_when_composed_are_refused(named_freely, part):
+    path = getattr(open_dataset(named_freely).pairs()[0], part)
+    for form in ("NFC", "NFD"):
+        copy = path.with_name(unicodedata.normalize(form, "é") + path.name)
+        copy.write_bytes(path.read_bytes())
+    with pytest.raises(DataError, match=r"occur twice(?s:.*)the same letters in two Unicode forms"):
+        open_dataset(named_freely)
+
+
+@pytest.mark.parametrize("extension", [".TIFF", ".webp"])
+def test_photos_of_other_formats_are_read(config, extension):
+    pairs = open_dataset(config).pairs()
+    for pair in pairs:
+        with Image.open(pair.photo) as photo:
+            photo.save(pair.photo.with_suffix(extension), lossless=True)
+        pair.photo.unlink()
+    read = open_dataset(config)
+    assert [pair.name for pair in read.pairs()] == [pair.name for pair in pairs]
+    assert {pair.photo.suffix for pair in read.pairs()} == {extension}
+    photo, label = read.reader.read(read.pairs()[0])
+    assert photo.shape[:2] == label.shape
+
+
+@pytest.mark.parametrize("extension", [".tif", ".bmp"])
+def test_labels_of_other_lossless_formats_hold_the_same_ids(config, extension):
+    dataset = open_dataset(config)
+    if dataset.pairs()[0].photo == dataset.pairs()[0].label:
+        pytest.skip("one file holds photo and label")
+    expected = [dataset.reader.read(pair)[1] for pair in dataset.pairs()]
+    for pair in dataset.pairs():
+        with Image.open(pair.label) as label:
+            label.save(pair.label.with_suffix(extension))
+        pair.label.unlink()
+    read = open_dataset(config)
+    for pair, label in zip(read.pairs(), expected, strict=True):
+        assert pair.label.suffix == extension
+        np.testing.assert_array_equal(read.reader.read(pair)[1], label)

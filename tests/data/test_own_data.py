@@ -2,6 +2,7 @@
 
 import shlex
 import unicodedata
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -407,3 +408,27 @@ def test_braces_that_yaml_takes_for_a_mapping_are_a_split(write):
     assert found(RunConfig().model_copy(update={"data": data}).with_values(given).data)[0][0] == "train/f0_jpg.rf.abc"
     with pytest.raises(SegrayError, match=r"data\.folder\.images"):
         changed(data, images={"half": None})
+
+
+MOVING = {"two.tif": {}, "moving.webp": {"lossless": True}, "moving.png": {}, "gif.png": {"format": "GIF"}}
+
+
+@pytest.mark.parametrize("part", ["photo", "label"])
+@pytest.mark.parametrize(("name", "options"), MOVING.items(), ids=MOVING)
+def test_a_file_of_several_pictures_is_refused(write, tmp_path, part, name, options):
+    data = write(both("images", "labels", "1.png", "2.png"), images="images", labels="labels")
+    path = getattr(open_dataset(data).pairs()[0], part)
+    path.unlink()
+    pictures = [Image.fromarray(np.full((8, 8), value, np.uint8)) for value in (0, 1)]
+    moved = path.with_suffix(Path(name).suffix)
+    pictures[0].save(moved, save_all=True, append_images=pictures[1:], **options)
+    (problem,) = check(data).problems
+    assert problem.startswith(f"{moved}: a file must hold one picture, but this ")
+
+
+def test_a_photo_of_a_phone_with_a_preview_behind_it_is_read(write, tmp_path):
+    data = write(both("images", "labels", "1.png", "2.png"), images="images", labels="labels")
+    (tmp_path / "images/1.png").unlink()
+    photo = Image.new("RGB", (8, 8), (200, 10, 10))
+    photo.save(tmp_path / "images/1.jpg", format="MPO", save_all=True, append_images=[Image.new("RGB", (4, 4))])
+    assert check(data).problems == []

@@ -1,6 +1,7 @@
 """What can be wrong with a sweep is one error before anything is written."""
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -271,6 +272,17 @@ def test_a_sweep_that_cannot_work_writes_nothing(base, tmp_path, changes, error,
     with pytest.raises(error, match=message):
         run_sweep(Sweep(**values))
     assert not (tmp_path / "runs").exists()
+
+
+def test_files_that_are_not_used_are_told_before_anything_is_decoded(base, scenes, tmp_path):
+    root = shutil.copytree(scenes, tmp_path / "scenes")
+    folder = next(path for path in (root / "leftImg8bit/train").iterdir())
+    for name in ("a.gif", "b.gif", "c.json"):
+        (folder / name).touch()
+    said = []
+    checked(base.with_values({"data.root": str(root)}), said=said)
+    line = "note: 3 files are not used: 2 .gif, 1 .json; segray data check lists them"
+    assert said.index(line) < next(index for index, text in enumerate(said) if "decoding" in text)
 
 
 def test_a_data_folder_that_is_missing_writes_nothing(base, tmp_path):
