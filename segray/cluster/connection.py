@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import ray
@@ -56,11 +57,18 @@ class Connection:
             # The dashboard stays on, as it is by default: without it the State API is off, and Train's cleaner could
             # not free what a killed trial held.
             ray.init(logging_level=logging.ERROR, log_to_driver=False)
+            _hide_token()
         except Exception as error:
             self._error = error
         self._ready.set()
         self._close.wait()
         ray.shutdown()
+
+
+def _hide_token() -> None:
+    """Let nobody else read the token that opens this person's clusters: Ray writes it for every user of the machine."""
+    with suppress(OSError):
+        (Path.home() / ".ray" / "auth_token").chmod(0o600)
 
 
 def _check_that_it_answers() -> None:
