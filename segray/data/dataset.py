@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segray.config import SizePx
+from segray.data.palettes import Palette
 from segray.data.unused import Unused, unused_in_short
 from segray.errors import ConfigError, DataError, listed, unknown_name
 from segray.labels import LabelSpace
@@ -66,6 +67,13 @@ class Reader(Protocol):
                 every fault is one of its problems.
         """
 
+    def inspect(self, pair: Pair) -> tuple[Images, Palette]:
+        """As `read`, and the palette of the label file.
+
+        Raises:
+            DataError: As `read`.
+        """
+
 
 @dataclass(frozen=True, kw_only=True)
 class Scoring:
@@ -102,6 +110,12 @@ class Dataset:
     """What else is no problem but worth a look, one line each"""
 
     def __post_init__(self) -> None:
+        if self.label_space.num_classes < 2:
+            raise ConfigError(
+                f"a data set must have at least 2 classes, but has only {self.label_space.names[0]!r}, on which every "
+                "model scores 100 %; make a class of what is not it, such as data.folder.classes: [background, "
+                f"{self.label_space.names[0]}], with the ids of both in the label files"
+            )
         first: dict[str, Pair] = {}
         twice = [
             f"{pair.name}: {first[pair.name].photo} and {pair.photo}"

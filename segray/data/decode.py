@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
 from segray.config import SizePx
 from segray.data.dataset import Images, Pair
+from segray.data.palettes import WRITE_IDS
 from segray.errors import DataError
 
 # What Pillow raises on damaged files. OpenCV is no choice here: it returns a full array for a truncated JPEG.
@@ -30,6 +32,34 @@ _TURNS: Final = {
 }
 _PHOTO_MODES: Final = frozenset({"RGB", "RGBA", "L", "LA", "P", "1", "CMYK"})
 _COLOR_MODES: Final = frozenset({"RGB", "RGBA", "P"})
+# Formats, and ways in which TIFF compresses, that give back every value as it was written.
+_LOSSLESS: Final = frozenset({"PNG", "BMP", "TIFF", "WEBP"})
+_LOSSLESS_TIFF: Final = frozenset(
+    {"raw", "tiff_lzw", "packbits", "tiff_adobe_deflate", "tiff_deflate", "lzma", "zstd", "group3", "group4"}
+)
+
+
+class StoredLabel(NamedTuple):
+    """A label file as it is stored, turned upright."""
+
+    values: NDArray[np.uint8]
+    """(height, width) for modes L and P, which hold the palette's indices, else (height, width, channels)"""
+    mode: str
+    """Pillow's"""
+    palette_N3: NDArray[np.uint8]
+    """RGB by index; empty where the file has no palette"""
+
+
+def turned_alone(pair: Pair) -> bool:
+    """Whether EXIF turns the photo, but not its label in the same way; from their headers.
+
+    Raises:
+        DataError: A header cannot be read.
+    """
+    if pair.photo == pair.label:
+        return False
+    _, orientation = _header(pair.photo)
+    return orientation in _TURNS and _header(pair.label)[1] != orientation
 
 
 def pair_size(pair: Pair) -> SizePx:
@@ -58,7 +88,7 @@ def read_photo(path: Path) -> NDArray[np.uint8]:
         with Image.open(path) as image:
             _check_one_picture(path, image)
             # Fewer bits are no harm: Pillow stretches them to 0-255, as PNG means them.
-            if (bits := _png_bits(image)) > 8:
+            if (bits := _bits(image)) > 8:
                 raise DataError(f"{path}: a photo must have 8 bits a channel, but has {bits}")
             if image.mode in _PHOTO_MODES:
                 return np.array(_upright(image).convert("RGB"))
@@ -68,22 +98,28 @@ def read_photo(path: Path) -> NDArray[np.uint8]:
     raise DataError(f"{path}: a photo must have 8 bits a channel, but its mode is {mode}")
 
 
-def read_label(path: Path) -> tuple[NDArray[np.uint8], str]:
-    """A label file as it is stored, turned upright, and its Pillow mode.
-
-    Returns:
-        Shape (height, width) of ids for modes L and P (the palette's indices), else (height, width, channels).
+def read_label(path: Path) -> StoredLabel:
+    """A label file's values.
 
     Raises:
-        DataError: It cannot be read, does not decode to the end, or is a PNG that has not 8 bits a channel.
+        DataError: It cannot be read, does not decode to the end, is compressed with loss, or has not 8 bits a channel.
     """
     try:
         with Image.open(path) as image:
             _check_one_picture(path, image)
-            _check_label_bits(path, image)
-            return np.asarray(_upright(image)), image.mode
+            _check_lossless(path, image)
+            bits = _bits(image)
+            upright = _upright(image if image.mode != "1" else image.convert("L"))
+            values, mode = np.asarray(upright), upright.mode
+            palette = image.getpalette("RGB") if mode == "P" else None
     except _DAMAGE as error:
         raise _damaged(path, error) from None
+    # Of the values of fewer bits, only 0 is the same, stretched or not.
+    if bits > 8 or (bits < 8 and values.any()):
+        raise _wrong_bits(path, bits)
+    if image.format == "WEBP" and (values[..., :1] == values).all():  # it has no mode for one channel
+        values, mode = np.ascontiguousarray(values[..., 0]), "L"
+    return StoredLabel(values, mode, np.array(palette or (), np.uint8).reshape(-1, 3))
 
 
 def read_colors(path: Path) -> NDArray[np.uint8]:
@@ -93,12 +129,15 @@ def read_colors(path: Path) -> NDArray[np.uint8]:
         Shape (height, width, 3), uint8 RGB.
 
     Raises:
-        DataError: It cannot be read, does not decode to the end, or is not in opaque colours of 8 bits a channel.
+        DataError: It cannot be read, does not decode to the end, is compressed with loss, or is not in opaque colours
+            of 8 bits a channel.
     """
     try:
         with Image.open(path) as image:
             _check_one_picture(path, image)
-            _check_label_bits(path, image)
+            _check_lossless(path, image)
+            if (bits := _bits(image)) != 8:
+                raise _wrong_bits(path, bits)
             mode = image.mode
             if mode in _COLOR_MODES:
                 upright = _upright(image)
@@ -152,18 +191,45 @@ def _check_one_picture(path: Path, image: Image.Image) -> None:
         )
 
 
-def _check_label_bits(path: Path, image: Image.Image) -> None:
-    if (bits := _png_bits(image)) != 8:
-        changed = "drops the lower ones" if bits > 8 else "stretches the ids to 0-255"
-        raise DataError(
-            f"{path}: a label must have 8 bits a channel, but has {bits}, and reading it as 8 {changed}; "
-            "write it as an 8-bit PNG"
-        )
+def _check_lossless(path: Path, image: Image.Image) -> None:
+    kind = str(image.format)
+    if kind == "TIFF" and (compression := image.info.get("compression")) not in _LOSSLESS_TIFF:
+        kind = f"TIFF with {compression} compression"
+    elif kind == "WEBP" and not _is_lossless_webp(path):
+        kind = "WebP with loss"
+    elif kind in _LOSSLESS:
+        return
+    raise DataError(
+        f"{path}: a label must be kept without loss, as in PNG, but its content is {kind}, whatever its name says, "
+        "which changes values; make it from its source again, as PNG"
+    )
 
 
-def _png_bits(image: Image.Image) -> int:
-    """A PNG's bits a channel, which its mode does not tell; 8 for other formats, and for indices of a palette."""
-    if not isinstance(image, PngImageFile) or image.fp is None or image.mode == "P":
+def _is_lossless_webp(path: Path) -> bool:
+    """Whether pixels are in a chunk ``VP8L``; see RFC 9649."""
+    content, position = path.read_bytes(), 12
+    while position < len(content):
+        name, size = content[position : position + 4], int.from_bytes(content[position + 4 : position + 8], "little")
+        if name in (b"VP8L", b"VP8 "):
+            return name == b"VP8L"
+        position += 8 + size + size % 2
+    return False
+
+
+def _wrong_bits(path: Path, bits: int) -> DataError:
+    changed = "drops the lower ones" if bits > 8 else "stretches the ids to 0-255"
+    return DataError(
+        f"{path}: a label must have 8 bits a channel, but has {bits}, and reading it as 8 {changed}; {WRITE_IDS}"
+    )
+
+
+def _bits(image: Image.Image) -> int:
+    """Bits a channel, which Pillow's mode does not tell; 8 for indices of a palette."""
+    if image.mode in ("1", "P"):
+        return 1 if image.mode == "1" else 8
+    if isinstance(image, TiffImageFile):
+        return int(max(image.tag_v2.get(BITSPERSAMPLE, (1,))))
+    if not isinstance(image, PngImageFile) or image.fp is None:
         return 8
     position = image.fp.tell()
     image.fp.seek(24)  # in IHDR, which is the first chunk

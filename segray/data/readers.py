@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from segray.config import SizePx
 from segray.data.dataset import Images, Pair
 from segray.data.decode import pair_size, read_colors, read_label, read_photo
+from segray.data.palettes import Palette, palette_ids, used_colors
 from segray.errors import DataError
 from segray.labels import Color
 
@@ -25,6 +26,15 @@ _COLOR_MODES: Final = frozenset({"RGB", "RGBA", "CMYK", "YCbCr"})
 _NO_CLASS: Final = 254
 
 
+class Label(NamedTuple):
+    """A decoded label file."""
+
+    ids: NDArray[np.uint8]
+    """Training ids (height, width), 255 for void"""
+    palette: Palette
+    """Where the ids are the indices of colours, else empty"""
+
+
 class LabelDecoder(Protocol):
     """A label file -> training ids."""
 
@@ -32,8 +42,8 @@ class LabelDecoder(Protocol):
     def key(self) -> str:
         """All that the ids depend on besides the file."""
 
-    def __call__(self, path: Path) -> NDArray[np.uint8]:
-        """Training ids (height, width), 255 for void.
+    def __call__(self, path: Path) -> Label:
+        """Decode a file.
 
         Raises:
             DataError: The file cannot be read, does not decode, or holds what is not allowed.
@@ -57,6 +67,10 @@ class FileReader:
 
     def read(self, pair: Pair) -> Images:
         """Photo and label; if both are damaged, the error names both."""
+        return self.inspect(pair)[0]
+
+    def inspect(self, pair: Pair) -> tuple[Images, Palette]:
+        """As `read`, and the palette of the label file."""
         problems: list[str] = []
         try:
             photo = read_photo(pair.photo)
@@ -68,11 +82,11 @@ class FileReader:
             problems += error.problems
         if problems:
             raise DataError("\n".join(problems), problems)
-        return photo, label
+        return (photo, label.ids), label.palette
 
 
 class IdLabels:
-    """8-bit PNGs with one channel of ids; a palette PNG counts by its indices.
+    """8-bit files with one channel of ids; where that is a palette's, `palette_ids` says what is an id.
 
     Args:
         raw_to_train: Id -> training id, or 255 for void.
@@ -86,25 +100,32 @@ class IdLabels:
         self._hints = dict(hints or {})
         self.key = json.dumps({"ids": sorted(raw_to_train.items())})
 
-    def __call__(self, path: Path) -> NDArray[np.uint8]:
+    def __call__(self, path: Path) -> Label:
         """Training ids; an id that the table lacks is an error."""
-        raw, mode = read_label(path)
-        if mode not in _ID_MODES:
-            colors = ", which is a mask of colours; give the files of ids" if mode in _COLOR_MODES else ""
+        stored = read_label(path)
+        if stored.mode not in _ID_MODES:
+            colors = ", which is a mask of colours; give the files of ids" if stored.mode in _COLOR_MODES else ""
             raise DataError(
-                f"{path}: a label must be an 8-bit PNG with one channel of class ids, but its mode is {mode}{colors}"
+                f"{path}: a label must be an 8-bit PNG with one channel of class ids, but its mode is {stored.mode}"
+                f"{colors}"
             )
-        values = np.flatnonzero(np.bincount(raw.ravel(), minlength=256))
-        wrong = values[self._table[values] < 0].tolist()
-        if wrong:
-            hints = list(dict.fromkeys(self._hints[value] for value in wrong if value in self._hints))
-            if mode == "P":
-                hints.append("a palette PNG counts by its indices, not by its colours")
-            raise DataError(
-                "; ".join([f"{path}: holds label values that are no class and not void: {shown_values(wrong)}", *hints])
-            )
-        label: NDArray[np.uint8] = self._table.astype(np.uint8)[raw]
-        return label
+        values = np.flatnonzero(np.bincount(stored.values.ravel(), minlength=256))
+        ids: NDArray[np.uint8] = np.arange(256, dtype=np.uint8)
+        if stored.mode == "P":
+            ids = palette_ids(path, stored.palette_N3, values)
+        self._check(path, ids[values], stored.mode)
+        return Label(self._table.astype(np.uint8)[ids][stored.values], used_colors(stored.palette_N3, values))
+
+    def _check(self, path: Path, ids: NDArray[np.uint8], mode: str) -> None:
+        wrong = ids[self._table[ids] < 0].tolist()
+        if not wrong:
+            return
+        hints = list(dict.fromkeys(self._hints[value] for value in wrong if value in self._hints))
+        if mode == "P":
+            hints.append("a palette PNG counts by its indices, or by its greys where it holds nothing else")
+        raise DataError(
+            "; ".join([f"{path}: holds label values that are no class and not void: {shown_values(wrong)}", *hints])
+        )
 
 
 class ColorLabels:
@@ -114,7 +135,7 @@ class ColorLabels:
         self._pairs = tuple(sorted(color_to_train.items()))
         self.key = json.dumps({"colors": self._pairs})
 
-    def __call__(self, path: Path) -> NDArray[np.uint8]:
+    def __call__(self, path: Path) -> Label:
         """Training ids; a colour that the mapping lacks is an error."""
         packed = _pack(read_colors(path))
         label: NDArray[np.uint8] = _id_by_color(self._pairs).take(packed)
@@ -127,7 +148,7 @@ class ColorLabels:
                 f"{path}: every pixel must have the exact colour of a class, but {len(unknown)} of {label.size} pixels "
                 f"have {len(values)} other colours, such as {shown}; JPEG and resizing blur colours"
             )
-        return label
+        return Label(label, {})
 
 
 def shown_values(values: Sequence[int]) -> str:

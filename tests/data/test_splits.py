@@ -9,7 +9,7 @@ from segray.data.splits import divide
 from segray.errors import ConfigError, DataError
 from segray.labels import LabelSpace
 
-SPACE = LabelSpace(names=("road",), colors=((0, 0, 0),))
+SPACE = LabelSpace(names=("road", "sky"), colors=((128, 64, 128), (70, 130, 180)))
 
 
 def pairs(count, prefix="image", sequence_length=0):

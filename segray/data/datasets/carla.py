@@ -19,7 +19,7 @@ from segray.data.datasets.listing import Lister
 from segray.data.datasets.root import contents, existing_folder, root_folder
 from segray.data.datasets.sequences import block, split_number
 from segray.data.decode import read_label
-from segray.data.readers import FileReader, shown_values
+from segray.data.readers import FileReader, Label, shown_values
 from segray.errors import DataError
 from segray.labels import Color, LabelSpace
 
@@ -77,7 +77,7 @@ def carla(config: DataConfig) -> Dataset:
 
 
 class RedChannelIds:
-    """RGB or RGBA PNGs with the class id in the red channel.
+    """RGB, RGBA or palette PNGs with the class id in the red channel.
 
     Args:
         raw_to_train: Id -> training id; the ids are those of CLASSES.
@@ -93,9 +93,11 @@ class RedChannelIds:
         self._remove_bonnet = remove_bonnet
         self.key = json.dumps({"red channel": sorted(raw_to_train.items()), "without bonnet": remove_bonnet})
 
-    def __call__(self, path: Path) -> NDArray[np.uint8]:
+    def __call__(self, path: Path) -> Label:
         """Training ids; an id that is none of the classes', or one in another channel, is an error."""
-        channels, mode = read_label(path)
+        channels, mode, palette_N3 = read_label(path)
+        if mode == "P" and channels.max() < len(palette_N3):  # an optimiser's: it is the same picture
+            channels, mode = palette_N3[channels], "RGB"
         if mode not in _COLOR_MODES:
             raise DataError(
                 f"{path}: a CARLA label must be an RGB or RGBA PNG with class ids in the red channel, but its mode is "
@@ -119,8 +121,7 @@ class RedChannelIds:
         if self._remove_bonnet:
             lowest = ids[round(BONNET_ROW * len(ids)) :]
             lowest[lowest == IDS["Vehicles"]] = IDS["None"]
-        label: NDArray[np.uint8] = self._table[ids]
-        return label
+        return Label(self._table[ids], {})
 
 
 def _pairs(lister: Lister, root: str) -> list[Pair]:
