@@ -25,7 +25,9 @@ import numpy as np
 from segray.activity import doing
 from segray.config import DataConfig, SizePx
 from segray.data.dataset import Dataset, Pair
+from segray.data.decode import turned_alone
 from segray.data.locks import Lock, try_lock
+from segray.data.palettes import NO_COLORS, UsedColors, disagreements
 from segray.data.room import IN_USE, clean, find_room, in_order, remove, shown
 from segray.data.shard_writer import PixelFiles, ShardWriter, Tally
 from segray.data.shards import num_bytes
@@ -203,11 +205,15 @@ class Builder:
         source = Source(tuple(sizes), self.dataset.reader, read_truth, self.config.resize_px is not None)
         progress = self.progress or _lines(self.config.dataset, self.announce)
         seconds, problems, flushed = 0.0, list(self.problems), time.monotonic()
+        colors: list[UsedColors] = [NO_COLORS] * len(sizes)
+        turned: list[str] = []
         for index, decoded in enumerate(_all_decoded(_Job(source, writer.files))):
             if isinstance(decoded, DataError):
                 problems += decoded.problems
             else:
                 writer.add(index, decoded.tally)
+                colors[index] = decoded.colors
+                turned += [source.pairs[index].name] if decoded.is_turned_alone else []
                 seconds += decoded.seconds
             progress(index + 1, len(sizes))
             doing("decoding images")
@@ -215,15 +221,20 @@ class Builder:
                 writer.flush()
                 self.lock.touch()
                 flushed = time.monotonic()
+        problems += disagreements([pair.label for pair in sizes], colors)
         if problems:
             raise DataError(
                 f"{len(problems)} files of {self.config.dataset} cannot be used:{listed(problems)}", problems
             )
-        writer.finish(seconds / len(sizes) if sizes else 0.0)
+        writer.finish(seconds / len(sizes) if sizes else 0.0, turned)
 
 
 class _Decoded(NamedTuple):
     tally: Tally
+    colors: UsedColors
+    """Of the label file's palette, where its indices are the ids"""
+    is_turned_alone: bool
+    """Whether EXIF turns the photo, but not the label"""
     seconds: float
     """CPU time of decoding alone"""
 
@@ -239,12 +250,13 @@ class _Job:
         height, width = self.files.sizes[index].tolist()
         start = time.thread_time()
         try:
-            images = self.source.images(index, (height, width))
+            images, colors = self.source.inspect(index, (height, width))
             truth = self.source.truth(index, (height, width))
+            is_turned_alone = turned_alone(self.source.pairs[index])
         except DataError as error:
             return error
         seconds = time.thread_time() - start
-        return _Decoded(self.files.write(index, *images, truth), seconds)
+        return _Decoded(self.files.write(index, *images, truth), colors, is_turned_alone, seconds)
 
 
 def _all_decoded(job: _Job) -> Iterator[_Decoded | DataError]:

@@ -29,6 +29,8 @@ from segray.data.augment import strengths
 from segray.data.build import Builder, Progress, num_cores
 from segray.data.dataset import SPLITS, Dataset, Scoring
 from segray.data.datasets import open_dataset
+from segray.data.decode import turned_notes
+from segray.data.label_totals import total_problems
 from segray.data.locks import Lock, wait_for_lock
 from segray.data.room import IN_USE, cache_location, find_room, in_order
 from segray.data.shards import Shard, num_bytes
@@ -37,13 +39,14 @@ from segray.data.splits import divide
 from segray.errors import ConfigError, DataError, ResourceError, listed
 from segray.labels import LabelSpace
 
-FORMAT_VERSION: Final = 6
+FORMAT_VERSION: Final = 7
 """Part of the key: raise it when decoding or the shards' layout changes."""
 
 _in_use: Final[dict[Path, Lock]] = {}
 """Locks on what this process has opened, held until it ends: between trials, too, a sweep's images must not go."""
 
-_warned: Final[set[Path]] = set()
+_announced: Final[set[tuple[Path, bool]]] = set()
+"""Entries with and without pixels of which this process has said what is to say."""
 
 
 @dataclass(frozen=True)
@@ -121,10 +124,16 @@ def prepare(
     shard, shortage = _stored(folder, source, config, announce)
     if shard is None:
         shard, shortage, built = _built(folder, dataset, source, config, announce, progress)
-    if not shard.has_pixels and folder not in _warned:
-        _warned.add(folder)
-        announce(_cost(shard, config, shortage))
+    if (folder, shard.has_pixels) not in _announced:
+        _announced.add((folder, shard.has_pixels))
+        for note in turned_notes(shard.turned):
+            announce(f"note: {note}")
+        if not shard.has_pixels:
+            announce(_cost(shard, config, shortage))
     train, val, test = (shard.subset([pair.name for pair in splits[split]]) for split in SPLITS)
+    learnt = {split: part.label_totals for split, part in (("train", train), ("val", val))}
+    if problems := total_problems(dataset, shard.label_totals, learnt):
+        raise DataError(f"{config.dataset} in {config.root!r} cannot be trained on:{listed(problems)}", problems)
     return PreparedData(dataset.label_space, train, val, test, dataset.scoring, built, shortage)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,10 +18,10 @@ from segray.config import DataConfig, SizePx
 from segray.data.build import num_cores
 from segray.data.dataset import SPLITS, Dataset, Pair
 from segray.data.datasets import list_dataset
-from segray.data.datasets.cityscapes import LABELS
-from segray.data.datasets.gta5 import LICENSE_PLATE_ID
 from segray.data.datasets.root import root_folder
-from segray.data.decode import read_photo
+from segray.data.decode import read_photo, turned_alone, turned_notes
+from segray.data.label_totals import LabelTotals, total_problems
+from segray.data.palettes import NO_COLORS, UsedColors, disagreements
 from segray.data.splits import Splits, divide, split_kind
 from segray.data.unused import unused_in_full
 from segray.errors import DataError
@@ -82,6 +82,10 @@ class _Finding:
     judged_pixels: NDArray[np.int64] | None = None
     """The same of the ids that predictions are judged by, which are the training ids unless the data set scores by
     other classes"""
+    colors: UsedColors = field(default_factory=lambda: NO_COLORS)
+    """Of the label file's palette, where its indices are the ids"""
+    is_turned_alone: bool = False
+    """Whether EXIF turns the photo, but not the label"""
 
 
 def check(config: DataConfig, progress: Callable[[int, int], object] | None = None) -> Report:
@@ -120,13 +124,15 @@ def check(config: DataConfig, progress: Callable[[int, int], object] | None = No
         problems=[
             *(_gaps(listed) or undivided),
             *(problem for finding in findings for problem in finding.problems),
+            *disagreements([pair.label for pair in pairs], [finding.colors for finding in findings[: len(pairs)]]),
             *_all_void(pairs, findings),
-            *_like_training_ids(dataset.label_space, labels),
+            *(_total_problems(dataset, findings, names) if labels else ()),
             *across,
         ],
         notes=[
             *dataset.notes,
             *unused_in_full(dataset.unused),
+            *turned_notes(_turned(pairs, findings)),
             *(_missing(classes) if labels else ()),
             *_not_in_mean(dataset, findings, names),
             *within,
@@ -171,7 +177,7 @@ def _look_at_pair(dataset: Dataset, pair: Pair) -> _Finding:
     except DataError as error:
         problems += error.problems
     try:
-        photo, label = dataset.reader.read(pair)
+        (photo, label), colors = dataset.reader.inspect(pair)
     except DataError as error:
         # A damaged header is found both times.
         found = list(dict.fromkeys([*problems, *error.problems]))
@@ -186,7 +192,7 @@ def _look_at_pair(dataset: Dataset, pair: Pair) -> _Finding:
     if problems:
         return _Finding(problems, photo_hash=_hash(photo))
     pixels, judged = (np.bincount(ids.ravel(), minlength=256) for ids in (label, truth))
-    return _Finding([], (label.shape[0], label.shape[1]), _hash(photo), pixels, judged)
+    return _Finding([], (label.shape[0], label.shape[1]), _hash(photo), pixels, judged, colors, turned_alone(pair))
 
 
 def _look_at_photo(path: Path) -> _Finding:
@@ -272,17 +278,16 @@ def _all_void(pairs: Sequence[Pair], findings: Sequence[_Finding]) -> list[str]:
     ]
 
 
-def _like_training_ids(space: LabelSpace, labels: Sequence[NDArray[np.int64]]) -> list[str]:
-    """Whether label files of Cityscapes label ids may hold training ids, 0 to 18, whose ids are all valid label ids."""
-    if not labels or space.raw_to_train.keys() - {LICENSE_PLATE_ID} != {label_id for label_id, *_ in LABELS}:
-        return []
-    num_training_ids = sum(train_id != IGNORE_INDEX for _, _, train_id, _ in LABELS)
-    low = {train for raw, train in space.raw_to_train.items() if raw < num_training_ids}
-    high = sorted({*space.raw_to_train.values()} - low - {IGNORE_INDEX})
-    if sum(labels)[high].any():  # type: ignore[index]
-        return []
-    return [
-        f"none of the {len(labels)} labels holds an id above {num_training_ids - 1}, so there is no "
-        f"{', no '.join(space.names[train] for train in high)}: the files may hold training ids, but must hold "
-        "label ids, in which 7 is road and 23 is sky"
-    ]
+def _total_problems(dataset: Dataset, findings: Sequence[_Finding], splits: Sequence[str]) -> list[str]:
+    def totals(chosen: Collection[str]) -> LabelTotals:
+        pixels = np.zeros(256, np.int64)
+        for finding, split in zip(findings, splits, strict=True):
+            if finding.pixels is not None and split in chosen:
+                pixels += finding.pixels
+        return LabelTotals(pixels[: dataset.label_space.num_classes], int(pixels[IGNORE_INDEX]))
+
+    return total_problems(dataset, totals({*splits}), {split: totals({split}) for split in ("train", "val")})
+
+
+def _turned(pairs: Sequence[Pair], findings: Sequence[_Finding]) -> list[str]:
+    return [pair.name for pair, finding in zip(pairs, findings, strict=False) if finding.is_turned_alone]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segray.config import SizePx
-from segray.data.palettes import Palette
+from segray.data.palettes import UsedColors
 from segray.data.unused import Unused, unused_in_short
 from segray.errors import ConfigError, DataError, listed, unknown_name
 from segray.labels import LabelSpace
@@ -67,8 +67,8 @@ class Reader(Protocol):
                 every fault is one of its problems.
         """
 
-    def inspect(self, pair: Pair) -> tuple[Images, Palette]:
-        """As `read`, and the palette of the label file.
+    def inspect(self, pair: Pair) -> tuple[Images, UsedColors]:
+        """As `read`, and the colours that the label file's indices stand for.
 
         Raises:
             DataError: As `read`.
@@ -106,6 +106,8 @@ class Dataset:
     """None: predictions are judged by the labels of training. What it depends on is part of the reader's key"""
     unused: Sequence[Unused] = ()
     """Files in the data set's folders that are neither of the above, nor known companions of them"""
+    void_hint: str = ""
+    """What to set where void turns out to be a class; it ends a message"""
     notes: Sequence[str] = ()
     """What else is no problem but worth a look, one line each"""
 

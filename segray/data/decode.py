@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -76,6 +77,17 @@ def pair_size(pair: Pair) -> SizePx:
             f"and the image is {photo[1]}x{photo[0]}{turned}"
         )
     return photo
+
+
+def turned_notes(names: Sequence[str]) -> list[str]:
+    """What to say of photos that are turned without their labels; nothing where there are none."""
+    if not names:
+        return []
+    one = len(names) == 1
+    are, their, labels = ("photo is", "its", "its label is") if one else ("photos are", "their", "their labels are")
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    what = f"{len(names)} {are} turned by {their} EXIF orientation, {labels} not"
+    return [f"{what}: {shown}; look at them with segray data show"]
 
 
 def read_photo(path: Path) -> NDArray[np.uint8]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -11,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segray.errors import DataError
-from segray.labels import Color
 
-Palette = Mapping[int, Color]
-"""Index -> its colour, for the indices that occur in a file whose indices are its ids; empty for any other file"""
+UsedColors = NDArray[np.uint8]
+"""Index, red, green and blue of the colours that occur in a label file whose ids are their indices, shape (K, 4); empty
+for any other file"""
+
+NO_COLORS: Final[UsedColors] = np.zeros((0, 4), np.uint8)
 
 WRITE_IDS: Final = "write the ids as an 8-bit PNG in greyscale"
 """What to do about a label file whose bytes do not tell the ids."""
@@ -52,41 +53,40 @@ def palette_ids(path: Path, entries_N3: NDArray[np.uint8], used: NDArray[np.intp
     if np.isin(greys, meant).sum() > len(np.unique(meant)) or _BLACK_AND_WHITE.issuperset(meant.tolist()):
         index = used[meant != used][0]
         raise DataError(
-            f"{path}: its palette has grey {greys[index]} at index {index}, so the ids may be the greys or the indices; "
-            f"{WRITE_IDS}"
+            f"{path}: its palette has grey {greys[index]} at index {index}, so the ids may be the greys or the "
+            f"indices; {WRITE_IDS}"
         )
     ids = indices.copy()
     ids[used] = meant
     return ids
 
 
-def used_colors(entries_N3: NDArray[np.uint8], used: NDArray[np.intp]) -> Palette:
-    """The colours of the indices that occur in a file; empty where the palette is greys, which have no say."""
+def used_colors(entries_N3: NDArray[np.uint8], used: NDArray[np.intp]) -> UsedColors:
+    """The colours of the indices that occur in a file; none where the palette is greys, which name their ids."""
     if (entries_N3 == entries_N3[:, :1]).all():
-        return {}
-    colors = {}
-    for index in used[used < len(entries_N3)].tolist():
-        red, green, blue = entries_N3[index].tolist()
-        colors[index] = (red, green, blue)
-    return colors
+        return NO_COLORS
+    known = used[used < len(entries_N3)]
+    return np.column_stack([known.astype(np.uint8), entries_N3[known]])
 
 
-def disagreements(palettes: Iterable[tuple[Path, Palette]]) -> list[str]:
+def disagreements(files: Sequence[Path], colors: Sequence[UsedColors]) -> list[str]:
     """A problem for every file in which an index has another colour than in most files that use it."""
-    files = [(path, palette) for path, palette in palettes if palette]
-    votes: defaultdict[int, Counter[Color]] = defaultdict(Counter)
-    for _, palette in files:
-        for index, color in palette.items():
-            votes[index][color] += 1
-    usual = {index: counts.most_common(1)[0] for index, counts in votes.items()}
+    if not any(map(len, colors)):
+        return []
+    rows, counts = np.unique(np.concatenate(colors), axis=0, return_counts=True)
+    usual: dict[int, tuple[list[int], int]] = {}
+    for position in np.argsort(-counts, kind="stable").tolist():
+        index, *color = rows[position].tolist()
+        usual.setdefault(index, (color, int(counts[position])))
     problems = []
-    for path, palette in files:
-        other = next((index for index, color in palette.items() if color != usual[index][0]), None)
-        if other is not None:
-            color, count = usual[other]
-            problems.append(
-                f"{path}: index {other} of its palette is the colour {palette[other]}, but {color} in {count} other "
-                "files; indices that are ids must mean the same in every file, and image optimisers renumber them; "
-                f"{WRITE_IDS}"
-            )
+    for path, used in zip(files, colors, strict=True):
+        for index, *color in used.tolist():
+            expected, count = usual[index]
+            if color != expected:
+                problems.append(
+                    f"{path}: index {index} of its palette has the colour {color}, but {expected} in {count} other "
+                    "files; indices that are ids must mean the same in every file, and image optimisers renumber them; "
+                    f"{WRITE_IDS}"
+                )
+                break
     return problems

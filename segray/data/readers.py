@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from segray.config import SizePx
 from segray.data.dataset import Images, Pair
 from segray.data.decode import pair_size, read_colors, read_label, read_photo
-from segray.data.palettes import Palette, palette_ids, used_colors
+from segray.data.palettes import NO_COLORS, UsedColors, palette_ids, used_colors
 from segray.errors import DataError
 from segray.labels import Color
 
@@ -31,8 +31,8 @@ class Label(NamedTuple):
 
     ids: NDArray[np.uint8]
     """Training ids (height, width), 255 for void"""
-    palette: Palette
-    """Where the ids are the indices of colours, else empty"""
+    colors: UsedColors
+    """Of its palette, where the indices are the ids"""
 
 
 class LabelDecoder(Protocol):
@@ -69,8 +69,8 @@ class FileReader:
         """Photo and label; if both are damaged, the error names both."""
         return self.inspect(pair)[0]
 
-    def inspect(self, pair: Pair) -> tuple[Images, Palette]:
-        """As `read`, and the palette of the label file."""
+    def inspect(self, pair: Pair) -> tuple[Images, UsedColors]:
+        """As `read`, and the colours that the label file's indices stand for."""
         problems: list[str] = []
         try:
             photo = read_photo(pair.photo)
@@ -82,7 +82,7 @@ class FileReader:
             problems += error.problems
         if problems:
             raise DataError("\n".join(problems), problems)
-        return (photo, label.ids), label.palette
+        return (photo, label.ids), label.colors
 
 
 class IdLabels:
@@ -148,7 +148,7 @@ class ColorLabels:
                 f"{path}: every pixel must have the exact colour of a class, but {len(unknown)} of {label.size} pixels "
                 f"have {len(values)} other colours, such as {shown}; JPEG and resizing blur colours"
             )
-        return Label(label, {})
+        return Label(label, NO_COLORS)
 
 
 def shown_values(values: Sequence[int]) -> str:

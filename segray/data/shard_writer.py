@@ -130,11 +130,12 @@ class ShardWriter:
         for path in self._folder.glob("*.bin"):
             sync(path)
 
-    def finish(self, decode_seconds: float = 0.0) -> None:
+    def finish(self, decode_seconds: float = 0.0, turned: Sequence[str] = ()) -> None:
         """Write the index, and all files to the disk itself; the shard can then be read, also after a power cut.
 
         Args:
             decode_seconds: CPU time that decoding one image took, on average.
+            turned: Names of the images whose photo is turned by EXIF, but not its label.
         """
         np.save(self._folder / "counts.npy", self._counts)
         np.save(self._folder / "anchors.npy", self._anchors)
@@ -143,6 +144,7 @@ class ShardWriter:
         index = {
             "names": self._names,
             "sizes": self.files.sizes.tolist(),
+            "turned": list(turned),
             "has_truth": self.files.has_truth,
             "has_pixels": self.files.has_pixels,
             "decode_seconds": decode_seconds,

@@ -7,7 +7,8 @@
       counts.npy        (images, classes) int64: pixels of each class
       anchors.npy       (images, classes, 8) int32: some pixels of each class, row by row; -1 where the image has none
       truth_counts.npy  (images, truth classes) int64: pixels of each class in the truth, where there is one
-      index.json        names, sizes, whether pixels are stored, and what decoding an image took
+      index.json        names, sizes, whose photo is turned without its label, whether pixels are stored, and what
+                        decoding an image took
 
 A shard without pixels lacks photos, labels and truth: its images are decoded from the data set's files whenever they
 are used. Every process on a node maps the same pages of the page cache; a random crop touches only its own rows.
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 
 from segray.config import SizePx
 from segray.data.dataset import Images
+from segray.data.label_totals import LabelTotals
 from segray.data.source import Source
 from segray.errors import DataError
 
@@ -56,6 +58,8 @@ class Shard:
             self.has_pixels: bool = index["has_pixels"]
             self.decode_seconds: float = index["decode_seconds"]
             """CPU time that decoding one image took, on average"""
+            self.turned: tuple[str, ...] = tuple(index["turned"])
+            """Names of the images, of all in the folder, whose photo is turned by EXIF, but not its label"""
             self._counts: NDArray[np.int64] = np.load(folder / "counts.npy", mmap_mode="r")
             self._anchors: NDArray[np.int32] = np.load(folder / "anchors.npy", mmap_mode="r")
             self._truth_counts = self._counts
@@ -120,6 +124,12 @@ class Shard:
         """Pixels of each class over all images, shape (classes,)."""
         total: NDArray[np.int64] = self._counts[self._indices].sum(axis=0)
         return total
+
+    @property
+    def label_totals(self) -> LabelTotals:
+        """Pixels of each class and of void over all images."""
+        pixels = self.class_pixels
+        return LabelTotals(pixels, int(self.sizes.prod(axis=1).sum() - pixels.sum()))
 
     @property
     def truth_pixels(self) -> NDArray[np.int64]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from segray.config import SizePx
 from segray.data.dataset import Dataset, Images, Pair, Reader
 from segray.data.decode import resize_label, resize_pair
+from segray.data.palettes import UsedColors
 from segray.errors import DataError
 
 
@@ -30,14 +31,22 @@ class Source:
         Raises:
             DataError: A file cannot be used, or has another size than it had when the data set was listed.
         """
+        return self.inspect(index, size)[0]
+
+    def inspect(self, index: int, size: SizePx) -> tuple[Images, UsedColors]:
+        """As `images`, and the colours that the label file's indices stand for.
+
+        Raises:
+            DataError: As `images`.
+        """
         pair = self.pairs[index]
-        photo, label = self.reader.read(pair)
+        (photo, label), colors = self.reader.inspect(pair)
         if not self.resizes and label.shape != size:
             raise DataError(
                 f"{pair.photo}: was {size[1]}x{size[0]} when it was listed, but now is {label.shape[1]}x"
                 f"{label.shape[0]}; start again"
             )
-        return resize_pair(photo, label, size)
+        return resize_pair(photo, label, size), colors
 
     def truth(self, index: int, size: SizePx) -> NDArray[np.uint8] | None:
         """Ids that predictions are judged by, at (height, width); None where these are the label's.

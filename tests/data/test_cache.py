@@ -329,7 +329,7 @@ def test_links_to_nowhere_are_all_named(write_images):
 def test_a_palette_label_counts_by_its_indices(write_images):
     config = write_images(SIZES)
     label = Image.new("P", (32, 24), 2)
-    label.putpalette([9, 9, 9] * 256)
+    label.putpalette([9, 8, 7] * 256)
     label.save(root_of(config) / "labels/val/val0.png")
     assert (prepare(config, silent).val.pair(0)[1] == 2).all()
 

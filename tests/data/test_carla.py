@@ -136,7 +136,7 @@ def test_a_fifth_validates_and_a_fifth_is_kept_by_default(tmp_path):
 def test_ids_are_read_from_the_red_channel(tmp_path, mode):
     ids = np.arange(13, dtype=np.uint8).reshape(1, 13)
     path = save_label(tmp_path / "label.png", ids, mode)
-    np.testing.assert_array_equal(RedChannelIds(IDENTITY, remove_bonnet=False)(path), ids)
+    np.testing.assert_array_equal(RedChannelIds(IDENTITY, remove_bonnet=False)(path).ids, ids)
 
 
 def test_the_challenge_merges_lane_markings_into_the_road(kaggle):
@@ -155,14 +155,14 @@ def test_the_challenge_merges_lane_markings_into_the_road(kaggle):
 def test_the_challenge_removes_vehicles_from_the_lowest_rows_only(tmp_path, height, first_row):
     path = save_label(tmp_path / "label.png", np.full((height, 2), IDS["Vehicles"], np.uint8))
     space = label_space("challenge")
-    label = RedChannelIds(space.raw_to_train, remove_bonnet=True)(path)
+    label = RedChannelIds(space.raw_to_train, remove_bonnet=True)(path).ids
     assert (label[:first_row] == space.names.index("Vehicles")).all()
     assert (label[first_row:] == space.names.index("None")).all()
 
 
 def test_raw_labels_keep_the_bonnet(tmp_path):
     path = save_label(tmp_path / "label.png", np.full((10, 2), IDS["Vehicles"], np.uint8))
-    assert (RedChannelIds(IDENTITY, remove_bonnet=False)(path) == IDS["Vehicles"]).all()
+    assert (RedChannelIds(IDENTITY, remove_bonnet=False)(path).ids == IDS["Vehicles"]).all()
 
 
 def refused(path):
@@ -184,7 +184,7 @@ def test_ids_in_the_green_channel_are_refused(tmp_path):
 
 def test_a_label_of_nothing_but_none_is_allowed(tmp_path):
     path = save_label(tmp_path / "label.png", np.zeros((2, 2), np.uint8))
-    assert not RedChannelIds(IDENTITY, remove_bonnet=False)(path).any()
+    assert not RedChannelIds(IDENTITY, remove_bonnet=False)(path).ids.any()
 
 
 def test_values_that_are_no_class_are_named(tmp_path):

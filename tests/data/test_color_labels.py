@@ -29,7 +29,7 @@ def with_transparency(image):
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
 def test_exact_colors_become_training_ids(tmp_path, mode):
     path = saved(colors().convert(mode), tmp_path / "label.png")
-    np.testing.assert_array_equal(DECODE(path), IDS)
+    np.testing.assert_array_equal(DECODE(path).ids, IDS)
 
 
 def test_other_colors_are_counted_and_shown(tmp_path):
@@ -70,4 +70,4 @@ def test_it_pickles_small_and_decodes_the_same(tmp_path):
     DECODE(path)
     again = pickle.dumps(DECODE)
     assert len(again) < 1000
-    np.testing.assert_array_equal(pickle.loads(again)(path), IDS)
+    np.testing.assert_array_equal(pickle.loads(again)(path).ids, IDS)

@@ -130,9 +130,62 @@ def test_a_label_of_16_bits_a_channel_is_refused(tmp_path, read):
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
 def test_indices_of_a_palette_stay_as_they_are_at_any_depth(tmp_path, bits):
-    label, mode = read_label(save_png(tmp_path / "label.png", IDS, bits, color_type=3))
-    assert mode == "P"
-    np.testing.assert_array_equal(label, IDS)
+    label = read_label(save_png(tmp_path / "label.png", IDS, bits, color_type=3))
+    assert label.mode == "P"
+    np.testing.assert_array_equal(label.values, IDS)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_a_grey_label_of_few_bits_is_read_where_all_its_values_are_0(tmp_path, bits):
+    label = read_label(save_png(tmp_path / "label.png", 0 * IDS, bits))
+    assert label.mode == "L"
+    np.testing.assert_array_equal(label.values, 0 * IDS)
+
+
+KEPT = {"png": {}, "bmp": {}, "tiff": {"compression": "tiff_lzw"}, "webp": {"lossless": True}}
+LOST = {
+    "jpeg": {},
+    "mpo": {"append_images": [noise()], "save_all": True},
+    "webp": {"quality": 100},
+    "avif": {},
+    "jpeg2000": {},
+    "tiff": {"compression": "jpeg"},
+}
+
+
+@pytest.mark.parametrize(("kind", "options"), KEPT.items())
+@pytest.mark.parametrize("read", [lambda path: read_label(path).values, read_colors])
+def test_a_label_in_a_format_without_loss_is_read_whatever_its_name(tmp_path, kind, options, read):
+    path = tmp_path / "label.png"
+    noise().save(path, kind, **options)
+    np.testing.assert_array_equal(read(path), np.asarray(noise()))
+
+
+@pytest.mark.parametrize(("kind", "options"), LOST.items())
+@pytest.mark.parametrize("read", [read_label, read_colors])
+@pytest.mark.parametrize("name", ["label.png", "label.webp"])
+def test_a_label_in_a_format_with_loss_is_refused_whatever_its_name(tmp_path, kind, options, read, name):
+    noise().save(tmp_path / name, kind, **options)
+    with pytest.raises(DataError, match=rf"{name}: a label must be kept without loss, .*(?i:{kind[:4]})"):
+        read(tmp_path / name)
+
+
+def test_a_webp_that_is_lossless_but_for_its_pixels_is_refused(tmp_path):
+    """Its alpha channel is kept without loss, its colours are not."""
+    noise().convert("RGBA").save(tmp_path / "label.png", "webp", quality=100, exif=b"Exif\0\0II*\0\x08\0\0\0\0\0")
+    with pytest.raises(DataError, match="is WebP with loss"):
+        read_colors(tmp_path / "label.png")
+
+
+def test_a_tiff_label_of_4_bits_is_refused(tmp_path):
+    """Pillow stretches its values; written by hand, as Pillow does not write such files."""
+    tags = [(256, 3, 1, 8), (257, 3, 1, 2), (258, 3, 1, 4), (259, 3, 1, 1), (262, 3, 1, 1)]
+    tags += [(273, 4, 1, 8), (277, 3, 1, 1), (278, 3, 1, 2), (279, 4, 1, 8)]
+    entries = b"".join(struct.pack("<HHII", *tag) for tag in tags)
+    content = b"II*\0" + struct.pack("<I", 16) + b"\x11" * 8 + struct.pack("<H", len(tags)) + entries + bytes(4)
+    (tmp_path / "label.tif").write_bytes(content)
+    with pytest.raises(DataError, match="must have 8 bits a channel, but has 4"):
+        read_label(tmp_path / "label.tif")
 
 
 def test_a_photo_of_16_bits_a_channel_is_refused(tmp_path):

@@ -29,7 +29,7 @@ def let_go():
     for lock in cache._in_use.values():
         lock.release()
     cache._in_use.clear()
-    cache._warned.clear()
+    cache._announced.clear()
 
 
 @pytest.fixture(autouse=True)

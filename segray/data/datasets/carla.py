@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from segray.config import DataConfig
 from segray.data.dataset import Dataset, Pair
@@ -19,6 +18,7 @@ from segray.data.datasets.listing import Lister
 from segray.data.datasets.root import contents, existing_folder, root_folder
 from segray.data.datasets.sequences import block, split_number
 from segray.data.decode import read_label
+from segray.data.palettes import NO_COLORS
 from segray.data.readers import FileReader, Label, shown_values
 from segray.errors import DataError
 from segray.labels import Color, LabelSpace
@@ -121,7 +121,7 @@ class RedChannelIds:
         if self._remove_bonnet:
             lowest = ids[round(BONNET_ROW * len(ids)) :]
             lowest[lowest == IDS["Vehicles"]] = IDS["None"]
-        return Label(self._table[ids], {})
+        return Label(self._table[ids], NO_COLORS)
 
 
 def _pairs(lister: Lister, root: str) -> list[Pair]:

@@ -20,7 +20,7 @@ from segray.data.datasets.listing import Lister
 from segray.data.datasets.root import existing_split, marker, root_folder
 from segray.data.decode import pair_size, read_photo
 from segray.data.nearest_color import nearest_color
-from segray.data.palettes import Palette
+from segray.data.palettes import NO_COLORS, UsedColors
 from segray.data.room import cache_location
 from segray.errors import ConfigError, DataError
 from segray.labels import IGNORE_INDEX, Color, LabelSpace
@@ -125,9 +125,9 @@ class PairsReader:
         photo, mask = _halves(pair.photo)
         return photo, self.decode(mask, pair.label)
 
-    def inspect(self, pair: Pair) -> tuple[Images, Palette]:
+    def inspect(self, pair: Pair) -> tuple[Images, UsedColors]:
         """As `read`; masks have no palette."""
-        return self.read(pair), {}
+        return self.read(pair), NO_COLORS
 
     def read_label(self, pair: Pair) -> NDArray[np.uint8]:
         """Training ids alone."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from segray.config import DataConfig, FolderConfig, set_options
 from segray.data.dataset import SPLITS, Dataset, Pair, Split
-from segray.data.datasets.label_ids import id_hints, id_notes, raw_to_train
+from segray.data.datasets.label_ids import id_hints, id_notes, raw_to_train, void_hint
 from segray.data.datasets.listing import PHOTO_EXTENSIONS, Lister
 from segray.data.datasets.partners import check_names_meet, photos_alone, photos_and_labels
 from segray.data.datasets.root import SPLIT_NAMES, contents, existing_split, marker, real, root_folder, split_folder
@@ -39,6 +39,7 @@ def folder(config: DataConfig) -> Dataset:
         undivided=[] if official else _pairs(lister, root, layout, "train"),
         unlabelled=unlabelled,
         unused=lister.unused,
+        void_hint=void_hint(layout),
         notes=id_notes(layout),
     )
 

@@ -74,6 +74,15 @@ def id_notes(layout: FolderConfig) -> list[str]:
     return notes
 
 
+def void_hint(layout: FolderConfig) -> str:
+    """What to set where label files hold a class and void, but void is a class too."""
+    names, ids = layout.classes, class_ids(layout)
+    if len(names) == 2 and len(layout.void_ids) == 1:
+        values = {"data.folder.class_ids": [ids[0], *layout.void_ids], "data.folder.void_ids": []}
+        return f"if {layout.void_ids[0]} is {names[1]}: {set_options(values)}"
+    return "if a void id is a class, say so with data.folder.class_ids and data.folder.void_ids"
+
+
 def id_hints(layout: FolderConfig) -> dict[int, str]:
     """For label values that are neither class nor void, what to say where they occur."""
     hints = {}
