@@ -31,7 +31,8 @@ def total_problems(dataset: Dataset, whole: LabelTotals, splits: Mapping[str, La
         splits: Of those that train and those that validate, as far as there are such.
     """
     space = dataset.label_space
-    too_few = _too_few(space, "all labels", whole, dataset.void_hint or "use labels that hold more classes")
+    hint = dataset.void_hint if whole.void else ""
+    too_few = _too_few(space, "all labels", whole, hint or "use labels that hold more classes")
     if not too_few:
         for split, totals in splits.items():
             too_few += _too_few(space, f"the labels of {split}", totals, "divide the images otherwise, see data.split")

@@ -44,11 +44,12 @@ def test_photos_and_labels_are_decoded_as_they_are(write_images):
 def test_the_classes_of_validation_are_those_of_the_labels_as_they_are_judged(write_images):
     config = write_images(SIZES)
     label = np.zeros((24, 32), np.uint8)
+    label[12:] = 1
     label[5, 5] = 2
     Image.fromarray(label).save(root_of(config) / "labels/val/val0.png")
-    assert prepare(config, silent).val_classes == ("road", "sky")
+    assert prepare(config, silent).val_classes == ("road", "car", "sky")
     # The only pixel of sky is gone once every third is left out.
-    assert prepare(config.model_copy(update={"resize_px": (8, 8)}), silent).val_classes == ("road",)
+    assert prepare(config.model_copy(update={"resize_px": (8, 8)}), silent).val_classes == ("road", "car")
 
 
 def test_a_second_call_decodes_nothing(write_images):
@@ -328,10 +329,12 @@ def test_links_to_nowhere_are_all_named(write_images):
 
 def test_a_palette_label_counts_by_its_indices(write_images):
     config = write_images(SIZES)
-    label = Image.new("P", (32, 24), 2)
+    indices = np.full((24, 32), 2, np.uint8)
+    indices[5, 5] = 1
+    label = Image.fromarray(indices, "P")
     label.putpalette([9, 8, 7] * 256)
     label.save(root_of(config) / "labels/val/val0.png")
-    assert (prepare(config, silent).val.pair(0)[1] == 2).all()
+    np.testing.assert_array_equal(prepare(config, silent).val.pair(0)[1], indices)
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from PIL import Image
 from torchvision.datasets import Cityscapes as Reference
@@ -14,7 +15,7 @@ def flat_folder(root, count, **changes):
     for index in range(count):
         for kind in ("images", "labels"):
             (root / kind).mkdir(parents=True, exist_ok=True)
-            Image.new("L", (4, 4)).save(root / kind / f"{index:03d}.png")
+            Image.fromarray(np.eye(4, dtype=np.uint8)).save(root / kind / f"{index:03d}.png")
     layout = {"images": "images", "labels": "labels", "classes": ("road", "car"), **changes}
     return DataConfig(dataset="folder", root=str(root), folder=FolderConfig(**layout))
 
