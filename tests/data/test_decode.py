@@ -161,6 +161,14 @@ def test_a_label_in_a_format_without_loss_is_read_whatever_its_name(tmp_path, ki
     np.testing.assert_array_equal(read(path), np.asarray(noise()))
 
 
+def test_a_grey_webp_is_one_channel(tmp_path):
+    """WebP has no mode for it."""
+    Image.fromarray(IDS.astype(np.uint8)).save(tmp_path / "label.webp", lossless=True)
+    label = read_label(tmp_path / "label.webp")
+    assert label.mode == "L"
+    np.testing.assert_array_equal(label.values, IDS)
+
+
 @pytest.mark.parametrize(("kind", "options"), LOST.items())
 @pytest.mark.parametrize("read", [read_label, read_colors])
 @pytest.mark.parametrize("name", ["label.png", "label.webp"])
