@@ -1,7 +1,10 @@
+import codecs
+
 import pytest
 
 from segray.config import RunConfig, parse_yaml, read_yaml, run_config, to_yaml
 from segray.errors import ConfigError
+from segray.tuning.options import parse_values
 
 
 @pytest.mark.parametrize(
@@ -94,3 +97,145 @@ def test_unreadable_and_malformed_files(tmp_path):
     path.write_text("- 1")
     with pytest.raises(ConfigError, match="mapping"):
         read_yaml(path)
+
+
+TWICE = """\
+optim: {name: sgd, lr: 0.05}
+train: {epochs: 40}
+optim: {weight_decay: 0.001}
+"""
+MERGED = """\
+optim: &base {name: sgd, lr: 0.05}
+gan: {discriminator: patchgan, optim: {<<: *base, lr: 0.001}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (TWICE, "line 3: optim must be there once, but is there twice, first in line 1"),
+        ("optim:\n  lr: 1\n  'lr': 2\n", "line 3: optim.lr must be there once, but is there twice, first in line 2"),
+        ('{"seed": 1, "seed": 1}', "line 1: seed must be there once"),
+        ("gan: &a {optim: {lr: 1, lr: 2}}\nmodel: *a\n", "gan.optim.lr must be there once"),
+        ("a: &a {x: 1}\nb: {<<: *a, <<: *a}", "b.<< must be there once"),
+        (
+            "train: {epochs: 010}",
+            "line 1: train.epochs: YAML reads 010 as octal; write 10, or quote it if it is text: '010'",
+        ),
+        ("data: {exclude: [0001]}", "data.exclude: YAML reads 0001 as octal; write 1, or quote"),
+        ("train: {epochs: 1:30}", "YAML reads 1:30 as a number to the base 60; quote it if it is text: '1:30'"),
+        (
+            'data: {root: "C:\\new"}',
+            "text must be one line without control characters, but is 'C:\\new' with its escapes",
+        ),
+        ('data: {root: "C:\\data"}', "unknown escape character 'd'"),
+        ('data: {root: "C:\\data"}', "put text in single quotes, in which YAML changes nothing"),
+        (
+            "data: {folder: {classes: [sky, no]}}",
+            "data.folder.classes.1: input should be a valid string, but got False, which is how YAML reads no, off and "
+            "false; if it is meant as text, quote it: 'no'",
+        ),
+        ("data: {folder: {classes: [on]}}", "yes, on and true"),
+        ("data: {folder: {classes: [~]}}", "null, ~ and nothing at all"),
+        ("data: {folder: {classes: [2024-01-01]}}", "quote it: '2024-01-01'"),
+        ("data: {folder: {classes: [7]}}", "quote it: '7'"),
+        (
+            "data: {folder: {images: {split}}}",
+            "data.folder.images: input should be a valid string, but got {'split': None}",
+        ),
+        ("train: {epochs: yes}", "train.epochs: value error, should be a number, but got True"),
+        ("data: {resize_px: [yes, 64]}", "should be a number"),
+    ],
+)
+def test_what_yaml_reads_as_something_else_is_refused_with_the_fix(tmp_path, text, message):
+    path = tmp_path / "run.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as error:
+        read_yaml(path)
+    assert message in str(error.value)
+
+
+def test_a_merged_key_may_be_given_anew(tmp_path):
+    path = tmp_path / "run.yaml"
+    path.write_text(MERGED)
+    config = read_yaml(path)
+    assert (config.optim.lr, config.gan.optim.lr, config.gan.optim.name) == (0.05, 0.001, "sgd")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("08", "08"), ("0x1F", 31), (".5", 0.5), ("1_000", 1000), ("'010'", "010"), ("0", 0), ("-0.5", -0.5), ("", None)],
+)
+def test_what_reads_as_it_looks_stays(text, value):
+    assert parse_yaml(text) == value
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_a_file_is_read_in_the_encodings_that_editors_save(tmp_path, encoding):
+    path = tmp_path / "run.yaml"
+    mark = {"utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}.get(encoding, b"")
+    path.write_bytes(mark + "data: {folder: {classes: [Straße]}}\r\ntrain: {epochs: 3}\r\n".encode(encoding))
+    config = read_yaml(path)
+    assert (config.train.epochs, config.data.folder.classes) == (3, ("Straße",))
+
+
+def test_another_encoding_is_refused_with_what_to_do(tmp_path):
+    path = tmp_path / "run.yaml"
+    path.write_bytes("data: {root: Straße}".encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"run\.yaml': not YAML: must be saved as UTF-8, but byte 17"):
+        read_yaml(path)
+
+
+def test_a_data_set_is_no_text_where_a_flag_is_meant():
+    assert RunConfig().with_values({"train.channels_last": False}).train.channels_last is False
+
+
+KEYS = RunConfig().flat()
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("data.exclude=[a, b]", ["a", "b"]),
+        ("data.root=C:\\new", "C:\\new"),
+        ("data.root='C:\\new: #1'", "C:\\new: #1"),
+        ("data.root=a=b", "a=b"),
+        ("data.root=a#b", "a#b"),
+        ("optim.lr=1e-3", 1e-3),
+    ],
+)
+def test_a_value_on_the_command_line_is_yaml(text, value):
+    assert parse_values([text], KEYS) == {text.partition("=")[0]: value}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('data.root="C:\\data"', "unknown escape character 'd'"),
+        (
+            'data.root="C:\\data"',
+            "put text in single quotes, in which YAML changes nothing: --set \"data.root='C:\\data'\"",
+        ),
+        ('data.root="C:\\new"', "--set \"data.root='C:\\new'\""),
+        ("data.root=/data #1", "'#1' would be left out as a comment"),
+        ("data.root=#1", "'#1' would be left out as a comment"),
+        ("data.folder.images={split}/photos", "--set \"data.folder.images='{split}/photos'\""),
+        ("data.root=[a", "--set \"data.root='[a'\""),
+        ("data.root=a: b: c", "mapping values are not allowed here"),
+        ("data.root=*", "--set \"data.root='*'\""),
+        ("data.root=it's [", None),
+        ("train.epochs=010", "YAML reads 010 as octal; write 10"),
+    ],
+)
+def test_a_value_that_is_no_yaml_says_how_to_quote_it(text, message):
+    if message is None:
+        assert parse_values([text], KEYS) == {"data.root": "it's ["}
+        return
+    with pytest.raises(ConfigError) as error:
+        parse_values([text], KEYS)
+    assert message in str(error.value)
+
+
+def test_a_key_set_twice_is_refused():
+    with pytest.raises(ConfigError, match=r"--set must give optim\.lr once, but gives it again as 'optim\.lr=2'"):
+        parse_values(["optim.lr=1", "optim.lr=2"], KEYS)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import Field, ValidationError
 
 from segray.config.data import DataConfig
+from segray.config.document import decode, parse_yaml
 from segray.config.model import ModelConfig
 from segray.config.option import one_line
 from segray.config.section import Section
@@ -73,35 +72,17 @@ def read_yaml(path: str | Path) -> RunConfig:
     """RunConfig from a YAML file as ``segray config`` prints it; keys may be left out.
 
     Raises:
-        ConfigError: The file cannot be read, is not YAML, or holds an unknown key or value.
+        ConfigError: The file cannot be read, is not YAML, has a key twice, or holds an unknown key or value.
     """
     try:
-        tree = parse_yaml(Path(path).read_text(encoding="utf-8"))
+        tree = parse_yaml(decode(Path(path).read_bytes()))
     except OSError as error:
         raise ConfigError(f"cannot read config file {str(path)!r}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{str(path)!r} is not YAML: {error}") from None
+    except ConfigError as error:
+        raise ConfigError(f"config file {str(path)!r}: {error}") from None
     if tree is not None and not isinstance(tree, dict):
         raise ConfigError(f"{str(path)!r} must hold a mapping of config keys, but holds {type(tree).__name__}")
     return run_config(tree or {})
-
-
-class _Loader(yaml.SafeLoader):
-    """Reads 1e-4 as a number too, as YAML 1.2 and JSON do; YAML 1.1 wants a point and a sign."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
-)
-
-
-def parse_yaml(text: str) -> Any:
-    """What a YAML document holds.
-
-    Raises:
-        yaml.YAMLError: It is none.
-    """
-    return yaml.load(text, _Loader)
 
 
 def to_yaml(config: RunConfig, notes: Mapping[str, str] | None = None) -> str:
@@ -148,4 +129,15 @@ def _problem(detail: Any) -> str:
         if len(detail["loc"]) == 1 and key in RunConfig().flat():
             return f"config key {key!r} must be nested in YAML, as {section}: {{{name}: ...}}"
         return unknown_name("config key", key, RunConfig().flat())
-    return f"{key}: {detail['msg'][0].lower()}{detail['msg'][1:]}, but got {detail['input']!r}"
+    fix = _quoting(detail["input"]) if detail["type"] == "string_type" else ""
+    return f"{key}: {detail['msg'][0].lower()}{detail['msg'][1:]}, but got {detail['input']!r}{fix}"
+
+
+def _quoting(value: Any) -> str:
+    """How to write a text that YAML reads as something else."""
+    if value is None:
+        return ", which is how YAML reads null, ~ and nothing at all; if it is meant as text, quote it: 'null' or ''"
+    if isinstance(value, bool):
+        bare, example = ("yes, on and true", "on") if value else ("no, off and false", "no")
+        return f", which is how YAML reads {bare}; if it is meant as text, quote it: '{example}'"
+    return "; if it is meant as text, quote it" + ("" if isinstance(value, dict | list) else f": '{value}'")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, PositiveInt
+from typing import Any, get_args
+
+from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationInfo, field_validator
 
 SizePx = tuple[PositiveInt, PositiveInt]
 """(height, width) in pixels."""
@@ -12,3 +14,19 @@ class Section(BaseModel):
     """Base of every config section: frozen, keyword-only, unknown keys, NaN and infinity refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse true where a number is meant, which pydantic takes for 1."""
+        assert info.field_name is not None
+        parts = _parts(cls.model_fields[info.field_name].annotation)
+        items = value if isinstance(value, list | tuple) else [value]
+        if parts & {int, float} and bool not in parts and any(isinstance(item, bool) for item in items):
+            raise ValueError("should be a number")
+        return value
+
+
+def _parts(annotation: Any) -> set[Any]:
+    """The types that a type is made of."""
+    return set().union(*map(_parts, get_args(annotation))) if get_args(annotation) else {annotation}

@@ -38,19 +38,21 @@ def parse_values(
         own_options: Those that are given in another way, and how.
 
     Raises:
-        ConfigError: A text is not of that form, or its key is none that may be set.
+        ConfigError: A text is not of that form, or its key is none that may be set, or is given twice.
     """
-    values = dict(_key_and_value(text, keys) for text in texts or ())
-    for key in values:
+    values: dict[str, Any] = {}
+    for text in texts or ():
+        key, value = _key_and_value(text, keys)
         if key in own_options:
             raise ConfigError(f"--set cannot give {key}, which {own_options[key]} gives")
+        if key in values:
+            raise ConfigError(f"--set must give {key} once, but gives it again as {text!r}; leave one of the two out")
+        values[key] = value
     return values
 
 
 def _key_and_value(text: str, keys: Iterable[str]) -> tuple[str, Any]:
-    import yaml
-
-    from segray.config import parse_yaml
+    from segray.config import QUOTING, parse_value
 
     key, equals, value = text.partition("=")
     if not equals:
@@ -58,6 +60,8 @@ def _key_and_value(text: str, keys: Iterable[str]) -> tuple[str, Any]:
     if key not in keys:
         raise ConfigError(unknown_name("key in --set", key, keys))
     try:
-        return key, parse_yaml(value)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"the value in --set {text!r} must be YAML: {error}") from None
+        return key, parse_value(value)
+    except ConfigError as error:
+        quoted = value.strip().strip("\"'").replace("'", "''")
+        example = f": --set \"{key}='{quoted}'\"" if str(error).endswith(QUOTING) else ""
+        raise ConfigError(f"the value in --set {text!r} must be YAML as it looks: {error}{example}") from None

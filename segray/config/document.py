@@ -1,0 +1,122 @@
+"""YAML that people write: what YAML would read as something else than it looks like is refused, with its line."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+import yaml
+
+from segray.errors import ConfigError
+
+QUOTING: Final = "put text in single quotes, in which YAML changes nothing"
+
+_OCTAL = re.compile(r"[-+]?0[0-7_]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads 1e-4 as a number too, as YAML 1.2 and JSON do; YAML 1.1 wants a point and a sign."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
+def parse_yaml(text: str) -> Any:
+    """What a YAML document holds.
+
+    Raises:
+        ConfigError: The text is no YAML document, has a key twice, or has a value that YAML reads as another.
+    """
+    return _parse(text)[0]
+
+
+def parse_value(text: str) -> Any:
+    """What a single value in YAML is, such as that of ``--set``.
+
+    Raises:
+        ConfigError: As ``parse_yaml``, or a part of the text is a comment.
+    """
+    value, end = _parse(text)
+    if text[end:].strip():
+        raise ConfigError(f"{text[end:].strip()!r} would be left out as a comment; {QUOTING}")
+    return value
+
+
+def decode(content: bytes) -> str:
+    """The text of a file that an editor saved as UTF-8 or, with its mark at the beginning, as UTF-16.
+
+    Raises:
+        ConfigError: It is neither.
+    """
+    is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return content.decode("utf-16" if is_utf16 else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"not YAML: must be saved as UTF-8, but byte {error.start} is not; save it so") from None
+
+
+def _parse(text: str) -> tuple[Any, int]:
+    """The value, and where it ends."""
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return None, 0
+        for problem in _problems(node, "", set()):
+            raise ConfigError(problem)
+        return loader.construct_document(node), node.end_mark.index
+    except yaml.YAMLError as error:
+        fix = QUOTING if "escape" in str(error) else f"if it is meant as text, {QUOTING}"
+        raise ConfigError(f"not YAML: {error}; {fix}") from None
+
+
+def _problems(node: yaml.Node, key: str, seen: set[int]) -> Iterator[str]:
+    """What is wrong with a node and those below it; an alias is looked at once."""
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.MappingNode):
+        yield from _repeated(node, key)
+        for name, value in node.value:
+            yield from _problems(value, f"{key}.{name.value}".lstrip("."), seen)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _problems(item, key, seen)
+    else:
+        assert isinstance(node, yaml.ScalarNode)
+        if problem := _misread(node):
+            yield f"{_where(node)}{f'{key}: ' if key else ''}{problem}"
+
+
+def _repeated(node: yaml.MappingNode, key: str) -> Iterator[str]:
+    first: dict[tuple[str, str], yaml.Node] = {}
+    for name, _ in node.value:
+        earlier = first.setdefault((name.tag, str(name.value)), name)
+        if earlier is not name:
+            whole = f"{key}.{name.value}".lstrip(".")
+            yield (
+                f"{_where(name)}{whole} must be there once, but is there twice, first in line "
+                f"{earlier.start_mark.line + 1}; put the two together"
+            )
+
+
+def _misread(node: yaml.ScalarNode) -> str:
+    """What YAML would make of a value that it does not look like; empty where there is nothing."""
+    text, is_number = node.value, node.tag.endswith((":int", ":float"))
+    if is_number and ":" in text:
+        return f"YAML reads {text} as a number to the base 60; quote it if it is text: {text!r}"
+    if node.tag.endswith(":int") and _OCTAL.fullmatch(text):
+        number = re.sub(r"^([-+]?)0+_*(?=\d)", r"\1", text)
+        return f"YAML reads {text} as octal; write {number}, or quote it if it is text: {text!r}"
+    if node.tag.endswith(":str") and _CONTROL.search(text):
+        return f"text must be one line without control characters, but is {text!r} with its escapes; {QUOTING}"
+    return ""
+
+
+def _where(node: yaml.Node) -> str:
+    return f"line {node.start_mark.line + 1}: "
