@@ -30,10 +30,10 @@ def draw(space: Space) -> tuple[dict[str, Distribution], list[dict[str, Any]]]:
 
     def one() -> None:
         trial = study.ask()
-        further = draw_from(space, trial)
+        given = draw_from(space, trial)
         distributions.update(trial.distributions)
-        drawn.append(trial.params)
-        draws.append({**trial.params, **further})
+        drawn.append(given.drawn)
+        draws.append(given.values)
 
     for _ in range(DRAWS):
         one()

@@ -120,12 +120,17 @@ def _as_begun(sweep: Sweep, info: SweepInfo) -> Sweep:
 
 
 def _check_same_sweep(info: SweepInfo, sweep: Sweep, checked: Checked) -> None:
-    before = _base_before(info) | {f"space of {key}": text for key, text in info.space.items()}
-    now = checked.base.flat() | {f"space of {key}": text for key, text in _described(checked).items()}
+    before = _base_before(info) | _spaces(info.space)
+    now = checked.base.flat() | _spaces(_described(checked))
     if info.space:
         before |= {"--epochs": info.max_epochs, "--searcher": info.searcher, "--scheduler": info.scheduler}
         now |= {"--epochs": checked.max_epochs, "--searcher": sweep.searcher, "--scheduler": sweep.scheduler}
     _refuse_changed(before, now)
+
+
+def _spaces(described: Mapping[str, str]) -> dict[str, str]:
+    # Sweeps of earlier versions wrote tuples as Python does.
+    return {f"space of {key}": text.translate(str.maketrans("()", "[]")) for key, text in described.items()}
 
 
 def _check_same_mean(files: SweepFiles, data: PreparedData) -> None:

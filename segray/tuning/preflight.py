@@ -27,8 +27,9 @@ from segray.models import (
     resolve_encoder_weights,
 )
 from segray.tuning.draws import draw
+from segray.tuning.points import Point, draw_point, first_of
 from segray.tuning.recipe import naming_recipe, recipe_values
-from segray.tuning.space import EPOCHS_KEY, CappedSpace, Distribution, Space, contains, describe
+from segray.tuning.space import EPOCHS_KEY, CappedSpace, Distribution, Space, contains, describe, plain_point
 
 SAME_IN_ALL_TRIALS = (
     "data.dataset",
@@ -109,6 +110,8 @@ def check(
     capped = CappedSpace(space, max_epochs)
     distributions, draws = draw(capped)
     first_trials = [_check_first_trial(point, distributions, max_epochs) for point in first_trials]
+    for point in first_trials:
+        draw_point(capped, Point(point, lambda _, distribution: first_of(distribution)))
     if recipe:
         first_trials.insert(0, recipe_values(capped, base))
 
@@ -166,15 +169,15 @@ def _longest(distribution: Distribution | None) -> int:
     if isinstance(distribution, optuna.distributions.IntDistribution):
         return distribution.high
     if isinstance(distribution, optuna.distributions.CategoricalDistribution):
-        return max(int(str(choice)) for choice in distribution.choices)
+        return max(int(float(str(choice))) for choice in distribution.choices)
     return 0
 
 
 def _check_first_trial(
     point: Mapping[str, Any], distributions: Mapping[str, Distribution], max_epochs: int
 ) -> dict[str, Any]:
-    checked = dict(point)
-    if EPOCHS_KEY in checked:
+    checked = plain_point(point)
+    if isinstance(checked.get(EPOCHS_KEY), int | float):
         checked[EPOCHS_KEY] = min(checked[EPOCHS_KEY], max_epochs)
     for key, value in checked.items():
         if key not in distributions:

@@ -25,15 +25,15 @@ def recipe_values(space: Space, base: RunConfig) -> dict[str, Any]:
         ConfigError: The space cannot draw one of the values, or returns another than the recipe's.
     """
     trial = _RecipeTrial(base)
-    further = draw_from(space, trial)  # type: ignore[arg-type]
-    before, now = base.flat(), base.with_values({**trial.params, **further}).flat()
+    draw = draw_from(space, trial)  # type: ignore[arg-type]
+    before, now = base.flat(), base.with_values(draw.values).flat()
     changed = [f"{key}: {before[key]!r}, but {now[key]!r} returned" for key in now if before[key] != now[key]]
     if changed:
         raise ConfigError(
             "the first trial must be the recipe, but the space returns other values than the recipe's; return these "
             f"only with other drawn values, or suggest them:{listed(changed)}"
         )
-    return dict(trial.params)
+    return dict(draw.drawn)
 
 
 class _RecipeTrial:

@@ -22,6 +22,7 @@ from segray.cluster.channel import Channel
 from segray.cluster.resources import Plan, make_plan
 from segray.errors import SegrayError
 from segray.records import SweepStatus
+from segray.results import text
 from segray.storage import SweepFiles
 from segray.tuning.conductor import Conductor, StateFile, Stop, best_so_far
 from segray.tuning.preflight import Checked
@@ -102,8 +103,21 @@ def _search(shared: _Shared, plan: Plan, progress: Progress) -> None:
     sampler = make_sampler(sweep.searcher, sweep.seed + len(files.trials()))
     num_runs = -1 if sweep.trials is None else sweep.trials - progress.done
     with tempfile.TemporaryDirectory(prefix="segray-") as scratch:
-        searcher = StudySearch(files, checked.space, sampler, checked.first_trials, Path(scratch, "study.db"))
+        database = Path(scratch, "study.db")
+        searcher = StudySearch(files, checked.space, sampler, checked.first_trials, database, shared.view.say)
         _tune(shared, plan, progress, searcher, scheduler, num_runs)
+    if searcher.num_combinations is not None and not shared.stop.asked:
+        shared.view.say(exhausted(searcher.num_combinations, progress))
+        progress.total = progress.done
+
+
+def exhausted(num_combinations: int, progress: Progress) -> str:
+    """One line on a search that ended because its space has no other points."""
+    of_total = f" of {progress.total}" if progress.total is not None else ""
+    return (
+        f"all {text.counted(num_combinations, 'combination')} of the search space have been tried; {progress.done}"
+        f"{of_total} trials were run"
+    )
 
 
 def _repeat(shared: _Shared, nodes: Sequence[Mapping[str, float]]) -> None:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import math
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import optuna
 
 from segray.errors import ConfigError, SegrayError
+
+# Lists are safe: segray passes Optuna only choices that JSON, in which the study is stored, does not change.
+warnings.filterwarnings("ignore", "Choices for a categorical distribution should be")
 
 Distribution = optuna.distributions.BaseDistribution
 
@@ -54,18 +62,128 @@ class _CappedTrial:
         return self._trial.suggest_categorical(name, choices)
 
 
-def draw_from(space: Space, trial: optuna.Trial) -> Mapping[str, Any]:
-    """Call a space with a trial; returns the values that follow from the drawn ones.
+@dataclass(frozen=True)
+class Draw:
+    """What a space gave for one trial, as JSON keeps it."""
+
+    drawn: dict[str, Any]
+    distributions: dict[str, Distribution]
+    """Of the drawn values"""
+    further: dict[str, Any]
+    """What the space returned because of the drawn values"""
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """All values under dotted keys; where a key is drawn and returned, the returned value counts."""
+        return {**self.drawn, **self.further}
+
+
+def draw_from(space: Space, trial: optuna.Trial) -> Draw:
+    """Call a space with a trial.
+
+    The space may use tuples and numpy numbers. The study, the trials' files and a resume only see the values that
+    JSON makes of them.
 
     Raises:
-        ConfigError: The space has a mistake; its line is named.
+        ConfigError: The space has a mistake, whose line is named, or a value that cannot be kept in JSON.
     """
     try:
-        return space(trial) or {}
+        further = space(_PlainTrial(trial)) or {}  # type: ignore[arg-type]
     except SegrayError:
         raise
     except Exception as error:
         raise ConfigError(f"the search space cannot be drawn: {_of_study(error)}") from None
+    if not isinstance(further, Mapping):
+        raise ConfigError(
+            "the search space must return nothing, or a dict of config keys that follow from the drawn ones, but "
+            f"returned {further!r}"
+        )
+    return Draw(trial.params, trial.distributions, plain_point(further))
+
+
+class _PlainTrial:
+    """Passes choices and bounds to a trial in plain form, and gives the space its own objects back."""
+
+    def __init__(self, trial: optuna.Trial) -> None:
+        self._trial = trial
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._trial, name)
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
+        bounds = [_whole(name, bound) for bound in (low, high, step)]
+        return int(self._trial.suggest_int(name, bounds[0], bounds[1], step=bounds[2], log=log))
+
+    def suggest_categorical(self, name: str, choices: Iterable[Any]) -> Any:
+        if isinstance(choices, str | bytes | set | frozenset):
+            raise ConfigError(f"{name} in the search space: choices must be a list, but got {choices!r}")
+        own = list(choices)
+        kept = [plain(name, choice) for choice in own]
+        _check_distinct(name, kept)
+        return own[kept.index(self._trial.suggest_categorical(name, kept))]
+
+
+def plain(key: str, value: Any) -> Any:
+    """A value as JSON keeps it: tuples and arrays as lists, numpy numbers as Python's.
+
+    Args:
+        key: The dotted key that the value is for.
+        value: What a space or a first trial gives.
+
+    Raises:
+        ConfigError: JSON cannot keep the value.
+    """
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float) and math.isfinite(value):
+        return float(value)
+    if isinstance(value, str) and _is_unicode(value):
+        return str.__str__(value)
+    if isinstance(value, list | tuple):
+        return [plain(key, item) for item in value]
+    raise ConfigError(
+        f"{key} in the search space: a value must be None, a bool, a finite number, text, or a list of these, or a "
+        f"resume cannot read it back, but got {value!r} ({type(value).__name__}); write it as one of these"
+    )
+
+
+def plain_point(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values under dotted keys as JSON keeps them.
+
+    Raises:
+        ConfigError: JSON cannot keep one of them.
+    """
+    return {key: plain(key, value) for key, value in values.items()}
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a text can be written as UTF-8, unlike half of a surrogate pair."""
+    return text.encode(errors="ignore").decode() == text
+
+
+def _whole(name: str, bound: Any) -> int:
+    if int(bound) != bound:
+        raise ConfigError(f"{name} in the search space: bounds of suggest_int must be whole numbers, but got {bound!r}")
+    return int(bound)
+
+
+def _check_distinct(name: str, choices: Sequence[Any]) -> None:
+    """Refuse choices such as 1 and True, which Optuna cannot tell apart: it would store one and train the other."""
+    first: dict[Hashable, Any] = {}
+    for choice in choices:
+        other = first.setdefault(_hashable(choice), choice)
+        if other is not choice and json.dumps(other) != json.dumps(choice):
+            raise ConfigError(
+                f"{name} in the search space: choices must differ, but {other!r} equals {choice!r}; leave one out"
+            )
+
+
+def _hashable(choice: Any) -> Hashable:
+    return tuple(map(_hashable, choice)) if isinstance(choice, list) else choice
 
 
 def describe(distribution: Distribution) -> str:
@@ -83,7 +201,9 @@ def contains(distribution: Distribution, value: Any) -> bool:
     if isinstance(distribution, optuna.distributions.CategoricalDistribution):
         return value in distribution.choices
     assert isinstance(distribution, (optuna.distributions.IntDistribution, optuna.distributions.FloatDistribution))
-    if not isinstance(value, (int, float)) or not distribution.low <= value <= distribution.high:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    if not distribution.low <= value <= distribution.high:
         return False
     steps = (value - distribution.low) / distribution.step if distribution.step else 0.0
     return abs(steps - round(steps)) < TOLERANCE

@@ -91,6 +91,33 @@ def test_a_resume_gives_unfinished_trials_their_values_back_and_tells_the_others
     assert second["values"] != third["values"]
 
 
+def test_an_epoch_that_a_dead_worker_could_not_hand_over_reaches_optuna(sweep):
+    search = searcher(sweep)
+    search.suggest("a")
+    search.on_trial_result("a", result(1, 0.1))
+    for epoch in (1, 2, 3):
+        sweep.trial("0000").append_record(record(epoch, epoch / 10))
+    search.on_trial_result("a", result(4, 0.4))
+    assert search.study.trials[0].intermediate_values == {1: 0.1, 2: 0.2, 3: 0.3, 4: 0.4}
+
+
+def test_the_last_epochs_of_a_trial_that_failed_reach_optuna(sweep):
+    search = searcher(sweep)
+    search.suggest("a")
+    sweep.trial("0000").append_record(record(1, 0.1))
+    search.on_trial_complete("a", result(0, math.nan, "failed"))
+    assert search.study.trials[0].intermediate_values == {1: 0.1}
+
+
+def test_epochs_in_order_are_not_read_back_from_the_files(sweep):
+    search = searcher(sweep)
+    search.suggest("a")
+    sweep.trial("0000").append_record(record(7, 0.7))
+    for epoch in (1, 2):
+        search.on_trial_result("a", result(epoch, 0.1))
+    assert search.study.trials[0].intermediate_values == {1: 0.1, 2: 0.1}
+
+
 def test_the_study_in_the_sweeps_folder_opens_with_optuna(sweep):
     searcher(sweep).suggest("a")
     study = optuna.load_study(study_name=sweep.name, storage=f"sqlite:///{sweep.folder.path}/study.db")
@@ -137,6 +164,38 @@ def test_a_trial_that_goes_on_keeps_its_place_in_every_rung(sweep):
     decide(scheduler, "0002", 5, 0.9)
     assert decide(scheduler, "0003", 1, 0.2) == "CONTINUE", "compared with epoch 1, not with epoch 5"
     assert decide(scheduler, "0004", 1, 0.05) == "STOP"
+
+
+def test_an_unfinished_trial_counts_in_its_rungs_before_it_has_a_slot(sweep):
+    sweep.trial("0002").append_record(record(1, 0.5))
+    assert decide(asha(sweep), "0003", 1, 0.4) == "STOP"
+
+
+def test_an_unfinished_trial_counts_once_in_a_rung(sweep):
+    sweep.trial("0002").append_record(record(1, 0.5))
+    scheduler = asha(sweep)
+    decide(scheduler, "0002", 2, 0.6)
+    [rung] = [recorded for epoch, recorded in scheduler._brackets[0]._rungs if epoch == 1]
+    assert rung == {"0002": 0.5}
+
+
+def test_an_epoch_that_a_dead_worker_could_not_hand_over_reaches_its_rung(sweep):
+    scheduler = asha(sweep)
+    decide(scheduler, "0001", 1, 0.5)
+    weak = Trial("0002")
+    scheduler.on_trial_add(None, weak)
+    sweep.trial("0002").append_record(record(1, 0.2))
+    assert scheduler.on_trial_result(None, weak, {"epoch": 2, "best_val_miou": 0.9}) == "STOP"
+    assert decide(scheduler, "0003", 1, 0.3) == "STOP", "compared with 0.5 and 0.2"
+
+
+def test_the_epochs_of_a_trial_that_failed_count_in_its_rungs(sweep):
+    scheduler = asha(sweep)
+    failed = Trial("0001")
+    scheduler.on_trial_add(None, failed)
+    sweep.trial("0001").append_record(record(1, 0.5))
+    scheduler.on_trial_complete(None, failed, {"epoch": 0, "best_val_miou": math.nan})
+    assert decide(scheduler, "0002", 1, 0.4) == "STOP"
 
 
 def test_no_scheduler_stops_nobody(sweep):

@@ -1,0 +1,152 @@
+"""What a sweep's earlier starts did, as Optuna trials: rebuilt from the trials' files, which are the truth."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from segray.config import flatten
+from segray.errors import ConfigError, StorageError
+from segray.records import Outcome
+from segray.results import text
+from segray.storage import SweepFiles, TrialFiles
+from segray.tuning.points import Point, draw_point, identity
+from segray.tuning.space import Distribution, Space
+
+MOST_MISSING = 10_000
+"""More numbers than this are not missing: one folder has a name that segray did not give."""
+
+Announce = Callable[[str], None]
+
+
+def folder_name(number: int) -> str:
+    """The name of the folder of an Optuna trial."""
+    return f"{number:04d}"
+
+
+def earlier_trials(sweep: SweepFiles, space: Space, scratch: Path, announce: Announce) -> list[FrozenTrial]:
+    """Every trial that earlier starts began, in the order of their numbers.
+
+    Values, epochs and outcomes are those of the trials' files. study.db only adds trials that have no files yet, which
+    were proposed when the driver died. So a study.db that is lost, damaged, older, or another sweep's loses nothing.
+
+    Args:
+        sweep: The sweep's files.
+        space: Gives the distributions of a trial's values.
+        scratch: File for a copy of study.db; deleted.
+        announce: Told in lines what was wrong.
+
+    Raises:
+        StorageError: A trial's folder has a number far beyond the others.
+    """
+    begun = {int(files.id): files for files in sweep.trials() if folder_name(int(files.id)) == files.id}
+    stored, problem = _stored_trials(sweep, scratch)
+    values = {number: _known_values(files) for number, files in begun.items()}
+    found = {
+        number: _from_files(begun[number], _redraw(space, known))
+        for number, known in values.items()
+        if known is not None
+    }
+    if any(_differ(trial, stored[number]) for number, trial in found.items() if number in stored):
+        stored, problem = {}, "held other trials"
+    for number, files in begun.items():
+        if number in stored and number not in found:
+            found[number] = _from_files(files, stored[number])
+    missing = sorted(begun.keys() - stored.keys())
+    if missing and not problem:
+        problem = f"lacked trial {', '.join(map(folder_name, missing))}"
+    if problem and begun:
+        announce(f"study.db {problem}: rebuilt from the files of {text.counted(len(begun), 'trial')}")
+    for number in begun.keys() - found.keys():
+        announce(
+            f"trial {folder_name(number)} has neither values.json nor config.json, so that it cannot go on: restore "
+            "one of them from a backup, or leave the trial as it is"
+        )
+    found |= {
+        number: trial for number, trial in stored.items() if number not in begun and trial.state != TrialState.WAITING
+    }
+    last = max((*begun, *found), default=-1)
+    if last > len(begun) + len(found) + MOST_MISSING:
+        path = sweep.trial(folder_name(last)).folder.path
+        raise StorageError(
+            f"folders of trials must be numbered one after another, but {path!r} is one of {len(begun)}; move it "
+            "elsewhere if it is not this sweep's"
+        )
+    return [found.get(number) or create_trial(state=TrialState.FAIL) for number in range(last + 1)]
+
+
+def _differ(trial: FrozenTrial, other: FrozenTrial) -> bool:
+    """Whether two trials drew different values for a key of both."""
+    common = trial.params.keys() & other.params.keys()
+    return identity({key: trial.params[key] for key in common}) != identity({key: other.params[key] for key in common})
+
+
+def _stored_trials(sweep: SweepFiles, scratch: Path) -> tuple[dict[int, FrozenTrial], str]:
+    """The trials of study.db by number, and what is wrong with it."""
+    if not sweep.folder.exists("study.db"):
+        return {}, "was missing"
+    scratch.write_bytes(sweep.folder.read_bytes("study.db"))
+    try:
+        storage = optuna.storages.RDBStorage(f"sqlite:///{scratch}")
+        try:
+            if sweep.name not in optuna.get_all_study_names(storage):
+                return {}, "did not hold this sweep"
+            study = optuna.load_study(study_name=sweep.name, storage=storage)
+            return {trial.number: trial for trial in study.get_trials()}, ""
+        finally:
+            storage.remove_session()
+            storage.engine.dispose()
+    except Exception as error:
+        # Whatever a damaged database makes SQLite, SQLAlchemy or Optuna raise: nothing is lost without it.
+        return {}, f"was damaged ({type(error).__name__})"
+    finally:
+        scratch.unlink()
+
+
+def _known_values(files: TrialFiles) -> dict[str, Any] | None:
+    """The values that a trial was begun with, or with values.json lost, its whole config."""
+    values, config = files.values(), files.config()
+    if values is None and config is not None:
+        return flatten(config)
+    return values
+
+
+def _redraw(space: Space, values: Mapping[str, Any]) -> Point:
+    """The values again as parameters with their distributions; those that the space cannot give are left out."""
+
+    def missing(name: str, _: Distribution) -> NoReturn:
+        raise ValueError(f"{name} is not among the trial's values")
+
+    point = Point(values, missing)
+    # A trial of an older space still has its epochs and its outcome.
+    with contextlib.suppress(ConfigError):
+        draw_point(space, point)
+    return point
+
+
+def _from_files(files: TrialFiles, drawn: Point | FrozenTrial) -> FrozenTrial:
+    outcome = files.outcome()
+    epochs = {record.epoch: record.val_miou for record in files.records() if record.val_miou is not None}
+    state, value = _state(outcome, epochs)
+    return create_trial(
+        state=state,
+        value=value,
+        params=drawn.params,
+        distributions=drawn.distributions,
+        intermediate_values=epochs,
+    )
+
+
+def _state(outcome: Outcome | None, epochs: Mapping[int, float]) -> tuple[TrialState, float | None]:
+    if outcome is None:
+        return TrialState.RUNNING, None
+    if outcome.status == "finished" and outcome.best_val_miou is not None:
+        return TrialState.COMPLETE, outcome.best_val_miou
+    if outcome.status == "stopped":
+        return TrialState.PRUNED, epochs[max(epochs)] if epochs else None
+    return TrialState.FAIL, None

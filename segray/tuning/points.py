@@ -1,0 +1,108 @@
+"""Points of a search space: drawn without a trial in the study, compared, and enumerated.
+
+FixedTrial's internals (`_params`, `_suggest`) are those of Optuna 5.0.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import optuna
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+from segray.tuning.space import Distribution, Draw, Space, draw_from
+
+Sample = Callable[[str, Distribution], Any]
+"""Chooses a value for a key that has none yet."""
+
+
+class Point(optuna.trial.FixedTrial):
+    """A trial that is in no study: it has given values, and samples those that are missing.
+
+    Args:
+        fixed: Dotted key -> value; keys that the space does not ask for are ignored.
+        sample: Chooses the other values.
+    """
+
+    def __init__(self, fixed: Mapping[str, Any], sample: Sample) -> None:
+        super().__init__(dict(fixed))
+        self._sample = sample
+
+    def _suggest(self, name: str, distribution: Distribution) -> Any:
+        if name not in self._params:
+            self._params[name] = self._sample(name, distribution)
+        internal = distribution.to_internal_repr(self._params[name])
+        if not distribution._contains(internal):
+            raise ValueError(f"{name} cannot be {self._params[name]!r} here")
+        # A given 1 becomes the choice 1.0, as a study that is read again has it.
+        self._params[name] = distribution.to_external_repr(internal)
+        return super()._suggest(name, distribution)
+
+
+def draw_point(space: Space, point: Point) -> Draw:
+    """Call a space with a point.
+
+    Raises:
+        ConfigError: The space has a mistake, or cannot give one of the point's values.
+    """
+    return draw_from(space, point)  # type: ignore[arg-type]
+
+
+def identity(drawn: Mapping[str, Any]) -> str:
+    """A text that is the same for two trials that drew the same values; floats count to 12 digits."""
+    return json.dumps({key: _rounded(value) for key, value in drawn.items()}, sort_keys=True)
+
+
+def combinations(space: Space, sample: Sample) -> Iterator[Draw]:
+    """Every point of a space, each once; a number without a step has too many values, so only one is sampled.
+
+    Args:
+        space: What is searched; its keys may depend on each other.
+        sample: Chooses the values of such numbers.
+    """
+    yield from _below({}, space, sample)
+
+
+def _below(fixed: Mapping[str, Any], space: Space, sample: Sample) -> Iterator[Draw]:
+    options: dict[str, Sequence[Any]] = {}
+
+    def first(name: str, distribution: Distribution) -> Any:
+        options[name] = _options(distribution) or [sample(name, distribution)]
+        return options[name][0]
+
+    draw = draw_point(space, Point(fixed, first))
+    yield draw
+    drawn = list(draw.drawn.items())
+    for position, (key, _) in reversed(list(enumerate(drawn))):
+        for option in options.get(key, ())[1:]:
+            yield from _below({**dict(drawn[:position]), key: option}, space, sample)
+
+
+def _options(distribution: Distribution) -> Sequence[Any]:
+    """All values of a distribution; empty where there are too many."""
+    if isinstance(distribution, CategoricalDistribution):
+        return list({json.dumps(choice): choice for choice in distribution.choices}.values())
+    if isinstance(distribution, IntDistribution):
+        return range(distribution.low, distribution.high + 1, distribution.step)
+    assert isinstance(distribution, FloatDistribution)
+    if distribution.single():
+        return [distribution.low]
+    if distribution.step is None:
+        return []
+    steps = round((distribution.high - distribution.low) / distribution.step)
+    # As Optuna rounds: three steps of 0.1 are a little more than 0.3.
+    return [min(distribution.low + step * distribution.step, distribution.high) for step in range(steps + 1)]
+
+
+def first_of(distribution: Distribution) -> Any:
+    """The first choice of a distribution, or its lowest number."""
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices[0]
+    assert isinstance(distribution, IntDistribution | FloatDistribution)
+    return distribution.low
+
+
+def _rounded(value: Any) -> Any:
+    return float(f"{value:.12g}") if isinstance(value, float) else value
