@@ -140,8 +140,8 @@ gan: {discriminator: patchgan, optim: {<<: *base, lr: 0.001}}
         ("data: {folder: {classes: [2024-01-01]}}", "quote it: '2024-01-01'"),
         ("data: {folder: {classes: [7]}}", "quote it: '7'"),
         (
-            "data: {folder: {images: {split}}}",
-            "data.folder.images: input should be a valid string, but got {'split': None}",
+            "data: {folder: {images: {photos}}}",
+            "data.folder.images: input should be a valid string, but got {'photos': None}",
         ),
         ("train: {epochs: yes}", "train.epochs: value error, should be a number, but got True"),
         ("data: {resize_px: [yes, 64]}", "should be a number"),

@@ -109,7 +109,7 @@ class StudySearch(OptunaSearch):
         for epoch in sorted(epochs.keys() - reported):
             if not math.isnan(epochs[epoch]):
                 trial.report(epochs[epoch], epoch)
-        reported |= epochs.keys()
+        reported.update(epochs)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Tell Optuna how the trial ended."""
