@@ -128,6 +128,12 @@ LAYOUTS = {
         ["test/1", "train/1", "val/1"],
         [],
     ),
+    "folders with a capital": (
+        both("Images", "Labels", "Train/1.png", "Val/2.png"),
+        {"images": "Images/{split}", "labels": "Labels/{split}"},
+        ["train/1", "val/2"],
+        [],
+    ),
     "a folder for each city": (
         [*both("images", "labels", "aachen/1.png", "bremen/1.png", "2.png"), "images/ulm/3.png", "labels/old/4.png"],
         {"images": "images", "labels": "labels"},
@@ -376,6 +382,14 @@ def test_composed_and_decomposed_names_match_and_go_by_the_composed_one(write):
     assert found(data) == (sorted(unicodedata.normalize("NFC", word) for word in words), [])
     left_out = data.model_copy(update={"exclude": (unicodedata.normalize("NFD", "zürich_4"),)})
     assert "zürich_4" not in found(left_out)[0]
+
+
+def test_folders_are_found_in_either_form_of_their_names(write, tmp_path):
+    stored, typed = (unicodedata.normalize(form, "Zürich") for form in ("NFD", "NFC"))
+    files = both(f"{stored}/{stored}/train", f"{stored}/labels/train", "1.png")
+    files += both(f"{stored}/{stored}/val", f"{stored}/labels/val", "2.png")
+    data = write(files, images=f"{typed}/{{split}}")
+    assert found(data.model_copy(update={"root": f"{tmp_path}/{typed}"}))[0] == ["train/1", "val/2"]
 
 
 def test_two_names_that_are_one_when_composed_are_refused(write):

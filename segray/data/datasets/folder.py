@@ -11,7 +11,7 @@ from segray.data.dataset import SPLITS, Dataset, Pair, Split
 from segray.data.datasets.label_ids import id_hints, id_notes, raw_to_train, void_hint
 from segray.data.datasets.listing import PHOTO_EXTENSIONS, Lister
 from segray.data.datasets.partners import check_names_meet, photos_alone, photos_and_labels
-from segray.data.datasets.root import SPLIT_NAMES, contents, existing_split, marker, real, root_folder, split_folder
+from segray.data.datasets.root import contents, existing_split, marker, real, root_folder, split_folder
 from segray.data.readers import FileReader, IdLabels
 from segray.data.unused import Unused
 from segray.errors import ConfigError, DataError
@@ -112,15 +112,18 @@ def _check_is_divided(root: Path, layout: FolderConfig) -> None:
     if flat["images"] == layout.images or flat["labels"] == layout.labels:
         return
     folders = [root / place for place in flat.values()]
-    names = [name for names in SPLIT_NAMES.values() for name in names]
-    if any(os.path.lexists(folder / name) for folder in folders for name in names):
-        return
-    if all(folder.is_dir() and contents([folder]) for folder in folders):
+    if all(folder.is_dir() and _has_pictures(folder) for folder in folders) and not any(
+        os.path.lexists(split_folder(folder, "{split}", split)) for folder in folders for split in SPLITS
+    ):
         options = set_options({f"data.folder.{key}": place for key, place in flat.items()})
         raise DataError(
             f"data folder {str(root)!r} must hold {layout.images} and {layout.labels}, with a folder for each of train "
             f"and val, but {' and '.join(flat.values())} have none; to divide the images by data.split: {options}"
         )
+
+
+def _has_pictures(folder: Path) -> bool:
+    return any(path.suffix.lower() in PHOTO_EXTENSIONS for path in contents([folder]))
 
 
 def _check(layout: FolderConfig) -> None:

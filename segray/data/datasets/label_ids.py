@@ -102,7 +102,10 @@ def id_hints(layout: FolderConfig) -> dict[int, str]:
 def _check_names(layout: FolderConfig) -> None:
     num_classes = len(layout.classes)
     if not 1 <= num_classes <= 254:
-        raise ConfigError(f"data.folder.classes must list 1 to 254 class names, but lists {num_classes}")
+        raise ConfigError(
+            f"data.folder.classes must list 1 to 254 class names, in the order of their ids, but lists {num_classes}; "
+            f"for ids 0 and 1: {_option('classes', ['road', 'car'])}"
+        )
     if len(set(layout.classes)) != num_classes:
         raise ConfigError(f"data.folder.classes must be unique, but got {list(layout.classes)}")
 

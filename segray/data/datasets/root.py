@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from segray.data.dataset import Split
+from segray.data.dataset import Split, normal
 from segray.errors import ConfigError, DataError, listed
 
 SPLIT_NAMES: Final[dict[Split, tuple[str, ...]]] = {
@@ -16,7 +16,7 @@ SPLIT_NAMES: Final[dict[Split, tuple[str, ...]]] = {
     "val": ("val", "valid", "validation"),
     "test": ("test", "testing"),
 }
-"""Names that the folder of a split goes by."""
+"""Names that the folder of a split goes by, each also with a capital."""
 # What macOS, Windows and their archives put beside every file.
 _OF_FILE_MANAGERS: Final = frozenset({"__MACOSX", ".DS_Store", "Thumbs.db", "ehthumbs.db", "desktop.ini"})
 
@@ -35,7 +35,7 @@ def root_folder(root: str, markers: Sequence[str] = ()) -> Path:
     """
     if not root:
         raise ConfigError("data.root must name the folder of the data set, but is empty; pass --data or set data.root")
-    folder = existing_folder(Path(root).expanduser())
+    folder = existing_folder(as_spelled(Path(root).expanduser()))
     missing = [marker for marker in markers if not _holds(folder, [marker])]
     if not missing:
         return folder
@@ -62,9 +62,9 @@ def split_folder(root: Path, pattern: str, split: Split) -> Path:
     Raises:
         DataError: There are several.
     """
-    folders = [root / pattern.replace("{split}", name) for name in SPLIT_NAMES[split]]
-    # A link under the second name is no second folder.
-    there = {real(folder): folder for folder in reversed(folders) if os.path.lexists(folder)}
+    folders = [as_spelled(root / pattern.replace("{split}", name)) for name in _names(split)]
+    # A link under the second name is no second folder, nor is the second name where letters' case does not count.
+    there = {_identity(folder): folder for folder in reversed(folders) if os.path.lexists(folder)}
     if len(there) > 1:
         several = " and ".join(repr(str(folder)) for folder in reversed(there.values()))
         raise DataError(f"the {split} split must have one folder, but has {several}; merge them, or move one away")
@@ -73,8 +73,33 @@ def split_folder(root: Path, pattern: str, split: Split) -> Path:
 
 def marker(root: Path, pattern: str, split: Split) -> str:
     """The pattern with the name that the split goes by, for `root_folder`."""
-    names = [name for name in SPLIT_NAMES[split] if os.path.lexists(root / pattern.replace("{split}", name))]
-    return pattern.replace("{split}", (names or SPLIT_NAMES[split])[0])
+    marked = [as_spelled(root / pattern.replace("{split}", name)) for name in _names(split)]
+    there = [folder for folder in marked if os.path.lexists(folder)]
+    return os.path.relpath(there[0], root) if there else pattern.replace("{split}", split)
+
+
+def _names(split: Split) -> list[str]:
+    return [*SPLIT_NAMES[split], *(name.capitalize() for name in SPLIT_NAMES[split])]
+
+
+def _identity(folder: Path) -> object:
+    try:
+        status = folder.stat()
+    except OSError:  # what is wrong with it is said where it is opened
+        return folder
+    return status.st_dev, status.st_ino
+
+
+def as_spelled(path: Path) -> Path:
+    """The path with each name as it is on the disk, where only the Unicode form of its letters differs."""
+    if os.path.lexists(path) or path == path.parent:
+        return path
+    parent = as_spelled(path.parent)
+    try:
+        alike = [other.name for other in parent.iterdir() if normal(other.name) == normal(path.name)]
+    except OSError:
+        alike = []
+    return parent / (alike[0] if alike else path.name)
 
 
 def existing_split(root: Path, pattern: str, split: Split) -> Path:
