@@ -14,7 +14,7 @@ from plotly.offline import get_plotlyjs
 from dashboards.figures import FIGURES, Figure, NothingToDrawError
 from dashboards.figures.style import OUTCOME_COLORS
 from dashboards.summary import summarise
-from segray.errors import StorageError
+from segray.files import output_path
 from segray.folder import open_folder
 from segray.results import SweepResults, load, text
 
@@ -42,9 +42,11 @@ def write_report(path: str | Path, output: str | Path) -> int:
     Raises:
         StorageError: There is no sweep, it cannot be read, or the file cannot be written.
     """
-    target = Path(output)
-    _check_output(target)
-    content = render_report(load(path)).encode()
+    target = output_path(output)
+    results = load(path)
+    if target.parent != Path(results.files.folder.path).resolve():
+        output_path(output, data_root=str(results.info.base.get("data.root") or ""))
+    content = render_report(results).encode()
     open_folder(target.parent).write_bytes(target.name, content)
     return len(content)
 
@@ -66,17 +68,6 @@ def render_report(results: SweepResults) -> str:
             plotly_js=Markup(get_plotlyjs()),
         )
     )
-
-
-def _check_output(target: Path) -> None:
-    try:
-        no_folder, is_folder = not target.parent.is_dir(), target.is_dir()
-    except OSError as error:
-        raise StorageError(f"cannot write {str(target)!r}: {error.strerror}") from None
-    if no_folder:
-        raise StorageError(f"cannot write {str(target)!r}: there is no folder {str(target.parent)!r}; make it first")
-    if is_folder:
-        raise StorageError(f"cannot write {str(target)!r}: it is a folder; give a file name, such as report.html")
 
 
 def _section(name: str, figure: Figure, results: SweepResults) -> Section:

@@ -5,15 +5,75 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
+
+from segray.errors import StorageError
 
 _PARTIAL: Final = ".partial-"
 
 _CANNOT_SYNC: Final = (errno.EINVAL, errno.ENOTSUP, errno.EACCES)
 """What file systems say that cannot wait for a folder, or let nobody but its owner do so."""
+
+
+_SHOWN: Final = (".html", ".png", ".jpg", ".jpeg")
+"""What a person may keep beside a sweep's own files."""
+
+
+def output_path(path: str | Path, *, inputs: Iterable[str | Path] = (), data_root: str | Path = "") -> Path:
+    """The file that a command is to write, links resolved; asked before the command's work is done.
+
+    Args:
+        path: Where the person wants it.
+        inputs: Files that the command reads.
+        data_root: Folder of the data set that the command is about; empty where there is none.
+
+    Raises:
+        StorageError: It cannot be written there, or would replace or join what is to be kept: an input, a data set, or
+            the files of a sweep.
+    """
+    try:
+        target = Path(path).expanduser().resolve()
+        _check_kept(target, [Path(file).expanduser() for file in inputs], data_root)
+        if not target.parent.is_dir():
+            raise _cannot_write(path, f"there is no folder {str(target.parent)!r}; make it first")
+        if target.is_dir():
+            raise _cannot_write(path, "it is a folder; give a file name in it")
+        if not os.access(target.parent, os.W_OK | os.X_OK):
+            raise _cannot_write(path, "its folder may not be written to; name another")
+    except (OSError, ValueError, RuntimeError) as error:
+        raise _cannot_write(path, getattr(error, "strerror", None) or str(error)) from None
+    return target
+
+
+def check_new_folder(path: Path, data_root: str | Path = "") -> None:
+    """Refuse a folder to make that would lie in a data set or among a sweep's files; its parents may be missing.
+
+    Raises:
+        StorageError: It would.
+    """
+    _check_kept(path.expanduser().resolve(), [], data_root)
+
+
+def _check_kept(target: Path, inputs: list[Path], data_root: str | Path) -> None:
+    for file in inputs:
+        if target == file.resolve() or (target.exists() and file.exists() and target.samefile(file)):
+            raise _cannot_write(target, f"it is the input {str(file)!r}; name another file")
+    if data_root and target.is_relative_to(Path(data_root).expanduser().resolve()):
+        raise _cannot_write(target, f"it lies in the data set at {str(data_root)!r}; name a place outside of it")
+    sweep = next((folder for folder in target.parents if (folder / "sweep.json").is_file()), None)
+    if sweep is not None and not (target.parent == sweep and target.suffix.lower() in _SHOWN):
+        raise _cannot_write(
+            target,
+            f"it lies among the files of the sweep at {str(sweep)!r}, where only {', '.join(_SHOWN)} may be added; "
+            "name a place outside of it",
+        )
+
+
+def _cannot_write(path: str | Path, why: str) -> StorageError:
+    return StorageError(f"cannot write {str(path)!r}: {why}")
 
 
 def write_whole(path: Path, content: bytes | memoryview) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 from typing import Any, Final
 
+import yaml
 from pydantic import ValidationError
 
 MAX_DEPTH: Final = 50
@@ -13,6 +15,27 @@ MAX_DEPTH: Final = 50
 
 MAX_VALUES: Final = 5_000_000
 """Values in one file; names of images are most of them."""
+
+
+MAX_TEXT_BYTES: Final = 10_000_000
+"""Size of a file that a person writes."""
+
+MAX_YAML_VALUES: Final = 200_000
+"""Values of a YAML document, counted wherever an alias repeats them: nine aliases in nine levels are 400 million."""
+
+
+def read_limited(path: Path) -> bytes:
+    """The content of a file that a person writes.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is too long.
+    """
+    with path.open("rb") as file:
+        content = file.read(MAX_TEXT_BYTES + 1)
+    if len(content) > MAX_TEXT_BYTES:
+        raise ValueError(f"it is longer than {MAX_TEXT_BYTES} bytes")
+    return content
 
 
 def parse_json(content: bytes | str) -> Any:
@@ -25,19 +48,23 @@ def parse_json(content: bytes | str) -> Any:
         value = json.loads(content)
     except RecursionError:
         raise ValueError(_too_deep()) from None
-    check_limits(value)
+    check_depth(value, finite=True)
     return value
 
 
-def check_limits(tree: Any) -> None:
-    """Check that walking through a parsed document comes to an end, and that its numbers are numbers.
+def check_depth(tree: Any, *, finite: bool = False) -> None:
+    """Check that walking through a parsed document comes to an end.
+
+    Args:
+        tree: What was parsed.
+        finite: Whether NaN and infinity are refused, too.
 
     Raises:
-        ValueError: It is nested too deeply, has too many values, or holds NaN or infinity.
+        ValueError: It is nested too deeply, has too many values, or holds a number that is none.
     """
     level, num_values = [tree], 1
     for _ in range(MAX_DEPTH):
-        if any(isinstance(value, float) and not math.isfinite(value) for value in level):
+        if finite and any(isinstance(value, float) and not math.isfinite(value) for value in level):
             raise ValueError("it holds NaN or infinity")
         level = [child for value in level for child in _children(value)]
         num_values += len(level)
@@ -48,12 +75,39 @@ def check_limits(tree: Any) -> None:
     raise ValueError(_too_deep())
 
 
+def check_nodes(node: yaml.Node) -> None:
+    """Check that a YAML document can be built, which its aliases may make larger than any memory.
+
+    Raises:
+        ValueError: It has too many values.
+    """
+    _count_nodes(node, {})
+
+
 def in_short(error: Exception) -> str:
     """Why content cannot be used, in one line: of a record, its first wrong field."""
+    if isinstance(error, RecursionError):
+        return _too_deep()
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False, include_context=False)[0]
         return ": ".join([*map(str, first["loc"]), first["msg"]])
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _count_nodes(node: yaml.Node, counted: dict[int, int]) -> int:
+    """Nodes below a node, with those that aliases repeat."""
+    if id(node) in counted:
+        return counted[id(node)]
+    counted[id(node)] = MAX_YAML_VALUES + 1  # what an alias to the node itself counts as
+    total = 1
+    if isinstance(node, yaml.CollectionNode):
+        for item in node.value:
+            for child in item if isinstance(item, tuple) else (item,):
+                total += _count_nodes(child, counted)
+    if total > MAX_YAML_VALUES:
+        raise ValueError(f"it has more than {MAX_YAML_VALUES} values, or an alias that holds itself")
+    counted[id(node)] = total
+    return total
 
 
 def _children(value: Any) -> Any:

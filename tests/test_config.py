@@ -239,3 +239,36 @@ def test_a_value_that_is_no_yaml_says_how_to_quote_it(text, message):
 def test_a_key_set_twice_is_refused():
     with pytest.raises(ConfigError, match=r"--set must give optim\.lr once, but gives it again as 'optim\.lr=2'"):
         parse_values(["optim.lr=1", "optim.lr=2"], KEYS)
+
+
+def bomb(seed, repeated):
+    """Nine levels, each of which repeats the one before nine times."""
+    levels = (f"a{n}: &a{n} {repeated.format(', '.join([f'*a{n - 1}'] * 9))}\n" for n in range(1, 10))
+    return f"a0: &a0 {seed}\n" + "".join(levels)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("a: " + "[" * 5000, "levels deep"),
+        ("{a: " * 60 + "1" + "}" * 60, "levels deep"),
+        (bomb("[x]", "[{}]"), "more than"),
+        (bomb("{k: 1}", "{{<<: [{}]}}"), "more than"),
+        ("a: &a [*a]", "holds itself"),
+        ("seed: !!timestamp abc", "not YAML"),
+        ("seed: !!int abc", "not YAML"),
+        ("seed: 2001-99-99", "not YAML"),
+        ("seed: !!bool abc", "not YAML"),
+    ],
+)
+def test_a_config_file_that_would_not_end_is_refused_at_once(tmp_path, text, why):
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=why):
+        read_yaml(path)
+
+
+def test_aliases_within_reason_are_read(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("data: {resize_px: &size [64, 128], crop_px: *size}\n")
+    assert read_yaml(path).data.crop_px == (64, 128)

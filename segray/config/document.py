@@ -10,6 +10,7 @@ from typing import Any, Final
 import yaml
 
 from segray.errors import ConfigError
+from segray.foreign import check_depth, check_nodes, in_short
 
 QUOTING: Final = "put text in single quotes, in which YAML changes nothing"
 
@@ -67,12 +68,19 @@ def _parse(text: str) -> tuple[Any, int]:
         node = loader.get_single_node()
         if node is None:
             return None, 0
+        check_nodes(node)
         for problem in _problems(node, "", set()):
             raise ConfigError(problem)
-        return loader.construct_document(node), node.end_mark.index
+        value = loader.construct_document(node)
+        check_depth(value)
     except yaml.YAMLError as error:
         fix = QUOTING if "escape" in str(error) else f"if it is meant as text, {QUOTING}"
         raise ConfigError(f"not YAML: {error}; {fix}") from None
+    except ConfigError:
+        raise
+    except Exception as error:  # a tag that does not fit its value leads PyYAML anywhere
+        raise ConfigError(f"not YAML: {in_short(error)}") from None
+    return value, node.end_mark.index
 
 
 def _problems(node: yaml.Node, key: str, seen: set[int]) -> Iterator[str]:

@@ -15,6 +15,7 @@ from segray.config.option import one_line
 from segray.config.section import Section
 from segray.config.training import GanConfig, LossConfig, OptimConfig, TrainConfig
 from segray.errors import ConfigError, unknown_name
+from segray.foreign import read_limited
 
 
 class RunConfig(Section):
@@ -75,10 +76,10 @@ def read_yaml(path: str | Path) -> RunConfig:
         ConfigError: The file cannot be read, is not YAML, has a key twice, or holds an unknown key or value.
     """
     try:
-        tree = parse_yaml(decode(Path(path).read_bytes()))
+        tree = parse_yaml(decode(read_limited(Path(path))))
     except OSError as error:
         raise ConfigError(f"cannot read config file {str(path)!r}: {error.strerror}") from None
-    except ConfigError as error:
+    except (ConfigError, ValueError) as error:
         raise ConfigError(f"config file {str(path)!r}: {error}") from None
     if tree is not None and not isinstance(tree, dict):
         raise ConfigError(f"{str(path)!r} must hold a mapping of config keys, but holds {type(tree).__name__}")

@@ -2,16 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import io
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from segray.errors import DataError, StorageError
+from segray.files import check_new_folder, output_path, write_whole
+
+PICTURES: Final = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
+"""Extension of a picture for a person -> Pillow's name of the format."""
+
+
+def check_picture(path: Path, *, inputs: Iterable[Path] = (), data_root: str = "") -> Path:
+    """The picture that a command is to write, as ``output_path`` resolves and checks it.
+
+    Raises:
+        StorageError: It cannot be written there, or has another extension than PICTURES.
+    """
+    target = output_path(path, inputs=inputs, data_root=data_root)
+    if target.suffix.lower() not in PICTURES:
+        raise StorageError(f"cannot write {str(path)!r}: name a .png or .jpg file")
+    return target
+
+
+def write_picture(path: Path, image: NDArray[np.uint8]) -> None:
+    """Write RGB (height, width, 3) for a person to look at, whole or not at all.
+
+    Raises:
+        StorageError: It cannot be written.
+    """
+    stream = io.BytesIO()
+    try:
+        Image.fromarray(image).save(stream, PICTURES[path.suffix.lower()])
+        write_whole(path, stream.getvalue())
+    except (OSError, ValueError) as error:
+        raise StorageError(f"cannot write {str(path)!r}: {error}") from None
 
 
 @contextmanager
@@ -24,9 +57,10 @@ def new_folder(path: str | Path, what: str) -> Iterator[Path]:
 
     Raises:
         DataError: It exists already.
-        StorageError: It cannot be made, or a file in it cannot be written.
+        StorageError: It cannot be made, a file in it cannot be written, or it lies among a sweep's files.
     """
     target = Path(path).expanduser().absolute()
+    check_new_folder(target)
     try:
         if target.exists():
             raise DataError(f"{what} needs a new folder, but {str(target)!r} exists; remove it or name another")

@@ -18,6 +18,7 @@ from segray.data.encode import new_folder, write_image
 from segray.data.readers import FileReader, IdLabels
 from segray.data.splits import ranked
 from segray.errors import ConfigError, DataError, listed
+from segray.files import check_new_folder
 
 SOURCES: Final = ("cityscapes", "gta5")
 
@@ -51,7 +52,7 @@ def sample(
     Raises:
         ConfigError: Another data set, or a number out of its range.
         DataError: The folder exists, there are too few images, or some do not decode; all of those are named.
-        StorageError: The folder cannot be written.
+        StorageError: The folder cannot be written, or lies in a data set or a sweep.
     """
     if config.dataset not in SOURCES:
         raise ConfigError(f"a sample is drawn from {' or '.join(SOURCES)}, but got {config.dataset!r}")
@@ -59,6 +60,7 @@ def sample(
         raise ConfigError(
             f"a sample needs train >= 1, test >= 0 and size_px >= 1, but got {train=}, {test=}, {size_px=}"
         )
+    check_new_folder(Path(dest), config.root)
     parts = _draw(open_dataset(config).pairs(), train, test, seed)
     with new_folder(dest, "a sample") as unfinished:
         _write_all(unfinished, parts, size_px, progress)

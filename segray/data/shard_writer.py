@@ -7,13 +7,13 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segray.config import SizePx
-from segray.data.shards import NUM_ANCHORS, first_pixels
+from segray.data.shards import NUM_ANCHORS, first_pixels, index_hash
 from segray.files import sync
 
 ANCHOR_STRIDE: Final = 4
@@ -141,7 +141,7 @@ class ShardWriter:
         np.save(self._folder / "anchors.npy", self._anchors)
         if self.files.has_truth:
             np.save(self._folder / "truth_counts.npy", self._truth_counts)
-        index = {
+        index: dict[str, Any] = {
             "names": self._names,
             "sizes": self.files.sizes.tolist(),
             "turned": list(turned),
@@ -149,6 +149,7 @@ class ShardWriter:
             "has_pixels": self.files.has_pixels,
             "decode_seconds": decode_seconds,
         }
+        index["hash"] = index_hash(self._folder, index)
         (self._folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
         for path in (*self._folder.iterdir(), self._folder):
             sync(path)

@@ -7,8 +7,8 @@
       counts.npy        (images, classes) int64: pixels of each class
       anchors.npy       (images, classes, 8) int32: some pixels of each class, row by row; -1 where the image has none
       truth_counts.npy  (images, truth classes) int64: pixels of each class in the truth, where there is one
-      index.json        names, sizes, whose photo is turned without its label, whether pixels are stored, and what
-                        decoding an image took
+      index.json        names, sizes, whose photo is turned without its label, whether pixels are stored, what decoding
+                        an image took, and a hash of all that is in this file and in the .npy files
 
 A shard without pixels lacks photos, labels and truth: its images are decoded from the data set's files whenever they
 are used. Every process on a node maps the same pages of the page cache; a random crop touches only its own rows.
@@ -16,10 +16,11 @@ are used. Every process on a node maps the same pages of the page cache; a rando
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,7 @@ from segray.data.dataset import Images
 from segray.data.label_totals import LabelTotals
 from segray.data.source import Source
 from segray.errors import DataError
+from segray.foreign import parse_json
 
 BYTES_PER_PIXEL: Final = 4
 """Three for the photo, one for the label; the truth, where there is one, takes one more."""
@@ -53,7 +55,7 @@ class Shard:
     def __init__(self, folder: Path, indices: NDArray[np.int64] | None = None, source: Source | None = None) -> None:
         self.folder = folder
         try:
-            index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+            index = _read_index(folder)
             self.has_truth: bool = index["has_truth"]
             self.has_pixels: bool = index["has_pixels"]
             self.decode_seconds: float = index["decode_seconds"]
@@ -70,7 +72,7 @@ class Shard:
             starts = first_pixels(sizes)
             if self.has_pixels:
                 self._map(int(sizes.prod(axis=1).sum()))
-        except (FileNotFoundError, ValueError, KeyError, TypeError, EOFError) as error:
+        except (FileNotFoundError, IsADirectoryError, ValueError, KeyError, TypeError, EOFError) as error:
             raise DataError(f"decoded images in {str(folder)!r} cannot be opened: {error!r}") from None
         if len({len(rows) for rows in (self._counts, self._anchors, self._truth_counts, names, sizes)}) > 1:
             raise DataError(
@@ -185,6 +187,21 @@ class Shard:
             return self._decoded(index, size)[1]
         truth.flags.writeable = False
         return truth
+
+
+def index_hash(folder: Path, index: Mapping[str, Any]) -> str:
+    """Hash of an index and of the .npy files beside it, by which damage is found that would go unnoticed."""
+    digest = hashlib.sha256(json.dumps({key: index[key] for key in sorted(index)}).encode())
+    for path in sorted(folder.glob("*.npy")):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _read_index(folder: Path) -> dict[str, Any]:
+    index = parse_json((folder / "index.json").read_bytes())
+    if not isinstance(index, dict) or index.pop("hash", None) != index_hash(folder, index):
+        raise ValueError("its index files are not as they were written")
+    return index
 
 
 def num_bytes(sizes: NDArray[np.int64], *, has_truth: bool) -> int:

@@ -8,20 +8,19 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 import numpy as np
-from PIL import Image
 
 from segray.config import DataConfig
 from segray.data.dataset import SPLITS, Dataset, Images, Pair
 from segray.data.datasets import open_dataset
 from segray.data.decode import resize_pair
+from segray.data.encode import PICTURES, check_picture, write_picture
 from segray.data.grid import Grid, Panel, Row, draw_grid
 from segray.data.sampling import TrainSamples
 from segray.data.shard_writer import ShardWriter
 from segray.data.shards import Shard
 from segray.data.splits import divide
-from segray.errors import ConfigError, StorageError, unknown_name
+from segray.errors import ConfigError, unknown_name
 
-EXTENSIONS: Final = (".png", ".jpg", ".jpeg")
 NUM_CROPS: Final = 2
 """Augmented crops that are drawn of an image."""
 MAX_IMAGES: Final = 50
@@ -55,6 +54,7 @@ def show(
         StorageError: The picture cannot be written.
     """
     _check_output(output)
+    target = check_picture(output, data_root=config.root)
     if not 1 <= num_images <= MAX_IMAGES:
         raise ConfigError(f"--images must lie from 1 to {MAX_IMAGES}, but got {num_images}")
     dataset = open_dataset(config)
@@ -71,10 +71,7 @@ def show(
         title += f", policy {config.policy}"
     pixels = sum(np.bincount(label.ravel(), minlength=256) for _, label in images)
     canvas = draw_grid(Grid(title, headings, rows, dataset.label_space, np.asarray(pixels)))
-    try:
-        Image.fromarray(canvas).save(output)
-    except OSError as error:
-        raise StorageError(f"cannot write {str(output)!r}: {error.strerror or error}") from None
+    write_picture(target, canvas)
     return f"wrote {output}: {title}"
 
 
@@ -86,7 +83,7 @@ def pick(pairs: Sequence[Pair], count: int, seed: int) -> list[Pair]:
 
 
 def _check_output(output: Path) -> None:
-    if output.suffix.lower() not in EXTENSIONS:
+    if output.suffix.lower() not in PICTURES:
         raise ConfigError(f"--output must end in .png, .jpg or .jpeg, but got {str(output)!r}")
     if not output.absolute().parent.is_dir():
         raise ConfigError(f"--output must lie in a folder that exists, but {str(output.parent)!r} does not")

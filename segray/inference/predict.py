@@ -6,13 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch.nn import functional as F
 
 from segray.config import RunConfig
 from segray.data.decode import read_photo
+from segray.data.encode import check_picture, write_picture
 from segray.engine.checkpoint import load_model
-from segray.errors import StorageError
 from segray.labels import LabelSpace
 from segray.models import SegmentationModel
 from segray.results import text
@@ -36,16 +35,13 @@ def predict_file(sweep: str, photo: Path, overlay: Path) -> str:
         StorageError: There is no sweep or no trained model, or the overlay cannot be written.
         DataError: The photo cannot be read, or does not decode.
     """
+    check_picture(overlay, inputs=[photo])
     trial, pointer = open_sweep(sweep).best()
     model, config, label_space = load_model(trial.folder.child(pointer.checkpoint))
+    target = check_picture(overlay, data_root=config.data.root)
     photo_HWC = read_photo(photo)
     labels_HW = predict(model, photo_HWC, config)
-    try:
-        Image.fromarray(draw_overlay(photo_HWC, labels_HW, label_space)).save(overlay)
-    except (OSError, ValueError) as error:
-        raise StorageError(
-            f"cannot write {str(overlay)!r}: {error}; name a .png or .jpg file in a folder that exists"
-        ) from None
+    write_picture(target, draw_overlay(photo_HWC, labels_HW, label_space))
     shares = np.bincount(labels_HW.ravel(), minlength=label_space.num_classes) / labels_HW.size
     seen = ", ".join(
         f"{label_space.names[index]} {shares[index]:.0%}" for index in np.argsort(-shares)[:5] if shares[index]

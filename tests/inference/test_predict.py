@@ -105,7 +105,9 @@ def test_a_photo_too_large_to_decode(tmp_path, sweep, photo, monkeypatch):
         predict_file(sweep.folder.path, photo, tmp_path / "overlay.png")
 
 
-@pytest.mark.parametrize("output", ["missing/overlay.png", "overlay.xyz"])
-def test_an_overlay_that_cannot_be_written(tmp_path, sweep, photo, output):
-    with pytest.raises(StorageError, match=r"name a \.png or \.jpg file"):
+@pytest.mark.parametrize(
+    ("output", "why"), [("missing/overlay.png", "there is no folder"), ("overlay.xyz", r"name a \.png or \.jpg file")]
+)
+def test_an_overlay_that_cannot_be_written(tmp_path, sweep, photo, output, why):
+    with pytest.raises(StorageError, match=why):
         predict_file(sweep.folder.path, photo, tmp_path / output)
