@@ -199,13 +199,14 @@ class TrialFiles:
         return outcome is not None and outcome.status not in ("finished", "stopped")
 
     def finish(self, outcome: Outcome) -> None:
-        """Write outcome.json: the trial is over and will not be run again. Of its checkpoints only the best stays."""
+        """Write outcome.json: the trial is over. Of its checkpoints only the best stays, unless it may be reopened."""
         self.folder.write_json("outcome.json", outcome.model_dump(mode="json"))
-        self.folder.delete("last.json")
+        if outcome.status != "failed":
+            self.folder.delete("last.json")
         self.drop_old_checkpoints()
         self.folder.remove_partials()
-        best = self.pointer("best")
-        if best:
+        best, last = self.pointer("best"), self.pointer("last")
+        if best and (last is None or last.checkpoint != best.checkpoint):
             self.folder.delete(f"{best.checkpoint}/{TRAINING_STATE}")
 
     def mend_best(self) -> bool:
@@ -224,6 +225,23 @@ class TrialFiles:
         """Delete what earlier attempts trained, so that no figure is left of a model that is not there."""
         for name in ("last.json", "best.json", "epochs.jsonl", "epochs", "checkpoints"):
             self.folder.delete(name)
+
+    def is_over(self, *, retry_failed: bool = False) -> bool:
+        """Whether the trial has ended.
+
+        Args:
+            retry_failed: Whether one that has failed counts as going on: what failed it, such as lost nodes or a full
+                disk, need not lie in its config.
+        """
+        outcome = self.outcome()
+        return outcome is not None and not (retry_failed and outcome.status == "failed")
+
+    def reopen(self) -> None:
+        """Delete outcome.json, so that the trial goes on from its last checkpoint, or else begins again."""
+        outcome = self.outcome()
+        if outcome is not None:
+            TrialLog(self.folder).write(f"taken up again; it had {outcome.status}: {outcome.note}")
+            self.folder.delete("outcome.json")
 
     def drop_old_checkpoints(self) -> None:
         """Delete the checkpoints that neither best.json nor last.json names; none while one of these is damaged."""
@@ -364,6 +382,10 @@ class SweepFiles:
         """Every repeat that has started, by trial and seed."""
         found = sorted(filter(None, map(Repeat.parse, self.folder.names("trials"))))
         return {repeat: self.trial(repeat.id) for repeat in found}
+
+    def trials_and_repeats(self) -> list[TrialFiles]:
+        """Everything that has been trained."""
+        return [*self.trials(), *self.repeats().values()]
 
     def best(self) -> tuple[TrialFiles, CheckpointPointer]:
         """The trial with the highest validation mIoU so far and its best checkpoint; running ones count, failed do not.

@@ -84,20 +84,45 @@ def test_state_and_outcome_round_trip(folder, trial):
     assert [t.id for t in SweepFiles(folder).trials()] == ["0000"]
 
 
-def test_a_finished_trial_keeps_its_best_checkpoint_alone(trial):
+def train(trial, best_epoch):
+    """Leave what three epochs leave."""
     for epoch in (1, 2, 3):
         trial.folder.write_bytes(f"checkpoints/{epoch}-1/model.safetensors", b"weights")
         trial.folder.write_bytes(f"checkpoints/{epoch}-1/training.pt", b"optimiser")
         pointer = CheckpointPointer(checkpoint=f"checkpoints/{epoch}-1", record=record(epoch), seconds=1.0)
         trial.write_pointer("last", pointer)
-        if epoch == 2:
+        if epoch == best_epoch:
             trial.write_pointer("best", pointer)
     trial.drop_old_checkpoints()
+
+
+def test_a_finished_trial_keeps_its_best_checkpoint_alone(trial):
+    train(trial, best_epoch=2)
     assert trial.folder.names("checkpoints") == ["2-1", "3-1"]
     trial.finish(Outcome(status="finished"))
     assert trial.folder.names("checkpoints") == ["2-1"]
     assert trial.folder.names("checkpoints/2-1") == ["model.safetensors"]
     assert trial.pointer("last") is None
+
+
+@pytest.mark.parametrize("best_epoch", [2, 3])
+def test_a_failed_trial_keeps_what_it_can_go_on_from(trial, best_epoch):
+    train(trial, best_epoch)
+    trial.finish(Outcome(status="failed", reason="its node was lost"))
+    assert trial.is_over()
+    assert not trial.is_over(retry_failed=True)
+    assert trial.pointer("last").record.epoch == 3
+    assert "training.pt" in trial.folder.names("checkpoints/3-1")
+    assert best_epoch == 3 or trial.folder.names("checkpoints/2-1") == ["model.safetensors"]
+    trial.reopen()
+    assert not trial.is_over()
+    assert "taken up again; it had failed: its node was lost" in trial.folder.read_bytes("log.txt").decode()
+
+
+@pytest.mark.parametrize("status", ["finished", "stopped", "diverged", "out_of_memory"])
+def test_what_ended_by_its_own_config_is_not_retried(trial, status):
+    trial.finish(Outcome(status=status))
+    assert trial.is_over(retry_failed=True)
 
 
 def test_splits_and_test_scores_round_trip(folder):

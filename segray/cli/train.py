@@ -26,6 +26,7 @@ def train(
         str | None, typer.Option(help="Name of the run's folder (default: the recipe's or file's, with the time)")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run of this --name")] = False,
+    retry_failed: options.RetryFailed = False,
     workers_per_trial: options.WorkersPerTrial = 1,
     cpus_per_worker: options.CpusPerWorker = None,
     gpus_per_worker: options.GpusPerWorker = None,
@@ -62,6 +63,7 @@ def train(
         ),
         limits=Limits(trial_minutes=trial_timeout, silence_minutes=silence_limit),
         resume=resume,
+        retry_failed=retry_failed,
     )
     run_and_exit(asked, before=lambda: check_data(start, asked))
 

@@ -55,6 +55,7 @@ def main(sweep: Sweep, *, make_data: Callable[[], object] | None = None) -> None
         ] = sweep.repeats,
         seed: Annotated[int, typer.Option(help="Seed of the search")] = sweep.seed,
         resume: Annotated[bool, typer.Option("--resume", help="Continue the sweep of this name")] = False,
+        retry_failed: options.RetryFailed = False,
         workers_per_trial: options.WorkersPerTrial = 1,
         cpus_per_worker: options.CpusPerWorker = None,
         gpus_per_worker: options.GpusPerWorker = None,
@@ -91,6 +92,7 @@ def main(sweep: Sweep, *, make_data: Callable[[], object] | None = None) -> None
             storage=storage or default_storage(),
             seed=seed,
             resume=resume,
+            retry_failed=retry_failed,
         )
         run_and_exit(asked, before=make_data if data == default_data else None)
 

@@ -53,14 +53,16 @@ def drive(sweep: Sweep, files: SweepFiles, connection: Connection, announce: Cal
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if sweep.resume:
         files.folder.remove_partials()
-    done = num_ended(files)
-    repeats = without_outcome(files, wanted_repeats(files, sweep.base.seed, sweep.repeats))
+    done = num_ended(files, retry_failed=sweep.retry_failed)
+    wanted = wanted_repeats(files, sweep.base.seed, sweep.repeats)
+    repeats = without_outcome(files, wanted, retry_failed=sweep.retry_failed)
     left = None if sweep.trials is None else max(0, sweep.trials - done)
     if left == 0 and not repeats:
         announce(f"nothing left to do: {_all_done(sweep, files, done)}")
         _mark_finished(files, done)
         return
-    searches = left != 0 and not (repeats and _was_repeating(files, sweep.trials))
+    retries = done < num_ended(files)
+    searches = left != 0 and (retries or not (repeats and _was_repeating(files, sweep.trials)))
     if sweep.resume:
         sweep = _as_begun(sweep, files.info())
         _check_same_data(files, sweep.base)
@@ -87,13 +89,27 @@ def drive(sweep: Sweep, files: SweepFiles, connection: Connection, announce: Cal
     _keep_splits(files, checked)
     if not files.folder.exists("samples"):
         write_samples(files.folder, checked.data)
+    if sweep.retry_failed:
+        _reopen_failed(files, announce)
     run_rounds(sweep, checked, files, connection.nodes(), search_plan=plan if searches else None)
+
+
+def _reopen_failed(files: SweepFiles, announce: Callable[[str], None]) -> None:
+    """Have trials and repeats that have failed go on as if they had been interrupted."""
+    failed = [trial for trial in files.trials_and_repeats() if trial.is_over() and not trial.is_over(retry_failed=True)]
+    for trial in failed:
+        trial.reopen()
+    if failed:
+        announce(f"failed before, taken up again: {', '.join(trial.id for trial in failed)}")
 
 
 def _all_done(sweep: Sweep, files: SweepFiles, done: int) -> str:
     if not files.info().space:
+        anew = "leave --resume out and choose another --name to train anew"
+        if not files.trial(BASELINE_ID).is_over(retry_failed=True):
+            return f"the run has failed; add --retry-failed to go on with it, or {anew}"
         failed = "failed" if files.trial(BASELINE_ID).has_failed() else "ended"
-        return f"the run has {failed}; leave --resume out and choose another --name to train anew"
+        return f"the run has {failed}; {anew}"
     what = f"{done} of {sweep.trials} trials" + (" and their repeats" if sweep.repeats else "")
     return f"{what} have ended; ask for more with --trials or --repeats"
 

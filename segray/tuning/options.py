@@ -21,6 +21,9 @@ SilenceLimit = Annotated[
     float, typer.Option(metavar="MINUTES", help="Longest wait for a single batch; then its worker counts as hung")
 ]
 EncoderWeights = Annotated[str | None, typer.Option(help="none, imagenet, auto or a file")]
+RetryFailed = Annotated[
+    bool, typer.Option("--retry-failed", help="With --resume: go on with what has failed, from its last checkpoint")
+]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="A config key, such as data.classes=categories; may be repeated"),

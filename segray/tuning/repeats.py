@@ -50,9 +50,9 @@ def _config(trial: TrialFiles) -> dict[str, Any] | None:
         return None
 
 
-def without_outcome(files: SweepFiles, repeats: Sequence[Repeat]) -> list[Repeat]:
-    """Those that have not ended, however that was."""
-    return [repeat for repeat in repeats if files.trial(repeat.id).outcome() is None]
+def without_outcome(files: SweepFiles, repeats: Sequence[Repeat], *, retry_failed: bool = False) -> list[Repeat]:
+    """Those that have not ended, however that was; with ``retry_failed`` also those that have failed."""
+    return [repeat for repeat in repeats if not files.trial(repeat.id).is_over(retry_failed=retry_failed)]
 
 
 def repeat_values(files: SweepFiles, repeat: Repeat, base: RunConfig) -> dict[str, Any]:

@@ -86,9 +86,9 @@ def run_rounds(
             state.write(status)
 
 
-def num_ended(files: SweepFiles) -> int:
-    """Trials of the search that are over."""
-    return sum(trial.outcome() is not None for trial in files.trials())
+def num_ended(files: SweepFiles, *, retry_failed: bool = False) -> int:
+    """Trials of the search that are over; with ``retry_failed`` those that have failed are not."""
+    return sum(trial.is_over(retry_failed=retry_failed) for trial in files.trials())
 
 
 def _search(shared: _Shared, plan: Plan, progress: Progress) -> None:

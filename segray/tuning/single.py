@@ -62,6 +62,7 @@ def single_run(
     resources: Resources,
     limits: Limits,
     resume: bool,
+    retry_failed: bool = False,
 ) -> Sweep:
     """The sweep whose only trial is the config, which may be a recipe's."""
     return Sweep(
@@ -77,6 +78,7 @@ def single_run(
         limits=limits,
         storage=storage,
         resume=resume,
+        retry_failed=retry_failed,
     )
 
 

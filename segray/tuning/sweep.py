@@ -64,6 +64,8 @@ class Sweep:
     """Path or pyarrow URL of the folder that holds the sweep's folder"""
     seed: int = 0
     resume: bool = False
+    retry_failed: bool = False
+    """Whether a resume takes up trials again that have failed"""
 
 
 def run_sweep(sweep: Sweep, announce: Callable[[str], None] = print) -> SweepFiles:
@@ -128,6 +130,8 @@ def _check_values(sweep: Sweep) -> None:
         raise ConfigError("a sweep needs an end: give --trials or --minutes")
     if sweep.trials is not None and sweep.trials < 1:
         raise ConfigError(f"--trials must be at least 1, but got {sweep.trials}")
+    if sweep.retry_failed and not sweep.resume:
+        raise ConfigError("--retry-failed takes failed trials of a sweep up again, so it needs --resume")
     if sweep.minutes is not None and not 0 < sweep.minutes < math.inf:
         raise ConfigError(f"--minutes must be above 0, but got {sweep.minutes:g}")
     if sweep.epochs is not None and sweep.epochs < 1:

@@ -70,6 +70,7 @@ class DeadlySweep:
 
 @pytest.mark.ray
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")
 def test_workers_deaths_are_told_with_their_cause_and_last_words(cluster, tmp_path):
     group, channel = start_group(DeadlySweep(tmp_path))

@@ -257,6 +257,49 @@ def test_a_resume_of_a_single_run_that_has_ended_says_so(sweep, drive, capsys, s
     assert f"the run has {said}; leave --resume out and choose another --name" in capsys.readouterr().out
 
 
+def test_a_retry_takes_failed_trials_and_repeats_up_again_and_no_others(sweep, drive, capsys):
+    with pytest.raises(Begun):
+        drive(sweep)
+    files = open_sweep(f"{sweep.storage}/{sweep.name}")
+    fake = fake_sweep.FakeSweep(files, files.info())
+    for number, status in enumerate(("finished", "failed", "diverged", "out_of_memory")):
+        fake_sweep.write_trial(fake, f"{number:04d}", {}, [0.4], status=status)
+    fake_sweep.write_repeats(fake, "0000", [0.4], epochs=3, status="failed")
+    drive(sweep, resume=True, trials=4)
+    assert files.trial("0001").is_over()
+    with pytest.raises(Begun, match="search"):
+        drive(sweep, resume=True, trials=4, retry_failed=True)
+    assert "failed before, taken up again: 0001, 0000-seed1-epochs3" in capsys.readouterr().out
+    assert [trial.id for trial in files.trials_and_repeats() if not trial.is_over()] == ["0001", "0000-seed1-epochs3"]
+
+
+def test_a_retry_goes_on_with_a_search_though_its_repeats_had_begun(sweep, drive, ended):
+    trial = fake_sweep.write_trial(ended, "0001", {}, [0.3], status="failed")
+    ended.files.write_state(fake_sweep.state("interrupted", trials=2).model_copy(update={"repeating": True}))
+    with pytest.raises(Begun, match="repeats"):
+        drive(sweep, resume=True, repeats=1)
+    with pytest.raises(Begun, match="search"):
+        drive(sweep, resume=True, repeats=1, retry_failed=True)
+    assert not trial.is_over()
+
+
+def test_a_retry_of_nothing_that_failed_has_nothing_to_do(sweep, drive, ended, capsys):
+    drive(sweep, resume=True, retry_failed=True)
+    assert "nothing left to do" in capsys.readouterr().out
+
+
+def test_a_retry_needs_a_resume(sweep):
+    with pytest.raises(ConfigError, match="needs --resume"):
+        run_sweep(Sweep(**vars(sweep) | {"retry_failed": True}))
+
+
+def test_a_resume_of_a_single_run_that_failed_says_how_to_retry_it(sweep, drive, capsys):
+    files = fake_sweep.empty_sweep(sweep.storage, "s", space={}).files
+    files.trial("0000").finish(Outcome(status="failed"))
+    drive(sweep, resume=True, trials=1)
+    assert "the run has failed; add --retry-failed to go on with it" in capsys.readouterr().out
+
+
 def test_a_sweep_notes_the_recipe_that_its_first_trial_is(sweep, drive):
     with pytest.raises(Begun):
         drive(sweep, recipe="fcn")

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import optuna
@@ -211,6 +212,7 @@ def kill_after_an_epoch(running, trial, name):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_killed_controllers_cost_their_trial_at_most_the_epoch_it_was_in_however_many(start):
     running = start("--trials", 1, "--epochs", 60)
     trial = running.sweep.trial("0000")
@@ -226,6 +228,7 @@ def test_killed_controllers_cost_their_trial_at_most_the_epoch_it_was_in_however
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_killed_slots_cost_their_trial_at_most_the_epoch_it_was_in_however_many(start):
     running = start("--trials", 1, "--epochs", 60)
     trial = running.sweep.trial("0000")
@@ -236,3 +239,34 @@ def test_killed_slots_cost_their_trial_at_most_the_epoch_it_was_in_however_many(
     assert [record.epoch for record in trial.records()] == list(range(1, 61))
     assert trial.outcome().status == "finished"
     assert running.processes_left() == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_a_trial_whose_workers_die_without_an_epoch_fails_with_the_reason_and_a_retry_finishes_it(start):
+    running = start("--trials", 1, "--epochs", 1000)
+    trial = running.sweep.trial("0000")
+    running.wait_for(lambda: len(trial.records()) >= 2)
+    dead = set()
+    while trial.outcome() is None and running.process.poll() is None:
+        workers = set(running.processes("ray::RayTrainWorker")) - dead
+        if workers and trial.folder.read_bytes("log.txt").decode().count("on cpu, 1 workers") > len(dead):
+            dead |= workers
+            os.kill(workers.pop(), signal.SIGSEGV)
+        time.sleep(0.05)
+    code, output = running.end()
+    assert code == 1, output
+    failed, last = trial.outcome(), trial.pointer("last")
+    assert failed.status == "failed"
+    assert "before an epoch was done: the worker ended with SIGSEGV (signal 11)" in failed.reason
+    assert failed.seconds > last.seconds
+
+    resumed = start("--trials", 1, "--epochs", 1000, "--resume", "--retry-failed")
+    resumed.wait_for(lambda: len(trial.records()) > last.record.epoch)
+    resumed.interrupt()
+    code, output = resumed.end(timeout=120)
+    assert code == 130, output
+    assert "failed before, taken up again: 0000" in output
+    assert [record.epoch for record in trial.records()] == list(range(1, len(trial.records()) + 1))
+    assert trial.records()[last.record.epoch].attempt == last.record.attempt + 1
+    assert failed.reason in trial.folder.read_bytes("log.txt").decode()
