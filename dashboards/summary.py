@@ -14,6 +14,7 @@ import pandas as pd
 from segray.config import RunConfig
 from segray.records import FAILURES
 from segray.results import Spread, SweepResults, text
+from segray.shown import redacted
 
 OUTCOME_ORDER = ("finished", "stopped", "running", "interrupted", "failed", "diverged", "out_of_memory")
 
@@ -293,7 +294,7 @@ def _provenance(results: SweepResults) -> tuple[tuple[str, str], ...]:
     pairs = [
         ("Folder", results.files.folder.path),
         ("Started", _moment(info.created_at)),
-        ("Command", info.command),
+        ("Command", redacted(info.command)),
         ("Seed", str(info.seed)),
         ("Encoder weights", info.encoder_weights),
         ("Git revision", info.git_revision),

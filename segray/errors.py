@@ -18,6 +18,8 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 
+from segray.shown import printable, redacted
+
 
 class SegrayError(Exception):
     """The parent of every error that segray raises on purpose."""
@@ -98,7 +100,7 @@ def call_or_exit(command: Callable[[], object]) -> None:
     try:
         command()
     except SegrayError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(redacted(error))}", file=sys.stderr)
         sys.exit(2)
 
 

@@ -15,6 +15,7 @@ from pyarrow import fs as pafs
 from segray.errors import DamagedError, StorageError
 from segray.files import append_line, remove_partials, write_new, write_whole
 from segray.foreign import in_short, parse_json
+from segray.shown import redacted
 
 
 class Guard(Protocol):
@@ -215,7 +216,7 @@ def open_folder(location: str | Path) -> Folder:
     try:
         filesystem, path = pafs.FileSystem.from_uri(text)
     except (OSError, ValueError) as error:
-        raise StorageError(f"cannot open storage {text!r}: {error}") from None
+        raise StorageError(redacted(f"cannot open storage {text!r}: {error}")) from None
     return Folder(filesystem, path.rstrip("/"))
 
 

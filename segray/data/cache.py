@@ -32,7 +32,7 @@ from segray.data.datasets import open_dataset
 from segray.data.decode import turned_notes
 from segray.data.label_totals import total_problems
 from segray.data.locks import Lock, wait_for_lock
-from segray.data.room import IN_USE, cache_location, find_room, in_order
+from segray.data.room import DEFAULT_LOCATION, IN_USE, cache_location, find_room, in_order
 from segray.data.shards import Shard, num_bytes
 from segray.data.source import Source, open_source
 from segray.data.splits import divide
@@ -47,6 +47,9 @@ _in_use: Final[dict[Path, Lock]] = {}
 
 _announced: Final[set[tuple[Path, bool]]] = set()
 """Entries with and without pixels of which this process has said what is to say."""
+
+_others: Final[set[Path]] = set()
+"""Entries of other people that have been told of."""
 
 
 @dataclass(frozen=True)
@@ -195,6 +198,7 @@ def _open(folder: Path, source: Source, announce: Callable[[str], None]) -> Shar
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
+        _check_owner(folder, announce)
         shard = Shard(folder, source=source)
         _mark_used(folder)
     except DataError:
@@ -208,6 +212,25 @@ def _open(folder: Path, source: Source, announce: Callable[[str], None]) -> Shar
         ) from None
     _keep(folder, lock)
     return shard
+
+
+def _check_owner(folder: Path, announce: Callable[[str], None]) -> None:
+    """Say whose decoded images are trained on; in the folder that nobody chose, another person's count as damaged.
+
+    Raises:
+        DataError: They are another person's, who has no business there.
+    """
+    owner = folder.stat().st_uid
+    if owner in (0, os.getuid()):
+        return
+    if folder.parent == DEFAULT_LOCATION.expanduser():
+        raise DataError(f"decoded images in {str(folder)!r} are another person's")
+    if folder not in _others:
+        _others.add(folder)
+        announce(
+            f"the decoded images in {folder} are those of user {owner}, who decides what is trained on; set "
+            "data.cache_dir or $SEGRAY_CACHE to a folder of your own unless you trust them"
+        )
 
 
 def _mark_used(folder: Path) -> None:
@@ -236,7 +259,8 @@ def _cost(shard: Shard, config: DataConfig, shortage: str) -> str:
 def _cache_folder(config: DataConfig) -> Path:
     folder = cache_location(config)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        # What is trained on must not be another's to change, unless the person has chosen a shared folder.
+        folder.mkdir(0o700 if folder == DEFAULT_LOCATION.expanduser() else 0o777, parents=True, exist_ok=True)
         with TemporaryFile(dir=folder):
             return folder
     except OSError as error:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 from rich.console import Console
-from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
 from segray.data.check import ClassCount, Report
+from segray.shown import cell, printable
 
 MAX_SIZES = 10
 """Image sizes that are printed; the rest is counted."""
@@ -25,7 +25,7 @@ def print_report(report: Report, *, as_json: bool = False) -> None:
     console = Console(highlight=False)
 
     def say(line: str) -> None:
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(printable(line), markup=False, soft_wrap=True)
 
     say(_headline(report))
     if report.sizes:
@@ -58,7 +58,7 @@ def classes_table(report: Report) -> Table:
 
 def _cells(count: ClassCount, num_pixels: int) -> Sequence[str]:
     share = f"{100 * count.pixels / num_pixels:.2f} %"
-    return escape(count.name), f"{count.pixels:,}", share, str(count.images), str(count.train_images)
+    return cell(count.name), f"{count.pixels:,}", share, str(count.images), str(count.train_images)
 
 
 def _headline(report: Report) -> str:

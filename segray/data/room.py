@@ -21,13 +21,15 @@ from segray.data.locks import Lock, try_lock, wait_for_lock
 IN_USE: Final = "in_use"
 """Empty file of an entry: users hold a shared lock on it, and its time says when the entry was last opened."""
 
+DEFAULT_LOCATION: Final = Path("~/.cache/segray")
+
 _ENTRY: Final = re.compile(r"[\w-]+-[0-9a-f]{20}")
 _LEFT_OVER: Final = re.compile(rf"({_ENTRY.pattern})\.(partial|lock|old)")
 
 
 def cache_location(config: DataConfig) -> Path:
     """The folder of decoded images, there or not yet."""
-    location = config.cache_dir or os.environ.get("SEGRAY_CACHE") or "~/.cache/segray"
+    location = config.cache_dir or os.environ.get("SEGRAY_CACHE") or DEFAULT_LOCATION
     return Path(location).expanduser().absolute()
 
 

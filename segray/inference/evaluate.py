@@ -13,7 +13,6 @@ from typing import Final
 
 import torch
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from segray.config import RunConfig
@@ -30,6 +29,7 @@ from segray.metrics import scores
 from segray.models import SegmentationModel
 from segray.records import CheckpointPointer, SplitScores
 from segray.results import text
+from segray.shown import cell, printable, redacted
 from segray.storage import SweepFiles, TrialFiles, open_sweep
 
 LINE_SECONDS: Final = 20.0
@@ -102,7 +102,7 @@ def judge_best(
     if earlier is not None and (earlier.trial, earlier.epoch) == (trial.id, pointer.record.epoch):
         return False
     announce(f"judging trial {trial.id} on the {len(splits.test)} test images, which no trial was chosen by")
-    later = f"segray evaluate {shlex.quote(location)}"
+    later = f"segray evaluate {shlex.quote(redacted(location))}"
     try:
         files.write_test_scores(
             judge(files, trial, pointer, split="test", data_root=data_root, cache_dir=cache_dir, announce=announce)
@@ -210,12 +210,12 @@ def print_evaluation(
     table.add_column("class")
     table.add_column("IoU", justify="right")
     for name, iou in zip(found.classes, found.iou, strict=True):
-        table.add_row(escape(name), text.percent(iou))
+        table.add_row(cell(name), text.percent(iou))
     console = Console(highlight=False)
     console.print(table)
-    console.print("\n".join(_lines(found)), markup=False, soft_wrap=True)
+    console.print(printable("\n".join(_lines(found))), markup=False, soft_wrap=True)
     if is_kept:
-        print(f"wrote {location_below(location, 'test.json')}")
+        print(f"wrote {redacted(location_below(location, 'test.json'))}")
 
 
 def _lines(found: SplitScores) -> list[str]:

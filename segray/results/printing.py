@@ -11,7 +11,6 @@ from typing import Any
 
 import pandas as pd
 from rich.console import Console
-from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
@@ -19,6 +18,7 @@ from segray.errors import ConfigError
 from segray.records import FAILURES
 from segray.results import text
 from segray.results.sweep import SweepResults, load
+from segray.shown import cell, printable
 
 
 def print_results(path: str | Path, *, as_json: bool = False, as_csv: bool = False) -> None:
@@ -40,7 +40,7 @@ def print_results(path: str | Path, *, as_json: bool = False, as_csv: bool = Fal
         print(json.dumps(results.as_json(), indent=2, allow_nan=False))
     elif as_csv:
         print(results.as_csv(), end="")
-        print(*results.damage, sep="\n", end="\n" * bool(results.damage), file=sys.stderr)
+        print(*map(printable, results.damage), sep="\n", end="\n" * bool(results.damage), file=sys.stderr)
     else:
         _print_table(results)
 
@@ -61,18 +61,18 @@ def trials_table(results: SweepResults) -> Table:
     for name in ("trial", "outcome", *figures):
         table.add_column(name, justify="left" if name in ("trial", "outcome") else "right", no_wrap=True)
     for searched in results.searched:
-        table.add_column(escape(searched.label), justify="left" if searched.kind == "choice" else "right", no_wrap=True)
+        table.add_column(cell(searched.label), justify="left" if searched.kind == "choice" else "right", no_wrap=True)
     rest = results.trials.drop(results.ranked.index)
     for row in pd.concat([results.ranked, rest]).to_dict("records"):
         cells = _cells(row, has_clusters=results.has_clusters)
-        table.add_row(*cells, *(escape(searched.shown(row)) for searched in results.searched))
+        table.add_row(*cells, *(cell(searched.shown(row)) for searched in results.searched))
     return table
 
 
 def _cells(row: Mapping[Any, Any], *, has_clusters: bool) -> list[str]:
     best_epoch = text.MISSING if text.is_missing(row["best_epoch"]) else str(row["best_epoch"])
     return [
-        escape(row["id"]),
+        cell(row["id"]),
         text.words(row["outcome"]),
         text.percent(row["best_val_miou"]),
         *([text.percent(row["cluster_accuracy"])] * has_clusters),
@@ -88,9 +88,9 @@ def _print_table(results: SweepResults) -> None:
     # Wider than the screen, a line wraps as a whole; rich would fold every cell instead.
     unlimited = console.options.update(max_width=10_000)
     console.width = max(console.width, Measurement.get(console, unlimited, table).maximum)
-    console.print(headline(results), markup=False, soft_wrap=True)
+    console.print(printable(headline(results)), markup=False, soft_wrap=True)
     for line in results.damage:
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(printable(line), markup=False, soft_wrap=True)
     if results.trials.empty:
         return
     console.print(table)
@@ -101,7 +101,8 @@ def _print_table(results: SweepResults) -> None:
         *(test_note, results.state_note(), results.cluster_note()),
     )
     for note in filter(None, notes):
-        console.print(note, markup=False, soft_wrap=True)
+        console.print(printable(note), markup=False, soft_wrap=True)
     ended = pd.concat([results.trials, results.repeats])[["id", "outcome", "reason"]]
     for row in ended[ended["outcome"].isin(FAILURES)].to_dict("records"):
-        console.print(f"{row['id']} {text.words(row['outcome'])}: {row['reason']}", markup=False, soft_wrap=True)
+        reason = f"{row['id']} {text.words(row['outcome'])}: {row['reason']}"
+        console.print(printable(reason), markup=False, soft_wrap=True)

@@ -17,6 +17,7 @@ from segray.cluster.resources import Resources
 from segray.errors import StorageError, call_or_exit
 from segray.folder import location_below
 from segray.process import end_process
+from segray.shown import printable, redacted
 from segray.storage import SweepFiles
 from segray.tuning import options
 from segray.tuning.sweep import SchedulerName, SearcherName, Sweep, judge_sweep, run_sweep
@@ -153,9 +154,9 @@ def _conclude(asked: Sweep, files: SweepFiles) -> int:
         print(f"best val mIoU: {text.percent(pointer.record.val_miou)} (trial {trial.id})")
         code = 0
     except StorageError as error:
-        print(error)
+        print(printable(error))
         code = 1
-    quoted = shlex.quote(location)
+    quoted = shlex.quote(redacted(location))
     print(f"table:  segray results {quoted}")
     if files.folder.is_local:
         write_report(files.folder.path, f"{files.folder.path}/report.html")
@@ -166,9 +167,9 @@ def _conclude(asked: Sweep, files: SweepFiles) -> int:
         write_report(files.folder.path, f"{files.folder.path}/report.html")
     results = load(location)
     for note in filter(None, (results.classes_note(), results.confirmation_note(), results.caution_note())):
-        print(note)
+        print(printable(note))
     if results.num_test_images and (note := results.test_note()):
-        print(note)
+        print(printable(note))
     if note := results.state_note():
-        print(note)
+        print(printable(note))
     return INTERRUPTED if results.state == "interrupted" else code

@@ -27,6 +27,7 @@ from segray.errors import ConfigError, listed
 from segray.metrics import majority_class_miou
 from segray.recipes import RECIPES
 from segray.records import SweepInfo
+from segray.shown import redacted
 from segray.storage import BASELINE_ID, SweepFiles
 from segray.tuning.judging import describe_judging
 from segray.tuning.preflight import Checked, check
@@ -235,7 +236,7 @@ def _info(sweep: Sweep, checked: Checked, plan: Plan) -> SweepInfo:
     return SweepInfo(
         name=sweep.name,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=shlex.join(sys.argv),
+        command=redacted(shlex.join(sys.argv)),
         base=checked.base.flat(),
         space=_described(checked),
         recipe=sweep.recipe,

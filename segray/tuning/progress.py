@@ -14,6 +14,7 @@ from rich.text import Text
 
 from segray.results import text
 from segray.results.searched import short_labels
+from segray.shown import cell, printable
 
 
 @dataclass
@@ -104,7 +105,7 @@ class View:
 
     def say(self, line: str) -> None:
         """Print a line that stays: broken between words on a terminal, in one piece elsewhere."""
-        self._console.print(line, highlight=False, markup=False, soft_wrap=self.is_plain)
+        self._console.print(printable(line), highlight=False, markup=False, soft_wrap=self.is_plain)
 
     def refresh(self) -> None:
         """Draw the table anew; without a terminal, nothing."""
@@ -116,7 +117,9 @@ class View:
             self.progress.what, "epoch", "best val mIoU", "values", box=None, pad_edge=False, header_style="bold"
         )
         for _, trial in sorted(self.progress.running.items()):
-            table.add_row(trial.id, f"{trial.epoch}/{trial.epochs}", text.percent(trial.best), shown(trial.values))
+            table.add_row(
+                cell(trial.id), f"{trial.epoch}/{trial.epochs}", text.percent(trial.best), cell(shown(trial.values))
+            )
         return table
 
 

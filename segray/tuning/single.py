@@ -15,6 +15,7 @@ from segray.cluster.resources import Resources
 from segray.config import RunConfig, read_yaml
 from segray.folder import location_below
 from segray.recipes import Recipe, find_recipe
+from segray.shown import redacted
 from segray.storage import open_sweep
 from segray.tuning.recipe import naming_recipe
 from segray.tuning.sweep import Sweep
@@ -115,4 +116,6 @@ def check_data(start: Start, asked: Sweep, announce: Callable[[str], None] = pri
     with naming_recipe(recipe.name if recipe else "", data):
         open_dataset(data)
     location = location_below(asked.storage, asked.name)
-    announce(f"run: {location}; if it is cut, the same command with --name {asked.name} --resume continues it")
+    announce(
+        f"run: {redacted(location)}; if it is cut, the same command with --name {asked.name} --resume continues it"
+    )

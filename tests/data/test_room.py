@@ -309,3 +309,31 @@ def test_a_file_that_changes_its_size_later_is_named(variants):
         Image.new("L", (90, 100)).save(Path(config.root) / kind / f"train/train1.{suffix}")
     with pytest.raises(DataError, match=r"train1\.jpg: was 100x100 when it was listed, but now is 90x100"):
         train.pair(1)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_images_of_another_person_are_used_with_a_word_where_they_were_chosen_alone(variants, monkeypatch):
+    config, said = variants[0], []
+    folder = prepare(config, silent).train.folder
+    let_go()
+    os.chown(folder, 12345, 12345)
+    prepare(config, said.append)
+    assert [line for line in said if "those of user 12345, who decides what is trained on" in line]
+    let_go()
+    monkeypatch.setattr(cache, "DEFAULT_LOCATION", folder.parent)
+    assert prepare(config, said.append).built
+    assert folder.stat().st_uid == os.getuid()
+
+
+def test_a_link_to_a_folder_elsewhere_is_no_entry_and_its_content_stays(tmp_path):
+    from segray.data.room import entries, remove
+
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "photos.bin").write_bytes(b"1")
+    link = tmp_path / "cache" / f"camvid-{'0' * 20}"
+    link.parent.mkdir()
+    link.symlink_to(tmp_path / "precious")
+    assert entries(link.parent) == []
+    remove(link)
+    assert not link.is_symlink()
+    assert (tmp_path / "precious" / "photos.bin").exists()
