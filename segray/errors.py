@@ -5,7 +5,8 @@
     ├── DataError        a data set that is missing, incomplete or does not decode
     ├── ResourceError    more workers, GPUs, memory or disk than there are
     ├── StorageError     a sweep folder that cannot be written, read, or is taken
-    │   └── DamagedError   one of its files that holds something else than it should
+    │   ├── DamagedError   one of its files that holds something else than it should
+    │   └── OutageError    it is out of reach, and may be back soon
     └── SweepTakenError  another start has taken the sweep over, so this one may write no more
 
 Every message names what, the rule, the value got, and the fix or the choices. The command line prints it
@@ -67,6 +68,10 @@ class DamagedError(StorageError):
     def __str__(self) -> str:
         path, reason = self.args
         return f"{path!r} is damaged, or another version's ({reason}); restore it from a backup, or start a new sweep"
+
+
+class OutageError(StorageError):
+    """Storage that is out of reach, as a network file system whose server is away; it may be back soon."""
 
 
 class SweepTakenError(SegrayError):

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+import errno
+import functools
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
 from pyarrow import fs as pafs
 
-from segray.errors import DamagedError, StorageError
+from segray.errors import DamagedError, OutageError, StorageError
 from segray.files import append_line, remove_partials, write_new, write_whole
 from segray.foreign import in_short, parse_json
 from segray.shown import redacted
+
+RETRY_SECONDS: Final = 2.0
+"""Time between two tries to reach storage that is out of reach."""
+
+_OUTAGES: Final = {
+    *(errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENXIO, errno.EREMOTEIO, errno.ETIMEDOUT),
+    *(errno.ENOTCONN, errno.ECONNREFUSED, errno.ECONNRESET, errno.ECONNABORTED),
+    *(errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH, errno.ENETRESET),
+}
+"""What a network file system says while its server is away; a full or read-only disk stays that."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Guard(Protocol):
@@ -23,6 +40,27 @@ class Guard(Protocol):
 
     def check(self) -> None:
         """Raise a SegrayError unless the folder may be changed."""
+
+
+def _patient(method: Callable[Concatenate[Folder, P], T]) -> Callable[Concatenate[Folder, P], T]:
+    """Have a method of `Folder` wait out an outage, for as long as the folder's patience lasts."""
+
+    @functools.wraps(method)
+    def wait_out(self: Folder, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        deadline = time.monotonic() + self.patience_seconds
+        has_spoken = False
+        while True:
+            try:
+                return method(self, *args, **kwargs)
+            except OutageError as error:
+                if time.monotonic() >= deadline:
+                    raise
+                if not has_spoken:
+                    print(f"{error}; waiting for it up to {self.patience_seconds:.0f} s", file=sys.stderr, flush=True)
+                    has_spoken = True
+            time.sleep(RETRY_SECONDS)
+
+    return wait_out
 
 
 @dataclass(frozen=True)
@@ -35,6 +73,8 @@ class Folder:
     """Asked before every change below the folder"""
     root: str = ""
     """The folder that was opened, outside of which nothing is deleted; empty where that is this one"""
+    patience_seconds: float = 0.0
+    """How long every call waits for storage that is out of reach"""
 
     @property
     def is_local(self) -> bool:
@@ -58,12 +98,14 @@ class Folder:
         """Whether there is a file of this name."""
         return bool(self._info(name).type == pafs.FileType.File)
 
+    @_patient
     def names(self, name: str = "") -> list[str]:
         """Sorted names of the files and folders directly inside; empty if there is no such folder."""
         selector = pafs.FileSelector(self._at(name), allow_not_found=True)
         with self._reaching(name):
             return sorted(info.base_name for info in self.filesystem.get_file_info(selector))
 
+    @_patient
     def read_bytes(self, name: str) -> bytes:
         """Whole content of a file.
 
@@ -74,8 +116,9 @@ class Folder:
             with self.filesystem.open_input_stream(self._at(name)) as stream:
                 return bytes(stream.read())
         except OSError as error:
-            raise StorageError(f"cannot read {self._at(name)!r}: {error}") from None
+            raise _kind(error)(f"cannot read {self._at(name)!r}: {error}") from None
 
+    @_patient
     def write_bytes(self, name: str, content: bytes | memoryview) -> None:
         """Write a whole file, which nobody reads half of; on local disks it is on the disk when this returns.
 
@@ -90,6 +133,7 @@ class Folder:
             with self.filesystem.open_output_stream(target) as stream:
                 stream.write(content)
 
+    @_patient
     def write_new_json(self, name: str, content: Mapping[str, Any]) -> bool:
         """Write a mapping unless the file is there, which on local disks only one process can; returns whether it did.
 
@@ -104,6 +148,7 @@ class Folder:
         with self._writing(name) as target:
             return write_new(Path(target), _json_bytes(content))
 
+    @_patient
     def append_line(self, name: str, line: str) -> None:
         """Append to a text file, after what a crash may have left of an earlier line; local filesystems only.
 
@@ -113,13 +158,14 @@ class Folder:
         with self._writing(name) as target:
             append_line(Path(target), line)
 
+    @_patient
     def delete(self, name: str = "") -> None:
         """Delete a file or a whole folder if it is there; of a link, the link.
 
         Raises:
             StorageError: It cannot be deleted, or a link leads to it from the folder that was opened.
         """
-        self._check_guard()
+        self.check_guard()
         with self._reaching(name):
             if self.is_local:
                 self._delete_local(Path(self._at(name)))
@@ -132,7 +178,7 @@ class Folder:
 
     def remove_partials(self) -> None:
         """Remove what writers that were killed left here; for the one process that may write here."""
-        self._check_guard()
+        self.check_guard()
         if self.is_local:
             remove_partials(Path(self.path))
 
@@ -175,24 +221,31 @@ class Folder:
         else:
             target.unlink(missing_ok=True)
 
-    def _check_guard(self) -> None:
-        if self.guard is not None:
-            self.guard.check()
+    @_patient
+    def check_guard(self) -> None:
+        """Raise a SegrayError unless the folder may be changed."""
+        if self.guard is None:
+            return
+        self.guard.check()
+        # The guard may have looked a moment ago: what was unmounted since then must not be made anew on another disk.
+        if self.is_local and not Path(self.root or self.path).is_dir():
+            raise OutageError(f"the folder {self.root or self.path!r} is out of reach, or gone")
 
     def _at(self, name: str) -> str:
         return f"{self.path}/{name}" if name else self.path
 
+    @_patient
     def _info(self, name: str) -> pafs.FileInfo:
         with self._reaching(name):
             return self.filesystem.get_file_info(self._at(name))
 
     @contextmanager
     def _writing(self, name: str) -> Iterator[str]:
-        self._check_guard()
+        self.check_guard()
         try:
             yield self._at(name)
         except OSError as error:
-            raise StorageError(
+            raise _kind(error)(
                 f"cannot write {self._at(name)!r}: {error}; choose a storage path you may write to"
             ) from None
 
@@ -201,7 +254,7 @@ class Folder:
         try:
             yield
         except OSError as error:
-            raise StorageError(f"cannot reach {self._at(name)!r}: {error}; choose a storage path you may use") from None
+            raise _kind(error)(f"cannot reach {self._at(name)!r}: {error}; choose a storage path you may use") from None
 
 
 def open_folder(location: str | Path) -> Folder:
@@ -224,6 +277,12 @@ def location_below(location: str, name: str) -> str:
     """Path or URL of ``name`` below a path or URL; a URL's query, such as ``?region=eu-west-1``, stays at its end."""
     path, mark, query = location.partition("?") if "://" in location else (location, "", "")
     return f"{path.rstrip('/')}/{name}{mark}{query}"
+
+
+def _kind(error: OSError) -> type[StorageError]:
+    # Object stores give neither numbers nor kinds for a network that is down.
+    is_outage = error.errno in _OUTAGES or (error.errno is None and type(error) is OSError)
+    return OutageError if is_outage else StorageError
 
 
 def _json_bytes(content: Mapping[str, Any]) -> bytes:

@@ -20,7 +20,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from segray.errors import StorageError, SweepTakenError
+from segray.errors import OutageError, StorageError, SweepTakenError
 from segray.folder import Folder
 from segray.process import ProcessStatus, machine_id, process_status
 from segray.records import OwnerRecord
@@ -96,6 +96,7 @@ class Claim:
 
         Raises:
             SweepTakenError: Another start has taken the sweep over.
+            OutageError: The sweep's folder is out of reach, or gone.
             StorageError: The owner's file cannot be read.
         """
         if not self.number:
@@ -107,10 +108,14 @@ class Claim:
         own = _read(self.folder, self.number)
         if own is None or own.token != self.token:
             by = _latest(self.folder)[1]
-            who = f"process {by.pid} on {by.host}" if by else "its owner's file is gone"
+            if by is None:
+                raise OutageError(
+                    f"the sweep's folder {self.folder.path!r} does not hold {_file(self.number)} any more: the storage "
+                    "is out of reach, or someone has deleted the folder"
+                )
             raise SweepTakenError(
-                f"another start has taken over the sweep at {self.folder.path!r} ({who}) while this one was silent; "
-                "this one ends and writes nothing more"
+                f"another start has taken over the sweep at {self.folder.path!r} (process {by.pid} on {by.host}) while "
+                "this one was silent; this one ends and writes nothing more"
             )
         self._looked_at = now
 
@@ -218,9 +223,12 @@ def _beat(folder: Folder, number: int, released: threading.Event) -> None:
         count += 1
         # The next one may succeed, and nothing is lost meanwhile.
         with contextlib.suppress(StorageError):
-            if not folder.exists(_file(number)):
+            latest = _latest(folder)[0]
+            if latest > number:
                 return
-            folder.write_bytes(_beat_file(number), str(count).encode())
+            # Where the folder is out of reach, such as unmounted, it must not be made anew.
+            if latest == number:
+                folder.write_bytes(_beat_file(number), str(count).encode())
 
 
 def _file(number: int) -> str:

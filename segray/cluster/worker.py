@@ -192,8 +192,7 @@ class Gauges:
 def _is_taken(sweep: SweepFiles) -> bool:
     """Whether the driver, which may be stopped, has lost the sweep: then nothing it asks for may be written."""
     try:
-        if sweep.folder.guard is not None:
-            sweep.folder.guard.check()
+        sweep.folder.check_guard()
     except SweepTakenError:
         return True
     return False

@@ -21,6 +21,9 @@ from segray.tuning.space import Space
 SearcherName = Literal["tpe", "random"]
 SchedulerName = Literal["asha", "none"]
 
+OUTAGE_SECONDS = 300.0
+"""How long a sweep's driver and workers wait for storage that is out of reach."""
+
 LARGEST_SEED = 2**31 - 1
 """Half of what Optuna's samplers take: a resume adds the number of trials before it."""
 
@@ -86,7 +89,7 @@ def run_sweep(sweep: Sweep, announce: Callable[[str], None] = print) -> SweepFil
     files = open_sweep(location_below(sweep.storage, sweep.name))
     _check_name(files, sweep.resume)
     with Claim(files.folder) as claim:
-        owned = SweepFiles(replace(files.folder, guard=claim))
+        owned = SweepFiles(replace(files.folder, guard=claim, patience_seconds=OUTAGE_SECONDS))
         if sweep.resume:
             _check_not_running(files, announce)
             claim.take(announce)
