@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -29,7 +29,7 @@ def folder_name(number: int) -> str:
     return f"{number:04d}"
 
 
-def earlier_trials(sweep: SweepFiles, space: Space, scratch: Path, announce: Announce) -> list[FrozenTrial]:
+def earlier_trials(sweep: SweepFiles, space: Space, database: Path, announce: Announce) -> list[FrozenTrial]:
     """Every trial that earlier starts began, in the order of their numbers.
 
     Values, epochs and outcomes are those of the trials' files. study.db only adds trials that have no files yet, which
@@ -38,14 +38,14 @@ def earlier_trials(sweep: SweepFiles, space: Space, scratch: Path, announce: Ann
     Args:
         sweep: The sweep's files.
         space: Gives the distributions of a trial's values.
-        scratch: File for a copy of study.db; deleted.
+        database: Where study.db is copied to; the copy only stays if ``catch_up`` can make it agree with the files.
         announce: Told in lines what was wrong.
 
     Raises:
         StorageError: A trial's folder has a number far beyond the others.
     """
     begun = {int(files.id): files for files in sweep.trials() if folder_name(int(files.id)) == files.id}
-    stored, problem = _stored_trials(sweep, scratch)
+    stored, problem = _stored_trials(sweep, database)
     values = {number: _known_values(files) for number, files in begun.items()}
     found = {
         number: _from_files(begun[number], _redraw(space, known))
@@ -54,22 +54,56 @@ def earlier_trials(sweep: SweepFiles, space: Space, scratch: Path, announce: Ann
     }
     if any(_differ(trial, stored[number]) for number, trial in found.items() if number in stored):
         stored, problem = {}, "held other trials"
-    for number, files in begun.items():
-        if number in stored and number not in found:
-            found[number] = _from_files(files, stored[number])
     missing = sorted(begun.keys() - stored.keys())
-    if missing and not problem:
-        problem = f"lacked trial {', '.join(map(folder_name, missing))}"
-    if problem and begun:
-        announce(f"study.db {problem}: rebuilt from the files of {text.counted(len(begun), 'trial')}")
+    if problem or missing:
+        what = problem or f"lacked trial {', '.join(map(folder_name, missing))}"
+        announce(f"study.db {what}: rebuilt from the files of {text.counted(len(begun), 'trial')}")
+    for number, trial in stored.items():
+        if number in begun and number not in found:
+            found[number] = _from_files(begun[number], trial)
+        elif number not in begun and trial.state != TrialState.WAITING:
+            found[number] = trial
     for number in begun.keys() - found.keys():
         announce(
             f"trial {folder_name(number)} has neither values.json nor config.json, so that it cannot go on: restore "
             "one of them from a backup, or leave the trial as it is"
         )
-    found |= {
-        number: trial for number, trial in stored.items() if number not in begun and trial.state != TrialState.WAITING
-    }
+    earlier = _in_order(sweep, begun, found)
+    if not _can_catch_up(stored, earlier):
+        database.unlink(missing_ok=True)
+    return earlier
+
+
+def catch_up(study: optuna.Study, earlier: Sequence[FrozenTrial]) -> None:
+    """Make a study that is new, or lacks the last epochs and outcomes of some trials, agree with earlier trials."""
+    stored = study.get_trials()
+    if not stored:
+        study.add_trials(earlier)
+    for have, true in zip(stored, earlier, strict=False):
+        if have.state != TrialState.RUNNING:
+            continue
+        trial = optuna.Trial(study, have._trial_id)
+        for epoch in sorted(true.intermediate_values.keys() - have.intermediate_values.keys()):
+            trial.report(true.intermediate_values[epoch], epoch)
+        if true.state.is_finished():
+            study.tell(trial, true.value if true.state == TrialState.COMPLETE else None, state=true.state)
+
+
+def _can_catch_up(stored: Mapping[int, FrozenTrial], earlier: Sequence[FrozenTrial]) -> bool:
+    """Whether a stored study lacks nothing but the ends of trials; a new one takes 30 ms a trial."""
+    return len(stored) == len(earlier) and all(
+        have.params.keys() == true.params.keys()
+        and (
+            have.state == TrialState.RUNNING
+            or (have.state, have.intermediate_values) == (true.state, true.intermediate_values)
+        )
+        for have, true in ((stored[number], true) for number, true in enumerate(earlier))
+    )
+
+
+def _in_order(
+    sweep: SweepFiles, begun: Mapping[int, TrialFiles], found: Mapping[int, FrozenTrial]
+) -> list[FrozenTrial]:
     last = max((*begun, *found), default=-1)
     if last > len(begun) + len(found) + MOST_MISSING:
         path = sweep.trial(folder_name(last)).folder.path
@@ -86,13 +120,13 @@ def _differ(trial: FrozenTrial, other: FrozenTrial) -> bool:
     return identity({key: trial.params[key] for key in common}) != identity({key: other.params[key] for key in common})
 
 
-def _stored_trials(sweep: SweepFiles, scratch: Path) -> tuple[dict[int, FrozenTrial], str]:
+def _stored_trials(sweep: SweepFiles, database: Path) -> tuple[dict[int, FrozenTrial], str]:
     """The trials of study.db by number, and what is wrong with it."""
     if not sweep.folder.exists("study.db"):
         return {}, "was missing"
-    scratch.write_bytes(sweep.folder.read_bytes("study.db"))
+    database.write_bytes(sweep.folder.read_bytes("study.db"))
     try:
-        storage = optuna.storages.RDBStorage(f"sqlite:///{scratch}")
+        storage = optuna.storages.RDBStorage(f"sqlite:///{database}")
         try:
             if sweep.name not in optuna.get_all_study_names(storage):
                 return {}, "did not hold this sweep"
@@ -104,8 +138,6 @@ def _stored_trials(sweep: SweepFiles, scratch: Path) -> tuple[dict[int, FrozenTr
     except Exception as error:
         # Whatever a damaged database makes SQLite, SQLAlchemy or Optuna raise: nothing is lost without it.
         return {}, f"was damaged ({type(error).__name__})"
-    finally:
-        scratch.unlink()
 
 
 def _known_values(files: TrialFiles) -> dict[str, Any] | None:

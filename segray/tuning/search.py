@@ -16,7 +16,7 @@ from segray.config import flatten
 from segray.errors import StorageError
 from segray.records import METRIC
 from segray.storage import SweepFiles
-from segray.tuning.history import Announce, earlier_trials, folder_name
+from segray.tuning.history import Announce, catch_up, earlier_trials, folder_name
 from segray.tuning.points import Point, Sample, combinations, draw_point, first_of, identity
 from segray.tuning.slot import TUNE_METRIC
 from segray.tuning.space import Distribution, Draw, Space, draw_from, plain_point
@@ -69,7 +69,7 @@ class StudySearch(OptunaSearch):
             study_name=sweep.name,
             storage=optuna.storages.get_storage(f"sqlite:///{self._database}"),
         )
-        self.study.add_trials(earlier)
+        catch_up(self.study, earlier)
         self._tried = {identity(trial.params) for trial in earlier if trial.params or trial.state != TrialState.FAIL}
         self._unfinished = list(self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
         self._first = [plain_point(point) for point in first_trials[len(earlier) :]]
