@@ -65,7 +65,7 @@ def _read(kind: type[Record], folder: Folder, name: str) -> Record | None:
         raise folder.damaged(name, in_short(error)) from None
 
 
-def _undamaged(read: Callable[[], T | None]) -> T | None:
+def undamaged(read: Callable[[], T | None]) -> T | None:
     """What is read, or None if it is missing or damaged."""
     try:
         return read()
@@ -256,7 +256,7 @@ class TrialFiles:
 
     def pointer(self, which: Literal["best", "last"]) -> CheckpointPointer | None:
         """What best.json or last.json points to, or None if there is none, or it is damaged."""
-        return _undamaged(lambda: _read(CheckpointPointer, self.folder, f"{which}.json"))
+        return undamaged(lambda: _read(CheckpointPointer, self.folder, f"{which}.json"))
 
     def write_pointer(self, which: Literal["best", "last"], pointer: CheckpointPointer) -> None:
         """Point best.json or last.json to a checkpoint that is whole."""
@@ -356,7 +356,7 @@ class SweepFiles:
 
     def test_scores(self) -> SplitScores | None:
         """What the best trial scored on the test split when it was last judged, or None if it was not."""
-        return _undamaged(lambda: _read(SplitScores, self.folder, "test.json"))
+        return undamaged(lambda: _read(SplitScores, self.folder, "test.json"))
 
     def write_test_scores(self, scores: SplitScores) -> None:
         """Write test.json."""
@@ -364,7 +364,7 @@ class SweepFiles:
 
     def state(self) -> SweepState | None:
         """What the sweep was doing when it last said so."""
-        return _undamaged(lambda: _read(SweepState, self.folder, "state.json"))
+        return undamaged(lambda: _read(SweepState, self.folder, "state.json"))
 
     def write_state(self, state: SweepState) -> None:
         """Write state.json."""

@@ -14,7 +14,7 @@ from segray.config import flatten
 from segray.errors import ConfigError, StorageError
 from segray.records import Outcome
 from segray.results import text
-from segray.storage import SweepFiles, TrialFiles
+from segray.storage import SweepFiles, TrialFiles, undamaged
 from segray.tuning.points import Point, draw_point, identity
 from segray.tuning.space import Distribution, Space
 
@@ -65,8 +65,8 @@ def earlier_trials(sweep: SweepFiles, space: Space, database: Path, announce: An
             found[number] = trial
     for number in begun.keys() - found.keys():
         announce(
-            f"trial {folder_name(number)} has neither values.json nor config.json, so that it cannot go on: restore "
-            "one of them from a backup, or leave the trial as it is"
+            f"trial {folder_name(number)} cannot go on, because neither its values.json nor its config.json can be "
+            "read: restore one of them from a backup, or leave the trial as it is"
         )
     earlier = _in_order(sweep, begun, found)
     if not _can_catch_up(stored, earlier):
@@ -142,7 +142,7 @@ def _stored_trials(sweep: SweepFiles, database: Path) -> tuple[dict[int, FrozenT
 
 def _known_values(files: TrialFiles) -> dict[str, Any] | None:
     """The values that a trial was begun with, or with values.json lost, its whole config."""
-    values, config = files.values(), files.config()
+    values, config = undamaged(files.values), undamaged(files.config)
     if values is None and config is not None:
         return flatten(config)
     return values

@@ -15,7 +15,7 @@ from ray.tune.search.optuna import OptunaSearch
 from segray.config import flatten
 from segray.errors import StorageError
 from segray.records import METRIC
-from segray.storage import SweepFiles
+from segray.storage import SweepFiles, undamaged
 from segray.tuning.history import Announce, catch_up, earlier_trials, folder_name
 from segray.tuning.points import Point, Sample, combinations, draw_point, first_of, identity
 from segray.tuning.slot import TUNE_METRIC
@@ -184,7 +184,7 @@ class StudySearch(OptunaSearch):
     def _values_again(self, frozen: FrozenTrial) -> dict[str, Any]:
         """The values that an unfinished trial was begun with: those of its files, if it has any."""
         files = self._sweep.trial(folder_name(frozen.number))
-        values, config = files.values(), files.config()
+        values, config = undamaged(files.values), undamaged(files.config)
         if values is not None:
             return values
         drawn = draw_from(self._space, optuna.Trial(self.study, frozen._trial_id)).values

@@ -146,12 +146,15 @@ def test_the_rebuilt_study_is_in_the_sweeps_folder(sweep, begun, damage):
     ]
 
 
-def test_trials_without_values_are_read_from_their_config(sweep, begun):
+@pytest.mark.parametrize("content", [None, b"", b"[1]"])
+def test_trials_without_values_are_read_from_their_config(sweep, begun, content):
     lose(sweep)
     for trial in begun:
         files = sweep.trial(trial["trial"])
         files.write_config(RunConfig().with_values(trial["values"]))
         files.folder.delete("values.json")
+        if content is not None:
+            files.folder.write_bytes("values.json", content)
     resumed = searcher(sweep, 1)
     assert [trial.params["optim.lr"] for trial in resumed.study.trials] == [
         trial["values"]["optim.lr"] for trial in begun
@@ -171,6 +174,26 @@ def test_a_trial_whose_values_are_lost_is_named_and_its_number_is_not_given_agai
 def test_values_that_only_the_study_has_are_used(sweep, begun):
     sweep.trial("0002").folder.delete("values.json")
     assert searcher(sweep, 1).suggest("x") == begun[2]
+
+
+def test_a_sweep_that_an_earlier_version_began_goes_on(sweep):
+    """Its study holds lists as choices, first trials that had no turn yet, and a trial that was proposed."""
+    first = [{"data.crop_px": [64, 96], "optim.lr": lr} for lr in (1e-3, 2e-3, 3e-3)]
+    storage = f"sqlite:///{sweep.folder.path}/study.db"
+    study = optuna.create_study(study_name=sweep.name, storage=storage, direction="maximize")
+    for point in first:
+        study.enqueue_trial(point)
+    for _ in range(2):
+        trial = study.ask()
+        trial.suggest_categorical("data.crop_px", [[32, 48], [64, 96]])
+        trial.suggest_float("optim.lr", 1e-4, 1e-2, log=True)
+    sweep.trial("0000").write_values({**first[0], "train.batch_size": 4})
+    sweep.trial("0000").finish(Outcome(status="finished", best_val_miou=0.5))
+    said = []
+    resumed = searcher(sweep, 1, first=first, said=said)
+    assert said == []
+    assert [begin(sweep, resumed, name)["values"]["optim.lr"] for name in "ab"] == [2e-3, 3e-3]
+    assert [trial.state.name for trial in resumed.study.trials] == ["COMPLETE", "RUNNING", "RUNNING"]
 
 
 def test_a_gap_in_the_numbers_stays_one(sweep, begun):
