@@ -222,14 +222,14 @@ def test_an_id_where_colours_are_expected_and_the_reverse_is_named(config):
 @pytest.mark.parametrize("labels", ["palette", "kmeans"])
 def test_a_folder_that_cannot_be_written_is_read(config, labels, monkeypatch):
     """Root may write everywhere, so writes are refused there by hand, and none may have gone another way."""
-    root, write = Path(config.root), Folder.write_bytes
+    root, writing = Path(config.root), Folder._writing
 
-    def refuse(folder, name, content):
+    def refuse(folder, name):
         if Path(folder.path).is_relative_to(root):
             raise StorageError(f"cannot write {name!r}: Read-only file system")
-        write(folder, name, content)
+        return writing(folder, name)
 
-    monkeypatch.setattr(Folder, "write_bytes", refuse)
+    monkeypatch.setattr(Folder, "_writing", refuse)
     for folder, _, _ in os.walk(root):
         Path(folder).chmod(0o555)
     before = sorted(root.rglob("*"))
