@@ -24,6 +24,7 @@ test: install
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow
+	SEGRAY_FUZZ_SCALE=20 $(BIN)/python -m pytest tests/fuzz --timeout 3600
 
 check: install
 	$(BIN)/ruff check .

@@ -190,7 +190,7 @@ class Folder:
             StorageError: The file cannot be read.
         """
         try:
-            return parse_json(self.read_bytes(name))
+            content = parse_json(self.read_bytes(name))
         except StorageError:
             kind = self._info(name).type
             if kind == pafs.FileType.NotFound:
@@ -200,6 +200,9 @@ class Folder:
             raise
         except ValueError as error:
             raise self.damaged(name, in_short(error)) from None
+        if content is None:
+            raise self.damaged(name, "it holds nothing but null")
+        return content
 
     def damaged(self, name: str, reason: str) -> DamagedError:
         """The error for a file whose content cannot be used."""
