@@ -7,23 +7,24 @@
     ├── StorageError     a sweep folder that cannot be written, read, or is taken
     │   ├── DamagedError   one of its files that holds something else than it should
     │   └── OutageError    it is out of reach, and may be back soon
+    ├── ClusterError     the Ray cluster failed under a running sweep
     └── SweepTakenError  another start has taken the sweep over, so this one may write no more
 
 Every message names what, the rule, the value got, and the fix or the choices. The command line prints it
-without a traceback and exits with code 2.
+without a traceback and exits with the error's `exit_code`.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
-
-from segray.shown import printable, redacted
 
 
 class SegrayError(Exception):
     """The parent of every error that segray raises on purpose."""
+
+    exit_code = 2
+    """Of the command that it ends"""
 
 
 class ConfigError(SegrayError):
@@ -74,6 +75,19 @@ class OutageError(StorageError):
     """Storage that is out of reach, as a network file system whose server is away; it may be back soon."""
 
 
+class ClusterError(SegrayError):
+    """The Ray cluster, or a part of it that the driver cannot do without, failed under a running sweep.
+
+    Args:
+        what: What failed.
+    """
+
+    exit_code = 3
+
+    def __str__(self) -> str:
+        return f"the Ray cluster failed: {self.args[0]}; the same command with --resume goes on from the last epochs"
+
+
 class SweepTakenError(SegrayError):
     """Another start of the sweep has taken it over, because this one was silent: it must not write any more."""
 
@@ -98,15 +112,6 @@ def listed(items: Sequence[str], limit: int = 10) -> str:
     lines = "".join(f"\n  {item}" for item in items[:limit])
     rest = len(items) - limit
     return lines + (f"\n  ... and {rest} more" if rest > 0 else "")
-
-
-def call_or_exit(command: Callable[[], object]) -> None:
-    """Call a command line's entry point; a SegrayError is one message on standard error and exit code 2."""
-    try:
-        command()
-    except SegrayError as error:
-        print(f"error: {printable(redacted(error))}", file=sys.stderr)
-        sys.exit(2)
 
 
 def _or(names: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ import typer
 
 from segray.cli import data, recipes
 from segray.cli.train import train
-from segray.errors import call_or_exit
+from segray.output import call_or_exit
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(data.app, name="data")

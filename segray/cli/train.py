@@ -36,7 +36,8 @@ def train(
 ) -> None:
     """Train one model, with the files, the report and the resuming of a sweep.
 
-    The exit code is 0, 1 where there is no model in the end, 2 where something cannot work, and 130 after Ctrl-C.
+    The exit code is 0, 1 where there is no model in the end, 2 where something cannot work, 3 where the Ray cluster
+    failed, and 130 after Ctrl-C or SIGTERM.
     """
     from segray.cluster.limits import Limits
     from segray.cluster.resources import Resources

@@ -5,14 +5,19 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import sys
 import threading
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import ray
 from ray._common.utils import get_ray_address_file
+from ray._private import services
 
-from segray.errors import ResourceError
+from segray.cluster.watch import watch_ray
+from segray.errors import ClusterError, ResourceError
 
 ANSWER_SECONDS = 5.0
 """How long the head of a cluster may take to answer; Ray itself would try for minutes."""
@@ -21,12 +26,17 @@ ANSWER_SECONDS = 5.0
 class Connection:
     """A cluster, joined or started while the caller does something else; use as a context manager.
 
+    Args:
+        when_lost: Called in a thread of its own when Ray's node process on this machine, or the head, is gone. No call
+            to Ray can be trusted to return then.
+
     It joins the cluster that RAY_ADDRESS or a running ``ray start`` names, or starts one on this machine that ends with
     the context. All of it happens in one thread: Linux ends Ray's processes with the thread that started them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, when_lost: Callable[[ClusterError], None] = lambda _error: None) -> None:
         self._ready, self._close = threading.Event(), threading.Event()
+        self._when_lost = when_lost
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="ray-connection", daemon=True)
 
@@ -56,13 +66,21 @@ class Connection:
         try:
             # The dashboard stays on, as it is by default: without it the State API is off, and Train's cleaner could
             # not free what a killed trial held.
-            ray.init(logging_level=logging.ERROR, log_to_driver=False)
+            with _sessions_of_their_own():
+                ray.init(logging_level=logging.ERROR, log_to_driver=False)
             _hide_token()
         except Exception as error:
             self._error = error
+        if self._error is None and sys.platform == "linux":
+            threading.Thread(target=self._watch, name="ray-watch", daemon=True).start()
         self._ready.set()
         self._close.wait()
         ray.shutdown()
+
+    def _watch(self) -> None:
+        lost = watch_ray(self._close)
+        if lost is not None and not self._close.is_set():
+            self._when_lost(lost)
 
 
 def _hide_token() -> None:
@@ -92,3 +110,17 @@ def _check_that_it_answers() -> None:
             f"no Ray cluster answers at {address!r} ({named_by}): {error}; start it, or set RAY_ADDRESS=local to use "
             "this machine alone"
         ) from None
+
+
+@contextmanager
+def _sessions_of_their_own() -> Iterator[None]:
+    """Keep from Ray's processes what a terminal, `timeout`, `docker stop` or Slurm sends to this one's process group.
+
+    The driver must hear SIGTERM first, and end the workers between two batches. Ray 2.60 blocks only SIGINT.
+    """
+    popen = services.ConsolePopen
+    services.ConsolePopen = partial(popen, start_new_session=True)
+    try:
+        yield
+    finally:
+        services.ConsolePopen = popen

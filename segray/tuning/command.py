@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -14,8 +16,9 @@ import typer
 
 from segray.cluster.limits import Limits
 from segray.cluster.resources import Resources
-from segray.errors import StorageError, call_or_exit
+from segray.errors import StorageError
 from segray.folder import location_below
+from segray.output import call_or_exit, lasting_output
 from segray.process import end_process
 from segray.shown import printable, redacted
 from segray.storage import SweepFiles
@@ -100,29 +103,42 @@ def main(sweep: Sweep, *, make_data: Callable[[], object] | None = None) -> None
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     command.__doc__ = sys.modules["__main__"].__doc__
     app.command()(command)
-    call_or_exit(app)
+    call_or_exit(app, drops_all=True)
 
 
 def run_and_exit(asked: Sweep, *, before: Callable[[], object] | None = None) -> NoReturn:
     """Run a sweep, write its report, judge its best trial on the test images, and end the process.
 
     The exit code is 0, 1 where no trial has a model (none has completed an epoch, or all have failed), and 130 after
-    Ctrl-C before the sweep's end. Whether test images could be judged does not change it.
+    Ctrl-C or SIGTERM before the sweep's end. Whether test images could be judged does not change it.
 
     Args:
         asked: What to run.
         before: Called first.
 
     Raises:
-        SegrayError: Something cannot work.
+        SegrayError: Something cannot work, or the cluster failed; its exit code is the command's.
     """
+    with lasting_output(drops_all=True), _signals():
+        try:
+            if before:
+                before()
+            code = _conclude(asked, run_sweep(asked))
+        except KeyboardInterrupt:
+            code = INTERRUPTED
+        end_process(code)
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """SIGTERM ends what runs as Ctrl-C does; a terminal that is closed (SIGHUP) ends nothing."""
+    wanted: dict[signal.Signals, Any] = {signal.SIGTERM: signal.default_int_handler, signal.SIGHUP: signal.SIG_IGN}
+    earlier = {number: signal.signal(number, handler) for number, handler in wanted.items()}
     try:
-        if before:
-            before()
-        code = _conclude(asked, run_sweep(asked))
-    except KeyboardInterrupt:
-        code = INTERRUPTED
-    end_process(code)
+        yield
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
 
 
 def _is_given(context: typer.Context, option: str) -> bool:

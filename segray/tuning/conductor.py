@@ -166,7 +166,10 @@ class Conductor(tune.Callback):
         self._view.refresh()
 
     def on_trial_error(self, trial: Any, **_: Any) -> None:
-        """The trial's slot itself died and could not be restarted."""
+        """The trial's slot itself died and could not be restarted.
+
+        Without the channel every slot fails: no fault of the trial, which has no outcome then and can be resumed.
+        """
         error, num_failures = trial.get_error(), trial.run_metadata.num_failures
         if isinstance(error, RayActorError):
             died = f"died {num_failures} times in a row before an epoch was done; the last time it"

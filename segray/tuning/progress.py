@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -12,6 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from segray.output import lasting_output
 from segray.results import text
 from segray.results.searched import short_labels
 from segray.shown import cell, printable
@@ -80,7 +82,7 @@ class Progress:
 
 
 class View:
-    """Draws a Progress; use as a context manager."""
+    """Draws a Progress, for as long as someone reads it; use as a context manager."""
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
@@ -88,6 +90,7 @@ class View:
         self._console = Console()
         live = Live(console=self._console, auto_refresh=False, transient=True)
         self._live = live if self._console.is_terminal else None
+        self._output = ExitStack()
 
     @property
     def is_plain(self) -> bool:
@@ -95,13 +98,14 @@ class View:
         return self._live is None
 
     def __enter__(self) -> View:
+        self._output.enter_context(lasting_output(drops_all=True))
         if self._live:
             self._live.start()
+            self._output.callback(self._live.stop)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._live:
-            self._live.stop()
+        self._output.close()
 
     def say(self, line: str) -> None:
         """Print a line that stays: broken between words on a terminal, in one piece elsewhere."""

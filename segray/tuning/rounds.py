@@ -14,13 +14,14 @@ from types import FrameType
 
 import ray
 from ray import tune
+from ray.exceptions import RayError
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from segray.cluster.channel import Channel
 from segray.cluster.resources import Plan, make_plan
-from segray.errors import SegrayError
+from segray.errors import ClusterError, SegrayError
 from segray.records import SweepStatus
 from segray.results import text
 from segray.storage import SweepFiles
@@ -177,16 +178,19 @@ def _tune(
 
 @contextmanager
 def _unwrapping() -> Iterator[None]:
-    """Raise the SegrayError of a callback or searcher as it is; Tune wraps what they raise."""
+    """Raise the SegrayError of a callback or searcher as it is, and Ray's as a ClusterError; Tune wraps both."""
     try:
         yield
     except Exception as error:
         inner: BaseException | None = error
-        while inner is not None and not isinstance(inner, SegrayError):
+        while inner is not None and not isinstance(inner, SegrayError | RayError):
             inner = inner.__cause__ or inner.__context__
         if inner is None:
             raise
-        raise inner from None
+        if isinstance(inner, SegrayError):
+            raise inner from None
+        said = str(inner).strip().splitlines() or [""]
+        raise ClusterError(f"{type(inner).__name__}: {said[0]}") from error
 
 
 def _search_progress(sweep: Sweep, files: SweepFiles, slots: int) -> Progress:

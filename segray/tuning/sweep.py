@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -11,10 +12,11 @@ from segray.cluster.connection import Connection
 from segray.cluster.limits import Limits
 from segray.cluster.resources import Resources
 from segray.config import RunConfig
-from segray.errors import ConfigError, StorageError
+from segray.errors import ClusterError, ConfigError, SegrayError, StorageError
 from segray.folder import location_below
+from segray.output import lasting_output, print_error
 from segray.owner import Claim, check_silent, is_owner_file
-from segray.process import importing_much
+from segray.process import end_process, importing_much
 from segray.storage import SweepFiles, open_sweep
 from segray.tuning.space import Space
 
@@ -83,23 +85,36 @@ def run_sweep(sweep: Sweep, announce: Callable[[str], None] = print) -> SweepFil
 
     Raises:
         SweepTakenError: Another start has taken the sweep over, because this one was silent.
+        ClusterError: The Ray cluster failed. Where Ray itself failed on this machine, the process ends with exit code
+            3 instead: no call to Ray returns any more.
         SegrayError: Something cannot work; nothing has been written then.
     """
     _check_values(sweep)
     files = open_sweep(location_below(sweep.storage, sweep.name))
     _check_name(files, sweep.resume)
-    with Claim(files.folder) as claim:
+    with Claim(files.folder) as claim, lasting_output(drops_all=True):
         owned = SweepFiles(replace(files.folder, guard=claim, patience_seconds=OUTAGE_SECONDS))
         if sweep.resume:
             _check_not_running(files, announce)
             claim.take(announce)
-        with Connection() as connection:
+        with Connection(lambda error: _end_without_cluster(owned, claim, error)) as connection:
             # Ray takes as long to start as the models' libraries take to import.
             with importing_much():
                 from segray.tuning.driver import drive
 
             drive(sweep, owned, connection, announce)
     return files
+
+
+def _end_without_cluster(files: SweepFiles, claim: Claim, error: ClusterError) -> None:
+    """Leave a sweep that can be resumed, say why, and end this process (called in a thread of its own)."""
+    with suppress(SegrayError):
+        state = files.state()
+        if state is not None and state.status == "running":
+            files.write_state(state.model_copy(update={"status": "interrupted"}))
+        claim.release()
+    print_error(error)
+    end_process(error.exit_code)
 
 
 def judge_sweep(sweep: Sweep, files: SweepFiles, announce: Callable[[str], None] = print) -> bool:
