@@ -37,6 +37,9 @@ from segray.tuning.sweep import Sweep
 SLOT_RETRIES = 2
 """How often Tune starts a trial again whose slot's own process died."""
 
+ECHO_SECONDS = 1.0
+"""A signal that comes again within this time is the same one: `timeout` sends it to the process and to its group."""
+
 TUNE_ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
@@ -208,11 +211,15 @@ def _search_progress(sweep: Sweep, files: SweepFiles, slots: int) -> Progress:
 @contextmanager
 def _signals(stop: Stop, view: View) -> Iterator[None]:
     """The first Ctrl-C or SIGTERM ends the sweep cleanly, the second at once."""
+    asked_at = 0.0
 
     def handle(number: int, _frame: FrameType | None) -> None:
+        nonlocal asked_at
         if stop.asked:
-            raise KeyboardInterrupt
-        stop.asked = True
+            if time.monotonic() - asked_at > ECHO_SECONDS:
+                raise KeyboardInterrupt
+            return
+        stop.asked, asked_at = True, time.monotonic()
         view.say(f"{signal.Signals(number).name}: ending what runs at its next batch; again to end at once")
 
     earlier = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -28,6 +28,7 @@ def test_rays_token_is_for_its_owner_alone(tmp_path, monkeypatch, there):
     monkeypatch.setattr(connection.ray, "init", lambda **_: write_token(token) if there else None)
     monkeypatch.setattr(connection.ray, "nodes", list)
     monkeypatch.setattr(connection.ray, "shutdown", lambda: None)
+    monkeypatch.setattr(connection, "watch_ray", lambda close: None)
     monkeypatch.setenv("RAY_ADDRESS", "local")
     with Connection() as cluster:
         assert cluster.nodes() == []

@@ -417,7 +417,7 @@ def test_a_revision_that_git_is_slow_to_tell_is_left_out(monkeypatch):
 def resume(sweep, monkeypatch):
     """Resume a sweep up to where Ray would start."""
 
-    def connect():
+    def connect(_when_lost):
         raise Begun
 
     monkeypatch.setattr(sweep_module, "Connection", connect)

@@ -186,6 +186,7 @@ def test_a_second_ctrl_c_ends_at_once(start):
     running.wait_for(lambda: any(trial.records() for trial in running.sweep.trials()))
     running.interrupt()
     assert "again to end at once" in running.read_until("again to end at once")
+    time.sleep(1.5)
     running.interrupt()
     code, output = running.end(timeout=30)
     assert code == 130, output
