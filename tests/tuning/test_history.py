@@ -17,6 +17,8 @@ from segray.errors import ConfigError, StorageError
 from segray.records import Outcome
 from segray.tuning.draws import draw
 from segray.tuning.points import identity
+from segray.tuning.progress import Progress
+from segray.tuning.rounds import exhausted
 from segray.tuning.search import StudySearch, make_sampler
 from segray.tuning.space import CappedSpace
 
@@ -342,3 +344,9 @@ def check_space(keys, damage, kind):
             assert list(seen) == [f"{number:04d}" for number in range(len(seen))]
             assert len({json.dumps(values) for values in seen.values()}) == len(seen)
             damage(sweep)
+
+
+@pytest.mark.parametrize(("total", "of_total"), [(16, " of 16"), (None, "")])
+def test_an_exhausted_space_is_one_line(total, of_total):
+    line = exhausted(6, Progress(total=total, slots=1, deadline=None, done=6))
+    assert line == f"all 6 combinations of the search space have been tried; 6{of_total} trials were run"
