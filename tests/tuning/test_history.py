@@ -313,7 +313,8 @@ def space_of(keys):
 
 
 @pytest.mark.filterwarnings("ignore:The distribution is specified by")
-@pytest.mark.parametrize("num_spaces", [6, pytest.param(150, marks=pytest.mark.slow)])
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("num_spaces", [6, pytest.param(100, marks=pytest.mark.slow)])
 def test_whatever_space_preflight_accepts_can_be_resumed(num_spaces):
     damages, kinds = st.sampled_from([keep, lose, truncate, scribble]), st.sampled_from(["tpe", "random"])
     several = settings(max_examples=num_spaces, deadline=None, suppress_health_check=list(HealthCheck))
