@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,8 +29,8 @@ def ending_hangs(limit_minutes: float) -> Iterator[None]:
     def give_up(what: str, stack: str) -> None:
         if what == TRAINING and dist.get_world_size() > 1:
             time.sleep(PRECEDENCE_SECONDS)
-        print(f"{HUNG}{what} took more than {limit_minutes:g} min (--silence-limit)\n{stack}", file=sys.stderr)
-        sys.stderr.flush()
+        # Past sys.stderr, which Train writes to two logs.
+        os.write(2, f"\n{HUNG}{what} took more than {limit_minutes:g} min (--silence-limit)\n{stack}\n".encode())
         os.kill(os.getpid(), signal.SIGKILL)
 
     with watched(60 * limit_minutes, give_up):

@@ -12,7 +12,7 @@ from segray.cluster.limits import Limits
 from segray.errors import ConfigError
 
 
-def test_a_hung_worker_writes_down_where_and_is_killed(tmp_path, monkeypatch, capsys):
+def test_a_hung_worker_writes_down_where_and_is_killed(tmp_path, monkeypatch, capfd):
     sent, killed = [], threading.Event()
 
     def kill(_, signal_number):
@@ -29,7 +29,7 @@ def test_a_hung_worker_writes_down_where_and_is_killed(tmp_path, monkeypatch, ca
         for _ in each([1], getting="loading a training batch", using="training on a batch"):
             never_ends()
     assert sent == [signal.SIGKILL]
-    (tmp_path / "worker-ab-01-123.err").write_text(capsys.readouterr().err)
+    (tmp_path / "worker-ab-01-123.err").write_text(capfd.readouterr().err)
     reason, log = read_death(tmp_path, 123)
     assert reason == "hung: training on a batch took more than 0.005 min (--silence-limit)"
     assert "in never_ends" in log
