@@ -13,6 +13,7 @@ from segray.cluster.channel import Channel, Task
 from segray.cluster.group import WarmGroup
 from segray.cluster.limits import Limits
 from segray.cluster.resources import Plan
+from segray.folder import open_folder
 
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
@@ -59,12 +60,13 @@ class DeadlySweep:
 
     name = "deadly"
 
-    def __init__(self, folder):
-        self.folder = folder
+    def __init__(self, notes):
+        self.folder = open_folder(notes)
+        self.notes = notes
 
     def trial(self, _):
-        number = len(list(self.folder.iterdir()))
-        (self.folder / str(number)).touch()
+        number = len(list(self.notes.iterdir()))
+        (self.notes / str(number)).touch()
         list(WAYS_TO_DIE.values())[number]()
 
 
