@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
@@ -43,8 +44,8 @@ def check_shared_memory(batch_bytes: int, num_batches: int, num_workers: int) ->
     num_held = min(PREFETCHED * num_workers + 1, num_batches)
     if num_held * batch_bytes + SPARE_BYTES > _free_bytes():
         raise ResourceError(
-            f"{num_workers} loader processes keep up to {num_held} batches of {shown(batch_bytes)} in shared memory, "
-            f"which has too little room: {_state()}; {_FIX}"
+            f"the loader processes ({num_workers}) keep up to {num_held} batches of {shown(batch_bytes)} in shared "
+            f"memory, which has too little room: {_state()}; {_FIX}"
         )
 
 
@@ -79,10 +80,10 @@ class Receiving(Generic[BatchT]):
 
     def __init__(self, loader: DataLoader[BatchT | DataError | ResourceError]) -> None:
         self._loader = loader
+        self._processes: list[BaseProcess] = []
 
     def __iter__(self) -> Iterator[BatchT]:
         batches = self._start()
-        processes = multiprocessing.active_children()
         try:
             for batch in batches:
                 if isinstance(batch, (DataError, ResourceError)):
@@ -91,17 +92,21 @@ class Receiving(Generic[BatchT]):
         except RuntimeError as error:
             if "exited unexpectedly" not in str(error):
                 raise
-            ends = {process.pid: process.exitcode for process in processes if not process.is_alive()}
+            ends = {process.pid: process.exitcode for process in self._processes if not process.is_alive()}
             raise ResourceError(_ended(ends)) from error
 
     def _start(self) -> Iterator[BatchT | DataError | ResourceError]:
+        before = multiprocessing.active_children()
         try:
-            return iter(self._loader)
+            batches = iter(self._loader)
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise
             # Python keeps the semaphores of its queues there.
             raise ResourceError(f"shared memory is full: {_state()}; {_FIX}") from error
+        # None in later epochs: the processes of the first stay.
+        self._processes += [process for process in multiprocessing.active_children() if process not in before]
+        return batches
 
 
 def _share(batch: tuple[Any, ...]) -> None:

@@ -37,7 +37,7 @@ def test_batches_that_do_not_fit_are_refused_with_what_to_do(shared_memory):
         check_shared_memory(16 * MB, num_batches=4, num_workers=2)
     told = str(error.value)
     assert "\n" not in told
-    assert "2 loader processes keep up to 4 batches of 16.0 MB in shared memory" in told
+    assert "the loader processes (2) keep up to 4 batches of 16.0 MB in shared memory" in told
     assert "/dev/shm has 50.0 MB free of 64.0 MB" in told
     assert "docker run --shm-size=8g" in told
     assert "data.num_loader_workers=0" in told
@@ -49,10 +49,10 @@ def test_training_and_validation_loaders_look_at_shared_memory_before_they_start
     # 4 images of 24 x 32 pixels, of which 2 of 3 batches of an epoch are full
     shared_memory(handover.SPARE_BYTES + 2 * 4 * 24 * 32 * 4)
     train_loader(shard, config, batch_size=4, seed=0, num_workers=1)
-    with pytest.raises(ResourceError, match="1 loader processes keep up to 3 batches"):
+    with pytest.raises(ResourceError, match=r"the loader processes \(1\) keep up to 3 batches"):
         val_loader(shard, batch_size=4, num_workers=1)
     shared_memory(handover.SPARE_BYTES)
-    with pytest.raises(ResourceError, match="1 loader processes keep up to 2 batches"):
+    with pytest.raises(ResourceError, match=r"the loader processes \(1\) keep up to 2 batches"):
         train_loader(shard, config, batch_size=4, seed=0, num_workers=1)
     train_loader(shard, config, batch_size=4, seed=0, num_workers=0)
 
