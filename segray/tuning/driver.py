@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import shlex
@@ -23,7 +24,7 @@ from segray.config import RunConfig
 from segray.data.cache import PreparedData, with_absolute_paths
 from segray.data.split_record import check_splits, record_splits
 from segray.engine.trial import write_samples
-from segray.errors import ConfigError, listed
+from segray.errors import ConfigError, DataError, listed
 from segray.metrics import majority_class_miou
 from segray.recipes import RECIPES
 from segray.records import SweepInfo
@@ -82,6 +83,7 @@ def drive(sweep: Sweep, files: SweepFiles, connection: Connection, announce: Cal
     if sweep.resume:
         _check_same_sweep(files.info(), sweep, checked)
         _check_same_mean(files, checked.data)
+        _check_same_labels(files.info(), checked.data)
     else:
         who = "the best trial" if checked.distributions else "the trained model"
         for line in describe_judging(checked.base.data, checked.data, who=who):
@@ -170,6 +172,25 @@ def _check_same_mean(files: SweepFiles, data: PreparedData) -> None:
         )
 
 
+def _check_same_labels(info: SweepInfo, data: PreparedData) -> None:
+    """Refuse a resume whose labels decode differently, by the figure that sweep.json has of them since its start."""
+    name, miou = _majority(data)
+    # An earlier version counted a majority class that validation lacks.
+    if name in data.val_classes and (name != info.majority_class or not math.isclose(miou, info.majority_val_miou)):
+        raise DataError(
+            f"labels decode differently than when {info.name!r} began: predicting {info.majority_class} everywhere had "
+            f"{info.majority_val_miou:.6f} val mIoU, and predicting {name} everywhere has {miou:.6f} now. Files have "
+            "changed, or an earlier version of segray read them by other ids; restore the files, or start a new sweep "
+            "under another --name"
+        )
+
+
+def _majority(data: PreparedData) -> tuple[str, float]:
+    """The most frequent class of the training labels, and the val mIoU of predicting it everywhere."""
+    majority, miou = majority_class_miou(data.train.truth_pixels, data.val.truth_pixels)
+    return data.scored_space.names[majority], miou
+
+
 def _check_same_data(files: SweepFiles, base: RunConfig) -> None:
     """Refuse a resume on other data before an image of it is decoded, which takes time, and room from other entries."""
     now = base.flat()
@@ -232,7 +253,7 @@ def _changed_values(recipe: str, base: RunConfig) -> dict[str, Any]:
 def _info(sweep: Sweep, checked: Checked, plan: Plan) -> SweepInfo:
     data = checked.data
     space = data.scored_space
-    majority, majority_miou = majority_class_miou(data.train.truth_pixels, data.val.truth_pixels)
+    majority_class, majority_val_miou = _majority(data)
     return SweepInfo(
         name=sweep.name,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -248,8 +269,8 @@ def _info(sweep: Sweep, checked: Checked, plan: Plan) -> SweepInfo:
         max_epochs=checked.max_epochs,
         classes=space.names,
         colors=space.colors,
-        majority_class=space.names[majority],
-        majority_val_miou=majority_miou,
+        majority_class=majority_class,
+        majority_val_miou=majority_val_miou,
         val_classes=data.val_classes,
         encoder_weights=checked.weights_line,
         versions={"python": platform.python_version(), **{name: version(name) for name in VERSIONED}},

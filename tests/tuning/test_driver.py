@@ -128,6 +128,17 @@ def test_the_splits_are_kept_and_a_resume_on_other_images_is_refused(sweep, driv
         drive(sweep, resume=True)
 
 
+@pytest.mark.parametrize("change", [{"majority_val_miou": 0.123}, {"majority_class": "bicycle"}])
+def test_a_resume_on_labels_that_decode_differently_is_refused(sweep, drive, change):
+    files = open_sweep(f"{sweep.storage}/{sweep.name}")
+    with pytest.raises(Begun):
+        drive(sweep)
+    begun = files.info().model_copy(update=change)
+    files.folder.write_json("sweep.json", begun.model_dump(mode="json"))
+    with pytest.raises(DataError, match=r"labels decode differently than when 's' began: predicting .* has"):
+        drive(sweep, resume=True)
+
+
 def test_the_labels_of_every_k_are_kept_and_a_resume_on_another_fit_is_refused(sweep, drive, tmp_path):
     write_scenes("cityscapes_pairs", tmp_path / "pairs", train=4, val=1, size_px=(64, 64))
     values = {"data.dataset": "cityscapes_pairs", "data.root": str(tmp_path / "pairs"), "data.pairs.labels": "kmeans"}
