@@ -43,7 +43,7 @@ def start_group(sweep: Any):
 
 def next_message(group, channel):
     try:
-        return ray.get(channel.next_message.remote(group.slot), timeout=240)
+        return ray.get(channel.next_message.remote(group.slot), timeout=600)
     except GetTimeoutError:
         pytest.fail("the trial waits for ever")
 

@@ -38,12 +38,12 @@ class Running:
             env={**os.environ, MARK: self.mark, "SEGRAY_CACHE": f"{storage}/../cache"},
         )
 
-    def end(self, timeout=240):
+    def end(self, timeout=600):
         """Wait for the end; returns exit code and output."""
         output, _ = self.process.communicate(timeout=timeout)
         return self.process.returncode, output
 
-    def wait_for(self, condition, timeout=240):
+    def wait_for(self, condition, timeout=600):
         deadline = time.monotonic() + timeout
         while not condition():
             if self.process.poll() is not None:
@@ -84,7 +84,7 @@ class Running:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
-    def processes_left(self, timeout=15):
+    def processes_left(self, timeout=60):
         """What is still alive after a while."""
         deadline = time.monotonic() + timeout
         while self.processes() and time.monotonic() < deadline:

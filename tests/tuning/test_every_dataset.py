@@ -10,14 +10,14 @@ from every_dataset import VARIANTS
 from segray.storage import open_sweep
 
 # Nine sweeps of some 10 s each on two idle cores.
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("every")
     script = Path(__file__).with_name("every_dataset.py")
-    subprocess.run([sys.executable, str(script), str(folder)], check=True, timeout=580)
+    subprocess.run([sys.executable, str(script), str(folder)], check=True, timeout=1700)
     return folder / "runs"
 
 

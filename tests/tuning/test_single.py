@@ -148,7 +148,7 @@ def test_a_run_has_the_files_and_the_report_of_a_sweep(kitti, tmp_path):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=600,
         check=False,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -122,7 +122,7 @@ def test_a_repeat_that_ctrl_c_cut_goes_on_where_it_was(start):
     running = start(*options)
     running.wait_for(lambda: any(len(files.records()) >= 2 for files in running.sweep.repeats().values()))
     running.interrupt()
-    code, output = running.end(timeout=60)
+    code, output = running.end(timeout=240)
     assert code == 130, output
     searched = outcomes(running.sweep)
     [repeat] = running.sweep.repeats().values()
@@ -172,7 +172,7 @@ def test_ctrl_c_ends_cleanly_and_leaves_no_process(start):
     running = start("--trials", 4, "--epochs", 1000)
     running.wait_for(lambda: any(trial.records() for trial in running.sweep.trials()))
     running.interrupt()
-    code, output = running.end(timeout=60)
+    code, output = running.end(timeout=240)
     assert code == 130, output
     assert "Traceback" not in output
     assert running.sweep.state().status == "interrupted"
@@ -188,7 +188,7 @@ def test_a_second_ctrl_c_ends_at_once(start):
     assert "again to end at once" in running.read_until("again to end at once")
     time.sleep(1.5)
     running.interrupt()
-    code, output = running.end(timeout=30)
+    code, output = running.end(timeout=120)
     assert code == 130, output
     assert "Traceback" not in output
     assert running.processes_left() == []
@@ -265,7 +265,7 @@ def test_a_trial_whose_workers_die_without_an_epoch_fails_with_the_reason_and_a_
     resumed = start("--trials", 1, "--epochs", 1000, "--resume", "--retry-failed")
     resumed.wait_for(lambda: len(trial.records()) > last.record.epoch)
     resumed.interrupt()
-    code, output = resumed.end(timeout=120)
+    code, output = resumed.end(timeout=600)
     assert code == 130, output
     assert "failed before, taken up again: 0000" in output
     assert [record.epoch for record in trial.records()] == list(range(1, len(trial.records()) + 1))
