@@ -143,8 +143,8 @@ gan: {discriminator: patchgan, optim: {<<: *base, lr: 0.001}}
             "data: {folder: {images: {photos}}}",
             "data.folder.images: input should be a valid string, but got {'photos': None}",
         ),
-        ("train: {epochs: yes}", "train.epochs: value error, should be a number, but got True"),
-        ("data: {resize_px: [yes, 64]}", "should be a number"),
+        ("train: {epochs: yes}", "train.epochs: must be a number, but got True"),
+        ("data: {resize_px: [yes, 64]}", "must be a number"),
     ],
 )
 def test_what_yaml_reads_as_something_else_is_refused_with_the_fix(tmp_path, text, message):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 SizePx = tuple[PositiveInt, PositiveInt]
 """(height, width) in pixels."""
@@ -22,8 +23,10 @@ class Section(BaseModel):
         assert info.field_name is not None
         parts = _parts(cls.model_fields[info.field_name].annotation)
         items = value if isinstance(value, list | tuple) else [value]
-        if parts & {int, float} and bool not in parts and any(isinstance(item, bool) for item in items):
-            raise ValueError("should be a number")
+        # A field that takes words too, such as balanced, has a rule and a message of its own.
+        is_number = parts & {int, float} and bool not in parts and not any(isinstance(part, str) for part in parts)
+        if is_number and any(isinstance(item, bool) for item in items):
+            raise PydanticCustomError("number", "must be a number")
         return value
 
 
