@@ -2,8 +2,9 @@ import fake_sweep
 import pytest
 
 from dashboards.summary import summarise
-from segray.errors import StorageError, call_or_exit
+from segray.errors import StorageError
 from segray.folder import open_folder
+from segray.output import call_or_exit
 from segray.results import load
 from segray.results.printing import print_results
 from segray.shown import cell, printable, redacted

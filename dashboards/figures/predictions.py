@@ -31,7 +31,10 @@ VOID_COLOR: Final = (0, 0, 0)
 COLUMN_GAP: Final = 0.012
 ROW_GAP: Final = 0.16
 """In heights of a row, for its caption"""
-_DAMAGE: Final = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+_DAMAGE: Final = (
+    *(OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError),
+    *(TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, MemoryError),
+)
 """What Pillow raises on damaged files"""
 HEADINGS_PX: Final = 46
 LEGEND_ENTRIES_PER_LINE: Final = 6

@@ -20,7 +20,11 @@ from segray.data.palettes import WRITE_IDS
 from segray.errors import DataError
 
 # What Pillow raises on damaged files. OpenCV is no choice here: it returns a full array for a truncated JPEG.
-_DAMAGE: Final = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+_DAMAGE: Final = (
+    *(OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError),
+    # Tags of a TIFF that are missing, of another kind, or out of range.
+    *(TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, MemoryError),
+)
 # How a camera that was held at an angle is put right, by EXIF orientation: what ImageOps.exif_transpose does.
 _TURNS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
