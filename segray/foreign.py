@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import struct
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
+from PIL import Image
 from pydantic import ValidationError
 
 MAX_DEPTH: Final = 50
@@ -16,12 +18,18 @@ MAX_DEPTH: Final = 50
 MAX_VALUES: Final = 5_000_000
 """Values in one file; names of images are most of them."""
 
-
 MAX_TEXT_BYTES: Final = 10_000_000
 """Size of a file that a person writes."""
 
 MAX_YAML_VALUES: Final = 200_000
 """Values of a YAML document, counted wherever an alias repeats them: nine aliases in nine levels are 400 million."""
+
+PICTURE_DAMAGE: Final = (
+    *(OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError),
+    # Tags of a TIFF that are missing, of another kind, or out of range.
+    *(TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, MemoryError),
+)
+"""What Pillow raises on damaged files. OpenCV is no choice: it returns a full array for a truncated JPEG."""
 
 
 def read_limited(path: Path) -> bytes:

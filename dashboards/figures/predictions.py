@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import math
-import struct
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,7 +17,7 @@ from dashboards.figures.base import Figure, NothingToDrawError
 from dashboards.figures.style import MUTED, plain, styled
 from segray.errors import DamagedError
 from segray.folder import Folder
-from segray.foreign import in_short
+from segray.foreign import PICTURE_DAMAGE, in_short
 from segray.labels import IGNORE_INDEX, Color
 from segray.results import SweepResults, text
 
@@ -31,11 +30,6 @@ VOID_COLOR: Final = (0, 0, 0)
 COLUMN_GAP: Final = 0.012
 ROW_GAP: Final = 0.16
 """In heights of a row, for its caption"""
-_DAMAGE: Final = (
-    *(OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError),
-    *(TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, MemoryError),
-)
-"""What Pillow raises on damaged files"""
 HEADINGS_PX: Final = 46
 LEGEND_ENTRIES_PER_LINE: Final = 6
 
@@ -163,7 +157,7 @@ def _opened(folder: Folder, name: str) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(folder.read_bytes(name)))
         image.load()
-    except _DAMAGE as error:
+    except PICTURE_DAMAGE as error:
         raise folder.damaged(name, in_short(error)) from None
     return image
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -18,13 +17,8 @@ from segray.config import SizePx
 from segray.data.dataset import Images, Pair
 from segray.data.palettes import WRITE_IDS
 from segray.errors import DataError
+from segray.foreign import PICTURE_DAMAGE
 
-# What Pillow raises on damaged files. OpenCV is no choice here: it returns a full array for a truncated JPEG.
-_DAMAGE: Final = (
-    *(OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError),
-    # Tags of a TIFF that are missing, of another kind, or out of range.
-    *(TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, MemoryError),
-)
 # How a camera that was held at an angle is put right, by EXIF orientation: what ImageOps.exif_transpose does.
 _TURNS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -109,7 +103,7 @@ def read_photo(path: Path) -> NDArray[np.uint8]:
             if image.mode in _PHOTO_MODES:
                 return np.array(_upright(image).convert("RGB"))
             mode = image.mode
-    except _DAMAGE as error:
+    except PICTURE_DAMAGE as error:
         raise _damaged(path, error) from None
     raise DataError(f"{path}: a photo must have 8 bits a channel, but its mode is {mode}")
 
@@ -128,7 +122,7 @@ def read_label(path: Path) -> StoredLabel:
             upright = _upright(image if image.mode != "1" else image.convert("L"))
             values, mode = np.asarray(upright), upright.mode
             palette = image.getpalette("RGB") if mode == "P" else None
-    except _DAMAGE as error:
+    except PICTURE_DAMAGE as error:
         raise _damaged(path, error) from None
     # Of the values of fewer bits, only 0 is the same, stretched or not.
     if bits > 8 or (bits < 8 and values.any()):
@@ -158,7 +152,7 @@ def read_colors(path: Path) -> NDArray[np.uint8]:
             if mode in _COLOR_MODES:
                 upright = _upright(image)
                 stored = np.asarray(upright if mode == "RGB" else upright.convert("RGBA"))
-    except _DAMAGE as error:
+    except PICTURE_DAMAGE as error:
         raise _damaged(path, error) from None
     if mode not in _COLOR_MODES:
         raise DataError(
@@ -193,7 +187,7 @@ def _header(path: Path) -> tuple[SizePx, int]:
             orientation = _orientation(image)
             size = (image.width, image.height) if orientation in (5, 6, 7, 8) else (image.height, image.width)
             return size, orientation
-    except _DAMAGE as error:
+    except PICTURE_DAMAGE as error:
         raise _damaged(path, error) from None
 
 

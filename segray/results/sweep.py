@@ -291,8 +291,9 @@ class SweepResults:
     def as_json(self) -> dict[str, Any]:
         """The sweep, its metric, its test scores and its trials with flat configs, in types that JSON has; NaN is None.
 
-        The test scores are left out where there are no test images, and None where these have not judged the best
-        trial; the confirmation and the repeats are left out where there are no repeats, the damage where there is none.
+        The classes in the mean are None in sweeps of an earlier version, which counted others in each epoch. The test
+        scores are left out where there are no test images, and None where these have not judged the best trial; the
+        confirmation and the repeats are left out where there are no repeats, the damage where there is none.
         """
         columns = ["id", "outcome", "epochs", "best_val_miou", "seconds", "drawn"]
         columns += ["cluster_accuracy"] * self.has_clusters
@@ -301,7 +302,8 @@ class SweepResults:
             | {"config": {key: _json_value(row[key]) for key in self.config_keys}}
             for row in self.trials.to_dict("records")
         ]
-        sweep = {"sweep": self.info.name, "metric": self.info.metric}
+        classes = {"classes": list(self.info.classes), "classes_in_mean": list(self.info.val_classes) or None}
+        sweep = {"sweep": self.info.name, "metric": self.info.metric, **classes}
         test = {"test": self.test and self.test.model_dump(mode="json")} if self.num_test_images else {}
         found = self.confirmation()
         repeats = [{key: _json_value(value) for key, value in row.items()} for row in self.repeats.to_dict("records")]

@@ -50,7 +50,17 @@ def test_a_sweep_without_trials_is_one_line(sweep, capsys):
 
 def test_json_is_one_object(full, capsys):
     print_results(full.files.folder.path, as_json=True)
-    assert len(json.loads(capsys.readouterr().out)["trials"]) == 20
+    printed = json.loads(capsys.readouterr().out)
+    assert len(printed["trials"]) == 20
+    assert printed["classes"] == list(full.info.classes)
+    assert printed["classes_in_mean"] == list(full.info.val_classes)
+
+
+def test_json_does_not_say_what_an_earlier_version_took_the_mean_over(sweep, capsys):
+    info = sweep.files.info().model_copy(update={"val_classes": ()})
+    sweep.files.folder.write_json("sweep.json", info.model_dump(mode="json"))
+    print_results(sweep.files.folder.path, as_json=True)
+    assert json.loads(capsys.readouterr().out)["classes_in_mean"] is None
 
 
 def test_csv_has_a_row_per_trial_and_fractions(full, capsys):
