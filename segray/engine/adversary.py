@@ -210,7 +210,8 @@ def check_adversary(config: GanConfig, epochs: int, size_px: SizePx | None = Non
         return
     if size_px:
         check_discriminator(config, size_px)
-    with without_memory():
-        discriminator = build_discriminator(config, num_classes=2, image_channels=2)
-    check_l2(discriminator, config.optim, section=SECTION)
+    if config.optim.l2 > 0:
+        with without_memory():
+            discriminator = build_discriminator(config, num_classes=2, image_channels=2)
+        check_l2(discriminator, config.optim, section=SECTION)
     check_schedule(config.optim, epochs, section=SECTION)

@@ -8,7 +8,7 @@ from segray.config import ModelConfig, SizePx
 from segray.errors import ConfigError
 from segray.labels import distinct_colors
 from segray.models.build import build_model
-from segray.models.meta import without_memory
+from segray.models.meta import ShapesOnly, without_memory
 from segray.models.segmentation import SegmentationModel
 
 _PROBE_PX: SizePx = (256, 384)
@@ -57,7 +57,7 @@ def check_train_shape(config: ModelConfig, *, batch_size: int, size_px: SizePx) 
 def _failure(model: SegmentationModel, batch_size: int, size_px: SizePx) -> str | None:
     photos_BCHW = torch.empty(batch_size, 3, *size_px, device="meta")
     try:
-        with torch.no_grad():
+        with torch.no_grad(), ShapesOnly():
             model(photos_BCHW)
     except (AssertionError, RuntimeError, TypeError, ValueError) as error:
         return (str(error).splitlines() or [type(error).__name__])[0][:160]

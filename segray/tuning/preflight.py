@@ -313,9 +313,10 @@ def _check_used(configs: Sequence[RunConfig], distributions: Mapping[str, Distri
 def _check_networks(configs: Sequence[RunConfig], data: Mapping[DataConfig, PreparedData], num_workers: int) -> None:
     """Check that the networks take the training images, and that their outputs tell the classes apart."""
     sizes_px = {config: training_size(data[config.data].train, config.data.crop_px) for config in configs}
-    for model, batch_size, size_px in _distinct(
-        (config.model, per_rank_batch_size(config, num_workers), sizes_px[config]) for config in configs
-    ):
+    batch_sizes = {config: per_rank_batch_size(config, num_workers) for config in configs}
+    # What goes through with two images goes through with more.
+    shapes = {(config.model, batch_sizes[config] > 1, sizes_px[config]): batch_sizes[config] for config in configs}
+    for (model, _, size_px), batch_size in shapes.items():
         check_train_shape(model, batch_size=batch_size, size_px=size_px)
     for gan, epochs, size_px in _distinct((config.gan, config.train.epochs, sizes_px[config]) for config in configs):
         check_adversary(gan, epochs, size_px)

@@ -83,6 +83,7 @@ def test_a_killed_worker_costs_its_trial_at_most_the_epoch_it_was_in(start):
     assert trial.outcome().status == "finished"
 
 
+@pytest.mark.slow
 def test_a_killed_rank_of_two_gives_its_trial_another_attempt(start):
     running = start("--trials", 1, "--epochs", 40, "--workers-per-trial", 2, "--cpus-per-worker", 0.5)
     trial = running.sweep.trial("0000")
@@ -104,6 +105,7 @@ def test_a_resume_refuses_what_would_make_its_trials_incomparable(start, ended):
     assert "--epochs: was 3, now 9" in output
 
 
+@pytest.mark.slow
 def test_a_resume_of_an_ended_search_adds_the_repeats_that_are_missing(start):
     running = start("--trials", 1, "--repeats", 1)
     assert running.end()[0] == 0
@@ -117,6 +119,7 @@ def test_a_resume_of_an_ended_search_adds_the_repeats_that_are_missing(start):
     assert second.status == "finished"
 
 
+@pytest.mark.slow
 def test_a_repeat_that_ctrl_c_cut_goes_on_where_it_was(start):
     options = ["--trials", 1, "--epochs", 40, "--repeats", 1]
     running = start(*options)
@@ -181,6 +184,7 @@ def test_ctrl_c_ends_cleanly_and_leaves_no_process(start):
     assert running.processes_left() == []
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_ends_at_once(start):
     running = start("--trials", 4, "--epochs", 1000)
     running.wait_for(lambda: any(trial.records() for trial in running.sweep.trials()))
@@ -194,6 +198,7 @@ def test_a_second_ctrl_c_ends_at_once(start):
     assert running.processes_left() == []
 
 
+@pytest.mark.slow
 def test_a_time_budget_ends_the_sweep(start):
     running = start("--minutes", 1.2, "--trials", 1, "--epochs", 100000)
     code, output = running.end()
