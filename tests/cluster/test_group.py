@@ -88,6 +88,7 @@ def test_workers_deaths_are_told_with_their_cause_and_last_words(cluster, tmp_pa
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")
 def test_a_group_whose_workers_cannot_start_is_given_up_and_says_why(cluster):
     group, channel = start_group(None)

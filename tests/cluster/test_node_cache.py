@@ -10,7 +10,7 @@ from segray.cluster.node_cache import build_on_every_node
 from segray.config import DataConfig, FolderConfig
 from segray.data.cache import prepare
 
-pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore::ResourceWarning")]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
 
 @pytest.fixture

@@ -225,7 +225,7 @@ def test_a_sweep_of_a_version_that_did_not_record_them_tells_the_classes_of_its_
 
 def test_json_has_exactly_the_promised_fields(full):
     content = json.loads(json.dumps(full.as_json(), allow_nan=False))
-    assert list(content) == ["sweep", "metric", "trials"]
+    assert list(content) == ["sweep", "metric", "classes", "classes_in_mean", "trials"]
     assert (content["sweep"], content["metric"]) == ("camvid", "val_miou")
     trial = content["trials"][5]
     assert list(trial) == ["id", "outcome", "epochs", "best_val_miou", "seconds", "drawn", "config"]

@@ -311,7 +311,7 @@ def test_a_taken_name_and_a_foreign_folder_are_refused(base, tmp_path):
     [
         (["--cpus-per-worker", "10000"], "hold 0 such workers"),
         (["--gpus-per-worker", "1.5"], "whole number"),
-        (["--encoder-weights", "missing.safetensors"], "missing.safetensors"),
+        pytest.param(["--encoder-weights", "missing.safetensors"], "missing.safetensors", marks=pytest.mark.slow),
     ],
 )
 def test_the_command_line_says_it_in_one_error_with_exit_code_2(scenes, tmp_path, arguments, message):

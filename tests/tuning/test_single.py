@@ -139,6 +139,7 @@ def test_what_cannot_work_exits_with_2(train, arguments, message):
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_a_run_has_the_files_and_the_report_of_a_sweep(kitti, tmp_path):
     values = {"train.epochs": 1, "data.resize_px": [64, 128], "model.fcn.head_width": 16, "train.batch_size": 4}
     options = [option for key, value in values.items() for option in ("--set", f"{key}={value}")]

@@ -67,6 +67,7 @@ def test_early_stopping_prunes_and_two_ddp_workers_agree(start):
     assert all(trial.intermediate_values for trial in pruned)
 
 
+@pytest.mark.slow
 def test_a_killed_worker_costs_its_trial_at_most_the_epoch_it_was_in(start):
     running = start("--trials", 1, "--epochs", 40)
     trial = running.sweep.trial("0000")
@@ -139,8 +140,9 @@ def test_a_repeat_that_ctrl_c_cut_goes_on_where_it_was(start):
 
 
 def test_a_sweep_killed_with_sigkill_is_resumed_where_it_was(start):
-    running = start("--trials", 3, "--epochs", 30, "--scheduler", "none")
-    running.wait_for(lambda: outcomes(running.sweep) and len(running.sweep.trials()) == 3)
+    options = ["--epochs", 30, "--scheduler", "none", "--cpus-per-worker", 2]
+    running = start("--trials", 2, *options)
+    running.wait_for(lambda: outcomes(running.sweep) and len(running.sweep.trials()) == 2)
     unfinished = [trial for trial in running.sweep.trials() if trial.outcome() is None]
     running.wait_for(lambda: all(len(trial.records()) >= 2 for trial in unfinished))
     running.kill()
@@ -153,13 +155,13 @@ def test_a_sweep_killed_with_sigkill_is_resumed_where_it_was(start):
         text=True,
         check=True,
     )
-    assert len(json.loads(shown.stdout)["trials"]) == 3
+    assert len(json.loads(shown.stdout)["trials"]) == 2
 
-    resumed = start("--trials", 5, "--epochs", 30, "--scheduler", "none", "--resume")
+    resumed = start("--trials", 3, *options, "--resume")
     code, output = resumed.end()
     assert code == 0, output
     ended = outcomes(resumed.sweep)
-    assert len(ended) == 5
+    assert len(ended) == 3
     assert {trial_id: ended[trial_id] for trial_id in finished} == finished, "finished trials were run again"
     for trial in unfinished:
         attempts = [record.attempt for record in trial.records()]
@@ -167,12 +169,12 @@ def test_a_sweep_killed_with_sigkill_is_resumed_where_it_was(start):
         assert 2 in attempts or trial.id in finished
         assert [record.epoch for record in trial.records()] == list(range(1, 31))
     study = optuna.load_study(study_name="tiny", storage=f"sqlite:///{resumed.sweep.folder.path}/study.db")
-    assert len(study.trials) == 5
+    assert len(study.trials) == 3
     assert {trial.state for trial in study.trials} == {optuna.trial.TrialState.COMPLETE}
 
 
 def test_ctrl_c_ends_cleanly_and_leaves_no_process(start):
-    running = start("--trials", 4, "--epochs", 1000)
+    running = start("--trials", 4, "--epochs", 1000, "--cpus-per-worker", 2)
     running.wait_for(lambda: any(trial.records() for trial in running.sweep.trials()))
     running.interrupt()
     code, output = running.end(timeout=240)
