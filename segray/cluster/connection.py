@@ -16,6 +16,7 @@ import ray
 from ray._common.utils import get_ray_address_file
 from ray._private import services
 
+from segray.cluster.orphans import free_orphans
 from segray.cluster.watch import watch_ray
 from segray.errors import ClusterError, ResourceError
 
@@ -64,17 +65,20 @@ class Connection:
         # A slot is several processes, most of which wait: let more of them start at once than there are CPUs.
         os.environ.setdefault("RAY_worker_maximum_startup_concurrency", "16")
         try:
-            # The dashboard stays on, as it is by default: without it the State API is off, and Train's cleaner could
-            # not free what a killed trial held.
             with _sessions_of_their_own():
                 ray.init(logging_level=logging.ERROR, log_to_driver=False)
             _hide_token()
         except Exception as error:
             self._error = error
-        if self._error is None and sys.platform == "linux":
-            threading.Thread(target=self._watch, name="ray-watch", daemon=True).start()
+        freeing = threading.Thread(target=free_orphans, args=(self._close,), name="free-orphans", daemon=True)
+        if self._error is None:
+            freeing.start()
+            if sys.platform == "linux":
+                threading.Thread(target=self._watch, name="ray-watch", daemon=True).start()
         self._ready.set()
         self._close.wait()
+        if freeing.is_alive():
+            freeing.join(ANSWER_SECONDS)
         ray.shutdown()
 
     def _watch(self) -> None:

@@ -11,11 +11,10 @@ from typing import Any
 
 import ray
 import ray.train
-from ray._private.ray_constants import RAY_API_SERVER_ADDRESS_ENVIRONMENT_VARIABLE
 from ray.exceptions import RayActorError
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.v2._internal.callbacks import DatasetsCallback
-from ray.train.v2._internal.constants import ENV_VARS_TO_PROPAGATE
+from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from segray.cluster.channel import Message, Task
@@ -52,20 +51,15 @@ def _worker_loop(config: dict[str, Any]) -> None:
 
 
 class _Trainer(DataParallelTrainer):
-    """Train's trainer without Ray Data, whose manager would be an idle process of 200 MB in every group."""
+    """Train's trainer without two processes of 200 MB in every group.
+
+    They are the manager of Ray Data, which would be idle, and the cleaner of placement groups, whose work the driver
+    does for all groups (see ``orphans``).
+    """
 
     def _create_default_callbacks(self) -> list[Any]:
-        return [one for one in super()._create_default_callbacks() if not isinstance(one, DatasetsCallback)]
-
-
-def _tell_which_cluster() -> None:
-    """Have Train's helpers ask this cluster, where several run on the machine.
-
-    When a controller dies, its placement group is freed by a helper that asks Ray's API server whether the controller
-    lives. Beside another Ray it would not know which server to ask, and the next run would wait for ever.
-    """
-    os.environ[RAY_API_SERVER_ADDRESS_ENVIRONMENT_VARIABLE] = ray.get_runtime_context().gcs_address
-    ENV_VARS_TO_PROPAGATE.add(RAY_API_SERVER_ADDRESS_ENVIRONMENT_VARIABLE)
+        unused = (DatasetsCallback, PlacementGroupCleanerCallback)
+        return [one for one in super()._create_default_callbacks() if not isinstance(one, unused)]
 
 
 class WarmGroup:
@@ -78,7 +72,6 @@ class WarmGroup:
         os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = HEALTH_CHECK_SECONDS
         os.environ["RAY_TRAIN_ENABLE_PREEMPTION_WATCHER"] = "0"
         os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"
-        _tell_which_cluster()
         self.slot = uuid.uuid4().hex[:8]
         self._channel, self._sweep, self._plan, self._limits = channel, sweep, plan, limits
         self.is_alive = True

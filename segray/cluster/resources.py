@@ -12,8 +12,8 @@ CPU_SLOTS = 8
 """Trials at once that a machine without GPUs runs at most, unless `cpus_per_worker` says otherwise."""
 
 # Measured as proportional set size (Pss in /proc/PID/smaps_rollup), so that shared pages count once.
-HELPERS_BYTES = 500_000_000
-"""A slot's processes beside its workers: Tune's actor, Train's controller, and two helpers of Train (470 MB)."""
+HELPERS_BYTES = 400_000_000
+"""A slot's processes beside its workers: Tune's actor, Train's controller, and a helper of Train (360 MB)."""
 CPU_WORKER_BYTES = 1_000_000_000
 """A worker with a small model and batch (320 MB once its libraries are imported, 800 to 1,100 MB in training)."""
 GPU_WORKER_BYTES = 2_500_000_000

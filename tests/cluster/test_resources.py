@@ -124,7 +124,7 @@ def test_a_single_trial_takes_the_whole_machine():
 def test_memory_holds_fewer_trials_than_cpus_do():
     made = plan([{"CPU": 8.0, "memory": 6e9}])
     assert (made.slots, made.cpus_per_worker) == (4, 2)
-    assert made.describe().endswith("; not 8 at once, because 6.0 GB of memory hold 4 of about 1.5 GB each")
+    assert made.describe().endswith("; not 8 at once, because 6.0 GB of memory hold 4 of about 1.4 GB each")
     enough = plan([{"CPU": 8.0, "memory": 13e9}])
     assert enough.slots == 8
     assert "memory" not in enough.describe()
@@ -134,7 +134,7 @@ def test_memory_holds_fewer_trials_than_cpus_do():
     ("nodes", "workers_per_trial", "slots"),
     [
         ([{"CPU": 8.0, "memory": 5e9}, {"CPU": 8.0, "memory": 64e9}], 1, 11),
-        ([{"CPU": 8.0, "memory": 1.4e9}] * 4, 1, 1),
+        ([{"CPU": 8.0, "memory": 1.3e9}] * 4, 1, 1),
         ([{"CPU": 4.0, "memory": 2.6e9}], 2, 1),
         ([{"CPU": 0.0, "memory": 64e9}, {"CPU": 8.0, "memory": 4e9}], 1, 2),
         ([{"CPU": 8.0, "GPU": 4.0, "memory": 8e9}], 1, 2),
@@ -150,4 +150,4 @@ def test_what_is_set_aside_for_helpers_fits_for_every_slot():
     for memory in (1e9, 13e9, 100e9):
         made = plan([{"CPU": 8.0, "memory": memory}])
         assert 0 < made.slots * made.helpers_bytes <= memory / 2
-    assert made.helpers_bytes == 500_000_000
+    assert made.helpers_bytes == 400_000_000
