@@ -23,8 +23,8 @@ from segray.results import load
 TRIALS = int(os.environ.get("SEGRAY_SOAK_TRIALS", "500"))
 MOST_SECONDS = 30 * 60
 FAULT_SECONDS = 30
-CPUS_PER_NODE = 4
-"""A slot each."""
+HEAD_CPUS, LOST_CPUS = 6, 2
+"""A slot each. The lost node is small: starting a slot again takes 15 s of CPU time."""
 
 MARK = "SEGRAY_TEST_CLUSTER"
 PROCESS_NAMES = {"worker": "ray::RayTrainWorker", "controller": "ray::TrainController", "slot": "ray::_Inner"}
@@ -43,8 +43,8 @@ def cluster(tmp_path, monkeypatch):
     monkeypatch.setenv(MARK, str(tmp_path))
     # What Ray's agents measure of each process every 5 s takes a quarter of a core here.
     monkeypatch.setenv("REPORTER_UPDATE_INTERVAL_MS", "60000")
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": CPUS_PER_NODE, "include_dashboard": False})
-    cluster.add_node(num_cpus=CPUS_PER_NODE)
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": HEAD_CPUS, "include_dashboard": False})
+    cluster.add_node(num_cpus=LOST_CPUS)
     monkeypatch.setenv("RAY_ADDRESS", cluster.address)
     yield cluster
     cluster.shutdown()
@@ -94,7 +94,7 @@ class Soak:
     def _make(self, kind):
         if kind == "node":
             self._cluster.remove_node(next(iter(self._cluster.worker_nodes)), allow_graceful=False)
-            self._cluster.add_node(num_cpus=CPUS_PER_NODE)
+            self._cluster.add_node(num_cpus=LOST_CPUS)
         else:
             victims = processes(PROCESS_NAMES[kind])
             if not victims:
