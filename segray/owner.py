@@ -54,10 +54,11 @@ class Claim:
     token: str = ""
     _looked_at: float = field(default=0.0, compare=False)
     _released: threading.Event | None = field(default=None, compare=False)
+    _beating: threading.Thread | None = field(default=None, compare=False)
 
     def __getstate__(self) -> dict[str, Any]:
         # Workers look for themselves; the signs of life are the driver's.
-        return {**vars(self), "_looked_at": 0.0, "_released": None}
+        return {**vars(self), "_looked_at": 0.0, "_released": None, "_beating": None}
 
     def __enter__(self) -> Claim:
         return self
@@ -89,7 +90,8 @@ class Claim:
             if other < self.number:
                 self.folder.delete(name)
         self._released = threading.Event()
-        threading.Thread(target=_beat, args=(self.folder, self.number, self._released), daemon=True).start()
+        self._beating = threading.Thread(target=_beat, args=(self.folder, self.number, self._released), daemon=True)
+        self._beating.start()
 
     def check(self) -> None:
         """Raise unless the sweep is still this start's; takes it where it is nobody's yet.
@@ -121,9 +123,11 @@ class Claim:
 
     def release(self) -> None:
         """Leave the sweep to whoever wants it; nothing happens if it was never taken, or is another's by now."""
-        if self._released is None:
+        if self._released is None or self._beating is None:
             return
         self._released.set()
+        # It may be about to write its file, which is deleted below.
+        self._beating.join(BEAT_SECONDS)
         self._looked_at = 0.0
         # What cannot be written counts as dead when its process has ended.
         with contextlib.suppress(StorageError, SweepTakenError):

@@ -94,7 +94,7 @@ def num_trials(sweep):
 def of_study(study, folder):
     """The first trials of a study, each for an epoch."""
     sweep, root = sweep_of(study), folder / "data" / study
-    num_train = 42 if study == "cityscapes_pairs_search" else 20  # its largest batch is of 32
+    num_train = 48 if study == "cityscapes_pairs_search" else 20  # its largest batch is of 32
     write_scenes(sweep.base.data.dataset, root, train=num_train, val=4, size_px=(64, 64))
     values = {
         **STUDIES[study],

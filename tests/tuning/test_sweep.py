@@ -97,6 +97,7 @@ def test_a_killed_rank_of_two_gives_its_trial_another_attempt(start):
     assert trial.outcome().status == "finished"
 
 
+@pytest.mark.slow
 def test_a_resume_refuses_what_would_make_its_trials_incomparable(start, ended):
     running, code, _ = ended
     assert code == 0
