@@ -34,7 +34,7 @@ from segray.tuning.judging import describe_judging
 from segray.tuning.preflight import Checked, check
 from segray.tuning.repeats import wanted_repeats, without_outcome
 from segray.tuning.rounds import num_ended, run_rounds
-from segray.tuning.space import describe
+from segray.tuning.space import STEPS, describe
 from segray.tuning.sweep import MAY_DIFFER_ON_RESUME, Sweep
 
 VERSIONED = ("segray", "ray", "torch", "segmentation-models-pytorch", "albumentations", "optuna", "numpy")
@@ -139,8 +139,12 @@ def _as_begun(sweep: Sweep, info: SweepInfo) -> Sweep:
 
 
 def _check_same_sweep(info: SweepInfo, sweep: Sweep, checked: Checked) -> None:
+    described = _described(checked)
+    if not info.val_classes:
+        # Earlier versions did not write steps.
+        described = {key: text.split(STEPS)[0] for key, text in described.items()}
     before = _base_before(info) | _spaces(info.space)
-    now = checked.base.flat() | _spaces(_described(checked))
+    now = checked.base.flat() | _spaces(described)
     if info.space:
         before |= {"--epochs": info.max_epochs, "--searcher": info.searcher, "--scheduler": info.scheduler}
         now |= {"--epochs": checked.max_epochs, "--searcher": sweep.searcher, "--scheduler": sweep.scheduler}

@@ -63,14 +63,9 @@ class _RecipeTrial:
             raise ConfigError(unknown_name("config key", name, self._values))
         if not contains(distribution, self._values[name]):
             raise ConfigError(
-                f"the recipe's {name} is {self._values[name]!r}, but the space draws it as {describe(distribution)}"
-                f"{_steps(distribution)}; widen the space"
+                f"the recipe's {name} is {self._values[name]!r}, but the space draws it as {describe(distribution)}; "
+                "widen the space"
             )
-
-
-def _steps(distribution: Distribution) -> str:
-    step = getattr(distribution, "step", None)
-    return f" in steps of {step:g}" if step not in (None, 1) else ""
 
 
 @contextmanager

@@ -25,6 +25,8 @@ Space = Callable[[optuna.Trial], Mapping[str, Any] | None]
 
 EPOCHS_KEY = "train.epochs"
 
+STEPS = " in steps of "
+
 TOLERANCE = 1e-8
 """Of a step: how far from the grid of a stepped distribution rounding may put a number."""
 
@@ -191,9 +193,11 @@ def describe(distribution: Distribution) -> str:
     if isinstance(distribution, optuna.distributions.CategoricalDistribution):
         return "one of " + ", ".join(str(choice) for choice in distribution.choices)
     assert isinstance(distribution, (optuna.distributions.IntDistribution, optuna.distributions.FloatDistribution))
-    kind = "whole number" if isinstance(distribution, optuna.distributions.IntDistribution) else "number"
+    is_whole = isinstance(distribution, optuna.distributions.IntDistribution)
+    kind, usual_step = ("whole number", 1) if is_whole else ("number", None)
     log = ", log scale" if distribution.log else ""
-    return f"{kind} from {distribution.low:g} to {distribution.high:g}{log}"
+    steps = f"{STEPS}{distribution.step:g}" if distribution.step != usual_step else ""
+    return f"{kind} from {distribution.low:g} to {distribution.high:g}{log}{steps}"
 
 
 def contains(distribution: Distribution, value: Any) -> bool:

@@ -39,6 +39,13 @@ def num_clusters(trial):
     trial.suggest_float("optim.lr", 1e-4, 1e-2, log=True)
 
 
+def epochs_in_steps(step):
+    def space(trial):
+        trial.suggest_int("train.epochs", 1, 3, step=step)
+
+    return space
+
+
 PATHS = ("data.root", "data.cache_dir")
 
 
@@ -66,6 +73,24 @@ def drive(monkeypatch):
 
     monkeypatch.setattr(driver, "run_rounds", begin)
     return start
+
+
+def test_a_space_with_other_steps_is_another_space(sweep, drive):
+    with pytest.raises(Begun):
+        drive(sweep, space=epochs_in_steps(2))
+    with pytest.raises(Begun):
+        drive(sweep, space=epochs_in_steps(2), resume=True)
+    with pytest.raises(ConfigError, match=r"train\.epochs: was '.* from 1 to 3 in steps of 2', now '.* 1 to 3'"):
+        drive(sweep, space=epochs_in_steps(1), resume=True)
+
+
+def test_a_sweep_of_a_version_that_wrote_no_steps_is_resumed(sweep, drive):
+    with pytest.raises(Begun):
+        drive(sweep, space=epochs_in_steps(1))
+    files = open_sweep(f"{sweep.storage}/{sweep.name}")
+    files.folder.write_json("sweep.json", files.info().model_dump(mode="json") | {"val_classes": []})
+    with pytest.raises(Begun):
+        drive(sweep, space=epochs_in_steps(2), resume=True)
 
 
 def test_auto_weights_stay_what_they_came_to_when_the_network_comes_back(sweep, drive, silent_hub, monkeypatch):
