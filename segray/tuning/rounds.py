@@ -15,7 +15,7 @@ from types import FrameType
 import ray
 from ray import tune
 from ray.exceptions import RayError
-from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -29,7 +29,7 @@ from segray.tuning.conductor import Conductor, StateFile, Stop, best_so_far
 from segray.tuning.preflight import Checked
 from segray.tuning.progress import Progress, View
 from segray.tuning.repeats import ListSearch, describe_repeats, repeat_values, wanted_repeats, without_outcome
-from segray.tuning.scheduler import make_scheduler
+from segray.tuning.scheduler import Fifo, make_scheduler
 from segray.tuning.search import StudySearch, make_sampler
 from segray.tuning.slot import Slot
 from segray.tuning.sweep import Sweep
@@ -137,7 +137,7 @@ def _repeat(shared: _Shared, nodes: Sequence[Mapping[str, float]]) -> None:
         total=len(wanted), slots=plan.slots, deadline=None, done=len(wanted) - len(missing), what="repeat"
     )
     searcher = ListSearch([(repeat.id, repeat_values(files, repeat, base)) for repeat in missing])
-    _tune(shared, plan, progress, searcher, FIFOScheduler(), len(missing))
+    _tune(shared, plan, progress, searcher, Fifo(), len(missing))
 
 
 def _tune(

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import optuna
 import pytest
@@ -202,3 +203,10 @@ def test_no_scheduler_stops_nobody(sweep):
     scheduler = make_scheduler("none", sweep, max_epochs=9, grace_epochs=1, reduction_factor=3)
     assert decide(scheduler, "0001", 1, 0.5) == "CONTINUE"
     assert decide(scheduler, "0002", 1, 0.1) == "CONTINUE"
+
+
+@pytest.mark.parametrize("kind", ["asha", "none"])
+def test_a_trial_whose_slot_is_starting_takes_no_other_trials_slot(sweep, kind):
+    scheduler = make_scheduler(kind, sweep, max_epochs=9, grace_epochs=1, reduction_factor=3)
+    tune = SimpleNamespace(get_trials=lambda: [SimpleNamespace(status="PENDING")])
+    assert scheduler.choose_trial_to_run(tune) is None

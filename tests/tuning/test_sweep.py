@@ -251,6 +251,25 @@ def test_killed_slots_cost_their_trial_at_most_the_epoch_it_was_in_however_many(
 
 
 @pytest.mark.slow
+def test_a_slot_that_died_comes_back_however_short_the_trials_of_the_others_are(start):
+    running = start("--trials", 40, "--epochs", 1, "--cpus-per-worker", os.cpu_count() / 2)
+    running.wait_for(lambda: len(outcomes(running.sweep)) >= 4)
+    slots = set(running.processes("ray::_Inner"))
+    assert len(slots) == 2
+    os.kill(max(slots), signal.SIGKILL)
+    seen = set()
+
+    def watch():
+        seen.update(running.processes("ray::_Inner"), running.processes("ray::Slot"))
+        return len(outcomes(running.sweep)) == 40
+
+    running.wait_for(watch)
+    code, output = running.end()
+    assert code == 0, output
+    assert len(seen - slots) == 1, "each trial asked for a slot of its own"
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_a_trial_whose_workers_die_without_an_epoch_fails_with_the_reason_and_a_retry_finishes_it(start):
     running = start("--trials", 1, "--epochs", 1000)
