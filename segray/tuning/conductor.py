@@ -19,9 +19,10 @@ from segray.config import RunConfig
 from segray.errors import StorageError
 from segray.records import Outcome, OutcomeStatus, SweepState, SweepStatus
 from segray.results import text
-from segray.storage import SweepFiles
+from segray.storage import SweepFiles, TrialLog
 from segray.tuning.collapse import collapse_warning
 from segray.tuning.progress import Progress, RunningTrial, View, shown
+from segray.tuning.retries import MAX_DEATHS, Retries
 from segray.tuning.slot import TUNE_METRIC
 
 STATE_SECONDS = 5.0
@@ -118,9 +119,10 @@ class Conductor(tune.Callback):
         progress: Progress,
         view: View,
         state: StateFile,
+        retries: Retries,
     ) -> None:
         self._channel, self._sweep, self._base = channel, sweep, base
-        self._progress, self._view, self._state = progress, view, state
+        self._progress, self._view, self._state, self._retries = progress, view, state, retries
         self._next_state = 0.0
         self._told: set[str] = set()
 
@@ -151,8 +153,6 @@ class Conductor(tune.Callback):
         if result["status"] is not None:
             self._finish(trial, result["status"], result["reason"], result["traceback"], result["seconds"])
             return
-        # Deaths of the trial's slot, which Tune counts; like its workers' they count until the next epoch.
-        trial.run_metadata.num_failures = 0
         go_on = not result.get("done")
         self._channel.verdict.remote(trial_id, go_on)
         if not go_on:
@@ -166,19 +166,29 @@ class Conductor(tune.Callback):
         self._view.refresh()
 
     def on_trial_error(self, trial: Any, **_: Any) -> None:
-        """The trial's slot itself died and could not be restarted.
+        """The trial's slot itself died, and Tune's trial with it; the searcher may hand it out again.
 
         Without the channel every slot fails: no fault of the trial, which has no outcome then and can be resumed.
         """
-        error, num_failures = trial.get_error(), trial.run_metadata.num_failures
-        if isinstance(error, RayActorError):
-            died = f"died {num_failures} times in a row before an epoch was done; the last time it"
-            reason = f"the process in front of the trial's workers {died} {ray_reason(error) or KILLED}"
-        else:
-            said = str(error).strip().rpartition("\n")[2]
-            reason = f"the process in front of the trial's workers failed {num_failures} times in a row: {said}"
-        seconds = ray.get(self._channel.seconds.remote(trial.config["trial"]))
+        trial_id, error = trial.config["trial"], trial.get_error()
+        seconds = ray.get(self._channel.seconds.remote(trial_id))
+        has_died = isinstance(error, RayActorError)
+        said = (ray_reason(error) or KILLED) if has_died else str(error).strip().rpartition("\n")[2]
+        if self._retries.goes_on(trial_id):
+            once = said if has_died else f"failed: {said}"
+            self._take_up_again(trial_id, f"the process in front of the trial's workers {once}")
+            return
+        times = f"{MAX_DEATHS} times in a row"
+        often = f"died {times} before an epoch was done; the last time it" if has_died else f"failed {times}:"
+        reason = f"the process in front of the trial's workers {often} {said}"
         self._finish(trial, "failed", reason, str(error or ""), seconds)
+
+    def _take_up_again(self, trial_id: str, reason: str) -> None:
+        folder = self._sweep.trial(trial_id).folder
+        if folder.exists():
+            TrialLog(folder).write(f"{reason}; another takes its place")
+        self._progress.running.pop(trial_id, None)
+        self._view.say(f"{self._progress.what} {trial_id} goes on in another slot: {reason}")
 
     def on_step_end(self, **_: Any) -> None:
         """Now and then, say that the sweep is alive, and which trials wait."""

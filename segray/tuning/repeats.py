@@ -100,6 +100,3 @@ class ListSearch(Searcher):
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Nothing: there is nobody to tell."""
-
-    def save(self, checkpoint_path: str) -> None:
-        """Nothing: the sweep's files say which runs are left."""

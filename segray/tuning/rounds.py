@@ -16,7 +16,6 @@ import ray
 from ray import tune
 from ray.exceptions import RayError
 from ray.tune.schedulers import TrialScheduler
-from ray.tune.search import Searcher
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from segray.cluster.channel import Channel
@@ -29,13 +28,11 @@ from segray.tuning.conductor import Conductor, StateFile, Stop, best_so_far
 from segray.tuning.preflight import Checked
 from segray.tuning.progress import Progress, View
 from segray.tuning.repeats import ListSearch, describe_repeats, repeat_values, wanted_repeats, without_outcome
+from segray.tuning.retries import Retries
 from segray.tuning.scheduler import Fifo, make_scheduler
 from segray.tuning.search import StudySearch, make_sampler
 from segray.tuning.slot import Slot
 from segray.tuning.sweep import Sweep
-
-SLOT_RETRIES = 2
-"""How often Tune starts a trial again whose slot's own process died."""
 
 ECHO_SECONDS = 1.0
 """A signal that comes again within this time is the same one: `timeout` sends it to the process and to its group."""
@@ -45,8 +42,9 @@ TUNE_ENVIRONMENT = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
 }
-"""No banner, no folder changes, no loggers, no signal handler of Tune's own."""
+"""No banner, no folder changes, no loggers, no signal handler, no tracebacks of Tune's own."""
 
 
 @dataclass(frozen=True)
@@ -105,11 +103,11 @@ def _search(shared: _Shared, plan: Plan, progress: Progress) -> None:
         reduction_factor=sweep.reduction_factor,
     )
     sampler = make_sampler(sweep.searcher, sweep.seed + len(files.trials()))
-    num_runs = -1 if sweep.trials is None else sweep.trials - progress.done
+    num_trials = None if sweep.trials is None else sweep.trials - progress.done
     with tempfile.TemporaryDirectory(prefix="segray-") as scratch:
         database = Path(scratch, "study.db")
         searcher = StudySearch(files, checked.space, sampler, checked.first_trials, database, shared.view.say)
-        _tune(shared, plan, progress, searcher, scheduler, num_runs)
+        _tune(shared, plan, progress, Retries(searcher, num_trials), scheduler)
     if searcher.num_combinations is not None and not shared.stop.asked:
         shared.view.say(exhausted(searcher.num_combinations, progress))
         progress.total = progress.done
@@ -137,12 +135,10 @@ def _repeat(shared: _Shared, nodes: Sequence[Mapping[str, float]]) -> None:
         total=len(wanted), slots=plan.slots, deadline=None, done=len(wanted) - len(missing), what="repeat"
     )
     searcher = ListSearch([(repeat.id, repeat_values(files, repeat, base)) for repeat in missing])
-    _tune(shared, plan, progress, searcher, Fifo(), len(missing))
+    _tune(shared, plan, progress, Retries(searcher, len(missing)), Fifo())
 
 
-def _tune(
-    shared: _Shared, plan: Plan, progress: Progress, searcher: Searcher, scheduler: TrialScheduler, num_runs: int
-) -> None:
+def _tune(shared: _Shared, plan: Plan, progress: Progress, searcher: Retries, scheduler: TrialScheduler) -> None:
     """One run of Tune, with a channel and worker groups of its own."""
     # Beside the driver, whose end is the sweep's: no other node can take the channel away.
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
@@ -164,7 +160,8 @@ def _tune(
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
                 scheduler=scheduler,
-                num_samples=num_runs,
+                # The searcher knows when it has no more.
+                num_samples=-1,
                 max_concurrent_trials=plan.slots,
                 reuse_actors=True,
             ),
@@ -173,8 +170,7 @@ def _tune(
                 storage_path=scratch,
                 stop=shared.stop,
                 verbose=0,
-                callbacks=[Conductor(channel, files, base, progress, view, shared.state)],
-                failure_config=tune.FailureConfig(max_failures=SLOT_RETRIES),
+                callbacks=[Conductor(channel, files, base, progress, view, shared.state, searcher)],
             ),
         ).fit()
 

@@ -124,12 +124,6 @@ class StudySearch(OptunaSearch):
             self.study.tell(trial, state=TrialState.PRUNED if status == "stopped" else TrialState.FAIL)
         self._publish()
 
-    def save(self, checkpoint_path: str) -> None:
-        """Nothing: the study is the searcher's whole state."""
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {}
-
     def _untried(self) -> Draw | None:
         """A point that no trial had; None where all have been tried."""
         for draw in self._proposals():

@@ -10,7 +10,8 @@ from segray.config import RunConfig
 from segray.tuning import conductor as conductor_module
 from segray.tuning.conductor import Conductor, StateFile
 from segray.tuning.progress import Progress, RunningTrial, View
-from segray.tuning.slot import TUNE_METRIC
+from segray.tuning.repeats import ListSearch
+from segray.tuning.retries import Retries
 
 
 @pytest.fixture
@@ -24,15 +25,12 @@ def conductor(tmp_path, monkeypatch):
         seconds=SimpleNamespace(remote=seconds.__getitem__), verdict=SimpleNamespace(remote=lambda *_: None)
     )
     monkeypatch.setattr(conductor_module.ray, "get", lambda value: value)
-    return Conductor(channel, files, RunConfig(), progress, View(progress), StateFile(files, progress))
+    state = StateFile(files, progress)
+    return Conductor(channel, files, RunConfig(), progress, View(progress), state, Retries(ListSearch([]), 0))
 
 
-def slot_with(error, num_failures=3):
-    return SimpleNamespace(
-        config={"trial": "0000", "values": {}},
-        get_error=lambda: error,
-        run_metadata=SimpleNamespace(num_failures=num_failures),
-    )
+def slot_with(error):
+    return SimpleNamespace(config={"trial": "0000", "values": {}}, get_error=lambda: error)
 
 
 @pytest.mark.parametrize(
@@ -54,6 +52,7 @@ def slot_with(error, num_failures=3):
     ],
 )
 def test_a_slot_that_died_too_often_fails_its_trial_with_the_reason_and_its_time(conductor, error, reason):
+    conductor._retries.deaths["0000"] = 3
     conductor.on_trial_error(slot_with(error))
     outcome = conductor._sweep.trial("0000").outcome()
     assert outcome.status == "failed"
@@ -61,8 +60,17 @@ def test_a_slot_that_died_too_often_fails_its_trial_with_the_reason_and_its_time
     assert outcome.seconds == 7.0
 
 
-def test_an_epoch_between_its_deaths_gives_a_slot_all_its_retries_back(conductor):
-    trial = slot_with(None, num_failures=2)
-    result = {TUNE_METRIC: 0.3, "epoch": 1, "status": None, "reason": "", "traceback": "", "seconds": 0.0}
-    conductor.on_trial_result(trial, result)
-    assert trial.run_metadata.num_failures == 0
+def test_a_slot_that_died_costs_its_trial_nothing_but_a_line(conductor, capsys):
+    conductor._sweep.trial("0000").write_values({})
+    conductor._retries.deaths["0000"] = 2
+    conductor.on_trial_error(slot_with(RayActorError(error_msg="The actor died because its node has died. Id: 1a")))
+    trial = conductor._sweep.trial("0000")
+    assert trial.outcome() is None
+    assert "workers was lost with its node" in trial.folder.read_bytes("log.txt").decode()
+    assert "trial 0000 goes on in another slot: " in capsys.readouterr().out
+
+
+def test_a_slot_that_died_before_its_trial_began_leaves_no_folder(conductor):
+    conductor._retries.deaths["0000"] = 1
+    conductor.on_trial_error(slot_with(RayActorError(error_msg="The actor is dead")))
+    assert not conductor._sweep.trial("0000").folder.exists()

@@ -253,9 +253,8 @@ def test_killed_slots_cost_their_trial_at_most_the_epoch_it_was_in_however_many(
 @pytest.mark.slow
 def test_a_slot_that_died_comes_back_however_short_the_trials_of_the_others_are(start):
     running = start("--trials", 40, "--epochs", 1, "--cpus-per-worker", os.cpu_count() / 2)
-    running.wait_for(lambda: len(outcomes(running.sweep)) >= 4)
+    running.wait_for(lambda: len(running.processes("ray::_Inner")) == 2)
     slots = set(running.processes("ray::_Inner"))
-    assert len(slots) == 2
     os.kill(max(slots), signal.SIGKILL)
     seen = set()
 

@@ -1,0 +1,80 @@
+"""Trials that lose their slot: they are handed out again, a few times."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from ray.tune.search import Searcher
+
+from segray.tuning.slot import TUNE_METRIC
+
+MAX_DEATHS = 3
+"""Deaths of a trial's slot in a row, without an epoch between them, after which the trial has failed."""
+
+
+class Retries(Searcher):
+    """Hands out another searcher's trials, and those again whose slot died.
+
+    Tune has retries of its own, but counts a slot twice that dies before it has taken its next trial: that trial would
+    fail at its first death.
+
+    Args:
+        searcher: Proposes the trials; of a trial that is handed out again it hears nothing.
+        num_trials: How many it may propose; None for as many as it has.
+    """
+
+    def __init__(self, searcher: Searcher, num_trials: int | None) -> None:
+        super().__init__(metric=TUNE_METRIC, mode="max")
+        self._searcher, self._left = searcher, num_trials
+        self._running: dict[str, tuple[str, dict[str, Any]]] = {}
+        self._again: list[tuple[str, dict[str, Any]]] = []
+        self.deaths: Counter[str] = Counter()
+        """By trial, those of its slots since its last epoch"""
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The next trial; None where a running one may have to be handed out again."""
+        if self._again:
+            self._running[trial_id] = self._again.pop(0)
+        elif proposed := self._propose(trial_id):
+            self._running[trial_id] = trial_id, proposed
+        else:
+            return None if self._running else str(Searcher.FINISHED)
+        return self._running[trial_id][1]
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Pass an epoch on."""
+        first_id, proposed = self._running[trial_id]
+        del self.deaths[proposed["trial"]]
+        self._searcher.on_trial_result(first_id, result)
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Pass a trial's end on, unless its slot died and it is handed out again."""
+        first_id, proposed = self._running.pop(trial_id)
+        if error:
+            self.deaths[proposed["trial"]] += 1
+            if self.goes_on(proposed["trial"]):
+                self._again.append((first_id, proposed))
+                return
+        self._searcher.on_trial_complete(first_id, result, error)
+
+    def goes_on(self, trial: str) -> bool:
+        """Whether a trial whose slot died is handed out again."""
+        return self.deaths[trial] < MAX_DEATHS
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the sweep's files say what is left."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+    def _propose(self, trial_id: str) -> dict[str, Any] | None:
+        if self._left == 0:
+            return None
+        proposed = self._searcher.suggest(trial_id)
+        if not isinstance(proposed, dict):
+            self._left = 0
+            return None
+        if self._left is not None:
+            self._left -= 1
+        return proposed
