@@ -12,6 +12,8 @@ from typing import Any, Literal
 import pandas as pd
 
 from segray.config import RunConfig
+from segray.config.keys import keys_deciding
+from segray.config.mark import Decides
 from segray.records import FAILURES
 from segray.results import Spread, SweepResults, text
 from segray.shown import redacted
@@ -147,7 +149,7 @@ def _own_values(results: SweepResults) -> tuple[tuple[str, str], ...]:
     return tuple(
         (key, text.value(value))
         for key, value in results.info.base.items()
-        if value != default.get(key) and key not in ("data.root", "data.cache_dir")
+        if value != default.get(key) and key not in keys_deciding(Decides.PLACE)
     )
 
 

@@ -2,11 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
+from segray.config.mark import IMAGES, LABELS, LOADING, PLACE, SAMPLING, SPLITS, Decides, Mark, Use
 from segray.config.section import Section, SizePx
+
+OF_CLUSTERS = Mark(
+    Decides.TARGETS,
+    uses=(
+        Use(
+            key="data.pairs.labels",
+            rule="must be 'kmeans' on cityscapes_pairs",
+            fix="set it to 'kmeans', for palette labels have no clusters",
+            is_met=lambda config: config.data.dataset == "cityscapes_pairs" and config.data.pairs.labels == "kmeans",
+        ),
+    ),
+)
+OF_CUSTOM_POLICY = Mark(
+    Decides.SAMPLING,
+    uses=(
+        Use(
+            key="data.policy",
+            rule="must be 'custom'",
+            fix="set it to 'custom', for a named policy has its own strengths",
+            is_met=lambda config: config.data.policy == "custom",
+        ),
+    ),
+)
 
 
 class FolderConfig(Section):
@@ -48,9 +72,9 @@ class PairsConfig(Section):
     """palette: the nearest Cityscapes colour; kmeans: the nearest of the colours that K-Means found in the masks"""
     max_distance: float = Field(default=60.0, gt=0)
     """Euclidean RGB distance (0 to 441) to the nearest colour beyond which a pixel is void (palette)"""
-    num_clusters: int = Field(default=10, ge=2, le=64)
+    num_clusters: Annotated[int, OF_CLUSTERS] = Field(default=10, ge=2, le=64)
     """K (kmeans)"""
-    kmeans_seed: int = 0
+    kmeans_seed: Annotated[int, OF_CLUSTERS] = 0
     """Seed of the K-Means fit (kmeans)"""
 
 
@@ -97,32 +121,32 @@ class AugmentConfig(Section):
 class DataConfig(Section):
     """Which data, at which size, how augmented."""
 
-    dataset: str = "cityscapes"
+    dataset: Annotated[str, Mark(Decides.LABELS, registry="segray.data.datasets:DATASETS")] = "cityscapes"
     """Name of the data set: cityscapes, cityscapes_pairs, camvid, carla, kitti_road, gta5, trainA, folder"""
-    root: str = ""
+    root: Annotated[str, PLACE] = ""
     """Folder of the data set"""
-    classes: str = ""
+    classes: Annotated[str, LABELS] = ""
     """Which of the data set's class lists: docs/data.md names them; empty takes the first"""
-    exclude: tuple[str, ...] = ()
+    exclude: Annotated[tuple[str, ...], IMAGES] = ()
     """Names of images to leave out, such as ones known to be damaged"""
-    folder: FolderConfig = FolderConfig()
-    cityscapes: CityscapesConfig = CityscapesConfig()
-    pairs: PairsConfig = PairsConfig()
-    split: SplitConfig = SplitConfig()
-    holdout: float = Field(default=0.0, ge=0, lt=1)
+    folder: Annotated[FolderConfig, LABELS] = FolderConfig()
+    cityscapes: Annotated[CityscapesConfig, LABELS] = CityscapesConfig()
+    pairs: Annotated[PairsConfig, LABELS] = PairsConfig()
+    split: Annotated[SplitConfig, SPLITS] = SplitConfig()
+    holdout: Annotated[float, SPLITS] = Field(default=0.0, ge=0, lt=1)
     """Share of the training images kept as test split, which no trial is chosen by"""
-    resize_px: SizePx | None = None
+    resize_px: Annotated[SizePx | None, IMAGES] = None
     """(height, width) to which photos and labels are resized when they are decoded; null keeps their size"""
-    crop_px: SizePx | None = None
+    crop_px: Annotated[SizePx | None, SAMPLING] = None
     """(height, width) of the training crop, padded with void where the image is smaller; null trains on whole images"""
-    policy: str = "light"
+    policy: Annotated[str, Mark(Decides.SAMPLING, registry="segray.data.augment:POLICY_NAMES")] = "light"
     """Augmentation policy: none, light, medium, strong, custom"""
-    augment: AugmentConfig = AugmentConfig()
-    rare_class_crops: float = Field(default=0.0, ge=0, le=1)
+    augment: Annotated[AugmentConfig, OF_CUSTOM_POLICY] = AugmentConfig()
+    rare_class_crops: Annotated[float, SAMPLING] = Field(default=0.0, ge=0, le=1)
     """Share of training crops placed on a pixel of a class drawn by rarity instead of anywhere"""
-    num_loader_workers: int | None = Field(default=None, ge=0)
+    num_loader_workers: Annotated[int | None, LOADING] = Field(default=None, ge=0)
     """Loader processes per training worker; null takes the CPUs that the worker has beyond one"""
-    cache_dir: str | None = None
+    cache_dir: Annotated[str | None, PLACE] = None
     """Where decoded shards lie on each node; null takes $SEGRAY_CACHE or ~/.cache/segray"""
-    cache_limit_gb: float | None = Field(default=None, gt=0)
+    cache_limit_gb: Annotated[float | None, PLACE] = Field(default=None, gt=0)
     """Most that all decoded shards in that folder take, in 10^9 bytes; null sets no limit"""

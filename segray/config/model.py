@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
+from segray.config.mark import Decides, Mark
 from segray.config.section import Section
 
 
@@ -53,7 +54,7 @@ class GeneratorConfig(Section):
 class ModelConfig(Section):
     """Which network."""
 
-    name: str = "smp"
+    name: Annotated[str, Mark(Decides.NETWORK, registry="segray.models.build:MODELS")] = "smp"
     """Model family: smp, fcn8s, unet, pix2pix, unet_instance_norm, resnet"""
     output: Literal["logits", "rgb"] = "logits"
     """logits: one per class; rgb: a colour, which stands for the class of the nearest colour"""

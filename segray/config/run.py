@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
 from segray.config.data import DataConfig
 from segray.config.document import decode, parse_yaml
+from segray.config.mark import NETWORK, TRAINING
 from segray.config.model import ModelConfig
 from segray.config.option import one_line
 from segray.config.section import Section
-from segray.config.training import GanConfig, LossConfig, OptimConfig, TrainConfig
+from segray.config.training import (
+    OF_DISCRIMINATOR,
+    OF_SEGMENTATION,
+    GanConfig,
+    LossConfig,
+    OptimConfig,
+    TrainConfig,
+)
 from segray.errors import ConfigError, unknown_name
 from segray.foreign import read_limited
 
@@ -22,12 +30,12 @@ class RunConfig(Section):
     """One training run."""
 
     data: DataConfig = DataConfig()
-    model: ModelConfig = ModelConfig()
-    loss: LossConfig = LossConfig()
-    optim: OptimConfig = OptimConfig()
-    gan: GanConfig = GanConfig()
-    train: TrainConfig = TrainConfig()
-    seed: int = Field(default=0, ge=0, lt=2**32)
+    model: Annotated[ModelConfig, NETWORK] = ModelConfig()
+    loss: Annotated[LossConfig, OF_SEGMENTATION] = LossConfig()
+    optim: Annotated[OptimConfig, TRAINING] = OptimConfig()
+    gan: Annotated[GanConfig, OF_DISCRIMINATOR] = GanConfig()
+    train: Annotated[TrainConfig, TRAINING] = TrainConfig()
+    seed: Annotated[int, TRAINING] = Field(default=0, ge=0, lt=2**32)
     """Seed of initial weights, data order and augmentation"""
 
     def flat(self) -> dict[str, Any]:
@@ -121,6 +129,18 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + key] = value
     return flat
+
+
+def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """The nested mapping of values under dotted keys."""
+    tree: dict[str, Any] = {}
+    for key, value in flat.items():
+        *parents, last = key.split(".")
+        node = tree
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[last] = value
+    return tree
 
 
 def _problem(detail: Any) -> str:

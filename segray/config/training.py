@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PositiveInt, field_validator
 from pydantic_core import PydanticCustomError
 
+from segray.config.mark import Decides, Mark, Use
 from segray.config.section import Section
 
 
@@ -34,15 +36,37 @@ def _check_alpha(value: Any) -> Any:
     return value
 
 
+_HAS_DISCRIMINATOR = Use(
+    key="gan.discriminator",
+    rule="must name one",
+    fix="set it to patchgan or semantic",
+    is_met=lambda config: config.gan.discriminator != "none",
+)
+_HAS_ADVERSARIAL_LOSS = Use(
+    key="gan.adversarial_weight",
+    rule="must be above 0",
+    fix="set it to 1, say, or search other keys, for at 0 there is no discriminator",
+    is_met=lambda config: config.gan.has_discriminator,
+)
+_HAS_SEGMENTATION_LOSS = Use(
+    key="gan.segmentation_weight",
+    rule="must be above 0",
+    fix="set it to 1, say, for at 0 section loss is left out",
+    is_met=lambda config: config.gan.discriminator == "none" or config.gan.segmentation_weight > 0,
+)
+OF_DISCRIMINATOR = Mark(Decides.TRAINING, uses=(_HAS_DISCRIMINATOR, _HAS_ADVERSARIAL_LOSS))
+OF_LABEL_IMAGES = Mark(Decides.TRAINING, uses=(_HAS_DISCRIMINATOR,))
+OF_SEGMENTATION = Mark(Decides.TRAINING, uses=(_HAS_SEGMENTATION_LOSS,))
+
 ClassWeights = Annotated[Literal["none", "balanced"] | tuple[float, ...], BeforeValidator(_check_weights)]
 FocalAlpha = Annotated[float | Literal["balanced"] | tuple[float, ...], BeforeValidator(_check_alpha)]
 
 
 class LossConfig(Section):
-    """What is minimised; void pixels never count."""
+    """What is minimised, such as dice or 0.5*cross_entropy+dice; void pixels never count."""
 
-    name: str = "cross_entropy"
-    """cross_entropy, ohem, focal, boundary, dice, jaccard, tversky, focal_tversky, lovasz, or 0.5*cross_entropy+dice"""
+    name: Annotated[str, replace(OF_SEGMENTATION, registry="segray.losses:LOSSES")] = "cross_entropy"
+    """One, or a weighted sum: cross_entropy, ohem, focal, boundary, dice, jaccard, tversky, focal_tversky, lovasz"""
     class_weights: ClassWeights = "none"
     """balanced (inverse log frequency in training) or a number per class weigh cross_entropy, ohem, focal, boundary"""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
@@ -139,13 +163,13 @@ class GanConfig(Section):
     """What both minimise: binary cross-entropy, least squares, or hinge"""
     adversarial_weight: float = Field(default=1.0, ge=0)
     """Weight of the adversarial loss in what the model minimises; 0 leaves the discriminator out"""
-    segmentation_weight: float = Field(default=1.0, ge=0)
+    segmentation_weight: Annotated[float, OF_LABEL_IMAGES] = Field(default=1.0, ge=0)
     """Weight of the segmentation loss, section loss, in what the model minimises"""
-    l1_weight: float = Field(default=0.0, ge=0)
+    l1_weight: Annotated[float, OF_LABEL_IMAGES] = Field(default=0.0, ge=0)
     """Weight of the mean absolute difference between the model's label image and the label's"""
-    gradient_weight: float = Field(default=0.0, ge=0)
+    gradient_weight: Annotated[float, OF_LABEL_IMAGES] = Field(default=0.0, ge=0)
     """Weight of the gradient-sensitive loss: label images shall have the same edges"""
-    gradient_kind: Literal["hard", "soft"] = "hard"
+    gradient_kind: Annotated[Literal["hard", "soft"], OF_LABEL_IMAGES] = "hard"
     """hard: edges count at class boundaries alone; soft: 0.9 more there than elsewhere, where they count 0.1"""
     label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
     """What the discriminator's target for real label images is below 1 (bce, lsgan)"""

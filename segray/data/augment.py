@@ -29,6 +29,8 @@ POLICIES: Final[dict[str, AugmentConfig]] = {
     ),
 }
 
+POLICY_NAMES: Final = (*POLICIES, CUSTOM)
+
 _COLOUR_PROBABILITY: Final = 0.8
 """Of each change of colour, so that some photos keep their own."""
 
@@ -42,7 +44,7 @@ def strengths(config: DataConfig) -> AugmentConfig:
     if config.policy == CUSTOM:
         return config.augment
     if config.policy not in POLICIES:
-        raise ConfigError(unknown_name("augmentation policy", config.policy, (*POLICIES, CUSTOM)))
+        raise ConfigError(unknown_name("augmentation policy", config.policy, POLICY_NAMES))
     return POLICIES[config.policy]
 
 

@@ -24,7 +24,9 @@ from tempfile import TemporaryFile
 from typing import Final, NamedTuple
 
 from segray.activity import doing
-from segray.config import AugmentConfig, DataConfig, SplitConfig
+from segray.config import DataConfig
+from segray.config.keys import NOT_DECODED, values_deciding, without
+from segray.config.mark import Decides
 from segray.data.augment import strengths
 from segray.data.build import Builder, Progress, num_cores
 from segray.data.dataset import SPLITS, Dataset, Scoring
@@ -97,7 +99,7 @@ def listing(config: DataConfig) -> Listing:
         ConfigError: A name is unknown, or the config lacks what the data set needs.
         DataError: Files are missing or cannot be read; all of them are named.
     """
-    return _listing(_content(config))
+    return _listing(without(config, *NOT_DECODED))
 
 
 def prepare(
@@ -152,29 +154,11 @@ def check_values(config: DataConfig) -> None:
     strengths(config)
 
 
-def without_sampling(config: DataConfig) -> DataConfig:
-    """The config with all that only says how training draws from its images at its default."""
-    return config.model_copy(
-        update={
-            "policy": "none",
-            "augment": AugmentConfig(),
-            "rare_class_crops": 0.0,
-            "crop_px": None,
-            "num_loader_workers": None,
-        }
-    )
-
-
 def with_absolute_paths(config: DataConfig) -> DataConfig:
     """The config for processes that start in other folders, or as another person."""
-    paths = {"root": config.root, "cache_dir": config.cache_dir}
-    absolute = {key: str(Path(path).expanduser().absolute()) for key, path in paths.items() if path}
-    return config.model_copy(update=absolute)
-
-
-def _content(config: DataConfig) -> DataConfig:
-    """The config with all that changes neither files nor decoded images at its default."""
-    return without_sampling(config).model_copy(update={"split": SplitConfig(), "holdout": 0.0, "cache_limit_gb": None})
+    places = values_deciding(config, Decides.PLACE).items()
+    paths = {key.removeprefix("data."): path for key, path in places if path and isinstance(path, str)}
+    return config.model_copy(update={name: str(Path(path).expanduser().absolute()) for name, path in paths.items()})
 
 
 def _stored(

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from segray.config import DataConfig
+from segray.config.keys import READ_LABELS, values_deciding
+from segray.config.run import nest
 from segray.data.cache import listing
 from segray.data.dataset import SPLITS, Split, normal
 from segray.data.splits import divide, split_kind
@@ -19,10 +21,8 @@ NUM_NAMED = 3
 """Images named of each kind of difference in a message; all of them are in its problems."""
 
 
-CHOOSE_LABELS: Final = {"dataset", "classes", "folder", "cityscapes", "pairs"}
-"""Keys of the data section that say how label files are read."""
-ADDED_LATER: Final = {"class_ids", "image_suffix", "label_suffix"}
-"""Keys of `data.folder` that earlier versions lack; left out where they are empty, so that old records still match."""
+ADDED_LATER: Final = {"data.folder.class_ids", "data.folder.image_suffix", "data.folder.label_suffix"}
+"""Keys that earlier versions lack; left out where they are empty, so that old records still match."""
 
 
 def record_splits(config: DataConfig, choices: Iterable[DataConfig] = ()) -> SplitRecord:
@@ -83,8 +83,8 @@ def check_splits(record: SplitRecord, config: DataConfig) -> None:
 
 
 def _choice_and_labels(config: DataConfig) -> tuple[str, str]:
-    chosen = config.model_dump(mode="json", include=CHOOSE_LABELS)
-    chosen["folder"] = {key: value for key, value in chosen["folder"].items() if value or key not in ADDED_LATER}
+    values = values_deciding(config, *READ_LABELS)
+    chosen = nest({key: value for key, value in values.items() if value or key not in ADDED_LATER})["data"]
     return _hash(json.dumps(chosen, sort_keys=True)), _hash(listing(config).dataset.reader.key)
 
 

@@ -21,6 +21,8 @@ import optuna
 from segray.cluster.connection import Connection
 from segray.cluster.resources import Plan, make_plan
 from segray.config import RunConfig
+from segray.config.keys import FREE_ON_RESUME, keys_deciding, values_deciding
+from segray.config.mark import Decides
 from segray.data.cache import PreparedData, with_absolute_paths
 from segray.data.split_record import check_splits, record_splits
 from segray.engine.trial import write_samples
@@ -35,7 +37,7 @@ from segray.tuning.preflight import Checked, check
 from segray.tuning.repeats import wanted_repeats, without_outcome
 from segray.tuning.rounds import num_ended, run_rounds
 from segray.tuning.space import STEPS, describe
-from segray.tuning.sweep import MAY_DIFFER_ON_RESUME, Sweep
+from segray.tuning.sweep import Sweep
 
 VERSIONED = ("segray", "ray", "torch", "segmentation-models-pytorch", "albumentations", "optuna", "numpy")
 
@@ -214,7 +216,7 @@ def _refuse_changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     changed = [
         f"{key}: was {before.get(key)!r}, now {now.get(key)!r}"
         for key in dict.fromkeys([*before, *now])
-        if before.get(key) != now.get(key) and key not in MAY_DIFFER_ON_RESUME
+        if before.get(key) != now.get(key) and key not in keys_deciding(*FREE_ON_RESUME)
     ]
     if changed:
         raise ConfigError(
@@ -226,8 +228,8 @@ def _refuse_changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
 def _keep_splits(files: SweepFiles, checked: Checked) -> None:
     """Write which images are on which side and how labels are read; of a sweep that has begun, check that it is so."""
     begun_with = files.splits()
-    # Of the keys that images or labels depend on, no other may differ from trial to trial.
-    configs = {config.pairs: config for config in checked.data_configs}.values()
+    targets = {str(values_deciding(config, Decides.TARGETS)): config for config in checked.data_configs}
+    configs = targets.values()
     if begun_with is None:
         files.write_splits(record_splits(checked.base.data, configs))
     else:
@@ -244,7 +246,7 @@ def _changed_values(recipe: str, base: RunConfig) -> dict[str, Any]:
     if recipe not in RECIPES:
         return {}
     here, published = base.flat(), RECIPES[recipe].config.flat()
-    left_out = set(MAY_DIFFER_ON_RESUME)
+    left_out = set(keys_deciding(*FREE_ON_RESUME))
     if "model.encoder_weights" in RECIPES[recipe].settings:
         # "auto" is there for those who cannot fetch what was published.
         published["model.encoder_weights"] = "imagenet"

@@ -9,9 +9,11 @@ from typing import Any, TypeVar
 
 import optuna
 
-from segray.config import DataConfig, GanConfig, ModelConfig, RunConfig, flatten
-from segray.data.augment import CUSTOM, strengths, training_size
-from segray.data.cache import PreparedData, check_values, prepare, with_absolute_paths, without_sampling
+from segray.config import DataConfig, ModelConfig, RunConfig
+from segray.config.keys import SAME_IN_ALL_TRIALS, marks, values_deciding, without
+from segray.config.mark import Decides, Use
+from segray.data.augment import strengths, training_size
+from segray.data.cache import PreparedData, check_values, prepare, with_absolute_paths
 from segray.data.datasets import WITHOUT_PALETTE, dataset_kind, open_dataset
 from segray.engine.adversary import check_adversary
 from segray.engine.optim import check_l2, check_schedule
@@ -30,21 +32,6 @@ from segray.tuning.draws import draw
 from segray.tuning.points import Point, draw_point, first_of
 from segray.tuning.recipe import naming_recipe, recipe_values
 from segray.tuning.space import EPOCHS_KEY, CappedSpace, Distribution, Space, contains, describe, plain_point
-
-SAME_IN_ALL_TRIALS = (
-    "data.dataset",
-    "data.root",
-    "data.classes",
-    "data.exclude",
-    "data.resize_px",
-    "data.folder.",
-    "data.cityscapes.",
-    "data.pairs.labels",
-    "data.pairs.max_distance",
-    "data.split.",
-    "data.holdout",
-)
-"""Keys, or what they begin with, that say which images, sizes of labels and classes trials are judged on."""
 
 T = TypeVar("T")
 
@@ -190,12 +177,8 @@ def _check_first_trial(
 def _check_same_data(base: RunConfig, configs: Sequence[RunConfig]) -> None:
     """Refuse a space in which trials would be trained or judged on other images, or told other classes apart."""
     datas = _distinct(config.data for config in (base, *configs))
-    expected, *others = (flatten({"data": data.model_dump(mode="json")}) for data in datas)
-    varied = [
-        key
-        for key, value in expected.items()
-        if key.startswith(SAME_IN_ALL_TRIALS) and any(other[key] != value for other in others)
-    ]
+    expected, *others = (values_deciding(data, *SAME_IN_ALL_TRIALS) for data in datas)
+    varied = [key for key, value in expected.items() if any(other[key] != value for other in others)]
     if varied:
         raise ConfigError(
             f"{', '.join(varied)} must be the same in all trials, which cannot be compared when they are trained or "
@@ -208,7 +191,7 @@ def _prepared(configs: Sequence[DataConfig], announce: Callable[[str], None]) ->
     """The data of each config, prepared once for all that only differ in how training draws from it."""
     for config in configs:
         check_values(config)
-    images = {config: without_sampling(config) for config in configs}
+    images = {config: without(config, Decides.SAMPLING, Decides.LOADING) for config in configs}
     prepared = {config: prepare(config, announce) for config in _distinct(images.values())}
     return {config: prepared[images[config]] for config in configs}
 
@@ -244,68 +227,17 @@ def _check_l2(configs: Sequence[RunConfig]) -> None:
         check_l2(meta_model(config.model), config.optim)
 
 
-@dataclass(frozen=True)
-class _Use:
-    """When keys mean something to a trial."""
-
-    keys: tuple[str, ...]
-    """What they begin with"""
-    is_used: Callable[[RunConfig], bool]
-    key: str
-    """What decides over it"""
-    rule: str
-    fix: str
-
-
-_OF_GAN_LOSS = ("gan.segmentation_weight", "gan.l1_weight", "gan.gradient_")
-_USES = (
-    _Use(
-        ("data.augment.",),
-        lambda config: config.data.policy == CUSTOM,
-        "data.policy",
-        f"must be {CUSTOM!r}",
-        f"set it to {CUSTOM!r}, for a named policy has its own strengths",
-    ),
-    _Use(
-        ("data.pairs.num_clusters", "data.pairs.kmeans_seed"),
-        lambda config: config.data.dataset == "cityscapes_pairs" and config.data.pairs.labels == "kmeans",
-        "data.pairs.labels",
-        "must be 'kmeans' on cityscapes_pairs",
-        "set it to 'kmeans', for palette labels have no clusters",
-    ),
-    _Use(
-        ("gan.",),
-        lambda config: config.gan.discriminator != "none",
-        "gan.discriminator",
-        "must name one",
-        "set it to patchgan or semantic",
-    ),
-    _Use(
-        tuple(f"gan.{name}" for name in GanConfig.model_fields if not f"gan.{name}".startswith(_OF_GAN_LOSS)),
-        lambda config: config.gan.has_discriminator,
-        "gan.adversarial_weight",
-        "must be above 0",
-        "set it to 1, say, or search other keys, for at 0 there is no discriminator",
-    ),
-    _Use(
-        ("loss.",),
-        lambda config: config.gan.discriminator == "none" or config.gan.segmentation_weight > 0,
-        "gan.segmentation_weight",
-        "must be above 0",
-        "set it to 1, say, for at 0 section loss is left out",
-    ),
-)
-
-
 def _check_used(configs: Sequence[RunConfig], distributions: Mapping[str, Distribution]) -> None:
     """Refuse a search of keys that mean nothing in any trial."""
-    """Refuse a search of keys that mean nothing in any trial."""
-    for use in _USES:
-        searched = [key for key in distributions if key.startswith(use.keys)]
-        if searched and not any(use.is_used(config) for config in configs):
+    searched: dict[Use, list[str]] = {}
+    for key in distributions:
+        for use in marks()[key].uses:
+            searched.setdefault(use, []).append(key)
+    for use, keys in searched.items():
+        if not any(use.is_met(config) for config in configs):
             values = sorted({str(config.flat()[use.key]) for config in configs})
             raise ConfigError(
-                f"{use.key} {use.rule} in some trials where {', '.join(searched)} are searched, but it is "
+                f"{use.key} {use.rule} in some trials where {', '.join(keys)} are searched, but it is "
                 f"{', '.join(values)}; {use.fix}"
             )
 

@@ -8,12 +8,12 @@ from typing import Any
 from ray.tune.search import Searcher
 
 from segray.config import RunConfig, flatten
+from segray.config.keys import FREE_ON_RESUME, keys_deciding
 from segray.errors import DamagedError, StorageError
 from segray.results import text
 from segray.storage import BASELINE_ID, Repeat, SweepFiles, TrialFiles
 from segray.tuning.slot import TUNE_METRIC
 from segray.tuning.space import EPOCHS_KEY
-from segray.tuning.sweep import MAY_DIFFER_ON_RESUME
 
 
 def wanted_repeats(files: SweepFiles, seed: int, num_seeds: int) -> list[Repeat]:
@@ -63,7 +63,7 @@ def repeat_values(files: SweepFiles, repeat: Repeat, base: RunConfig) -> dict[st
     differing = {
         key: value
         for key, value in flatten(config).items()
-        if key not in MAY_DIFFER_ON_RESUME and here.get(key) != value
+        if key not in keys_deciding(*FREE_ON_RESUME) and here.get(key) != value
     }
     return differing | {"seed": repeat.seed, EPOCHS_KEY: repeat.epochs}
 

@@ -32,9 +32,6 @@ LARGEST_SEED = 2**31 - 1
 LARGEST_RUN_SEED = 2**32 - 1
 """RunConfig's."""
 
-MAY_DIFFER_ON_RESUME = {"data.root", "data.cache_dir", "data.num_loader_workers"}
-"""Config keys that say where a sweep runs, not what it trains."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
