@@ -31,8 +31,8 @@ from segray.data.synthetic import write_scenes
 from segray.recipes import RECIPES
 from segray.results import load
 from segray.storage import SweepFiles
-from segray.tuning.single import new_name, single_run
-from segray.tuning.sweep import run_sweep
+from segray.tuning.run.start import run_sweep
+from segray.tuning.training_run import new_name, single_run
 
 CURVE_POINTS = 10
 

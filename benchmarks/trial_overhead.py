@@ -54,7 +54,8 @@ def space(trial: optuna.Trial) -> None:
 
 def run_ours(data: str, runs: str, trials: int, workers: int) -> None:
     from segray.cluster.resources import Resources
-    from segray.tuning.sweep import Sweep, run_sweep
+    from segray.tuning.run.start import run_sweep
+    from segray.tuning.sweep import Sweep
 
     sweep = Sweep(
         name="overhead",

@@ -21,7 +21,7 @@ call_or_exit(command, drops_all="sweep" in sys.argv)
 """
 VIEW = """
 import sys
-from segray.tuning.progress import Progress, View
+from segray.tuning.run.progress import Progress, View
 with View(Progress(total=2, slots=1, deadline=None)) as view:
     for number in range(2_000):
         view.say(f"line {number}")

@@ -11,7 +11,7 @@ from segray.errors import ConfigError
 from segray.tuning import options
 
 if TYPE_CHECKING:
-    from segray.tuning.single import Start
+    from segray.tuning.training_run import Start
 
 _OWN_OPTIONS = {"data.root": "--data", "model.encoder_weights": "--encoder-weights"}
 
@@ -42,7 +42,7 @@ def train(
     from segray.cluster.limits import Limits
     from segray.cluster.resources import Resources
     from segray.tuning.command import default_storage, run_and_exit
-    from segray.tuning.single import check_data, new_name, single_run
+    from segray.tuning.training_run import check_data, new_name, single_run
 
     start = _start(recipe, config)
     if resume and name is None:
@@ -70,7 +70,7 @@ def train(
 
 
 def _start(recipe: str | None, path: Path | None) -> Start:
-    from segray.tuning.single import of_file, of_recipe
+    from segray.tuning.training_run import of_file, of_recipe
 
     if recipe is not None and path is None:
         return of_recipe(recipe)

@@ -23,7 +23,8 @@ from segray.process import end_process
 from segray.shown import printable, redacted
 from segray.storage import SweepFiles
 from segray.tuning import options
-from segray.tuning.sweep import SchedulerName, SearcherName, Sweep, judge_sweep, run_sweep
+from segray.tuning.run.start import judge_sweep, run_sweep
+from segray.tuning.sweep import SchedulerName, SearcherName, Sweep
 
 JOB_STORAGE = "~/segray/runs"
 """Where a `ray job submit` without --storage writes: its own folder is an upload that the cluster deletes."""

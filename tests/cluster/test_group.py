@@ -19,7 +19,7 @@ ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
 def test_a_slots_own_processes_do_without_torch():
-    code = "import sys, segray.tuning.slot; sys.exit('torch' in sys.modules)"
+    code = "import sys, segray.tuning.run.slot; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

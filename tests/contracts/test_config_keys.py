@@ -18,8 +18,8 @@ from segray.data.datasets import DATASETS
 from segray.data.split_record import record_splits
 from segray.data.synthetic import NEEDED_VALUES, write_scenes
 from segray.errors import SegrayError
-from segray.tuning.driver import _refuse_changed
-from segray.tuning.preflight import _check_same_data, _check_used
+from segray.tuning.preflight.steps import _check_same_data, _check_used
+from segray.tuning.run.driver import _refuse_changed
 
 OTHER_VALUES = (True, False, 1, 2, 3, 0.05, 0.3, 1.5, 0.001, [1], [0], ["none"], [32, 48], [2, 2, 1], "_a", "a/{split}")
 VARIANTS = (

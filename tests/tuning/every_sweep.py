@@ -17,10 +17,11 @@ from segray.data.datasets import DATASETS
 from segray.data.synthetic import NEEDED_VALUES, write_scenes
 from segray.engine.trial import train_trial
 from segray.storage import TrialLog, open_sweep
-from segray.tuning.history import folder_name
 from segray.tuning.points import Point, draw_point, first_of
 from segray.tuning.preflight import check
-from segray.tuning.sweep import Sweep, judge_sweep, run_sweep
+from segray.tuning.run.history import folder_name
+from segray.tuning.run.start import judge_sweep, run_sweep
+from segray.tuning.sweep import Sweep
 
 VARIANTS = {
     **{name: {"data.dataset": name} for name in DATASETS},

@@ -4,8 +4,8 @@ import pytest
 
 from segray.config import RunConfig
 from segray.errors import ConfigError, DataError
-from segray.tuning import preflight
 from segray.tuning.preflight import check
+from segray.tuning.preflight import steps as preflight
 from segray.tuning.recipe import recipe_values
 
 RECIPE = RunConfig().with_values({"loss.name": "dice", "optim.lr": 2e-3, "train.epochs": 40, "train.batch_size": 4})

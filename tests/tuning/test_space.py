@@ -10,8 +10,8 @@ import pytest
 
 from segray.config import RunConfig
 from segray.errors import ConfigError
-from segray.tuning.draws import draw
 from segray.tuning.points import Point, combinations, draw_point, first_of
+from segray.tuning.preflight.samples import draw
 from segray.tuning.recipe import recipe_values
 from segray.tuning.space import CappedSpace, contains, draw_from
 

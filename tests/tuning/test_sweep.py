@@ -211,11 +211,23 @@ def test_a_time_budget_ends_the_sweep(start):
     assert running.sweep.trial("0000").records()
 
 
+def wait_for_processes(running, name, number):
+    """Ids of a number of processes of a name; an actor has another name between two calls."""
+    found = []
+
+    def are_there():
+        found[:] = running.processes(name)
+        return len(found) == number
+
+    running.wait_for(are_there)
+    return found
+
+
 def kill_after_an_epoch(running, trial, name):
     """Kill the process of a name when the trial has completed another epoch, and wait until there is a new one."""
     num_epochs = len(trial.records())
     running.wait_for(lambda: len(trial.records()) > num_epochs)
-    [process] = running.processes(name)
+    [process] = wait_for_processes(running, name, 1)
     os.kill(process, signal.SIGKILL)
     running.wait_for(lambda: running.processes(name) not in ([], [process]))
 
@@ -253,8 +265,7 @@ def test_killed_slots_cost_their_trial_at_most_the_epoch_it_was_in_however_many(
 @pytest.mark.slow
 def test_a_slot_that_died_comes_back_however_short_the_trials_of_the_others_are(start):
     running = start("--trials", 40, "--epochs", 1, "--cpus-per-worker", os.cpu_count() / 2)
-    running.wait_for(lambda: len(running.processes("ray::_Inner")) == 2)
-    slots = set(running.processes("ray::_Inner"))
+    slots = set(wait_for_processes(running, "ray::_Inner", 2))
     os.kill(max(slots), signal.SIGKILL)
     seen = set()
 

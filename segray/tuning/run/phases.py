@@ -1,4 +1,4 @@
-"""Rounds of Ray Tune over warm worker groups: the search, then the repeats of what it found."""
+"""The two phases of a sweep, each a run of Ray Tune over warm worker groups: the search, then repeats of its best."""
 
 from __future__ import annotations
 
@@ -24,14 +24,16 @@ from segray.errors import ClusterError, SegrayError
 from segray.records import SweepStatus
 from segray.results import text
 from segray.storage import SweepFiles
-from segray.tuning.conductor import Conductor, StateFile, Stop, best_so_far
 from segray.tuning.preflight import Checked
-from segray.tuning.progress import Progress, View
-from segray.tuning.repeats import ListSearch, describe_repeats, repeat_values, wanted_repeats, without_outcome
-from segray.tuning.retries import Retries
-from segray.tuning.scheduler import Fifo, make_scheduler
-from segray.tuning.search import StudySearch, make_sampler
-from segray.tuning.slot import Slot
+from segray.tuning.run.progress import Progress, View
+from segray.tuning.run.repeats import ListSearch, describe_repeats, repeat_values, wanted_repeats, without_outcome
+from segray.tuning.run.retries import Retries
+from segray.tuning.run.slot import Slot
+from segray.tuning.run.study import StudySearch
+from segray.tuning.run.supervisor import StateFile, Stop, Supervisor, best_so_far
+from segray.tuning.samplers import make_sampler
+from segray.tuning.schedulers import make_scheduler
+from segray.tuning.schedulers.none import Fifo
 from segray.tuning.sweep import Sweep
 
 ECHO_SECONDS = 1.0
@@ -49,7 +51,7 @@ TUNE_ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class _Shared:
-    """What both rounds have in common."""
+    """What both phases have in common."""
 
     sweep: Sweep
     checked: Checked
@@ -59,7 +61,7 @@ class _Shared:
     state: StateFile
 
 
-def run_rounds(
+def run_phases(
     sweep: Sweep, checked: Checked, files: SweepFiles, nodes: Sequence[Mapping[str, float]], search_plan: Plan | None
 ) -> None:
     """Search, then repeat the best trial and the baseline, until both have ended or someone ends them.
@@ -170,7 +172,7 @@ def _tune(shared: _Shared, plan: Plan, progress: Progress, searcher: Retries, sc
                 storage_path=scratch,
                 stop=shared.stop,
                 verbose=0,
-                callbacks=[Conductor(channel, files, base, progress, view, shared.state, searcher)],
+                callbacks=[Supervisor(channel, files, base, progress, view, shared.state, searcher)],
             ),
         ).fit()
 

@@ -11,7 +11,7 @@ from segray.data.synthetic import write_scenes
 from segray.recipes import RECIPES
 from segray.results import load
 from segray.storage import open_sweep
-from segray.tuning import command, single
+from segray.tuning import command, training_run
 
 
 @pytest.fixture(scope="module")
@@ -84,11 +84,11 @@ def test_a_name_that_is_taken_gets_a_counter(tmp_path, monkeypatch):
         def now():
             return moment
 
-    moment = single.datetime(2026, 11, 25, 15, 42, 13)
-    monkeypatch.setattr(single, "datetime", Clock)
+    moment = training_run.datetime(2026, 11, 25, 15, 42, 13)
+    monkeypatch.setattr(training_run, "datetime", Clock)
     names = []
     for _ in range(3):
-        names.append(single.new_name("carla_unet", str(tmp_path)))
+        names.append(training_run.new_name("carla_unet", str(tmp_path)))
         (tmp_path / names[-1]).mkdir()
     assert names == [f"carla_unet-20261125-154213{counter}" for counter in ("", "-1", "-2")]
 

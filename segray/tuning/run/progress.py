@@ -32,7 +32,7 @@ class RunningTrial:
 
 @dataclass
 class Progress:
-    """The numbers of a running search, or of its repeats; changed by the conductor, drawn by a view."""
+    """The numbers of a running search, or of its repeats; changed by the supervisor, drawn by a view."""
 
     total: int | None
     """Trials to run, those of earlier starts included; None where only time is limited"""

@@ -32,10 +32,10 @@ from segray.recipes import RECIPES
 from segray.records import SweepInfo
 from segray.shown import redacted
 from segray.storage import BASELINE_ID, SweepFiles
-from segray.tuning.judging import describe_judging
 from segray.tuning.preflight import Checked, check
-from segray.tuning.repeats import wanted_repeats, without_outcome
-from segray.tuning.rounds import num_ended, run_rounds
+from segray.tuning.preflight.judging import describe_judging
+from segray.tuning.run.phases import num_ended, run_phases
+from segray.tuning.run.repeats import wanted_repeats, without_outcome
 from segray.tuning.space import STEPS, describe
 from segray.tuning.sweep import Sweep
 
@@ -96,7 +96,7 @@ def drive(sweep: Sweep, files: SweepFiles, connection: Connection, announce: Cal
         write_samples(files.folder, checked.data)
     if sweep.retry_failed:
         _reopen_failed(files, announce)
-    run_rounds(sweep, checked, files, connection.nodes(), search_plan=plan if searches else None)
+    run_phases(sweep, checked, files, connection.nodes(), search_plan=plan if searches else None)
 
 
 def _reopen_failed(files: SweepFiles, announce: Callable[[str], None]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from segray.tuning.slot import TUNE_METRIC
+from segray.tuning.objective import TUNE_METRIC
 
 MAX_DEATHS = 3
 """Deaths of a trial's slot in a row, without an epoch between them, after which the trial has failed."""

@@ -6,23 +6,11 @@ import math
 from types import SimpleNamespace
 from typing import Any
 
-from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
+from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
 from segray.storage import BASELINE_ID, SweepFiles
-from segray.tuning.slot import TUNE_METRIC
-from segray.tuning.sweep import SchedulerName
-
-
-class Fifo(FIFOScheduler):
-    """Every trial to its end, in the order in which they were proposed.
-
-    Tune's own version has a trial that waits for the start of a slot take the next slot that gets free. The one that
-    starts is ended for it, and the next trial asks for another: a lost slot never came back where trials are shorter
-    than its start, and each trial cost the start of a slot (66 in a sweep of 80 trials over 4 slots that lost one).
-    """
-
-    def choose_trial_to_run(self, tune_controller: Any) -> None:
-        """Leave it to Tune, which gives a free slot to a trial that has none."""
+from segray.tuning.objective import TUNE_METRIC
+from segray.tuning.schedulers.none import Fifo
 
 
 class Asha(ASHAScheduler):
@@ -83,20 +71,3 @@ class Asha(ASHAScheduler):
 def _by_id(trial: Any) -> SimpleNamespace:
     """A Tune trial under segray's id, which stays the same over all starts of the sweep."""
     return SimpleNamespace(trial_id=trial.config["trial"], config=trial.config)
-
-
-def make_scheduler(
-    kind: SchedulerName, sweep: SweepFiles, *, max_epochs: int, grace_epochs: int, reduction_factor: float
-) -> TrialScheduler:
-    """The scheduler of a name.
-
-    Args:
-        kind: "asha" for asynchronous successive halving (Li et al. 2020), "none" to train every trial to its end.
-        sweep: The sweep's files, those of earlier starts among them.
-        max_epochs: No trial runs longer.
-        grace_epochs: No trial is stopped before it has completed so many.
-        reduction_factor: One in so many trials passes each rung.
-    """
-    if kind == "none":
-        return Fifo()
-    return Asha(sweep, max_t=max_epochs, grace_period=min(grace_epochs, max_epochs), reduction_factor=reduction_factor)

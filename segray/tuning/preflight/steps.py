@@ -28,8 +28,8 @@ from segray.models import (
     meta_model,
     resolve_encoder_weights,
 )
-from segray.tuning.draws import draw
 from segray.tuning.points import Point, draw_point, first_of
+from segray.tuning.preflight.samples import draw
 from segray.tuning.recipe import naming_recipe, recipe_values
 from segray.tuning.space import EPOCHS_KEY, CappedSpace, Distribution, Space, contains, describe, plain_point
 

@@ -16,21 +16,13 @@ from segray.config import flatten
 from segray.errors import StorageError
 from segray.records import METRIC
 from segray.storage import SweepFiles, undamaged
-from segray.tuning.history import Announce, catch_up, earlier_trials, folder_name
+from segray.tuning.objective import TUNE_METRIC
 from segray.tuning.points import Point, Sample, combinations, draw_point, first_of, identity
-from segray.tuning.slot import TUNE_METRIC
+from segray.tuning.run.history import Announce, catch_up, earlier_trials, folder_name
 from segray.tuning.space import Distribution, Draw, Space, draw_from, plain_point
-from segray.tuning.sweep import SearcherName
 
 PROPOSALS = 20
 """How often the sampler may propose a point that was tried already; then the space's points are gone through."""
-
-
-def make_sampler(searcher: SearcherName, seed: int) -> optuna.samplers.BaseSampler:
-    """The Optuna sampler of a searcher's name."""
-    if searcher == "random":
-        return optuna.samplers.RandomSampler(seed=seed)
-    return optuna.samplers.TPESampler(seed=seed, constant_liar=True)
 
 
 class StudySearch(OptunaSearch):

@@ -20,10 +20,11 @@ from segray.recipes import RECIPES
 from segray.records import Outcome
 from segray.results import load
 from segray.storage import open_sweep
-from segray.tuning import driver
-from segray.tuning import sweep as sweep_module
-from segray.tuning.single import nothing
-from segray.tuning.sweep import Sweep, judge_sweep, run_sweep
+from segray.tuning.run import driver
+from segray.tuning.run import start as start_module
+from segray.tuning.run.start import judge_sweep, run_sweep
+from segray.tuning.sweep import Sweep
+from segray.tuning.training_run import nothing
 
 
 class Begun(Exception):  # noqa: N818 - no error: the checks have let the sweep pass
@@ -71,7 +72,7 @@ def drive(monkeypatch):
         driver.drive(sweep, files, connection, announce=print)
         return files
 
-    monkeypatch.setattr(driver, "run_rounds", begin)
+    monkeypatch.setattr(driver, "run_phases", begin)
     return start
 
 
@@ -456,7 +457,7 @@ def resume(sweep, monkeypatch):
     def connect(_when_lost):
         raise Begun
 
-    monkeypatch.setattr(sweep_module, "Connection", connect)
+    monkeypatch.setattr(start_module, "Connection", connect)
     monkeypatch.setattr(owner, "WATCH_SECONDS", 2.0)
     return lambda: run_sweep(Sweep(**vars(sweep) | {"resume": True}), announce=lambda line: None)
 

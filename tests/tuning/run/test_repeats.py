@@ -6,7 +6,7 @@ import pytest
 from segray.config import RunConfig
 from segray.records import Outcome
 from segray.storage import Repeat
-from segray.tuning.repeats import ListSearch, describe_repeats, repeat_values, wanted_repeats, without_outcome
+from segray.tuning.run.repeats import ListSearch, describe_repeats, repeat_values, wanted_repeats, without_outcome
 
 
 def write_trial(sweep, trial_id, miou, status="finished", **values):

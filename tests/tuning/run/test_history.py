@@ -15,11 +15,12 @@ from optuna.trial import TrialState
 from segray.config import RunConfig
 from segray.errors import ConfigError, StorageError
 from segray.records import Outcome
-from segray.tuning.draws import draw
 from segray.tuning.points import identity
-from segray.tuning.progress import Progress
-from segray.tuning.rounds import exhausted
-from segray.tuning.search import StudySearch, make_sampler
+from segray.tuning.preflight.samples import draw
+from segray.tuning.run.phases import exhausted
+from segray.tuning.run.progress import Progress
+from segray.tuning.run.study import StudySearch
+from segray.tuning.samplers import make_sampler
 from segray.tuning.space import CappedSpace
 
 
@@ -43,7 +44,7 @@ def begin(sweep, search, tune_id="a"):
 
 
 def end(sweep, search, given, status="finished", miou=0.5, tune_id="a"):
-    """What the conductor and Tune do when a trial ends after an epoch."""
+    """What the supervisor and Tune do when a trial ends after an epoch."""
     files = sweep.trial(given["trial"])
     files.append_record(record(1, miou))
     files.finish(Outcome(status=status, epochs=1, best_val_miou=miou))

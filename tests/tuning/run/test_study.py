@@ -10,8 +10,9 @@ from fake_sweep import empty_sweep, record
 from optuna.trial import TrialState
 
 from segray.records import Outcome
-from segray.tuning.scheduler import make_scheduler
-from segray.tuning.search import StudySearch, make_sampler
+from segray.tuning.run.study import StudySearch
+from segray.tuning.samplers import make_sampler
+from segray.tuning.schedulers import make_scheduler
 from segray.tuning.space import CappedSpace
 
 

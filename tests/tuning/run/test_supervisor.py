@@ -7,16 +7,16 @@ import pytest
 from ray.exceptions import RayActorError
 
 from segray.config import RunConfig
-from segray.tuning import conductor as conductor_module
-from segray.tuning.conductor import Conductor, StateFile
-from segray.tuning.progress import Progress, RunningTrial, View
-from segray.tuning.repeats import ListSearch
-from segray.tuning.retries import Retries
+from segray.tuning.run import supervisor as supervisor_module
+from segray.tuning.run.progress import Progress, RunningTrial, View
+from segray.tuning.run.repeats import ListSearch
+from segray.tuning.run.retries import Retries
+from segray.tuning.run.supervisor import StateFile, Supervisor
 
 
 @pytest.fixture
-def conductor(tmp_path, monkeypatch):
-    """The conductor of a sweep whose trial 0000 is running, and has taken 7 s of workers' time."""
+def supervisor(tmp_path, monkeypatch):
+    """The supervisor of a sweep whose trial 0000 is running, and has taken 7 s of workers' time."""
     files = fake_sweep.empty_sweep(tmp_path).files
     progress = Progress(total=1, slots=1, deadline=None)
     progress.running["0000"] = RunningTrial("0000", {}, epochs=9)
@@ -24,9 +24,9 @@ def conductor(tmp_path, monkeypatch):
     channel = SimpleNamespace(
         seconds=SimpleNamespace(remote=seconds.__getitem__), verdict=SimpleNamespace(remote=lambda *_: None)
     )
-    monkeypatch.setattr(conductor_module.ray, "get", lambda value: value)
+    monkeypatch.setattr(supervisor_module.ray, "get", lambda value: value)
     state = StateFile(files, progress)
-    return Conductor(channel, files, RunConfig(), progress, View(progress), state, Retries(ListSearch([]), 0))
+    return Supervisor(channel, files, RunConfig(), progress, View(progress), state, Retries(ListSearch([]), 0))
 
 
 def slot_with(error):
@@ -51,26 +51,26 @@ def slot_with(error):
         ),
     ],
 )
-def test_a_slot_that_died_too_often_fails_its_trial_with_the_reason_and_its_time(conductor, error, reason):
-    conductor._retries.deaths["0000"] = 3
-    conductor.on_trial_error(slot_with(error))
-    outcome = conductor._sweep.trial("0000").outcome()
+def test_a_slot_that_died_too_often_fails_its_trial_with_the_reason_and_its_time(supervisor, error, reason):
+    supervisor._retries.deaths["0000"] = 3
+    supervisor.on_trial_error(slot_with(error))
+    outcome = supervisor._sweep.trial("0000").outcome()
     assert outcome.status == "failed"
     assert f"the process in front of the trial's workers {reason}" in outcome.reason
     assert outcome.seconds == 7.0
 
 
-def test_a_slot_that_died_costs_its_trial_nothing_but_a_line(conductor, capsys):
-    conductor._sweep.trial("0000").write_values({})
-    conductor._retries.deaths["0000"] = 2
-    conductor.on_trial_error(slot_with(RayActorError(error_msg="The actor died because its node has died. Id: 1a")))
-    trial = conductor._sweep.trial("0000")
+def test_a_slot_that_died_costs_its_trial_nothing_but_a_line(supervisor, capsys):
+    supervisor._sweep.trial("0000").write_values({})
+    supervisor._retries.deaths["0000"] = 2
+    supervisor.on_trial_error(slot_with(RayActorError(error_msg="The actor died because its node has died. Id: 1a")))
+    trial = supervisor._sweep.trial("0000")
     assert trial.outcome() is None
     assert "workers was lost with its node" in trial.folder.read_bytes("log.txt").decode()
     assert "trial 0000 goes on in another slot: " in capsys.readouterr().out
 
 
-def test_a_slot_that_died_before_its_trial_began_leaves_no_folder(conductor):
-    conductor._retries.deaths["0000"] = 1
-    conductor.on_trial_error(slot_with(RayActorError(error_msg="The actor is dead")))
-    assert not conductor._sweep.trial("0000").folder.exists()
+def test_a_slot_that_died_before_its_trial_began_leaves_no_folder(supervisor):
+    supervisor._retries.deaths["0000"] = 1
+    supervisor.on_trial_error(slot_with(RayActorError(error_msg="The actor is dead")))
+    assert not supervisor._sweep.trial("0000").folder.exists()

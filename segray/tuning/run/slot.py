@@ -15,9 +15,7 @@ from segray.config import RunConfig
 from segray.errors import ConfigError
 from segray.records import METRIC
 from segray.storage import SweepFiles, TrialLog
-
-TUNE_METRIC = f"best_{METRIC}"
-"""What Tune's scheduler and searcher compare: the best so far, which never falls."""
+from segray.tuning.objective import TUNE_METRIC
 
 CLOSE_SECONDS = 5.0
 """Tune kills an actor that takes 10 s to stop."""

@@ -3,8 +3,8 @@
 import pytest
 from ray.tune.search import Searcher
 
-from segray.tuning.repeats import ListSearch
-from segray.tuning.retries import MAX_DEATHS, Retries
+from segray.tuning.run.repeats import ListSearch
+from segray.tuning.run.retries import MAX_DEATHS, Retries
 
 
 class Told(ListSearch):

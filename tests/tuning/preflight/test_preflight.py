@@ -14,10 +14,11 @@ from segray.config import RunConfig
 from segray.data.cache import prepare
 from segray.data.synthetic import NEEDED_VALUES, write_scenes
 from segray.errors import ConfigError, DataError, StorageError
-from segray.tuning import preflight
 from segray.tuning.preflight import check
+from segray.tuning.preflight import steps as preflight
+from segray.tuning.run.start import run_sweep
 from segray.tuning.space import describe
-from segray.tuning.sweep import Sweep, run_sweep
+from segray.tuning.sweep import Sweep
 
 
 def space(trial):
@@ -315,7 +316,7 @@ def test_a_taken_name_and_a_foreign_folder_are_refused(base, tmp_path):
     ],
 )
 def test_the_command_line_says_it_in_one_error_with_exit_code_2(scenes, tmp_path, arguments, message):
-    study = Path(__file__).with_name("tiny_study.py")
+    study = Path(__file__).parents[1] / "tiny_study.py"
     command = [sys.executable, str(study), "--data", str(scenes), "--storage", f"{tmp_path}/runs", *arguments]
     ended = subprocess.run(
         command, capture_output=True, text=True, env={**os.environ, "SEGRAY_CACHE": f"{tmp_path}/cache"}, check=False

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from segray.tuning.progress import Progress, RunningTrial, View, shown
+from segray.tuning.run.progress import Progress, RunningTrial, View, shown
 
 
 def progress(**values):

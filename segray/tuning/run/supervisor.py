@@ -20,10 +20,10 @@ from segray.errors import StorageError
 from segray.records import Outcome, OutcomeStatus, SweepState, SweepStatus
 from segray.results import text
 from segray.storage import SweepFiles, TrialLog
-from segray.tuning.collapse import collapse_warning
-from segray.tuning.progress import Progress, RunningTrial, View, shown
-from segray.tuning.retries import MAX_DEATHS, Retries
-from segray.tuning.slot import TUNE_METRIC
+from segray.tuning.objective import TUNE_METRIC
+from segray.tuning.run.collapse import collapse_warning
+from segray.tuning.run.progress import Progress, RunningTrial, View, shown
+from segray.tuning.run.retries import MAX_DEATHS, Retries
 
 STATE_SECONDS = 5.0
 """How often state.json says that the sweep is alive."""
@@ -47,17 +47,17 @@ def best_so_far(sweep: SweepFiles) -> tuple[float | None, str]:
 
 
 class Stop(tune.Stopper):
-    """Ends a round when its time is spent or someone asked; workers hear of it through the channel first."""
+    """Ends a phase when its time is spent or someone asked; workers hear of it through the channel first."""
 
     def __init__(self) -> None:
         self._channel: Any = None
         self._deadline: float | None = None
         self._told = False
         self.asked = False
-        """Set by a signal handler; ends all rounds"""
+        """Set by a signal handler; ends all phases"""
 
     def watch(self, channel: Any, deadline: float | None) -> None:
-        """Take charge of the round that begins."""
+        """Take charge of the phase that begins."""
         self._channel, self._deadline, self._told = channel, deadline, False
 
     @property
@@ -108,8 +108,8 @@ class StateFile:
         )
 
 
-class Conductor(tune.Callback):
-    """Called by Tune in the driver, by keyword, at every event of a round."""
+class Supervisor(tune.Callback):
+    """Called by Tune in the driver, by keyword, at every event of a phase."""
 
     def __init__(
         self,

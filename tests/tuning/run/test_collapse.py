@@ -7,10 +7,12 @@ from fake_sweep import record
 from dashboards.report import render_report
 from segray.config import RunConfig
 from segray.results import load
-from segray.tuning.collapse import collapse_warning
-from segray.tuning.conductor import Conductor, StateFile
-from segray.tuning.progress import Progress, View
-from segray.tuning.slot import TUNE_METRIC
+from segray.tuning.objective import TUNE_METRIC
+from segray.tuning.run.collapse import collapse_warning
+from segray.tuning.run.progress import Progress, View
+from segray.tuning.run.repeats import ListSearch
+from segray.tuning.run.retries import Retries
+from segray.tuning.run.supervisor import StateFile, Supervisor
 
 
 def records(*accuracies):
@@ -65,11 +67,12 @@ def test_a_collapse_is_in_the_outcome_the_terminal_and_the_report(tmp_path, caps
     for collapsed in records(*[(1.0, 0.4)] * 3):
         files.append_record(collapsed)
     progress = Progress(total=1, slots=1, deadline=None)
-    conductor = Conductor(None, sweep.files, RunConfig(), progress, View(progress), StateFile(sweep.files, progress))
+    state, retries = StateFile(sweep.files, progress), Retries(ListSearch([]), None)
+    supervisor = Supervisor(None, sweep.files, RunConfig(), progress, View(progress), state, retries)
     trial = SimpleNamespace(config={"trial": "0000", "values": {}})
-    conductor.on_trial_start(trial)
+    supervisor.on_trial_start(trial)
     end = {TUNE_METRIC: 0.4, "epoch": 3, "status": "finished", "reason": "", "traceback": "", "seconds": 9.0}
-    conductor.on_trial_result(trial, end)
+    supervisor.on_trial_result(trial, end)
 
     warning = files.outcome().warning
     assert "stood at 0 or 1" in warning

@@ -1,0 +1,1 @@
+"""A sweep that runs: the driver, Ray Tune over warm worker groups, and what earlier starts left."""
