@@ -14,9 +14,10 @@ from plotly.offline import get_plotlyjs
 from dashboards.figures import FIGURES, Figure, NothingToDrawError
 from dashboards.figures.style import OUTCOME_COLORS
 from dashboards.summary import summarise
+from segray import text
 from segray.files import output_path
 from segray.folder import open_folder
-from segray.results import SweepResults, load, text
+from segray.results import SweepResults, load
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,12 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from segray import text
 from segray.config import RunConfig
 from segray.config.keys import keys_deciding
 from segray.config.mark import Decides
 from segray.records import FAILURES
-from segray.results import Spread, SweepResults, text
+from segray.results import Spread, SweepResults
 from segray.shown import redacted
 
 OUTCOME_ORDER = ("finished", "stopped", "running", "interrupted", "failed", "diverged", "out_of_memory")
@@ -110,7 +111,7 @@ def summarise(results: SweepResults) -> Summary:
         facts=_facts(results),
         outcomes=tuple((outcome, counts[outcome]) for outcome in OUTCOME_ORDER if counts[outcome]),
         columns=(
-            *(["cluster accuracy"] * results.has_clusters),
+            *(["cluster accuracy"] if results.has_clusters else []),
             *("best at", "epochs run", "time"),
             *(key.label for key in results.searched),
         ),
@@ -269,7 +270,7 @@ def _row(results: SweepResults, row: Mapping[Any, Any], *, is_best: bool) -> Tri
     best_epoch = row["best_epoch"]
     miou, cluster_accuracy = row["best_val_miou"], row["cluster_accuracy"]
     cells = (
-        *([_cell(cluster_accuracy, text.percent(cluster_accuracy))] * results.has_clusters),
+        *([_cell(cluster_accuracy, text.percent(cluster_accuracy))] if results.has_clusters else []),
         _cell(None, text.MISSING) if text.is_missing(best_epoch) else _cell(int(best_epoch), str(best_epoch)),
         _cell(row["epochs"], str(row["epochs"])),
         _cell(row["seconds"], text.duration(row["seconds"])),

@@ -6,7 +6,8 @@
     ├── ResourceError    more workers, GPUs, memory or disk than there are
     ├── StorageError     a sweep folder that cannot be written, read, or is taken
     │   ├── DamagedError   one of its files that holds something else than it should
-    │   └── OutageError    it is out of reach, and may be back soon
+    │   ├── OutageError    it is out of reach, and may be back soon
+    │   └── WriteError     it is full or read-only
     ├── ClusterError     the Ray cluster failed under a running sweep
     └── SweepTakenError  another start has taken the sweep over, so this one may write no more
 
@@ -73,6 +74,10 @@ class DamagedError(StorageError):
 
 class OutageError(StorageError):
     """Storage that is out of reach, as a network file system whose server is away; it may be back soon."""
+
+
+class WriteError(StorageError):
+    """Storage that cannot be written: it is full or read-only, or belongs to another person."""
 
 
 class ClusterError(SegrayError):

@@ -16,7 +16,7 @@ from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
 from pyarrow import fs as pafs
 
-from segray.errors import DamagedError, OutageError, StorageError
+from segray.errors import DamagedError, OutageError, StorageError, WriteError
 from segray.files import append_line, remove_partials, write_new, write_whole
 from segray.foreign import in_short, parse_json
 from segray.shown import redacted
@@ -116,7 +116,8 @@ class Folder:
             with self.filesystem.open_input_stream(self._at(name)) as stream:
                 return bytes(stream.read())
         except OSError as error:
-            raise _kind(error)(f"cannot read {self._at(name)!r}: {error}") from None
+            kind = OutageError if _is_outage(error) else StorageError
+            raise kind(f"cannot read {self._at(name)!r}: {error}") from None
 
     @_patient
     def write_bytes(self, name: str, content: bytes | memoryview) -> None:
@@ -248,16 +249,18 @@ class Folder:
         try:
             yield self._at(name)
         except OSError as error:
-            raise _kind(error)(
-                f"cannot write {self._at(name)!r}: {error}; choose a storage path you may write to"
-            ) from None
+            is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            fix = "make room there" if is_full else "choose a storage path you may write to"
+            kind = OutageError if _is_outage(error) else WriteError
+            raise kind(f"cannot write {self._at(name)!r}: {error}; {fix}") from None
 
     @contextmanager
     def _reaching(self, name: str) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            raise _kind(error)(f"cannot reach {self._at(name)!r}: {error}; choose a storage path you may use") from None
+            kind = OutageError if _is_outage(error) else StorageError
+            raise kind(f"cannot reach {self._at(name)!r}: {error}; choose a storage path you may use") from None
 
 
 def open_folder(location: str | Path) -> Folder:
@@ -282,10 +285,9 @@ def location_below(location: str, name: str) -> str:
     return f"{path.rstrip('/')}/{name}{mark}{query}"
 
 
-def _kind(error: OSError) -> type[StorageError]:
+def _is_outage(error: OSError) -> bool:
     # Object stores give neither numbers nor kinds for a network that is down.
-    is_outage = error.errno in _OUTAGES or (error.errno is None and type(error) is OSError)
-    return OutageError if is_outage else StorageError
+    return error.errno in _OUTAGES or (error.errno is None and type(error) is OSError)
 
 
 def _json_bytes(content: Mapping[str, Any]) -> bytes:

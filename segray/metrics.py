@@ -31,18 +31,15 @@ class Scores(NamedTuple):
     """IoU averaged by the classes' shares of the labelled pixels"""
 
 
-def confusion_matrix(
-    predictions_BHW: Tensor, labels_BHW: Tensor, num_classes: int, ignore_index: int = IGNORE_INDEX
-) -> Tensor:
+def confusion_matrix(predictions_BHW: Tensor, labels_BHW: Tensor, num_classes: int) -> Tensor:
     """Count pixels by true and predicted class.
 
     Matrices of several batches, or of several ranks, add up to the matrix of the whole split.
 
     Args:
         predictions_BHW: Training ids in ``0..num_classes - 1``, any integer dtype.
-        labels_BHW: Training ids or ``ignore_index``, any integer dtype, same shape and device.
+        labels_BHW: Training ids or ``IGNORE_INDEX``, any integer dtype, same shape and device.
         num_classes: Number of classes.
-        ignore_index: Non-negative label of pixels that do not count.
 
     Returns:
         Shape (C, C), int64, on the tensors' device: rows are truth, columns are predictions.
@@ -50,16 +47,16 @@ def confusion_matrix(
     Raises:
         ValueError: A label or a prediction is outside its range.
     """
-    num_rows = max(num_classes, ignore_index + 1)
+    num_rows = max(num_classes, IGNORE_INDEX + 1)
     _check_range("predictions", predictions_BHW, num_classes)
     _check_range("labels", labels_BHW, num_rows)
     # A row for every possible label, void included, spares masking, which takes ten times as long.
     bins = (labels_BHW.to(torch.int32) * num_classes).add_(predictions_BHW).flatten()
     rows = torch.bincount(bins, minlength=num_rows * num_classes).view(num_rows, num_classes)
     occupied = rows.sum(dim=1).nonzero().flatten().tolist()
-    wrong = [label for label in occupied if label >= num_classes and label != ignore_index]
+    wrong = [label for label in occupied if label >= num_classes and label != IGNORE_INDEX]
     if wrong:
-        raise ValueError(f"labels must be below {num_classes} or {ignore_index}, but got {wrong}")
+        raise ValueError(f"labels must be below {num_classes} or {IGNORE_INDEX}, but got {wrong}")
     return rows[:num_classes].clone()
 
 

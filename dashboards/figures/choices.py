@@ -9,7 +9,8 @@ import plotly.graph_objects as go
 
 from dashboards.figures.base import Figure, NothingToDrawError
 from dashboards.figures.style import ACCENT, MUTED, hover, plain, styled, wrapped
-from segray.results import SearchedKey, SweepResults, text
+from segray import text
+from segray.results import SearchedKey, SweepResults
 
 
 @dataclass(frozen=True)

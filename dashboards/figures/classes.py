@@ -9,7 +9,8 @@ import plotly.graph_objects as go
 
 from dashboards.figures.base import Figure, NothingToDrawError
 from dashboards.figures.style import MUTED, SERIES, plain, styled
-from segray.results import SweepResults, text
+from segray import text
+from segray.results import SweepResults
 
 NUM_TRIALS: Final = len(SERIES)
 

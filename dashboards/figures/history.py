@@ -8,8 +8,9 @@ import plotly.graph_objects as go
 
 from dashboards.figures.base import Figure, NothingToDrawError
 from dashboards.figures.style import ACCENT, MUTED, OUTCOME_COLORS, OUTCOME_SYMBOLS, hover, plain, styled
+from segray import text
 from segray.records import FAILURES
-from segray.results import SweepResults, text
+from segray.results import SweepResults
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from dashboards.figures.base import Figure, NothingToDrawError
 from dashboards.figures.style import ACCENT, plain, styled
-from segray.results import SearchedKey, SweepResults, text
+from segray import text
+from segray.results import SearchedKey, SweepResults
 
 MIN_TRIALS: Final = 8
 

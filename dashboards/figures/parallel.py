@@ -17,7 +17,8 @@ from plotly.colors import sample_colorscale
 
 from dashboards.figures.base import Figure, NothingToDrawError
 from dashboards.figures.style import GRID, hover, plain, styled, wrapped
-from segray.results import SearchedKey, SweepResults, text
+from segray import text
+from segray.results import SearchedKey, SweepResults
 
 HEADING_PX: Final = 12
 SMALL_HEADING_PX: Final = 10

@@ -15,11 +15,12 @@ from plotly.subplots import make_subplots
 
 from dashboards.figures.base import Figure, NothingToDrawError
 from dashboards.figures.style import MUTED, plain, styled
+from segray import text
 from segray.errors import DamagedError
 from segray.folder import Folder
 from segray.foreign import PICTURE_DAMAGE, in_short
 from segray.labels import IGNORE_INDEX, Color
-from segray.results import SweepResults, text
+from segray.results import SweepResults
 
 COLUMNS: Final = ("photo", "truth", "prediction", "errors")
 MAX_IMAGES: Final = 4

@@ -8,7 +8,8 @@ import plotly.graph_objects as go
 
 from dashboards.figures.base import Figure, NothingToDrawError
 from dashboards.figures.style import ACCENT, MUTED, plain, styled
-from segray.results import Spread, SweepResults, text
+from segray import text
+from segray.results import Spread, SweepResults
 
 
 @dataclass(frozen=True)

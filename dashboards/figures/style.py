@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import plotly.graph_objects as go
 
-from segray.results import SearchedKey, text
+from segray import text
+from segray.results import SearchedKey
 
 ACCENT: Final = "#2b7de0"
 MUTED: Final = "#8d97a3"

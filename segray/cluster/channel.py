@@ -48,8 +48,8 @@ class Message:
 
     trial_id: str
     record: EpochRecord | None = None
-    status: OutcomeStatus | Literal["interrupted"] | None = None
-    """None while the trial goes on"""
+    status: OutcomeStatus | Literal["interrupted", "no_storage"] | None = None
+    """None while the trial goes on; no_storage where the sweep's files cannot be written, which ends the sweep"""
     reason: str = ""
     traceback: str = ""
     seconds: float = 0.0

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from segray import text
 from segray.errors import ConfigError, ResourceError
 
 CPU_SLOTS = 8
@@ -62,10 +63,10 @@ class Plan:
 
     def describe(self) -> str:
         """One line for a person."""
-        trials = "1 trial" if self.slots == 1 else f"{self.slots} trials"
-        workers = "1 worker" if self.workers_per_trial == 1 else f"{self.workers_per_trial} workers"
+        trials = text.counted(self.slots, "trial")
+        workers = text.counted(self.workers_per_trial, "worker")
         gpus = f" and {self.gpus_per_worker:g} GPU" if self.gpus_per_worker else ""
-        nodes = "1 node" if self.num_nodes == 1 else f"{self.num_nodes} nodes"
+        nodes = text.counted(self.num_nodes, "node")
         return (
             f"{trials} at once, each with {workers} of {self.cpus_per_worker:g} CPU{gpus} "
             f"(cluster: {nodes}, {self.total_cpus:g} CPUs, {self.total_gpus:g} GPUs){self.memory_note}"

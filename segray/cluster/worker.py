@@ -20,7 +20,7 @@ from segray.cluster.rendezvous import join_process_group
 from segray.config import run_config
 from segray.engine.loop import Diverged, Interrupted
 from segray.engine.trial import max_micro_batches, train_trial
-from segray.errors import SegrayError, StorageError, SweepTakenError
+from segray.errors import OutageError, SegrayError, SweepTakenError, WriteError
 from segray.records import EpochRecord, OutcomeStatus
 from segray.storage import SweepFiles, TrialLog
 
@@ -110,8 +110,11 @@ def run_task(task: Task, worker: WorkerConfig, generation: int, gauges: Gauges) 
                 # Another rank may have died, and this one only lost its connection: the trial is tried again.
                 raise
             trace = traceback.format_exc()
-            line.end("failed", f"{type(error).__name__}: {error}", trace)
-            log.write(trace)
+            if isinstance(error, WriteError | OutageError):
+                line.end("no_storage", str(error))
+            else:
+                line.end("failed", f"{type(error).__name__}: {error}", trace)
+                log.write(trace)
             if not alone or isinstance(error, torch.AcceleratorError):
                 raise
             break
@@ -162,7 +165,7 @@ class Line:
             f"stopped after {self._trial_minutes:g} min (--trial-timeout); {result}",
         )
 
-    def end(self, status: OutcomeStatus, reason: str, trace: str = "") -> None:
+    def end(self, status: OutcomeStatus | Literal["no_storage"], reason: str, trace: str = "") -> None:
         """Say how the trial ended other than with its last epoch."""
         seconds = time.monotonic() - self._started
         message = Message(self._task.trial_id, status=status, reason=reason, traceback=trace, seconds=seconds)
@@ -200,7 +203,7 @@ def _is_taken(sweep: SweepFiles) -> bool:
 
 def _check_storage(sweep: SweepFiles) -> None:
     if not sweep.exists():
-        raise StorageError(
+        raise OutageError(
             f"the sweep's folder {sweep.folder.path!r} is not visible on node {ray.util.get_node_ip_address()}; "
             "--storage must be a filesystem or a URL that all nodes share"
         )

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
+from segray import text
 from segray.data.check import ClassCount, Report
 from segray.shown import cell, printable
 
@@ -75,7 +76,7 @@ def _sizes(report: Report) -> str:
 
 def _conclusion(report: Report) -> str:
     num_problems, num_images = len(report.problems), sum(report.splits.values())
-    found = "no problems" if not num_problems else f"{num_problems} problem{'s' if num_problems > 1 else ''}"
+    found = "no problems" if not num_problems else text.counted(num_problems, "problem")
     if not num_images:
         return f"{found}: nothing was decoded"
     num_decoded = sum(count for _, count in report.sizes)

@@ -139,11 +139,6 @@ class Shard:
         total: NDArray[np.int64] = self._truth_counts[self._indices].sum(axis=0)
         return total
 
-    def image_class_pixels(self, index: int) -> NDArray[np.int64]:
-        """Pixels of each class in one image, shape (classes,)."""
-        pixels: NDArray[np.int64] = self._counts[self._indices[index]]
-        return pixels
-
     def anchors(self, index: int) -> NDArray[np.int32]:
         """Some pixels of each class of an image, shape (classes, 8): row * width + column, -1 for a class it lacks."""
         pixels: NDArray[np.int32] = self._anchors[self._indices[index]]

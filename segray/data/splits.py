@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 
+from segray import text
 from segray.config import DataConfig
 from segray.data.dataset import SPLITS, Dataset, Pair, Split
 from segray.errors import ConfigError, DataError
@@ -45,8 +46,8 @@ def divide(dataset: Dataset, config: DataConfig) -> Splits:
             num_sequences = len(ranked(dataset.pairs(), config.split.seed))
             raise DataError(
                 f"the {why} split of {config.dataset} must have an image, but {_counts(splits)} came of data.split "
-                f"{kind} and data.holdout {config.holdout:g}; the {len(dataset.pairs())} images are of {num_sequences} "
-                f"sequence{'s' if num_sequences != 1 else ''}, each of which stays on one side"
+                f"{kind} and data.holdout {config.holdout:g}; the {len(dataset.pairs())} images are of "
+                f"{text.counted(num_sequences, 'sequence')}, each of which stays on one side"
             )
     return {split: sorted(splits[split]) for split in SPLITS}
 

@@ -15,6 +15,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from segray import text
 from segray.config import RunConfig
 from segray.data.cache import PreparedData, prepare, with_absolute_paths
 from segray.data.loading import Batch, val_loader
@@ -28,7 +29,6 @@ from segray.folder import location_below
 from segray.metrics import scores
 from segray.models import SegmentationModel
 from segray.records import CheckpointPointer, SplitScores
-from segray.results import text
 from segray.shown import cell, printable, redacted
 from segray.storage import SweepFiles, TrialFiles, open_sweep
 

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from segray import text
 from segray.config import RunConfig
 from segray.data.decode import read_photo
 from segray.data.encode import check_picture, write_picture
 from segray.engine.checkpoint import load_model
 from segray.labels import LabelSpace
 from segray.models import SegmentationModel
-from segray.results import text
 from segray.storage import open_sweep
 
 OVERLAY_OPACITY = 0.55

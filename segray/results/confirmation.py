@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from segray.results import text
+from segray import text
 
 
 @dataclass(frozen=True)

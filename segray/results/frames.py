@@ -14,8 +14,8 @@ from segray.config import RunConfig, flatten
 from segray.errors import ConfigError, StorageError
 from segray.foreign import in_short
 from segray.records import EpochRecord, Outcome
-from segray.results.text import is_missing
 from segray.storage import Repeat, TrialFiles
+from segray.text import is_missing
 
 TRIAL_COLUMNS: Final = {
     "id": "str",

@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
+from segray import text
 from segray.errors import ConfigError
 from segray.records import FAILURES
-from segray.results import text
 from segray.results.sweep import SweepResults, load
 from segray.shown import cell, printable
 
@@ -57,7 +57,7 @@ def headline(results: SweepResults) -> str:
 def trials_table(results: SweepResults) -> Table:
     """Trials as a rich table, best first, those without an mIoU or failed last."""
     table = Table(box=None, header_style="bold", pad_edge=False)
-    figures = ["val mIoU", *(["cluster acc."] * results.has_clusters), "best at", "epochs run", "time"]
+    figures = ["val mIoU", *(["cluster acc."] if results.has_clusters else []), "best at", "epochs run", "time"]
     for name in ("trial", "outcome", *figures):
         table.add_column(name, justify="left" if name in ("trial", "outcome") else "right", no_wrap=True)
     for searched in results.searched:
@@ -75,7 +75,7 @@ def _cells(row: Mapping[Any, Any], *, has_clusters: bool) -> list[str]:
         cell(row["id"]),
         text.words(row["outcome"]),
         text.percent(row["best_val_miou"]),
-        *([text.percent(row["cluster_accuracy"])] * has_clusters),
+        *([text.percent(row["cluster_accuracy"])] if has_clusters else []),
         best_epoch,
         str(row["epochs"]),
         text.duration(row["seconds"]),

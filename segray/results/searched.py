@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from segray.results import text
+from segray import text
 
 Kind = Literal["choice", "linear", "log"]
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from segray import text
 from segray.owner import owner_is_gone
 from segray.records import FAILURES, SplitScores, SweepInfo, SweepState, SweepStatus
-from segray.results import text
 from segray.results.confirmation import Confirmation, compared_repeats, confirm
 from segray.results.frames import (
     TRIAL_COLUMNS,
@@ -296,7 +296,7 @@ class SweepResults:
         confirmation and the repeats are left out where there are no repeats, the damage where there is none.
         """
         columns = ["id", "outcome", "epochs", "best_val_miou", "seconds", "drawn"]
-        columns += ["cluster_accuracy"] * self.has_clusters
+        columns += ["cluster_accuracy"] if self.has_clusters else []
         trials = [
             {column: _json_value(row[column]) for column in columns}
             | {"config": {key: _json_value(row[key]) for key in self.config_keys}}

@@ -163,7 +163,8 @@ def _conclude(asked: Sweep, files: SweepFiles) -> int:
     """
     # Both bring pandas, which is nothing for a sweep's start to wait for.
     from dashboards.report import write_report
-    from segray.results import load, text
+    from segray import text
+    from segray.results import load
 
     location = location_below(asked.storage, asked.name)
     try:

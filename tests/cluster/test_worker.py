@@ -11,7 +11,7 @@ from segray.cluster import worker
 from segray.cluster.channel import Task
 from segray.config import RunConfig
 from segray.engine.endings import Diverged, Interrupted
-from segray.errors import DataError, SweepTakenError
+from segray.errors import DataError, OutageError, SweepTakenError, WriteError
 from segray.storage import open_sweep
 
 SAID = []
@@ -121,6 +121,13 @@ def test_an_error_fails_the_trial_with_its_traceback_and_spares_the_process(run)
     [(status, reason, trace)] = SAID
     assert (status, reason) == ("failed", "ValueError: what is wrong")
     assert "Traceback" in trace
+
+
+@pytest.mark.parametrize("kind", [WriteError, OutageError])
+def test_storage_that_cannot_be_written_is_no_failure_of_the_trial(run, kind):
+    run(kind("cannot write 'runs/s/trials/0000/last.json': No space left on device; make room there"))
+    [(status, reason, _)] = SAID
+    assert (status, reason[:12]) == ("no_storage", "cannot write")
 
 
 def test_a_library_that_calls_sys_exit_fails_the_trial_at_once_and_spares_the_process(run):

@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from segray import text
 from segray.config import RunConfig
 from segray.data.cache import prepare
 from segray.data.datasets.cityscapes_pairs import palette_space
@@ -17,7 +18,6 @@ from segray.engine.checkpoint import load_model
 from segray.engine.trial import sample_name, train_trial, write_samples
 from segray.inference.evaluate import print_evaluation
 from segray.inference.predict import predict
-from segray.results import text
 from segray.storage import TrialLog, open_sweep
 
 NUM_CLUSTERS = 12

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from segray import text
 from segray.config import DataConfig
 from segray.data.cache import PreparedData
-from segray.results import text
 
 
 def describe_judging(config: DataConfig, data: PreparedData, *, who: str) -> Iterator[str]:

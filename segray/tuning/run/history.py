@@ -10,10 +10,10 @@ from typing import Any, NoReturn
 import optuna
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from segray import text
 from segray.config import flatten
 from segray.errors import ConfigError, StorageError
 from segray.records import Outcome
-from segray.results import text
 from segray.storage import SweepFiles, TrialFiles, undamaged
 from segray.tuning.points import Point, draw_point, identity
 from segray.tuning.space import Distribution, Space

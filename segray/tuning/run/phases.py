@@ -18,11 +18,11 @@ from ray.exceptions import RayError
 from ray.tune.schedulers import TrialScheduler
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from segray import text
 from segray.cluster.channel import Channel
 from segray.cluster.resources import Plan, make_plan
 from segray.errors import ClusterError, SegrayError
 from segray.records import SweepStatus
-from segray.results import text
 from segray.storage import SweepFiles
 from segray.tuning.preflight import Checked
 from segray.tuning.run.progress import Progress, View

@@ -13,8 +13,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from segray import text
 from segray.output import lasting_output
-from segray.results import text
 from segray.results.searched import short_labels
 from segray.shown import cell, printable
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
+from segray import text
 from segray.config import RunConfig, flatten
 from segray.config.keys import FREE_ON_RESUME, keys_deciding
 from segray.errors import DamagedError, StorageError
-from segray.results import text
 from segray.storage import BASELINE_ID, Repeat, SweepFiles, TrialFiles
 from segray.tuning.objective import TUNE_METRIC
 from segray.tuning.space import EPOCHS_KEY

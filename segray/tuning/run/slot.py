@@ -12,7 +12,7 @@ from segray.cluster.group import WarmGroup
 from segray.cluster.limits import Limits
 from segray.cluster.resources import Plan
 from segray.config import RunConfig
-from segray.errors import ConfigError
+from segray.errors import ConfigError, OutageError, WriteError
 from segray.records import METRIC
 from segray.storage import SweepFiles, TrialLog
 from segray.tuning.objective import TUNE_METRIC
@@ -40,16 +40,20 @@ class Slot(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """Wait for the trial's next epoch, or for its end."""
+        try:
+            return to_result(self._next_message())
+        except ConfigError as error:
+            return to_result(Message(self._trial_id, status="failed", reason=str(error)))
+        except (WriteError, OutageError) as error:
+            return to_result(Message(self._trial_id, status="no_storage", reason=str(error)))
+
+    def _next_message(self) -> Message:
         if not self._submitted:
-            try:
-                config = self._base.with_values(self._values)
-            except ConfigError as error:
-                return to_result(Message(self._trial_id, status="failed", reason=str(error)))
-            self._submit(config)
+            self._submit(self._base.with_values(self._values))
             self._submitted = True
         while (message := self._group.next_message()).log:
             TrialLog(self._sweep.trial(self._trial_id).folder).write(message.log)
-        return to_result(message)
+        return message
 
     def _new_group(self) -> WarmGroup:
         return WarmGroup(self._channel, self._sweep, self._plan, self._limits)

@@ -14,11 +14,11 @@ import ray
 from ray import tune
 from ray.exceptions import RayActorError
 
+from segray import text
 from segray.cluster.deaths import KILLED, ray_reason
 from segray.config import RunConfig
 from segray.errors import StorageError
 from segray.records import Outcome, OutcomeStatus, SweepState, SweepStatus
-from segray.results import text
 from segray.storage import SweepFiles, TrialLog
 from segray.tuning.objective import TUNE_METRIC
 from segray.tuning.run.collapse import collapse_warning
@@ -143,7 +143,12 @@ class Supervisor(tune.Callback):
         """An epoch is done, or the trial is, and Tune's scheduler has decided.
 
         The outcome is written here, before Optuna hears of it: a resume makes the study agree with the files.
+
+        Raises:
+            StorageError: Workers cannot write the sweep's files. It ends the sweep; the trial has no outcome then.
         """
+        if result["status"] == "no_storage":
+            raise StorageError(f"{result['reason']}; then continue with --resume")
         trial_id, best = trial.config["trial"], result[TUNE_METRIC]
         running = self._progress.running[trial_id]
         if not math.isnan(best):

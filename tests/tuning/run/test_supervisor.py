@@ -7,6 +7,7 @@ import pytest
 from ray.exceptions import RayActorError
 
 from segray.config import RunConfig
+from segray.errors import StorageError
 from segray.tuning.run import supervisor as supervisor_module
 from segray.tuning.run.progress import Progress, RunningTrial, View
 from segray.tuning.run.repeats import ListSearch
@@ -74,3 +75,10 @@ def test_a_slot_that_died_before_its_trial_began_leaves_no_folder(supervisor):
     supervisor._retries.deaths["0000"] = 1
     supervisor.on_trial_error(slot_with(RayActorError(error_msg="The actor is dead")))
     assert not supervisor._sweep.trial("0000").folder.exists()
+
+
+def test_storage_that_workers_cannot_write_ends_the_sweep_and_not_the_trial(supervisor):
+    result = {"status": "no_storage", "reason": "cannot write 'last.json': No space left on device; make room there"}
+    with pytest.raises(StorageError, match=r"No space left on device; make room there; then continue with --resume"):
+        supervisor.on_trial_result(slot_with(None), result)
+    assert supervisor._sweep.trial("0000").outcome() is None

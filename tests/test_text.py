@@ -1,6 +1,6 @@
 import pytest
 
-from segray.results import text
+from segray import text
 
 
 @pytest.mark.parametrize(
