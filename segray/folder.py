@@ -270,6 +270,8 @@ def open_folder(location: str | Path) -> Folder:
         StorageError: The URL's scheme is unknown or the store cannot be reached.
     """
     text = str(location)
+    if "\0" in text:
+        raise StorageError(redacted(f"storage must be a path or a URL without NUL characters, but got {text!r}"))
     if "://" not in text:
         return Folder(pafs.LocalFileSystem(), str(Path(text).expanduser().absolute()))
     try:

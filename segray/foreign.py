@@ -50,7 +50,7 @@ def parse_json(content: bytes | str) -> Any:
     """What a JSON document holds.
 
     Raises:
-        ValueError: It is no JSON, is nested too deeply, or holds NaN or infinity, which JSON does not have.
+        ValueError: It is no JSON, is nested too deeply, or holds NaN, infinity or half a character.
     """
     try:
         value = json.loads(content)
@@ -68,12 +68,14 @@ def check_depth(tree: Any, *, finite: bool = False) -> None:
         finite: Whether NaN and infinity are refused, too.
 
     Raises:
-        ValueError: It is nested too deeply, has too many values, or holds a number that is none.
+        ValueError: It is nested too deeply, has too many values, or holds a number or a text that is none.
     """
     level, num_values = [tree], 1
     for _ in range(MAX_DEPTH):
         if finite and any(isinstance(value, float) and not math.isfinite(value) for value in level):
             raise ValueError("it holds NaN or infinity")
+        if not all(_is_unicode(text) for value in level for text in _texts(value)):
+            raise ValueError("it holds half of a surrogate pair, which no text has")
         level = [child for value in level for child in _children(value)]
         num_values += len(level)
         if not level:
@@ -122,6 +124,17 @@ def _children(value: Any) -> Any:
     if isinstance(value, dict):
         return value.values()
     return value if isinstance(value, list | tuple | set) else ()
+
+
+def _texts(value: Any) -> Any:
+    """The text that a value is, or those that its keys are."""
+    if isinstance(value, str):
+        return (value,)
+    return [key for key in value if isinstance(key, str)] if isinstance(value, dict) else ()
+
+
+def _is_unicode(text: str) -> bool:
+    return text.isascii() or text.encode(errors="ignore").decode() == text
 
 
 def _too_deep() -> str:

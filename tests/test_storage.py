@@ -4,6 +4,7 @@ from pyarrow import fs as pafs
 
 from segray.errors import StorageError
 from segray.folder import Folder, location_below, open_folder
+from segray.foreign import parse_json
 from segray.records import CheckpointPointer, EpochRecord, Outcome, SweepState
 from segray.storage import SweepFiles, TrialFiles, open_sweep
 
@@ -176,3 +177,18 @@ def test_repeats_are_listed_apart_from_the_trials(tmp_path):
         ("0007", 10, 6),
     ]
     assert [files.id for files in sweep.repeats().values()] == [repeat.id for repeat in sweep.repeats()]
+
+
+@pytest.mark.parametrize("content", [b'{"reason": "\\ud800"}', b'{"\\udfff": 1}', b'["\xed\xa0\x80"]'])
+def test_half_a_character_is_no_text(content):
+    with pytest.raises(ValueError, match="half of a surrogate pair"):
+        parse_json(content)
+
+
+def test_a_whole_character_of_two_halves_is_text():
+    assert parse_json(rb'{"reason": "\ud83d\ude97"}') == {"reason": "\N{AUTOMOBILE}"}
+
+
+def test_a_path_with_a_nul_character_is_refused_without_its_password():
+    with pytest.raises(StorageError, match=r"without NUL characters, but got 's3://\*+@"):
+        open_folder("s3://name:secret@\0")

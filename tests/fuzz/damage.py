@@ -58,14 +58,19 @@ def damaged_json(draw, content):
             case "leave out" if node is not tree:
                 del node[key]
             case "put in" if isinstance(node, dict):
-                node[draw(st.sampled_from(["", "id", "epochs", "model.arch", "x"]))] = draw(st.sampled_from(JUNK))
+                node[draw(st.sampled_from(["", "id", "epochs", "model.arch", "x"]))] = copy.deepcopy(
+                    draw(st.sampled_from(JUNK))
+                )
             case _:
                 node[key] = copy.deepcopy(draw(st.sampled_from(JUNK)))
     return json.dumps(tree[0]).encode()
 
 
-def _places(node):
-    for key, value in node.items() if isinstance(node, dict) else enumerate(node):
-        yield node, key
-        if isinstance(value, dict | list):
-            yield from _places(value)
+def _places(tree):
+    left = [tree]
+    while left:
+        node = left.pop()
+        for key, value in node.items() if isinstance(node, dict) else enumerate(node):
+            yield node, key
+            if isinstance(value, dict | list):
+                left.append(value)
