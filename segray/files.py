@@ -22,6 +22,12 @@ _SHOWN: Final = (".html", ".png", ".jpg", ".jpeg")
 """What a person may keep beside a sweep's own files."""
 
 
+def expanded(path: str | Path) -> Path:
+    """A path as the shell reads it: ``~`` is the home folder, and before a name of nobody it stays what it is."""
+    # pathlib raises there.
+    return Path(os.path.expanduser(path))  # noqa: PTH111
+
+
 def output_path(path: str | Path, *, inputs: Iterable[str | Path] = (), data_root: str | Path = "") -> Path:
     """The file that a command is to write, links resolved; asked before the command's work is done.
 
@@ -35,8 +41,8 @@ def output_path(path: str | Path, *, inputs: Iterable[str | Path] = (), data_roo
             the files of a sweep.
     """
     try:
-        target = Path(path).expanduser().resolve()
-        _check_kept(target, [Path(file).expanduser() for file in inputs], data_root)
+        target = expanded(path).resolve()
+        _check_kept(target, [expanded(file) for file in inputs], data_root)
         if not target.parent.is_dir():
             raise _cannot_write(path, f"there is no folder {str(target.parent)!r}; make it first")
         if target.is_dir():
@@ -54,14 +60,14 @@ def check_new_folder(path: Path, data_root: str | Path = "") -> None:
     Raises:
         StorageError: It would.
     """
-    _check_kept(path.expanduser().resolve(), [], data_root)
+    _check_kept(expanded(path).resolve(), [], data_root)
 
 
 def _check_kept(target: Path, inputs: list[Path], data_root: str | Path) -> None:
     for file in inputs:
         if target == file.resolve() or (target.exists() and file.exists() and target.samefile(file)):
             raise _cannot_write(target, f"it is the input {str(file)!r}; name another file")
-    if data_root and target.is_relative_to(Path(data_root).expanduser().resolve()):
+    if data_root and target.is_relative_to(expanded(data_root).resolve()):
         raise _cannot_write(target, f"it lies in the data set at {str(data_root)!r}; name a place outside of it")
     sweep = next((folder for folder in target.parents if (folder / "sweep.json").is_file()), None)
     if sweep is not None and not (target.parent == sweep and target.suffix.lower() in _SHOWN):

@@ -17,7 +17,7 @@ from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 from pyarrow import fs as pafs
 
 from segray.errors import DamagedError, OutageError, StorageError, WriteError
-from segray.files import append_line, remove_partials, write_new, write_whole
+from segray.files import append_line, expanded, remove_partials, write_new, write_whole
 from segray.foreign import in_short, parse_json
 from segray.shown import redacted
 
@@ -273,7 +273,7 @@ def open_folder(location: str | Path) -> Folder:
     if "\0" in text:
         raise StorageError(redacted(f"storage must be a path or a URL without NUL characters, but got {text!r}"))
     if "://" not in text:
-        return Folder(pafs.LocalFileSystem(), str(Path(text).expanduser().absolute()))
+        return Folder(pafs.LocalFileSystem(), str(expanded(text).absolute()))
     try:
         filesystem, path = pafs.FileSystem.from_uri(text)
     except (OSError, ValueError) as error:

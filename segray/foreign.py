@@ -74,7 +74,7 @@ def check_depth(tree: Any, *, finite: bool = False) -> None:
     for _ in range(MAX_DEPTH):
         if finite and any(isinstance(value, float) and not math.isfinite(value) for value in level):
             raise ValueError("it holds NaN or infinity")
-        if not all(_is_unicode(text) for value in level for text in _texts(value)):
+        if not all(is_unicode(text) for value in level for text in _texts(value)):
             raise ValueError("it holds half of a surrogate pair, which no text has")
         level = [child for value in level for child in _children(value)]
         num_values += len(level)
@@ -133,7 +133,8 @@ def _texts(value: Any) -> Any:
     return [key for key in value if isinstance(key, str)] if isinstance(value, dict) else ()
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
+    """Whether a text can be written as UTF-8, unlike half of a surrogate pair."""
     return text.isascii() or text.encode(errors="ignore").decode() == text
 
 

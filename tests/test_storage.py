@@ -192,3 +192,8 @@ def test_a_whole_character_of_two_halves_is_text():
 def test_a_path_with_a_nul_character_is_refused_without_its_password():
     with pytest.raises(StorageError, match=r"without NUL characters, but got 's3://\*+@"):
         open_folder("s3://name:secret@\0")
+
+
+def test_a_path_of_nobodys_home_is_a_folder_of_that_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert open_folder("~nobody-of-this-name/runs").path == f"{tmp_path}/~nobody-of-this-name/runs"

@@ -39,6 +39,7 @@ from segray.data.shards import Shard, num_bytes
 from segray.data.source import Source, open_source
 from segray.data.splits import divide
 from segray.errors import ConfigError, DataError, ResourceError, listed
+from segray.files import expanded
 from segray.labels import LabelSpace
 
 FORMAT_VERSION: Final = 7
@@ -158,7 +159,7 @@ def with_absolute_paths(config: DataConfig) -> DataConfig:
     """The config for processes that start in other folders, or as another person."""
     places = values_deciding(config, Decides.PLACE).items()
     paths = {key.removeprefix("data."): path for key, path in places if path and isinstance(path, str)}
-    return config.model_copy(update={name: str(Path(path).expanduser().absolute()) for name, path in paths.items()})
+    return config.model_copy(update={name: str(expanded(path).absolute()) for name, path in paths.items()})
 
 
 def _stored(
@@ -266,7 +267,7 @@ def _listing(config: DataConfig) -> Listing:
         return os.path.relpath(path, root), status.st_size, status.st_mtime_ns
 
     dataset = open_dataset(config)
-    root = Path(config.root).expanduser()
+    root = expanded(config.root)
     problems: list[str] = []
     files = [(pair.name, fingerprint(pair.photo), fingerprint(pair.label)) for pair in dataset.pairs()]
     _refuse(config, problems)

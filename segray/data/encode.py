@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segray.errors import DataError, StorageError
-from segray.files import check_new_folder, output_path, write_whole
+from segray.files import check_new_folder, expanded, output_path, write_whole
 
 PICTURES: Final = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 """Extension of a picture for a person -> Pillow's name of the format."""
@@ -59,7 +59,7 @@ def new_folder(path: str | Path, what: str) -> Iterator[Path]:
         DataError: It exists already.
         StorageError: It cannot be made, a file in it cannot be written, or it lies among a sweep's files.
     """
-    target = Path(path).expanduser().absolute()
+    target = expanded(path).absolute()
     check_new_folder(target)
     try:
         if target.exists():

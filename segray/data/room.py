@@ -17,6 +17,7 @@ from typing import Final
 
 from segray.config import DataConfig
 from segray.data.locks import Lock, try_lock, wait_for_lock
+from segray.files import expanded
 
 IN_USE: Final = "in_use"
 """Empty file of an entry: users hold a shared lock on it, and its time says when the entry was last opened."""
@@ -30,7 +31,7 @@ _LEFT_OVER: Final = re.compile(rf"({_ENTRY.pattern})\.(partial|lock|old)")
 def cache_location(config: DataConfig) -> Path:
     """The folder of decoded images, there or not yet."""
     location = config.cache_dir or os.environ.get("SEGRAY_CACHE") or DEFAULT_LOCATION
-    return Path(location).expanduser().absolute()
+    return expanded(location).absolute()
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from segmentation_models_pytorch.encoders import encoders as smp_encoders
 from torch import Tensor, nn
 
 from segray.errors import ConfigError
+from segray.files import expanded
 from segray.models.meta import without_memory
 from segray.models.normalisation import TIMM_PREFIX
 
@@ -41,7 +42,7 @@ def encoder_file(encoder: str, choice: str) -> Path | None:
         return None
     if choice == "imagenet":
         return imagenet_file(encoder)
-    path = Path(choice).expanduser()
+    path = expanded(choice)
     if not path.is_file():
         raise ConfigError(
             f"model.encoder_weights must be none, imagenet, auto or a weights file, but there is no file {choice!r}"

@@ -14,6 +14,7 @@ import numpy as np
 import optuna
 
 from segray.errors import ConfigError, SegrayError
+from segray.foreign import is_unicode
 
 # Lists are safe: segray passes Optuna only choices that JSON, in which the study is stored, does not change.
 warnings.filterwarnings("ignore", "Choices for a categorical distribution should be")
@@ -143,7 +144,7 @@ def plain(key: str, value: Any) -> Any:
         return int(value)
     if isinstance(value, float) and math.isfinite(value):
         return float(value)
-    if isinstance(value, str) and _is_unicode(value):
+    if isinstance(value, str) and is_unicode(value):
         return str.__str__(value)
     if isinstance(value, list | tuple):
         return [plain(key, item) for item in value]
@@ -160,11 +161,6 @@ def plain_point(values: Mapping[str, Any]) -> dict[str, Any]:
         ConfigError: JSON cannot keep one of them.
     """
     return {key: plain(key, value) for key, value in values.items()}
-
-
-def _is_unicode(text: str) -> bool:
-    """Whether a text can be written as UTF-8, unlike half of a surrogate pair."""
-    return text.encode(errors="ignore").decode() == text
 
 
 def _whole(name: str, bound: Any) -> int:

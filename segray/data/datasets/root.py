@@ -10,6 +10,7 @@ from typing import Final
 
 from segray.data.dataset import Split, normal
 from segray.errors import ConfigError, DataError, listed
+from segray.files import expanded
 
 SPLIT_NAMES: Final[dict[Split, tuple[str, ...]]] = {
     "train": ("train", "training"),
@@ -35,7 +36,7 @@ def root_folder(root: str, markers: Sequence[str] = ()) -> Path:
     """
     if not root:
         raise ConfigError("data.root must name the folder of the data set, but is empty; pass --data or set data.root")
-    folder = existing_folder(as_spelled(Path(root).expanduser()))
+    folder = existing_folder(as_spelled(expanded(root)))
     missing = [marker for marker in markers if not _holds(folder, [marker])]
     if not missing:
         return folder

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 import optuna
@@ -19,6 +18,7 @@ from segray.engine.adversary import check_adversary
 from segray.engine.optim import check_l2, check_schedule
 from segray.engine.trial import per_rank_batch_size
 from segray.errors import ConfigError, listed, unknown_name
+from segray.files import expanded
 from segray.losses import build_loss, check_loss
 from segray.models import (
     WITHOUT_ENCODER,
@@ -276,7 +276,7 @@ def _with_absolute_paths(config: RunConfig) -> RunConfig:
     weights = config.model.encoder_weights
     if weights in ("none", "imagenet", "auto"):
         return config
-    return config.with_values({"model.encoder_weights": str(Path(weights).expanduser().absolute())})
+    return config.with_values({"model.encoder_weights": str(expanded(weights).absolute())})
 
 
 def _distinct(items: Iterable[T]) -> list[T]:
