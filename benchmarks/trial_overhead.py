@@ -76,7 +76,8 @@ def nested_worker(config: dict[str, Any]) -> None:
 
     from segray.engine.trial import train_trial
     from segray.records import EpochRecord
-    from segray.storage import TrialLog, open_sweep
+    from segray.storage import open_sweep
+    from segray.trial_log import TrialLog
 
     class Reporter:
         def hand_over(self, record: EpochRecord, final: bool) -> bool:  # noqa: ARG002

@@ -26,7 +26,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
@@ -45,6 +44,7 @@ from segray.records import (
     SweepInfo,
     SweepState,
 )
+from segray.trial_log import TrialLog
 
 TRAINING_STATE: Final = "training.pt"
 """File of a checkpoint that only a resume needs: optimiser, schedule, epoch."""
@@ -267,26 +267,6 @@ class TrialFiles:
         if content is not None and not isinstance(content, dict):
             raise self.folder.damaged(name, f"it must hold a mapping, but holds a {type(content).__name__}")
         return content
-
-
-class TrialLog:
-    """The trial's log.txt, a line an event; a folder of None keeps nothing (ranks other than 0)."""
-
-    def __init__(self, folder: Folder | None) -> None:
-        self._folder = folder
-        earlier = folder is not None and not folder.is_local and folder.exists("log.txt")
-        self._lines = folder.read_bytes("log.txt").decode(errors="replace").splitlines() if folder and earlier else []
-
-    def write(self, text: str) -> None:
-        """Add lines, each with the time of day (UTC)."""
-        if self._folder is None:
-            return
-        lines = [f"{datetime.now(UTC):%H:%M:%S} {line}" for line in text.splitlines()]
-        if self._folder.is_local:
-            self._folder.append_line("log.txt", "\n".join(lines))
-        else:
-            self._lines += lines
-            self._folder.write_bytes("log.txt", "\n".join(self._lines).encode() + b"\n")
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ from segray.engine.loop import Diverged, Interrupted
 from segray.engine.trial import max_micro_batches, train_trial
 from segray.errors import OutageError, SegrayError, SweepTakenError, WriteError
 from segray.records import EpochRecord, OutcomeStatus
-from segray.storage import SweepFiles, TrialLog
+from segray.storage import SweepFiles
+from segray.trial_log import TrialLog
 
 LOOK_SECONDS = 0.5
 """How often a worker looks, between batches, whether its trial must end."""

@@ -10,7 +10,8 @@ from segray.engine.distributed import gather_over_ranks, rank
 from segray.engine.state import TrainState
 from segray.errors import DamagedError
 from segray.records import CheckpointPointer
-from segray.storage import TrialFiles, TrialLog
+from segray.storage import TrialFiles
+from segray.trial_log import TrialLog
 
 
 def reached_checkpoints(files: TrialFiles, log: TrialLog) -> list[CheckpointPointer]:

@@ -38,7 +38,8 @@ from segray.labels import LabelSpace
 from segray.losses import build_loss
 from segray.models import check_train_shape
 from segray.records import CheckpointPointer, EpochRecord, SplitRecord
-from segray.storage import TrialFiles, TrialLog
+from segray.storage import TrialFiles
+from segray.trial_log import TrialLog
 
 NUM_SAMPLES = 4
 """Validation images whose predictions are kept for the report."""

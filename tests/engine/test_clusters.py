@@ -18,7 +18,8 @@ from segray.engine.checkpoint import load_model
 from segray.engine.trial import sample_name, train_trial, write_samples
 from segray.inference.evaluate import print_evaluation
 from segray.inference.predict import predict
-from segray.storage import TrialLog, open_sweep
+from segray.storage import open_sweep
+from segray.trial_log import TrialLog
 
 NUM_CLUSTERS = 12
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from segray.engine.trial import train_trial
-from segray.storage import TrialLog, open_sweep
+from segray.storage import open_sweep
+from segray.trial_log import TrialLog
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 

@@ -11,7 +11,8 @@ from segray.engine.endings import Interrupted
 from segray.engine.trial import max_micro_batches, per_rank_batch_size, train_trial, val_batch_size
 from segray.errors import ConfigError, DataError, StorageError
 from segray.folder import Folder
-from segray.storage import TRAINING_STATE, TrialLog, open_sweep
+from segray.storage import TRAINING_STATE, open_sweep
+from segray.trial_log import TrialLog
 
 EPOCHS = 3
 

@@ -18,7 +18,8 @@ from segray.errors import ConfigError, DataError, StorageError
 from segray.inference import evaluate
 from segray.inference.evaluate import evaluate_sweep, judge_best, print_evaluation
 from segray.records import Outcome
-from segray.storage import TrialLog, open_sweep
+from segray.storage import open_sweep
+from segray.trial_log import TrialLog
 
 TRIALS = {
     "0000": {"seed": 3},

@@ -16,7 +16,8 @@ from segray.config import RunConfig
 from segray.data.datasets import DATASETS
 from segray.data.synthetic import NEEDED_VALUES, write_scenes
 from segray.engine.trial import train_trial
-from segray.storage import TrialLog, open_sweep
+from segray.storage import open_sweep
+from segray.trial_log import TrialLog
 from segray.tuning.points import Point, draw_point, first_of
 from segray.tuning.preflight import check
 from segray.tuning.run.history import folder_name

@@ -14,7 +14,8 @@ from segray.cluster.resources import Plan
 from segray.config import RunConfig
 from segray.errors import ConfigError, OutageError, WriteError
 from segray.records import METRIC
-from segray.storage import SweepFiles, TrialLog
+from segray.storage import SweepFiles
+from segray.trial_log import TrialLog
 from segray.tuning.objective import TUNE_METRIC
 
 CLOSE_SECONDS = 5.0

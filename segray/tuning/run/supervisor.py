@@ -19,7 +19,8 @@ from segray.cluster.deaths import KILLED, ray_reason
 from segray.config import RunConfig
 from segray.errors import StorageError
 from segray.records import Outcome, OutcomeStatus, SweepState, SweepStatus
-from segray.storage import SweepFiles, TrialLog
+from segray.storage import SweepFiles
+from segray.trial_log import TrialLog
 from segray.tuning.objective import TUNE_METRIC
 from segray.tuning.run.collapse import collapse_warning
 from segray.tuning.run.progress import Progress, RunningTrial, View, shown
