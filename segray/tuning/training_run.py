@@ -73,7 +73,7 @@ def single_run(
         space=nothing,
         trials=1,
         epochs=base.train.epochs,
-        searcher="random",
+        sampler="random",
         scheduler="none",
         resources=resources,
         limits=limits,
