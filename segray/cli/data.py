@@ -127,7 +127,8 @@ def cache(
         from segray.cluster.node_cache import build_on_every_node
 
         raise typer.Exit(int(any(node.error for node in build_on_every_node(config))))
-    from segray.data.cache.eviction import folder_bytes, shown
+    from segray.data.cache.entry import folder_bytes
+    from segray.data.cache.eviction import shown
     from segray.data.preparation import prepare
 
     with progress_bar("decoding") as progress:
