@@ -12,7 +12,8 @@ from segray.config import DataConfig, ModelConfig, RunConfig
 from segray.config.keys import SAME_IN_ALL_TRIALS, marks, values_deciding, without
 from segray.config.mark import Decides, Use
 from segray.data.batches.augmentation import strengths, training_size
-from segray.data.datasets import WITHOUT_PALETTE, dataset_kind, open_dataset
+from segray.data.cache.fingerprint import listing
+from segray.data.datasets import WITHOUT_PALETTE, dataset_kind
 from segray.data.preparation import PreparedData, check_values, prepare, with_absolute_paths
 from segray.engine.adversary import check_adversary
 from segray.engine.optim import check_l2, check_schedule
@@ -106,7 +107,7 @@ def check(
     _check_same_data(base, configs)
     # Before the encoders' weights are fetched, which takes longer.
     with naming_recipe(recipe, base.data):
-        for note in open_dataset(base.data).notes_in_short():
+        for note in listing(base.data).dataset.notes_in_short():
             announce(f"note: {note}")
     for loss in _distinct(config.loss for config in configs):
         check_loss(loss)
