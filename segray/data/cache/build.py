@@ -21,10 +21,10 @@ from typing import Final, NamedTuple, TypeVar
 import cv2
 import numpy as np
 
-from segray.activity import doing
+from segray.activity import LINE_SECONDS, Throttle, doing
 from segray.config import DataConfig, SizePx
 from segray.data.cache.entry import Entry
-from segray.data.cache.eviction import clean, find_room, in_order, shown
+from segray.data.cache.eviction import clean, find_room, in_order
 from segray.data.cache.locks import Lock
 from segray.data.cache.shard_writer import PixelFiles, ShardWriter, Tally
 from segray.data.cache.shards import pixel_bytes
@@ -35,6 +35,7 @@ from segray.data.files.pair import Pair
 from segray.data.files.palettes import NO_COLORS, UsedColors, disagreements
 from segray.errors import DataError, ResourceError, listed
 from segray.process import end_with_parent
+from segray.text import data_size
 
 MOST_THREADS: Final = 4
 PIXELS_WORTH_A_PROCESS: Final = 2**25
@@ -42,9 +43,6 @@ PIXELS_WORTH_A_PROCESS: Final = 2**25
 
 FLUSH_SECONDS: Final = 0.25
 """Time between waits for the disk, while others decode on."""
-
-LINE_SECONDS: Final = 20.0
-"""Time between lines that say how far decoding is."""
 
 Announce = Callable[[str], None]
 Progress = Callable[[int, int], object]
@@ -139,7 +137,7 @@ class Builder:
                 return room.shortage
             room.take(self.announce)
             writer = self._writer(sizes, has_pixels=True)
-        self.announce(f"decoding {self._what()} once for this machine: {shown(needed)} in {self.entry.folder}")
+        self.announce(f"decoding {self._what()} once for this machine: {data_size(needed)} in {self.entry.folder}")
         self._decode(writer, sizes)
         return ""
 
@@ -193,7 +191,7 @@ class Builder:
         scoring = self.dataset.scoring
         read_truth = None if scoring is None else scoring.read_truth
         source = Source(tuple(sizes), self.dataset.reader, read_truth, self.config.resize_px is not None)
-        progress = self.progress or _lines(self.config.dataset, self.announce)
+        progress = self.progress or _announce_progress(self.config.dataset, self.announce)
         seconds, problems, flushed = 0.0, list(self.problems), time.monotonic()
         colors: list[UsedColors] = [NO_COLORS] * len(sizes)
         turned: list[str] = []
@@ -288,16 +286,13 @@ def _decode_in_process(index: int) -> _Decoded | DataError:
     return _process_job.decode(index)
 
 
-def _lines(dataset: str, announce: Announce) -> Progress:
-    """Progress as a line now and then."""
-    start = last = time.monotonic()
+def _announce_progress(dataset: str, announce: Announce) -> Progress:
+    """Return a progress callback that announces a line now and then."""
+    start, throttle = time.monotonic(), Throttle(LINE_SECONDS)
 
     def update(done: int, total: int) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= LINE_SECONDS and done < total:
-            last = now
-            left = (now - start) / done * (total - done)
+        if done < total and throttle.is_due():
+            left = (time.monotonic() - start) / done * (total - done)
             announce(f"decoded {done} of {total} images of {dataset}, about {left / 60:.1f} min left")
 
     return update

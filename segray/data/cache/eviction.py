@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from segray.data.cache.entry import Entry, entries, folder_bytes, unfinished_entries, unwritten_bytes
 from segray.data.cache.locks import Lock, wait_for_lock
+from segray.text import data_size
 
 
 class Victim(NamedTuple):
@@ -42,7 +43,7 @@ class Room:
         for entry, num_bytes, lock in self.victims:
             entry.remove()
             lock.release()
-            announce(f"removed {entry.folder.name}, {shown(num_bytes)}, the least recently used: {self.reason}")
+            announce(f"removed {entry.folder.name}, {data_size(num_bytes)}, the least recently used: {self.reason}")
 
 
 @contextmanager
@@ -70,17 +71,17 @@ def find_room(entry: Entry, needed: int, limit_gb: float | None) -> Room:
     building = [unfinished.partial for unfinished in unfinished_entries(cache)]
     taken = sum(others.values()) + sum(folder_bytes(partial) for partial in building)
     available = shutil.disk_usage(cache).free - sum(unwritten_bytes(partial) for partial in building)
-    has = f"{str(cache)!r} has {shown(available)} free"
+    has = f"{str(cache)!r} has {data_size(available)} free"
     if limit_gb is not None and limit_gb * 1e9 - taken < available:
         available = int(limit_gb * 1e9) - taken
-        has = f"data.cache_limit_gb {limit_gb:g} allows for {shown(max(available, 0))} beside {shown(taken)}"
-    room = Room(_victims(others, needed - available), f"{entry.folder.name} needs {shown(needed)}, but {has}", "")
+        has = f"data.cache_limit_gb {limit_gb:g} allows for {data_size(max(available, 0))} beside {data_size(taken)}"
+    room = Room(_victims(others, needed - available), f"{entry.folder.name} needs {data_size(needed)}, but {has}", "")
     freed = sum(victim.num_bytes for victim in room.victims)
     if needed <= available + freed:
         return room
     room.release()
-    in_use = f", of which {shown(taken - freed)} are in use" if taken > freed else ""
-    return Room((), "", f"it needs {shown(needed)}, but {has}{in_use}")
+    in_use = f", of which {data_size(taken - freed)} are in use" if taken > freed else ""
+    return Room((), "", f"it needs {data_size(needed)}, but {has}{in_use}")
 
 
 def _victims(sizes: Mapping[Entry, int], missing: int) -> tuple[Victim, ...]:
@@ -97,8 +98,3 @@ def clean(cache: Path) -> None:
     """Remove what builders that died left behind; for callers that hold `in_order`."""
     for entry in unfinished_entries(cache):
         entry.clean()
-
-
-def shown(num_bytes: int) -> str:
-    """Return a size for a person, such as ``7.3 GB``."""
-    return f"{num_bytes / 1e9:.1f} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:.1f} MB"
