@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from segray.config import DataConfig, RunConfig
-from segray.data.datasets import open_dataset
+from segray.data.cache.fingerprint import listing
 from segray.data.preparation import PreparedData
 from segray.tuning.preflight.drawn import draw_trials
 from segray.tuning.preflight.parts import check_comparable, check_parts, distinct, resolve_weights
@@ -57,7 +57,7 @@ def check(sweep: Sweep, *, num_workers: int, announce: Callable[[str], None]) ->
     check_comparable(drawn.base, drawn.configs)
     # Before the encoders' weights are fetched, which takes longer.
     with naming_recipe(sweep.recipe, drawn.base.data):
-        for note in open_dataset(drawn.base.data).notes_in_short():
+        for note in listing(drawn.base.data).dataset.notes_in_short():
             announce(f"note: {note}")
     check_parts(drawn.configs, drawn.searched.distributions)
     weights, weights_line = resolve_weights(distinct(config.model for config in drawn.configs))
