@@ -1,4 +1,4 @@
-"""Learn against a discriminator: what one batch does to both.
+"""The adversarial training step: one batch updates the model and a discriminator.
 
 Goodfellow et al. 2014 (arXiv 1406.2661); for segmentation Luc et al. 2016 (arXiv 1611.08408) and, with label images in
 colours, Isola et al. 2017, "pix2pix" (arXiv 1611.07004).
@@ -24,29 +24,30 @@ from segray.losses.masks import class_masks
 
 
 class _Part(NamedTuple):
-    """Images that go through the networks at once."""
+    """The images of one micro-batch, which go through the networks together."""
 
     photos_BCHW: Tensor
     labels_BHW: Tensor
 
 
 class AdversarialStep:
-    """Both learn from the same forward: the model against the discriminator as it is, that from what the model made.
+    """A step that updates model and discriminator from one forward pass of the model.
 
-    The model minimises the sum of the adversarial, segmentation, L1 and gradient-sensitive losses that ``gan`` weighs.
-    The adversarial one is a mean over patches. The others count by labelled pixels, as in SupervisedStep. A state
-    without an adversary (``gan.adversarial_weight`` 0) has the others alone.
+    The model minimises the sum of the adversarial, segmentation, L1 and gradient-sensitive losses, weighted by ``gan``.
+    The adversarial loss is a mean over patches. The other losses are weighted by labelled pixels, as in SupervisedStep.
+    If the state has no adversary (``gan.adversarial_weight`` is 0), the model minimises the other losses only.
 
     Args:
         loss: (logits_BCHW, labels_BHW) -> scalar, the segmentation loss.
         config: Kinds and weights of the losses.
-        label_space: The classes, whose colours a model that paints is shown.
-        device: Where the model lies.
-        precision: dtype of autocast, as ``resolve_precision`` gives it.
-        micro_batches: Parts the batch is split into to save memory, as even as can be; normalisation sees the parts.
+        label_space: The classes; a model with RGB output is trained on their colours.
+        device: The model's device.
+        precision: dtype of autocast, from ``resolve_precision``.
+        micro_batches: Number of near-equal parts that a batch is split into to save memory; normalisation layers see
+            one part at a time.
 
     Raises:
-        ConfigError: The adversarial loss cannot work.
+        ConfigError: The adversarial loss does not support the config's label smoothing.
     """
 
     def __init__(
@@ -68,17 +69,17 @@ class AdversarialStep:
         self._colors_CK = torch.tensor(label_space.colors, dtype=torch.float32, device=device) / 127.5 - 1
 
     def __call__(self, state: TrainState, batch: Batch) -> dict[str, Tensor]:
-        """Train both on one batch.
+        """Train model and discriminator on one batch.
 
         Returns:
             ``train_loss`` and, with a discriminator, ``train_discriminator_loss``, ``train_real_accuracy`` and
-            ``train_fake_accuracy``: detached float32 scalars on the device, whose means over ranks are those of the
-            whole batch.
+            ``train_fake_accuracy``: detached float32 scalars on the device. Their means over ranks are the values of
+            the whole batch.
         """
         parts = self._parts(batch, channels_last=state.config.train.channels_last)
         labelled = torch.stack([(part.labels_BHW != IGNORE_INDEX).sum() for part in parts])
         images = torch.tensor([len(part.photos_BCHW) for part in parts]).to(self.device, non_blocking=True)
-        # DistributedDataParallel takes the mean over ranks, which may have unequal shares of the batch.
+        # DistributedDataParallel averages gradients over ranks, but ranks may hold unequal shares of the batch.
         shares = torch.stack([labelled, images])
         shares = shares / mean_over_ranks(shares.sum(dim=1, keepdim=True))
         model_loss = torch.zeros((), device=self.device)
@@ -107,9 +108,9 @@ class AdversarialStep:
         return [_Part(photos, labels) for photos, labels in pairs]
 
     def _label_images(self, state: TrainState, part: _Part) -> tuple[LabelImages, LabelImages, Tensor]:
-        """The labels' and the model's label images, and the model's logits.
+        """Return the real label images, the model's label images and the model's logits.
 
-        Void is 0 in both images, so that its shape betrays neither.
+        Void pixels are 0 in both images, so that the discriminator cannot tell them apart by the shape of void.
         """
         model = state.network
         with autocast(self.device, self.precision):
@@ -141,7 +142,7 @@ class AdversarialStep:
         return self.config.adversarial_weight * self.adversarial.model(scores)
 
     def _learn_to_tell(self, adversary: Adversary, real: LabelImages, fake: LabelImages, share: Tensor) -> Tensor:
-        """Give the discriminator its gradients; returns what it minimises, and its accuracies on both kinds, (3,)."""
+        """Add the discriminator's gradients; return its loss and its accuracies on real and on fake patches, (3,)."""
         penalised, smoothing = self.config.r1_weight > 0, self.config.label_smoothing
         if penalised:
             real = real._replace(image_BCHW=real.image_BCHW.detach().requires_grad_())

@@ -1,4 +1,4 @@
-"""fit(): the training loop, from the first epoch to the last record."""
+"""fit(): the training loop."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from segray.records import EpochRecord
 __all__ = ["TRAINING", "Diverged", "EpochLoader", "Interrupted", "fit"]
 
 TRAINING = "training on a batch"
-"""What a process does that may wait for the other ranks' gradients"""
+"""The activity of a process in a training step, where it may wait for the gradients of other ranks."""
 
 
 class EpochLoader(Protocol):
-    """Training batches of this rank: as many on every rank, drawn anew every epoch, the same in every run."""
+    """The training batches of this rank: equally many on every rank, redrawn every epoch, the same in every run."""
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch that the next iteration gives."""
+        """Choose the epoch of the next iteration."""
 
     def __iter__(self) -> Iterator[Batch]:
-        """One epoch's batches."""
+        """Yield the batches of one epoch."""
 
 
 def fit(
@@ -47,28 +47,28 @@ def fit(
     attempt: int = 1,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> Iterator[EpochRecord]:
-    """Train from the state's epoch to the config's last, yielding a record after every epoch.
+    """Train from the state's epoch to the last one, and yield a record after every epoch.
 
-    The caller owns the state: while the generator is suspended it is whole, and is what a checkpoint keeps.
-    With torch.distributed every rank runs this, and all get equal records and raise alike.
+    The caller owns the state. While the generator is suspended, the state is complete and can be saved as a checkpoint.
+    With torch.distributed every rank runs this; all ranks yield equal records and raise the same exceptions.
 
     Args:
         state: The run, new or restored; changed in place.
-        step: What one batch does.
+        step: The training step, called once per batch.
         train_loader: This rank's training batches.
-        validate: Evaluates the model that it is given.
-        attempt: Which start of the run this is, from 1; noted in the records.
-        interrupted: Asked between batches; True on any rank ends the run on all of them.
+        validate: Evaluates a model on the validation split.
+        attempt: Number of this start of the run, from 1; kept in the records.
+        interrupted: Called between batches; True on any rank ends the run on all ranks.
 
     Yields:
-        One record per completed epoch; the last is that of ``train.epochs`` or of an early stop.
+        One record per completed epoch; the last is of epoch ``train.epochs`` or of an early stop.
 
     Raises:
-        Interrupted: ``interrupted`` gave True.
+        Interrupted: ``interrupted`` returned True on some rank.
         Diverged: The training loss became NaN or infinite.
     """
     peak_memory = PeakMemory(state.device)
-    # To look at a loss on a GPU is to wait for it, so it is done now and then.
+    # Reading a loss from a GPU waits for the device, so it is read only at every tenth step.
     check_every = 1 if state.device.type == "cpu" else 10
     while not state.is_finished:
         epoch, epoch_started = state.epoch + 1, time.perf_counter()
@@ -115,12 +115,13 @@ def fit(
 
 
 def _epoch_seed(seed: int, epoch: int) -> int:
-    # Seeding every epoch, not keeping generator states, makes a resumed run draw what the unbroken one drew.
+    # With one seed per epoch, a resumed run draws the same numbers as an unbroken run, and a checkpoint need not keep
+    # the states of random generators.
     return int(np.random.SeedSequence((seed, epoch, rank())).generate_state(1)[0])
 
 
 class _Totals:
-    """What a step returned, added up over an epoch's steps, all of which have as many images; stays on the device."""
+    """Sums of a step's scalars over an epoch, kept on the device; all steps have the same number of images."""
 
     def __init__(self, device: torch.device) -> None:
         self.sums = torch.zeros(1, dtype=torch.float64, device=device)
@@ -134,7 +135,7 @@ class _Totals:
         self._num_images += num_images
 
     def over_ranks(self) -> tuple[dict[str, float], int]:
-        """Means by name, and the number of images."""
+        """Return the mean of each scalar by name, and the number of images."""
         counts = self.sums.new_tensor([self._num_steps, self._num_images])
         *sums, num_steps, num_images = sum_over_ranks(torch.cat([self.sums, counts])).tolist()
         return {name: total / num_steps for name, total in zip(self._names, sums, strict=True)}, int(num_images)
