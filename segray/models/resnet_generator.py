@@ -21,17 +21,17 @@ def build_resnet(config: ModelConfig, num_outputs: int) -> SegmentationModel:
         config: The options in ``generator``.
         num_outputs: Channels of the output.
     """
-    # The network halves the map twice, so 4 would do for its arithmetic. With 8 its smallest map has two pixels a
-    # side: one pixel has no neighbour to reflect, and instance normalisation refuses it.
+    # The network halves the map twice, so its arithmetic allows a stride of 4. A stride of 8 keeps the smallest map at
+    # two pixels per side: a single pixel has no neighbour to reflect, and instance normalisation refuses it.
     return SegmentationModel(ResnetGenerator(config.generator, num_outputs), stride=8)
 
 
 class ResnetGenerator(nn.Module):
-    """A 7x7 convolution, two that halve the map, residual blocks, two that double it, a 7x7 convolution.
+    """A 7x7 convolution, two that halve the map, residual blocks, two that double it, and a 7x7 convolution.
 
     Args:
         config: Width and number of blocks.
-        num_outputs: Channels of the output, to which no activation is applied.
+        num_outputs: Channels of the output, which has no activation.
     """
 
     def __init__(self, config: GeneratorConfig, num_outputs: int):
@@ -51,16 +51,16 @@ class ResnetGenerator(nn.Module):
         start_normal(self)
 
     def forward(self, inputs_BCHW: Tensor) -> Tensor:
-        """Outputs of the input's size, whose sides must be multiples of 4 and at least 8."""
+        """Return outputs of the input's size; the input's sides must be multiples of 4 and at least 8."""
         outputs_BCHW: Tensor = self.decoder(self.blocks(self.encoder(inputs_BCHW)))
         return outputs_BCHW
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions whose result is added to the input, without an activation after it.
+    """Two 3x3 convolutions whose output is added to the input, without an activation after the sum.
 
     Args:
-        channels: Of the input and of the result.
+        channels: Channels of the input and of the output.
     """
 
     def __init__(self, channels: int):
@@ -72,7 +72,7 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        """A map of the input's shape."""
+        """Return a map of the input's shape."""
         sum_BCHW: Tensor = x_BCHW + self.layers(x_BCHW)
         return sum_BCHW
 

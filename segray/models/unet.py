@@ -18,7 +18,7 @@ from segray.models.segmentation import SegmentationModel
 from segray.models.vgg import conv_layers, start_he
 
 DECODER_CONVOLUTIONS = 2
-"""3x3 convolutions of a decoder stage."""
+"""Number of 3x3 convolutions in a decoder stage."""
 
 
 def build_unet(config: ModelConfig, num_classes: int) -> SegmentationModel:
@@ -29,14 +29,14 @@ def build_unet(config: ModelConfig, num_classes: int) -> SegmentationModel:
         num_classes: Logits per pixel.
 
     Raises:
-        ConfigError: The lists of widths and convolutions do not go together.
+        ConfigError: The lists of widths and convolutions have lengths that do not fit each other.
     """
     _check_lengths(config.unet)
     return SegmentationModel(Unet(config.unet, num_classes), stride=2 ** (len(config.unet.widths) - 1))
 
 
 class Unet(nn.Module):
-    """Encoder stages with max pooling between them; decoder stages with transposed convolutions and skips.
+    """A U-Net: encoder stages with max pooling in between, and decoder stages with transposed convolutions and skips.
 
     Args:
         config: Widths and convolutions of the stages, and whether they have batch normalisation.
@@ -63,7 +63,7 @@ class Unet(nn.Module):
         self.score = nn.Conv2d(decoder_widths[-1], num_classes, kernel_size=1)
 
     def forward(self, inputs_BCHW: Tensor) -> Tensor:
-        """Logits of the input's size, whose sides must be multiples of 2 to the number of poolings."""
+        """Return logits of the input's size; its sides must be multiples of 2 to the number of poolings."""
         skips = []
         x_BCHW = inputs_BCHW
         for index, stage in enumerate(self.encoder):
