@@ -6,8 +6,6 @@ colours, Isola et al. 2017, "pix2pix" (arXiv 1611.07004).
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
 
@@ -16,18 +14,11 @@ from segray.data.loading import Batch
 from segray.engine.adversary import Adversary, LabelImages
 from segray.engine.precision import autocast
 from segray.engine.state import TrainState
-from segray.engine.steps import mean_over_ranks, to_device, update_model
-from segray.labels import IGNORE_INDEX, LabelSpace
+from segray.engine.steps import MicroBatch, mean_over_ranks, split_batch, update_model
+from segray.labels import LabelSpace
 from segray.losses.adversarial import build_adversarial_loss, r1_penalty
 from segray.losses.label_images import absolute_difference, gradient_difference
 from segray.losses.masks import class_masks
-
-
-class _Part(NamedTuple):
-    """The images of one micro-batch, which go through the networks together."""
-
-    photos_BCHW: Tensor
-    labels_BHW: Tensor
 
 
 class AdversarialStep:
@@ -76,8 +67,9 @@ class AdversarialStep:
             ``train_fake_accuracy``: detached float32 scalars on the device. Their means over ranks are the values of
             the whole batch.
         """
-        parts = self._parts(batch, channels_last=state.config.train.channels_last)
-        labelled = torch.stack([(part.labels_BHW != IGNORE_INDEX).sum() for part in parts])
+        channels_last = state.config.train.channels_last
+        parts = split_batch(batch, self.micro_batches, self.device, channels_last=channels_last)
+        labelled = torch.stack([part.num_labelled for part in parts])
         images = torch.tensor([len(part.photos_BCHW) for part in parts]).to(self.device, non_blocking=True)
         # DistributedDataParallel averages gradients over ranks, but ranks may hold unequal shares of the batch.
         shares = torch.stack([labelled, images])
@@ -101,13 +93,7 @@ class AdversarialStep:
         names = ("train_discriminator_loss", "train_real_accuracy", "train_fake_accuracy")
         return {"train_loss": model_loss, **dict(zip(names, of_discriminator, strict=True))}
 
-    def _parts(self, batch: Batch, *, channels_last: bool) -> list[_Part]:
-        photos_BCHW, labels_BHW = to_device(batch, self.device, channels_last=channels_last)
-        count = min(self.micro_batches, len(photos_BCHW))
-        pairs = zip(photos_BCHW.tensor_split(count), labels_BHW.tensor_split(count), strict=True)
-        return [_Part(photos, labels) for photos, labels in pairs]
-
-    def _label_images(self, state: TrainState, part: _Part) -> tuple[LabelImages, LabelImages, Tensor]:
+    def _label_images(self, state: TrainState, part: MicroBatch) -> tuple[LabelImages, LabelImages, Tensor]:
         """Return the real label images, the model's label images and the model's logits.
 
         Void pixels are 0 in both images, so that the discriminator cannot tell them apart by the shape of void.

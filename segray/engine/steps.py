@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +24,28 @@ def to_device(batch: Batch, device: torch.device, *, channels_last: bool) -> tup
     photos_BCHW = batch.photos_BCHW.to(device, non_blocking=True, memory_format=layout)
     labels_BHW = batch.labels_BHW.to(device, non_blocking=True).long()
     return photos_BCHW, labels_BHW
+
+
+class MicroBatch(NamedTuple):
+    """The images of a batch that go through the networks together, on the training device."""
+
+    photos_BCHW: Tensor
+    """RGB in 0..255, uint8"""
+    labels_BHW: Tensor
+    """Training ids or 255 for void, int64"""
+
+    @property
+    def num_labelled(self) -> Tensor:
+        """The number of labelled pixels, an int64 scalar."""
+        return (self.labels_BHW != IGNORE_INDEX).sum()
+
+
+def split_batch(batch: Batch, num_parts: int, device: torch.device, *, channels_last: bool) -> list[MicroBatch]:
+    """Move a batch to a device and split it into near-equal parts, at most one per image."""
+    photos_BCHW, labels_BHW = to_device(batch, device, channels_last=channels_last)
+    num_parts = min(num_parts, len(photos_BCHW))
+    pairs = zip(photos_BCHW.tensor_split(num_parts), labels_BHW.tensor_split(num_parts), strict=True)
+    return [MicroBatch(photos, labels) for photos, labels in pairs]
 
 
 class SupervisedStep:
@@ -53,17 +76,15 @@ class SupervisedStep:
         Returns:
             ``train_loss``: a detached float32 scalar on the device; its mean over ranks is the whole batch's loss.
         """
-        photos_BCHW, labels_BHW = to_device(batch, self.device, channels_last=state.config.train.channels_last)
-        labelled_BHW = labels_BHW != IGNORE_INDEX
-        num_labelled = mean_over_ranks(labelled_BHW.sum())
+        channels_last = state.config.train.channels_last
+        parts = split_batch(batch, self.micro_batches, self.device, channels_last=channels_last)
+        num_labelled = torch.stack([part.num_labelled for part in parts])
+        shares = num_labelled / mean_over_ranks(num_labelled.sum())
         batch_loss = torch.zeros((), device=self.device)
-        num_parts = min(self.micro_batches, len(photos_BCHW))
-        for photos, labels, labelled in zip(
-            *(whole.tensor_split(num_parts) for whole in (photos_BCHW, labels_BHW, labelled_BHW)), strict=True
-        ):
+        for part, share in zip(parts, shares, strict=True):
             with autocast(self.device, self.precision):
-                logits = state.model(photos)
-            loss = self.loss(logits.float(), labels) * (labelled.sum() / num_labelled)
+                logits_BCHW = state.model(part.photos_BCHW)
+            loss = self.loss(logits_BCHW.float(), part.labels_BHW) * share
             loss.backward()
             batch_loss += loss.detach()
 

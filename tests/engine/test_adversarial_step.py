@@ -4,9 +4,20 @@ from functools import partial
 
 import pytest
 import torch
-from tiny_run import LABEL_SPACE, gan_config, gan_step, scenes, start, tiny_config, tiny_state, trained_and_resumed
+from tiny_run import (
+    CPU,
+    LABEL_SPACE,
+    gan_config,
+    gan_step,
+    scenes,
+    start,
+    tiny_config,
+    tiny_state,
+    trained_and_resumed,
+)
 
 from segray.data.loading import Batch
+from segray.engine.steps import split_batch
 from segray.folder import open_folder
 from segray.labels import IGNORE_INDEX
 from segray.losses.adversarial import ADVERSARIAL_LOSSES, r1_penalty
@@ -66,7 +77,7 @@ def shown(config, state, labels=None):
     step, whole = gan_step(config), batch()
     if labels is not None:
         whole = whole._replace(labels_BHW=labels)
-    (part,) = step._parts(whole, channels_last=True)
+    (part,) = split_batch(whole, 1, CPU, channels_last=True)
     return step, part, *step._label_images(state, part)
 
 
