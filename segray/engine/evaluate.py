@@ -97,13 +97,17 @@ def evaluate(
     if max_over_ranks(torch.tensor(int(stopped), device=device)).item():
         raise Interrupted
     trained = sum_over_ranks(judge.trained).cpu()
-    of_clusters = None if scoring is None else scores(trained)
+    mean_loss = sum_over_ranks(loss_sum).item() / max(1, int(trained.sum()))
+    all_samples = {index: sample for part in gather_over_ranks(samples) for index, sample in part.items()}
+    if scoring is None:
+        return Evaluation(confusion=trained, loss=mean_loss, samples=all_samples)
+    cluster_scores = scores(trained)
     return Evaluation(
-        confusion=trained if scoring is None else sum_over_ranks(judge.scored).cpu(),
-        loss=sum_over_ranks(loss_sum).item() / max(1, int(trained.sum())),
-        samples={index: sample for part in gather_over_ranks(samples) for index, sample in part.items()},
-        cluster_accuracy=of_clusters and of_clusters.pixel_accuracy,
-        cluster_miou=of_clusters and of_clusters.miou,
+        confusion=sum_over_ranks(judge.scored).cpu(),
+        loss=mean_loss,
+        samples=all_samples,
+        cluster_accuracy=cluster_scores.pixel_accuracy,
+        cluster_miou=cluster_scores.miou,
     )
 
 

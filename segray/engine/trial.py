@@ -323,14 +323,12 @@ def _log_line(record: EpochRecord, config: RunConfig) -> str:
     def text(value: float | None) -> str:
         return "none" if value is None else f"{value:.4f}"
 
-    discriminator = (
-        ""
-        if record.train_discriminator_loss is None
-        else (
+    discriminator = ""
+    if record.train_discriminator_loss is not None:
+        discriminator = (
             f"discriminator loss {text(record.train_discriminator_loss)}, right about "
             f"{text(record.train_real_accuracy)} of real and {text(record.train_fake_accuracy)} of fake patches, "
         )
-    )
     return (
         f"epoch {record.epoch}/{config.train.epochs}: train loss {text(record.train_loss)}, {discriminator}"
         f"val loss {text(record.val_loss)}, val mIoU {text(record.val_miou)} (best {text(record.best_val_miou)}), "

@@ -219,15 +219,17 @@ def print_evaluation(
 
 
 def _lines(found: SplitScores) -> list[str]:
-    recorded, clusters = text.percent(found.recorded_val_miou), found.cluster_accuracy
-    return [
+    recorded = text.percent(found.recorded_val_miou)
+    lines = [
         f"{found.split} mIoU {text.percent(found.miou)} ({text.mean_over(found.num_in_mean, len(found.classes))}) of "
         f"trial {found.trial}, epoch {found.epoch}, on {found.num_images} images (val mIoU in training: {recorded})",
         f"pixel accuracy {text.percent(found.pixel_accuracy)}, "
         f"mean class accuracy {text.percent(found.mean_class_accuracy)}, "
         f"frequency-weighted IoU {text.percent(found.frequency_weighted_iou)}",
-        *([] if clusters is None else [f"pixel accuracy on the K-Means clusters of training {text.percent(clusters)}"]),
     ]
+    if found.cluster_accuracy is not None:
+        lines.append(f"pixel accuracy on the K-Means clusters of training {text.percent(found.cluster_accuracy)}")
+    return lines
 
 
 def _is_best(files: SweepFiles, trial: TrialFiles) -> bool:

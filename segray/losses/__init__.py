@@ -42,7 +42,8 @@ def check_loss(config: LossConfig) -> None:
         ConfigError: A name or a setting cannot work, whatever the number of classes.
     """
     given = [value for value in (config.class_weights, config.focal_alpha) if isinstance(value, tuple)]
-    build_loss(config, [1] * (len(given[0]) if given else 1))
+    num_classes = len(given[0]) if given else 1
+    build_loss(config, [1] * num_classes)
 
 
 def build_loss(config: LossConfig, class_pixels: Sequence[int] | np.ndarray) -> nn.Module:

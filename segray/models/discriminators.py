@@ -77,7 +77,8 @@ class Discriminator(nn.Module):
         self.stride = 2 ** (len(widths) - 1)
         """Pixels from one patch to the next"""
         layers: list[nn.Module] = []
-        for index, (inputs, width) in enumerate(pairwise((image_channels + 3 * self.conditioned, *widths))):
+        input_channels = image_channels + 3 if self.conditioned else image_channels
+        for index, (inputs, width) in enumerate(pairwise((input_channels, *widths))):
             norm = config.norm if index and config.norm != "none" else None
             stride = 1 if index == len(widths) - 1 else 2
             layers.append(nn.Conv2d(inputs, width, kernel_size=4, stride=stride, padding=1, bias=norm is None))

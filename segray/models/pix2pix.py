@@ -91,7 +91,9 @@ def _down(in_channels: int, width: int, norm: str | None) -> nn.Sequential:
         nn.LeakyReLU(0.2),
         nn.Conv2d(in_channels, width, kernel_size=4, stride=2, padding=1, bias=norm is None),
     ]
-    return nn.Sequential(*layers, *([norm_layer(norm, width)] if norm else []))
+    if norm:
+        layers.append(norm_layer(norm, width))
+    return nn.Sequential(*layers)
 
 
 def _up(in_channels: int, width: int, norm: str, dropout: float) -> nn.Sequential:

@@ -159,7 +159,10 @@ def users(name):
         return [draw_samples]
     if "checkpoints" in name:
         return [predict]
-    return [read_results, read_for_resume] + [predict, evaluate] * (name in ("sweep.json", "trials/0001/best.json"))
+    readers = [read_results, read_for_resume]
+    if name in ("sweep.json", "trials/0001/best.json"):
+        readers += [predict, evaluate]
+    return readers
 
 
 @pytest.mark.parametrize("damage", [*DAMAGES, missing])
