@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+import colorsys
+from typing import Any, Final
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -27,7 +28,14 @@ class LabelSpace(BaseModel):
     """One RGB colour (0 to 255) per class."""
     raw_to_train: dict[int, int] = {}
     """Every id that may occur in a label file -> training id, or 255 for void; empty if labels are not ids."""
-    ignore_index: int = IGNORE_INDEX
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_ignore_index(cls, content: Any) -> Any:
+        # Checkpoints of earlier versions store the id of void, which was always 255.
+        if isinstance(content, dict) and content.get("ignore_index") == IGNORE_INDEX:
+            return {key: value for key, value in content.items() if key != "ignore_index"}
+        return content
 
     @model_validator(mode="after")
     def _check(self) -> LabelSpace:
@@ -40,10 +48,10 @@ class LabelSpace(BaseModel):
                 f"a label space must have one colour per class, but got {len(self.names)} names and "
                 f"{len(self.colors)} colours"
             )
-        valid = {*range(len(self.names)), self.ignore_index}
+        valid = {*range(len(self.names)), IGNORE_INDEX}
         wrong = {raw: train for raw, train in self.raw_to_train.items() if train not in valid}
         if wrong:
-            raise ValueError(f"raw_to_train must map to training ids or {self.ignore_index}, but got {wrong}")
+            raise ValueError(f"raw_to_train must map to training ids or {IGNORE_INDEX}, but got {wrong}")
         return self
 
     @property
@@ -60,8 +68,6 @@ class LabelSpace(BaseModel):
 
 def distinct_colors(count: int) -> tuple[Color, ...]:
     """Return ``count`` RGB colours that a person can tell apart, always the same; hues step by the golden angle."""
-    import colorsys
-
     colors = []
     for index in range(count):
         hue = (index * 0.618033988749895) % 1.0
