@@ -68,9 +68,9 @@ def restore(state: TrainState, folder: Folder) -> None:
         DamagedError: A file is missing or damaged; the state may be partly changed.
         StorageError: The checkpoint cannot be read, or belongs to another model.
     """
-    training = _unpickled(folder, TRAINING_STATE)
-    training["kept"] = _weights(folder)
-    normalisation = _normalisation(folder)
+    training = _unpickle(folder, TRAINING_STATE)
+    training["kept"] = _read_weights(folder)
+    normalisation = _read_normalisation(folder)
     try:
         state.load_state_dict(training)
     except torch.OutOfMemoryError:
@@ -101,10 +101,10 @@ def load_model(location: str | Path | Folder) -> tuple[SegmentationModel, RunCon
             f"no checkpoint at {folder.path!r}: a checkpoint folder must hold model.safetensors, config.json and "
             "label_space.json; see best.json in the trial's folder for the path of its best checkpoint"
         )
-    config, label_space = _config(folder, config_json), _label_space(folder, label_space_json)
+    config, label_space = _parse_config(folder, config_json), _parse_label_space(folder, label_space_json)
     untrained = config.model.model_copy(update={"encoder_weights": "none"})
     model = build_model(untrained, label_space.num_classes, palette=label_space.colors)
-    weights = _weights(folder)
+    weights = _read_weights(folder)
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
@@ -113,11 +113,11 @@ def load_model(location: str | Path | Folder) -> tuple[SegmentationModel, RunCon
             f"and label_space.json in the same folder describe, but do not: {misfits(error)}; restore all three files "
             "from one checkpoint"
         ) from None
-    model.normalise_by(_normalisation(folder))
+    model.normalise_by(_read_normalisation(folder))
     return model.eval(), config, label_space
 
 
-def _normalisation(folder: Folder) -> Normalisation:
+def _read_normalisation(folder: Folder) -> Normalisation:
     content = folder.read_json(PREPROCESSING)
     try:
         return IMAGENET if content is None else Normalisation.model_validate(content)
@@ -125,30 +125,30 @@ def _normalisation(folder: Folder) -> Normalisation:
         raise folder.damaged(PREPROCESSING, in_short(error)) from None
 
 
-def _config(folder: Folder, content: Any) -> RunConfig:
+def _parse_config(folder: Folder, content: Any) -> RunConfig:
     try:
         return run_config(content)
     except ConfigError as error:
         raise folder.damaged("config.json", in_short(error)) from None
 
 
-def _label_space(folder: Folder, content: Any) -> LabelSpace:
+def _parse_label_space(folder: Folder, content: Any) -> LabelSpace:
     try:
         return LabelSpace.model_validate(content)
     except ValidationError as error:
         raise folder.damaged("label_space.json", in_short(error)) from None
 
 
-def _weights(folder: Folder) -> dict[str, Tensor]:
-    content = _content(folder, "model.safetensors")
+def _read_weights(folder: Folder) -> dict[str, Tensor]:
+    content = _read_bytes(folder, "model.safetensors")
     try:
         return safetensors.torch.load(content)
     except Exception as error:  # a damaged header can make safetensors raise any exception
         raise folder.damaged("model.safetensors", in_short(error)) from None
 
 
-def _unpickled(folder: Folder, name: str) -> dict[str, Any]:
-    content = _content(folder, name)
+def _unpickle(folder: Folder, name: str) -> dict[str, Any]:
+    content = _read_bytes(folder, name)
     try:
         values = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged zip file of pickles can make torch raise any exception
@@ -158,7 +158,7 @@ def _unpickled(folder: Folder, name: str) -> dict[str, Any]:
     return values
 
 
-def _content(folder: Folder, name: str) -> bytes:
+def _read_bytes(folder: Folder, name: str) -> bytes:
     if not folder.is_file(name):
         raise folder.damaged(name, "there is no such file")
     return folder.read_bytes(name)

@@ -24,7 +24,7 @@ def check_model(config: ModelConfig) -> None:
             architecture does not take the encoder, or a family's options contradict each other.
     """
     model = meta_model(config).eval()
-    failure = _failure(model, batch_size=1, size_px=_PROBE_PX)
+    failure = _find_failure(model, batch_size=1, size_px=_PROBE_PX)
     if failure:
         raise ConfigError(
             f"{_name(config)} must segment photos of any size, but failed on {_format_size(_PROBE_PX)} px ({failure}); "
@@ -43,7 +43,7 @@ def check_train_shape(config: ModelConfig, *, batch_size: int, size_px: SizePx) 
     Raises:
         ConfigError: The crop is too small for the architecture, or batch normalisation would get one value per channel.
     """
-    failure = _failure(meta_model(config).train(), batch_size, size_px)
+    failure = _find_failure(meta_model(config).train(), batch_size, size_px)
     if not failure:
         return
     fix = "choose a larger data.crop_px or another architecture"
@@ -54,7 +54,7 @@ def check_train_shape(config: ModelConfig, *, batch_size: int, size_px: SizePx) 
     raise ConfigError(f"{_name(config)} cannot train on {shape} per worker ({failure}); {fix}")
 
 
-def _failure(model: SegmentationModel, batch_size: int, size_px: SizePx) -> str | None:
+def _find_failure(model: SegmentationModel, batch_size: int, size_px: SizePx) -> str | None:
     """Return the reason why a batch does not go through the model, or None if it does."""
     photos_BCHW = torch.empty(batch_size, 3, *size_px, device="meta")
     try:

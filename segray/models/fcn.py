@@ -73,8 +73,8 @@ class FcnDecoder(nn.Module):
             for stride, channels in skips.items()
             if stride >= config.output_stride
         )
-        self.doublings = nn.ModuleList(_bilinear(num_classes, factor=2) for _ in self.scores)
-        self.upsampling = _bilinear(num_classes, factor=config.output_stride)
+        self.doublings = nn.ModuleList(_bilinear_upsampling(num_classes, factor=2) for _ in self.scores)
+        self.upsampling = _bilinear_upsampling(num_classes, factor=config.output_stride)
         for score in (self.score7, *self.scores):
             nn.init.trunc_normal_(score.weight, std=config.score_std, a=-2 * config.score_std, b=2 * config.score_std)
             nn.init.zeros_(score.bias)
@@ -89,7 +89,7 @@ class FcnDecoder(nn.Module):
         return logits_BCHW
 
 
-def _bilinear(num_classes: int, factor: int) -> nn.ConvTranspose2d:
+def _bilinear_upsampling(num_classes: int, factor: int) -> nn.ConvTranspose2d:
     """Build a trainable transposed convolution that starts as bilinear interpolation of each class separately."""
     size = 2 * factor
     layer = nn.ConvTranspose2d(num_classes, num_classes, size, stride=factor, padding=factor // 2, bias=False)

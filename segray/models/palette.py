@@ -52,7 +52,7 @@ def check_palette(palette: Sequence[Color], names: Sequence[str] | None = None) 
     alike = [
         ", ".join(names[index] if names else str(index) for index in group)
         + f" (RGB {', '.join(str(value) for value in palette[group[0]])})"
-        for group in _alike(palette)
+        for group in _similar_classes(palette)
     ]
     if alike:
         raise ConfigError(
@@ -63,7 +63,7 @@ def check_palette(palette: Sequence[Color], names: Sequence[str] | None = None) 
         )
 
 
-def _alike(palette: Sequence[Color]) -> list[list[int]]:
+def _similar_classes(palette: Sequence[Color]) -> list[list[int]]:
     """Return the groups of two or more classes whose colours are near the colour of the group's first class."""
     groups: list[list[int]] = []
     for index, color in enumerate(palette):

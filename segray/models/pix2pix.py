@@ -59,12 +59,12 @@ class Pix2PixUnet(nn.Module):
         for stage in range(1, config.depth):
             # The innermost map can be a single pixel, and a normalisation that subtracts its mean would leave 0.
             innermost = stage == config.depth - 1
-            self.encoder.append(_down(widths[stage - 1], widths[stage], None if innermost else norm))
+            self.encoder.append(_build_down(widths[stage - 1], widths[stage], None if innermost else norm))
         self.decoder = nn.ModuleList()
         for stage in reversed(range(1, config.depth)):
             inputs = widths[stage] if stage == config.depth - 1 else 2 * widths[stage]
             dropped = config.depth - 1 - stage < NUM_DROPPED
-            self.decoder.append(_up(inputs, widths[stage - 1], norm, config.dropout if dropped else 0.0))
+            self.decoder.append(_build_up(inputs, widths[stage - 1], norm, config.dropout if dropped else 0.0))
         self.decoder.append(
             nn.Sequential(nn.ReLU(), nn.ConvTranspose2d(2 * widths[0], num_outputs, kernel_size=4, stride=2, padding=1))
         )
@@ -86,7 +86,7 @@ class Pix2PixUnet(nn.Module):
 
 
 # Activations come before the convolutions and do not work in place, because the skips carry the values before them.
-def _down(in_channels: int, width: int, norm: str | None) -> nn.Sequential:
+def _build_down(in_channels: int, width: int, norm: str | None) -> nn.Sequential:
     layers: list[nn.Module] = [
         nn.LeakyReLU(0.2),
         nn.Conv2d(in_channels, width, kernel_size=4, stride=2, padding=1, bias=norm is None),
@@ -96,7 +96,7 @@ def _down(in_channels: int, width: int, norm: str | None) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def _up(in_channels: int, width: int, norm: str, dropout: float) -> nn.Sequential:
+def _build_up(in_channels: int, width: int, norm: str, dropout: float) -> nn.Sequential:
     return nn.Sequential(
         nn.ReLU(),
         nn.ConvTranspose2d(in_channels, width, kernel_size=4, stride=2, padding=1, bias=False),

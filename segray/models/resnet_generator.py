@@ -38,15 +38,15 @@ class ResnetGenerator(nn.Module):
         super().__init__()
         width = config.width
         self.encoder = nn.Sequential(
-            *_normalised(_same(3, width, kernel_size=7), width),
-            *_normalised(_halved(width, 2 * width), 2 * width),
-            *_normalised(_halved(2 * width, 4 * width), 4 * width),
+            *_with_norm(_same_size_conv(3, width, kernel_size=7), width),
+            *_with_norm(_halving_conv(width, 2 * width), 2 * width),
+            *_with_norm(_halving_conv(2 * width, 4 * width), 4 * width),
         )
         self.blocks = nn.Sequential(*(ResidualBlock(4 * width) for _ in range(config.num_blocks)))
         self.decoder = nn.Sequential(
-            *_normalised(_doubled(4 * width, 2 * width), 2 * width),
-            *_normalised(_doubled(2 * width, width), width),
-            _same(width, num_outputs, kernel_size=7, bias=True),
+            *_with_norm(_doubling_conv(4 * width, 2 * width), 2 * width),
+            *_with_norm(_doubling_conv(2 * width, width), width),
+            _same_size_conv(width, num_outputs, kernel_size=7, bias=True),
         )
         start_normal(self)
 
@@ -66,8 +66,8 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels: int):
         super().__init__()
         self.layers = nn.Sequential(
-            *_normalised(_same(channels, channels, kernel_size=3), channels),
-            _same(channels, channels, kernel_size=3),
+            *_with_norm(_same_size_conv(channels, channels, kernel_size=3), channels),
+            _same_size_conv(channels, channels, kernel_size=3),
             norm_layer("instance", channels),
         )
 
@@ -77,17 +77,17 @@ class ResidualBlock(nn.Module):
         return sum_BCHW
 
 
-def _same(in_channels: int, channels: int, *, kernel_size: int, bias: bool = False) -> nn.Conv2d:
+def _same_size_conv(in_channels: int, channels: int, *, kernel_size: int, bias: bool = False) -> nn.Conv2d:
     return nn.Conv2d(in_channels, channels, kernel_size, padding=kernel_size // 2, padding_mode="reflect", bias=bias)
 
 
-def _halved(in_channels: int, channels: int) -> nn.Conv2d:
+def _halving_conv(in_channels: int, channels: int) -> nn.Conv2d:
     return nn.Conv2d(in_channels, channels, kernel_size=3, stride=2, padding=1, bias=False)
 
 
-def _doubled(in_channels: int, channels: int) -> nn.ConvTranspose2d:
+def _doubling_conv(in_channels: int, channels: int) -> nn.ConvTranspose2d:
     return nn.ConvTranspose2d(in_channels, channels, kernel_size=3, stride=2, padding=1, output_padding=1, bias=False)
 
 
-def _normalised(convolution: nn.Module, channels: int) -> list[nn.Module]:
+def _with_norm(convolution: nn.Module, channels: int) -> list[nn.Module]:
     return [convolution, norm_layer("instance", channels), nn.ReLU(inplace=True)]

@@ -120,8 +120,8 @@ def _stride(arch: str, network: Any) -> int:
 
 def _refusal(config: ModelConfig, error: Exception) -> str:
     reason = (str(error).splitlines() or [""])[0][:160] or type(error).__name__
-    archs = [arch for arch in ARCHITECTURES if _goes(arch, config.encoder)]
-    encoders = [encoder for encoder in _SMALL_ENCODERS if _goes(config.arch, encoder)]
+    archs = [arch for arch in ARCHITECTURES if _fits(arch, config.encoder)]
+    encoders = [encoder for encoder in _SMALL_ENCODERS if _fits(config.arch, encoder)]
     advice = f"encoders that {config.arch} takes: {', '.join(encoders)}"
     if archs:
         advice += f"; architectures that take {config.encoder}: {', '.join(archs)}"
@@ -129,7 +129,7 @@ def _refusal(config: ModelConfig, error: Exception) -> str:
 
 
 @functools.cache
-def _goes(arch: str, encoder: str) -> bool:
+def _fits(arch: str, encoder: str) -> bool:
     try:
         with without_memory():
             _construct(arch, encoder, num_classes=1)

@@ -45,10 +45,10 @@ class Unet(nn.Module):
 
     def __init__(self, config: UnetConfig, num_classes: int):
         super().__init__()
-        widths = _multiplied(config.widths, config.width_multiplier)
-        decoder_widths = _multiplied(config.decoder_widths, config.width_multiplier)
+        widths = _scale(config.widths, config.width_multiplier)
+        decoder_widths = _scale(config.decoder_widths, config.width_multiplier)
         self.encoder = nn.ModuleList(
-            _stage(inputs, width, count, config.batch_norm)
+            _build_stage(inputs, width, count, config.batch_norm)
             for inputs, width, count in zip((3, *widths[:-1]), widths, config.convolutions, strict=True)
         )
         self.upsamplings = nn.ModuleList(
@@ -56,7 +56,7 @@ class Unet(nn.Module):
             for inputs, width in pairwise((widths[-1], *decoder_widths))
         )
         self.decoder = nn.ModuleList(
-            _stage(width + skip, width, DECODER_CONVOLUTIONS, config.batch_norm)
+            _build_stage(width + skip, width, DECODER_CONVOLUTIONS, config.batch_norm)
             for width, skip in zip(decoder_widths, widths[-2::-1], strict=True)
         )
         start_he(self)
@@ -76,11 +76,11 @@ class Unet(nn.Module):
         return logits_BCHW
 
 
-def _stage(in_channels: int, width: int, count: int, batch_norm: bool) -> nn.Sequential:
+def _build_stage(in_channels: int, width: int, count: int, batch_norm: bool) -> nn.Sequential:
     return nn.Sequential(*conv_layers(in_channels, width, count, batch_norm=batch_norm))
 
 
-def _multiplied(widths: tuple[int, ...], factor: float) -> tuple[int, ...]:
+def _scale(widths: tuple[int, ...], factor: float) -> tuple[int, ...]:
     return tuple(max(1, round(width * factor)) for width in widths)
 
 

@@ -98,10 +98,10 @@ def load_vgg(vgg: Vgg16, encoder: str, path: Path) -> None:
         ConfigError: The file cannot be read, or its keys or shapes do not fit the network.
     """
     own = vgg.state_dict()
-    weights = _own_names(read_weights(path))
+    weights = _rename(read_weights(path))
     head = {key: value for key, value in own.items() if key.startswith("fc")}
     if len(weights.get("fc6.weight", ())) == vgg.fc6.out_channels:
-        head = {key: _shaped_like(value, own[key]) for key, value in weights.items() if key in head}
+        head = {key: _reshape_like(value, own[key]) for key, value in weights.items() if key in head}
     features = {key: value for key, value in weights.items() if not key.startswith("fc")}
     try:
         vgg.load_state_dict(features | head)
@@ -109,7 +109,7 @@ def load_vgg(vgg: Vgg16, encoder: str, path: Path) -> None:
         raise ConfigError(unfitting(encoder, path, error)) from None
 
 
-def _own_names(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+def _rename(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     renamed = {}
     for key, value in weights.items():
         layer, _, parameter = key.rpartition(".")
@@ -120,6 +120,6 @@ def _own_names(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return renamed
 
 
-def _shaped_like(value: Tensor, own: Tensor) -> Tensor:
+def _reshape_like(value: Tensor, own: Tensor) -> Tensor:
     """Reshape a fully connected layer's matrix to a convolution kernel: both are ordered by channels, rows, columns."""
     return value.reshape(own.shape) if value.numel() == own.numel() else value
