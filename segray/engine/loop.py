@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -68,24 +68,9 @@ def fit(
         Diverged: The training loss became NaN or infinite.
     """
     peak_memory = PeakMemory(state.device)
-    # Reading a loss from a GPU waits for the device, so it is read only at every tenth step.
-    check_every = 1 if state.device.type == "cpu" else 10
     while not state.is_finished:
         epoch, epoch_started = state.epoch + 1, time.perf_counter()
-        torch.manual_seed(_epoch_seed(state.config.seed, epoch))
-        train_loader.set_epoch(epoch)
-        state.model.train()
-        totals = _Totals(state.device)
-        num_steps = 0
-        learning_rate = math.nan
-        for batch in each(train_loader, getting="loading a training batch", using=TRAINING):
-            if num_steps % check_every == 0:
-                _check(totals, interrupted(), epoch, num_steps)
-            learning_rate = state.optimizer.param_groups[0]["lr"]
-            totals.add(step(state, batch), len(batch.indices))
-            num_steps += 1
-        _check(totals, interrupted(), epoch, num_steps)
-        means, num_images = totals.over_ranks()
+        trained = _train_epoch(state, step, train_loader, interrupted)
         train_seconds = time.perf_counter() - epoch_started
 
         evaluation = validate(state.kept_model)
@@ -97,7 +82,7 @@ def fit(
         yield EpochRecord(
             epoch=epoch,
             attempt=attempt,
-            **means,
+            **trained.means,
             val_loss=evaluation.loss if math.isfinite(evaluation.loss) else None,
             val_miou=val.miou,
             val_iou=val.iou,
@@ -105,13 +90,52 @@ def fit(
             val_mean_class_accuracy=val.mean_class_accuracy,
             val_cluster_accuracy=evaluation.cluster_accuracy,
             val_cluster_miou=evaluation.cluster_miou,
-            learning_rate=learning_rate,
-            images_per_second=num_images / train_seconds,
+            learning_rate=trained.learning_rate,
+            images_per_second=trained.num_images / train_seconds,
             epoch_seconds=time.perf_counter() - epoch_started,
             peak_memory_bytes=peak_memory.num_bytes(),
             best_val_miou=state.best_val_miou,
             best_epoch=state.best_epoch,
         )
+
+
+class _TrainedEpoch(NamedTuple):
+    """The training half of an epoch's record, equal on every rank."""
+
+    means: dict[str, float]
+    """A step's scalars, averaged over the epoch"""
+    num_images: int
+    learning_rate: float
+    """Of the last step; NaN without a step"""
+
+
+def _train_epoch(
+    state: TrainState, step: Step, train_loader: EpochLoader, interrupted: Callable[[], bool]
+) -> _TrainedEpoch:
+    """Train the epoch after the state's; the state's epoch is not yet counted up.
+
+    Raises:
+        Interrupted: ``interrupted`` returned True on some rank.
+        Diverged: The training loss became NaN or infinite.
+    """
+    epoch = state.epoch + 1
+    # Reading a loss from a GPU waits for the device, so it is read only at every tenth step.
+    check_every = 1 if state.device.type == "cpu" else 10
+    torch.manual_seed(_epoch_seed(state.config.seed, epoch))
+    train_loader.set_epoch(epoch)
+    state.model.train()
+    totals = _Totals(state.device)
+    num_steps = 0
+    learning_rate = math.nan
+    for batch in each(train_loader, getting="loading a training batch", using=TRAINING):
+        if num_steps % check_every == 0:
+            _check(totals, interrupted(), epoch, num_steps)
+        learning_rate = state.optimizer.param_groups[0]["lr"]
+        totals.add(step(state, batch), len(batch.indices))
+        num_steps += 1
+    _check(totals, interrupted(), epoch, num_steps)
+    means, num_images = totals.over_ranks()
+    return _TrainedEpoch(means, num_images, learning_rate)
 
 
 def _epoch_seed(seed: int, epoch: int) -> int:
@@ -142,6 +166,7 @@ class _Totals:
 
 
 def _check(totals: _Totals, interrupted: bool, epoch: int, num_steps: int) -> None:
+    """Raise Interrupted or Diverged on all ranks if any rank has a reason."""
     sums = totals.sums
     flags = torch.stack([sums.new_tensor(interrupted), sums.isfinite().all().logical_not().double()])
     stop, diverged = max_over_ranks(flags).tolist()

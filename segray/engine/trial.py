@@ -112,19 +112,19 @@ def train_trial(
     if splits is not None:
         check_splits(splits, config.data)
     data = _prepare(config.data, log)
-    batch_size = per_rank_batch_size(config)
-    common = _LoaderOptions(rank=rank(), world_size=world_size(), pin_memory=device.type == "cuda")
+    part_size = math.ceil(per_rank_batch_size(config) / micro_batches)
     workers = num_loader_workers if config.data.num_loader_workers is None else config.data.num_loader_workers
     loader = train_loader(
-        data.train, config.data, batch_size=config.train.batch_size, seed=config.seed, num_workers=workers, **common
+        data.train,
+        config.data,
+        batch_size=config.train.batch_size,
+        seed=config.seed,
+        num_workers=workers,
+        **_loader_options(device),
     )
-    whole_images = val_loader(
-        data.val,
-        batch_size=val_batch_size(config.data, data, math.ceil(batch_size / micro_batches)),
-        num_workers=min(workers, MAX_VAL_LOADER_WORKERS),
-        **common,
+    validation = _build_validation(
+        config, data, device, reporter.interrupted, train_part_size=part_size, num_workers=workers
     )
-    validation = Validation(config, data, whole_images, device, reporter.interrupted)
     doing("building the model")
     state, last = resumed_state(reached, files, log, lambda: build_state(config, data.label_space, len(loader), device))
     step = build_step(config, data, device, micro_batches)
@@ -135,19 +135,48 @@ def train_trial(
     log.write(f"attempt {attempt} on {device.type}, {world_size()} workers, from epoch {state.epoch}")
     with deterministic(config.train.deterministic):
         for record in fit(state, step, loader, validation, attempt=attempt, interrupted=reporter.interrupted):
-            go_on = torch.zeros(1, device=device)
+            go_on = True
             if rank() == 0:
                 doing("writing a checkpoint")
                 seconds = seconds_before + time.monotonic() - started
                 keeper.keep(state, record, seconds, validation.samples)
-                log.write(_log_line(record, config))
+                log.write(_format_record(record, config))
                 with waiting_for_others():
-                    go_on += reporter.hand_over(record, state.is_finished)
-            if world_size() > 1:
-                with waiting_for_others():
-                    dist.broadcast(go_on, src=0)
-            if not go_on.item():
+                    go_on = reporter.hand_over(record, state.is_finished)
+            if not _answer_of_first_rank(go_on, device):
                 return
+
+
+def _loader_options(device: torch.device) -> _LoaderOptions:
+    return _LoaderOptions(rank=rank(), world_size=world_size(), pin_memory=device.type == "cuda")
+
+
+def _build_validation(
+    config: RunConfig,
+    data: PreparedData,
+    device: torch.device,
+    interrupted: Callable[[], bool],
+    *,
+    train_part_size: int,
+    num_workers: int,
+) -> Validation:
+    """Build the validation of a trial; its batches have no more pixels than ``train_part_size`` training images."""
+    whole_images = val_loader(
+        data.val,
+        batch_size=val_batch_size(config.data, data, train_part_size),
+        num_workers=min(num_workers, MAX_VAL_LOADER_WORKERS),
+        **_loader_options(device),
+    )
+    return Validation(config, data, whole_images, device, interrupted)
+
+
+def _answer_of_first_rank(go_on: bool, device: torch.device) -> bool:
+    """Return rank 0's answer on every rank."""
+    answer = torch.tensor(int(go_on), device=device)
+    if world_size() > 1:
+        with waiting_for_others():
+            dist.broadcast(answer, src=0)
+    return bool(answer.item())
 
 
 def build_step(config: RunConfig, data: PreparedData, device: torch.device, micro_batches: int = 1) -> Step:
@@ -319,7 +348,7 @@ class _Keeper:
         self._files.drop_old_checkpoints()
 
 
-def _log_line(record: EpochRecord, config: RunConfig) -> str:
+def _format_record(record: EpochRecord, config: RunConfig) -> str:
     def text(value: float | None) -> str:
         return "none" if value is None else f"{value:.4f}"
 

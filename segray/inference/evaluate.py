@@ -66,7 +66,7 @@ def evaluate_sweep(
     if split not in ("test", "val"):
         raise ConfigError(f"--split must be test or val, but got {split!r}")
     files = open_sweep(location)
-    trial, pointer = files.best() if trial_id is None else _find(files, trial_id)
+    trial, pointer = files.best() if trial_id is None else _find_trial(files, trial_id)
     found = judge(files, trial, pointer, split=split, data_root=data_root, announce=announce)
     is_kept = split == "test" and _is_best(files, trial)
     if is_kept:
@@ -150,22 +150,7 @@ def judge(
     if data_root:
         here = config.data.model_copy(update={"root": data_root, "cache_dir": cache_dir})
         config = config.model_copy(update={"data": with_absolute_paths(here)})
-    splits = files.splits()
-    if splits is not None:
-        check_splits(splits, config.data)
-    data = prepare(config.data, announce)
-    if split == "test":
-        data = replace(data, val=data.test)
-    if not len(data.val):
-        raise DataError(
-            f"this sweep has no test images: {config.data.dataset} must come with labelled ones, or data.split.sizes "
-            "or data.holdout must keep some when a sweep starts; use --split val to repeat the validation"
-        )
-    if not data.val.truth_pixels.any():
-        raise DataError(
-            f"the {split} labels of {config.data.dataset} must have a pixel of a class, but those of all "
-            f"{len(data.val)} images are void; check the label files"
-        )
+    data = _prepare_split(files, config, split, announce)
     if data.label_space != label_space:
         raise ConfigError(
             f"the data set must have the classes of trial {trial.id}'s model, {', '.join(label_space.names)}, but has "
@@ -194,6 +179,31 @@ def judge(
     )
 
 
+def _prepare_split(files: SweepFiles, config: RunConfig, split: str, announce: Announce) -> PreparedData:
+    """Prepare a trial's data, with the split to evaluate as ``val``.
+
+    Raises:
+        DataError: The data set cannot be read, is not the sweep's, or has no labelled image in the split.
+    """
+    splits = files.splits()
+    if splits is not None:
+        check_splits(splits, config.data)
+    data = prepare(config.data, announce)
+    if split == "test":
+        data = replace(data, val=data.test)
+    if not len(data.val):
+        raise DataError(
+            f"this sweep has no test images: {config.data.dataset} must come with labelled ones, or data.split.sizes "
+            "or data.holdout must keep some when a sweep starts; use --split val to repeat the validation"
+        )
+    if not data.val.truth_pixels.any():
+        raise DataError(
+            f"the {split} labels of {config.data.dataset} must have a pixel of a class, but those of all "
+            f"{len(data.val)} images are void; check the label files"
+        )
+    return data
+
+
 def print_evaluation(
     location: str, *, split: str, trial_id: str | None, data_root: str | None, as_json: bool = False
 ) -> None:
@@ -213,12 +223,12 @@ def print_evaluation(
         table.add_row(cell(name), text.percent(iou))
     console = Console(highlight=False)
     console.print(table)
-    console.print(printable("\n".join(_lines(found))), markup=False, soft_wrap=True)
+    console.print(printable("\n".join(_describe(found))), markup=False, soft_wrap=True)
     if is_kept:
         print(f"wrote {redacted(location_below(location, 'test.json'))}")
 
 
-def _lines(found: SplitScores) -> list[str]:
+def _describe(found: SplitScores) -> list[str]:
     recorded = text.percent(found.recorded_val_miou)
     lines = [
         f"{found.split} mIoU {text.percent(found.miou)} ({text.mean_over(found.num_in_mean, len(found.classes))}) of "
@@ -239,7 +249,7 @@ def _is_best(files: SweepFiles, trial: TrialFiles) -> bool:
         return False
 
 
-def _find(files: SweepFiles, trial_id: str) -> tuple[TrialFiles, CheckpointPointer]:
+def _find_trial(files: SweepFiles, trial_id: str) -> tuple[TrialFiles, CheckpointPointer]:
     trials = {trial.id: trial for trial in (*files.trials(), *files.repeats().values())}
     if trial_id not in trials:
         raise StorageError(unknown_name("trial", trial_id, trials))
