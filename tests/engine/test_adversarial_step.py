@@ -16,7 +16,7 @@ from tiny_run import (
     trained_and_resumed,
 )
 
-from segray.data.loading import Batch
+from segray.data.batches.loaders import Batch
 from segray.engine.steps import split_batch
 from segray.folder import open_folder
 from segray.labels import IGNORE_INDEX
