@@ -412,7 +412,7 @@ def adversarial(**values):
     [
         (
             adversarial(discriminator="patchgan", receptive_field_px=70),
-            r"gan\.receptive_field_px must be at most the smaller side.*64x64 px, but got 70; take .*\(16\)",
+            r"gan\.receptive_field_px must be at most the smaller side.*64x64 px, but got 70; choose .*\(16\)",
         ),
         (
             adversarial(discriminator="semantic", receptive_field_px=16, loss="hinge", label_smoothing=0.1),
