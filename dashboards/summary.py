@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import pandas as pd
 
@@ -15,18 +15,17 @@ from segray import text
 from segray.config import RunConfig
 from segray.config.keys import keys_deciding
 from segray.config.mark import Decides
-from segray.records import FAILURES
 from segray.results import Spread, SweepResults
+from segray.results.notes import CAUTIONS, NoteKind, notes
 from segray.shown import redacted
 
 OUTCOME_ORDER = ("finished", "stopped", "running", "interrupted", "failed", "diverged", "out_of_memory")
 
-SCHEDULE_NOTES = {
-    "train.epochs": "Early stopping compared unequal learning-rate schedules: train.epochs is searched, so at the same "
-    "epoch a long trial's learning rate has fallen less than a short one's, and a stopped trial is not proven worse.",
-    "train.patience": "Early stopping compared unequal learning-rate schedules: train.patience is searched, so some "
-    "trials ended themselves earlier in their schedule than others.",
-}
+NOTES: Final[tuple[NoteKind, ...]] = (
+    *("damage", "running", "unfinished", "comparison", *CAUTIONS, "none_finished", "schedule"),
+    *("classes", "recipe", "test", "no_test", "clusters"),
+)
+"""The kinds of notes in the report, in its order. Headline and table show the other kinds, repeats and failures."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +106,7 @@ def summarise(results: SweepResults) -> Summary:
         name=results.info.name,
         state=results.state,
         best=None if best is None else _best(results, best),
-        notes=_notes(results),
+        notes=tuple(note.text for note in notes(results, NOTES)),
         facts=_facts(results),
         outcomes=tuple((outcome, counts[outcome]) for outcome in OUTCOME_ORDER if counts[outcome]),
         columns=(
@@ -178,59 +177,6 @@ def _against_baseline(results: SweepResults, best: pd.Series[Any]) -> list[Line]
 
 def _line(spread: Spread, what: str, num_seeds: str) -> Line:
     return Line(text.percent(spread.mean), f"{what} ({text.percent_range(spread.low, spread.high)}, {num_seeds})")
-
-
-def _notes(results: SweepResults) -> tuple[str, ...]:
-    notes = [*map(_as_sentence, results.damage), _state_note(results)]
-    first, name = results.first_trial(), results.info.baseline_name
-    if results.trials.empty:
-        notes.append("No trial has started, so there is nothing to compare.")
-    elif results.trials["outcome"].isin(FAILURES).all():
-        notes.append("Every trial failed; the reasons are in the trials table.")
-    elif results.ranked.empty:
-        notes.append("No trial has completed an epoch with a validation mIoU yet.")
-    elif len(results.trials) == 1:
-        notes.append("" if results.is_single_run else "There is only one trial, so nothing to compare it with.")
-    elif first is not None and first["id"] == results.ranked["id"].iloc[0]:
-        notes.append(f"The search has not improved on {name}, which is still the best.")
-    elif first is not None and first["outcome"] in FAILURES:
-        ended = text.words(first["outcome"])
-        notes.append(f"The gain over {name} is not known: its trial ended as {ended}, and such are not repeated.")
-    elif results.confirmation() is None:
-        notes.append(_gain_note(results, first, name))
-    notes.append(results.caution_note())
-    if not results.trials.empty and not (results.trials["outcome"] == "finished").any():
-        notes.append("No trial has run to its end.")
-    if not results.trials.empty and results.info.scheduler != "none":
-        notes += [note for key, note in SCHEDULE_NOTES.items() if key in results.info.space]
-    notes += [results.classes_note(), results.recipe_note(), results.test_note(), results.cluster_note()]
-    return tuple(filter(None, notes))
-
-
-def _as_sentence(line: str) -> str:
-    return f"{line[0].upper()}{line[1:]}."
-
-
-def _gain_note(results: SweepResults, first: pd.Series[Any] | None, name: str) -> str:
-    """Why there is no gain over the baseline, or what its spread takes; empty where repeats have failed to give it."""
-    if results.failed_repeats_note():
-        return ""
-    if results.state == "running":
-        is_repeating = not results.repeats.empty
-        return "The best trial and its baseline are being repeated with further seeds." if is_repeating else ""
-    if first is None or first["outcome"] != "finished":
-        ended = "has not ended" if first is None else f"is {text.words(first['outcome'])}"
-        return f"The gain over {name} is not known, for that {ended}; {results.repeat_options()} trains both anew."
-    return (
-        f"The gain over {name} is that of one seed each; {results.repeat_options()} trains both with three further "
-        "seeds, and shows its spread."
-    )
-
-
-def _state_note(results: SweepResults) -> str:
-    if results.state == "running":
-        return "The sweep is still running: this is what it had given when the report was written."
-    return results.state_note()
 
 
 def _facts(results: SweepResults) -> tuple[tuple[str, str], ...]:

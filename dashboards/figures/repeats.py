@@ -10,6 +10,7 @@ from dashboards.figures.base import Figure, NothingToDrawError
 from dashboards.figures.style import ACCENT, MUTED, plain, styled
 from segray import text
 from segray.results import Spread, SweepResults
+from segray.results.notes import notes, repeat_options
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,9 @@ def repeats_info(results: SweepResults) -> RepeatsInfo:
     """
     found = results.confirmation()
     if found is None:
-        reason = f"No trial has been repeated with further seeds; {results.repeat_options()} does so."
-        raise NothingToDrawError(results.failed_repeats_note() or reason)
+        reasons = [note.text for note in notes(results, ("failed_repeats",))]
+        reasons += [f"No trial has been repeated with further seeds; {repeat_options(results)} repeats some."]
+        raise NothingToDrawError(reasons[0])
     trials = [RepeatedTrial(f"trial {found.trial}", found.best, is_best=True)]
     if found.baseline is not None:
         trials.append(RepeatedTrial(results.info.baseline_name, found.baseline, is_best=False))

@@ -49,7 +49,7 @@ def results(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header")] = False,
 ) -> None:
     """Print the trials of a sweep, best first; finished, running or dead."""
-    from segray.results.printing import print_results
+    from segray.cli.results_table import print_results
 
     print_results(run, as_json=as_json, as_csv=as_csv)
 
@@ -87,7 +87,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object")] = False,
 ) -> None:
     """Judge a trial's model on the test images, which no trial was chosen by; the best trial's scores are kept."""
-    from segray.inference.evaluate import print_evaluation
+    from segray.cli.scores_table import print_evaluation
 
     print_evaluation(run, split=split, trial_id=trial, data_root=data, as_json=as_json)
 

@@ -93,8 +93,8 @@ class SweepResults:
         return scored
 
     @cached_property
-    def _num_in_mean(self) -> tuple[int, int]:
-        """How many classes val mIoU is the mean of: fewest and most over all epochs, 0 before the first."""
+    def num_in_mean(self) -> tuple[int, int]:
+        """Number of classes that val mIoU averages: the fewest and the most over all epochs, 0 before the first."""
         if self.info.val_classes:
             return len(self.info.val_classes), len(self.info.val_classes)
         # An earlier version added the classes that validation lacks but a pixel was taken for.
@@ -103,48 +103,10 @@ class SweepResults:
 
     def mean_text(self) -> str:
         """What val mIoU is the mean of, such as ``mean over 10 of 19 classes``; empty before the first epoch."""
-        (fewest, most), total = self._num_in_mean, len(self.info.classes)
+        (fewest, most), total = self.num_in_mean, len(self.info.classes)
         if fewest < most:
             return f"mean over {fewest} to {most} of {total} classes"
         return text.mean_over(most, total) if most else ""
-
-    def classes_note(self) -> str:
-        """Which classes val mIoU leaves out; empty where it is the mean over all."""
-        (fewest, most), total = self._num_in_mean, len(self.info.classes)
-        if fewest in (0, total):
-            return ""
-        if self.info.val_classes:
-            missing = [name for name in self.info.classes if name not in self.info.val_classes]
-            return f"mIoU is the {self.mean_text()}: no validation image has {', '.join(missing)}."
-        if fewest == most:
-            return f"mIoU is the {self.mean_text()}: an earlier version of segray wrote this sweep."
-        return (
-            f"mIoU is the {self.mean_text()}: an earlier version of segray wrote this sweep, and counted in each epoch "
-            "the classes that validation labels held or the model predicted. Epochs and trials compare only roughly."
-        )
-
-    def test_note(self) -> str:
-        """On which images the best trial was judged; empty where there is no best trial."""
-        best = self.best_trial()
-        if best is None:
-            return ""
-        if self.test is not None:
-            num, total = self.test.num_in_mean, len(self.test.classes)
-            mean = f" ({text.mean_over(num, total)})" if num < total else ""
-            return (
-                f"Validation chose trial {best['id']}, which flatters its validation figure; the "
-                f"{self.num_test_images} test images chose no trial, and on them it has "
-                f"{text.percent(self.test.miou)} mIoU{mean}."
-            )
-        if self.num_test_images:
-            return (
-                f"Trial {best['id']} has not been judged on the {self.num_test_images} test images, which choose no "
-                "trial: the sweep's end does so, or segray evaluate."
-            )
-        return (
-            "The best trial is judged on the validation split that chose it; data.holdout keeps images for an unbiased "
-            "figure."
-        )
 
     def first_trial(self) -> pd.Series[Any] | None:
         """Row of the baseline, which was started first and later ones are compared with; None before it started."""
@@ -160,7 +122,7 @@ class SweepResults:
         best = self.best_trial()
         if best is None or self.first_trial() is None:
             return None
-        return confirm(self._compared_repeats(), best.to_dict(), self._opponent_id())
+        return confirm(self.compared_repeats(), best.to_dict(), self._opponent_id())
 
     def _opponent_id(self) -> str | None:
         """Id of the baseline; None where it is the best trial itself, or failed."""
@@ -168,113 +130,20 @@ class SweepResults:
         is_alone = first is None or (best is not None and first["id"] == best["id"]) or first["outcome"] in FAILURES
         return None if is_alone else BASELINE_ID
 
-    def _compared_repeats(self) -> pd.DataFrame:
+    def compared_repeats(self) -> pd.DataFrame:
+        """Return the rows of ``repeats`` that the confirmation compares: best trial and baseline, at equal epochs."""
         best = self.best_trial()
         return self.repeats[:0] if best is None else compared_repeats(self.repeats, best.to_dict(), self._opponent_id())
-
-    def repeat_options(self) -> str:
-        """Options of the sweep's command that train the best trial and the baseline anew, and search no further."""
-        num_ended = int((~self.trials["outcome"].isin(("running", "interrupted"))).sum())
-        return f"--resume --trials {max(num_ended, 1)} --repeats 3"
-
-    def failed_repeats_note(self) -> str:
-        """Whose repeats failed, how many, and what that means; empty if none did."""
-        compared = self._compared_repeats()
-        counts = compared["trial"][compared["outcome"].isin(FAILURES)].value_counts(sort=False)
-        if counts.empty:
-            return ""
-        failed = [
-            f"{text.counted(count, 'repeat')} of "
-            + (self.info.baseline_name if trial == BASELINE_ID else f"trial {trial}")
-            for trial, count in counts.items()
-        ]
-        effect = "and did not count" if self.confirmation() else "so that there is no seed to compare them by"
-        return f"{' and '.join(failed)} failed, {effect}."
-
-    def confirmation_note(self) -> str:
-        """The figures of the repeats in one line; empty where there are none."""
-        found = self.confirmation()
-        if found is None:
-            return ""
-        named = {f"trial {found.trial}": found.best, self.info.baseline_name: found.baseline}
-        figures = [
-            f"{name} {text.percent(spread.mean)} ({text.percent_range(spread.low, spread.high)})"
-            for name, spread in named.items()
-            if spread is not None
-        ]
-        if found.gain is not None:
-            gain = found.gain
-            figures.append(f"gain {text.points(gain.mean)} ({text.points_range(gain.low, gain.high)})")
-        return f"Repeated with {found.counted_seeds}, {text.counted(found.epochs, 'epoch')}: {', '.join(figures)}."
-
-    def caution_note(self) -> str:
-        """What to know before trusting the repeats; empty if there is nothing."""
-        found = self.confirmation()
-        said = []
-        if found is not None and found.overlaps and found.baseline is not None:
-            said.append(
-                f"The spread overlaps: the worst repeat of trial {found.trial} ({text.percent(found.best.low)}) is not "
-                f"above the best of {self.info.baseline_name} ({text.percent(found.baseline.high)}), so the gain may "
-                "be chance."
-            )
-        if found is not None and found.baseline is not None:
-            said.append(self._shortened_note(found))
-        said.append(self.failed_repeats_note())
-        return " ".join(filter(None, said))
-
-    def _shortened_note(self, found: Confirmation) -> str:
-        """What the baseline gave with epochs of its own, if these are more than those of its repeats."""
-        first = self.first_trial()
-        if first is None or first["outcome"] != "finished" or first["train.epochs"] <= found.epochs:
-            return ""
-        return (
-            f"Repeats train as long as the best trial: {text.counted(found.epochs, 'epoch')}. With the "
-            f"{first['train.epochs']} of its own {self.info.baseline_name} had {text.percent(first['best_val_miou'])}, "
-            "in a single run."
-        )
-
-    def recipe_note(self) -> str:
-        """In what the recipe that was run is not the published one; empty where it is, or there is none."""
-        if not self.info.recipe_values:
-            return ""
-        changed = [
-            f"{key} {text.value(self.info.base.get(key))} (published: {text.value(published)})"
-            for key, published in self.info.recipe_values.items()
-        ]
-        return f"Recipe {self.info.recipe} was run with other values than published: {', '.join(changed)}."
 
     def progress(self) -> str:
         """Trials started, and of how many if there are more to come: ``16``, ``7 of 16``."""
         started = len(self.trials) + self.num_left_out
         return f"{started} of {self.num_planned}" if started < self.num_planned else str(started)
 
-    def state_note(self) -> str:
-        """What a sweep that does not run has left undone, and how to go on; empty if nothing."""
-        if self.state == "interrupted" and self.is_single_run:
-            how = f"the same command with --name {self.info.name} --resume"
-            return f"The run was interrupted before its end; {how} continues it."
-        if self.state == "interrupted":
-            return "The sweep was interrupted before its end; --resume continues it."
-        num_open = int(self.trials["outcome"].eq("interrupted").sum())
-        if self.state == "finished" and (num_open or len(self.trials) + self.num_left_out < self.num_planned):
-            cut = f", {num_open} cut short" if num_open else ""
-            return f"The sweep ended before its trials did ({self.progress()} started{cut}); --resume continues it."
-        return ""
-
     @property
     def has_clusters(self) -> bool:
         """Whether trials were trained on K-Means clusters, which leaves them a cluster accuracy."""
         return bool(self.trials["cluster_accuracy"].notna().any())
-
-    def cluster_note(self) -> str:
-        """How scores of trials on K-Means clusters compare; empty if there are no such trials."""
-        if not self.has_clusters:
-            return ""
-        return (
-            "Models were trained on K-Means clusters. Their accuracies on these compare only at the same K; so "
-            "predictions are mapped to the palette classes, which mIoU and ranking use, and the cluster accuracy "
-            "stands beside them."
-        )
 
     def seconds_saved(self) -> float:
         """Estimate of the training time that early stopping saved, in seconds over all trials.

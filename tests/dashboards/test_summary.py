@@ -52,14 +52,14 @@ def test_a_gain_of_single_runs_says_how_to_get_its_spread(tmp_path):
     summary = summary_of(sweep)
     assert lines_of(summary.best)[0] == ("+5.0 points", "over recipe fcn (30.0 %)")
     [note] = [note for note in summary.notes if "one seed each" in note]
-    assert note.startswith("The gain over recipe fcn is that of one seed each; --resume --trials 2 --repeats 3 ")
+    assert note.startswith("The gain over recipe fcn rests on one seed each; --resume --trials 2 --repeats 3 ")
 
 
 @pytest.mark.parametrize(
     ("status", "said"),
     [
-        ("out_of_memory", "not known: its trial ended as out of memory, and such are not repeated."),
-        (None, "not known, for that is interrupted; --resume --trials 1 --repeats 3 trains both anew."),
+        ("out_of_memory", "not known: its trial ended as out of memory, and failed trials are not repeated."),
+        (None, "not known, since its trial is interrupted; --resume --trials 1 --repeats 3 repeats both."),
     ],
 )
 def test_a_baseline_that_failed_or_was_cut_gives_no_gain(tmp_path, status, said):
@@ -206,7 +206,7 @@ def test_the_test_figure_stands_beside_the_validation_figure_that_chose_the_tria
     assert (plain(summary.best.miou), plain(summary.best.test_miou)) == ("30.0 %", "28.1 %")
     note = plain(summary.notes[-1])
     assert note.startswith("Validation chose trial 0000, which flatters")
-    assert note.endswith("the 5 test images chose no trial, and on them it has 28.1 % mIoU.")
+    assert note.endswith("The 5 test images chose no trial; on them it has 28.1 % mIoU.")
 
 
 def test_what_the_means_are_taken_over_stands_below_both_figures(tmp_path):
@@ -221,7 +221,7 @@ def test_a_test_figure_of_an_earlier_best_trial_does_not_stand_for_the_present_o
     fake_sweep.write_trial(sweep, "0001", {}, [0.4])
     summary = summary_of(sweep)
     assert summary.best.test_miou == ""
-    assert "Trial 0001 has not been judged on the 5 test images" in summary.notes[-1]
+    assert "Trial 0001 has not been scored on the 5 test images" in summary.notes[-1]
 
 
 def test_without_test_images_it_says_how_to_keep_some(sweep):
