@@ -1,4 +1,4 @@
-"""What the report says in words: headline, notes, trials table, provenance."""
+"""The text of the report: headline, notes, trials table, provenance."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NOTES: Final[tuple[NoteKind, ...]] = (
 
 @dataclass(frozen=True)
 class Line:
-    """A figure of the headline and what it is."""
+    """A number of the headline with its meaning."""
 
     figure: str
     meaning: str
@@ -44,25 +44,25 @@ class Best:
     miou: str
     epoch: str
     mean: str
-    """What that is the mean of"""
+    """The classes that the mIoU averages"""
     test_miou: str
-    """Empty where there is none"""
+    """Empty if the trial has no test score"""
     test_caption: str
     test_mean: str
     lines: tuple[Line, ...]
-    """Over further seeds, and above the baselines"""
+    """Scores over further seeds, and gains over the baselines"""
     config: tuple[tuple[str, str], ...]
-    """Key and value: the searched ones, of a single run those that are not segray's defaults"""
+    """Key and value of the searched keys; for a single run, of the keys that differ from segray's defaults"""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One value; numbers stand at the right and sort by their size."""
+    """One value of the table; numbers are right-aligned and sort by size."""
 
     shown: str
     is_number: bool
     number: float | None
-    """None in a cell of text, and where a number is missing"""
+    """None for text and for a missing number"""
 
 
 @dataclass(frozen=True)
@@ -76,12 +76,12 @@ class TrialRow:
     is_best: bool
     miou: Cell
     cells: tuple[Cell, ...]
-    """What follows: see Summary.columns"""
+    """The remaining cells; Summary.columns has their headings"""
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Everything in words, as the report shows it."""
+    """All text of the report."""
 
     kind: Literal["sweep", "run"]
     name: str
@@ -90,7 +90,7 @@ class Summary:
     notes: tuple[str, ...]
     facts: tuple[tuple[str, str], ...]
     outcomes: tuple[tuple[str, int], ...]
-    """Outcome and number of trials, in OUTCOME_ORDER, without those that did not occur"""
+    """Outcome and number of trials, in OUTCOME_ORDER, without outcomes that did not occur"""
     columns: tuple[str, ...]
     """Headings of the cells of ``rows``"""
     rows: tuple[TrialRow, ...]
@@ -98,7 +98,7 @@ class Summary:
 
 
 def summarise(results: SweepResults) -> Summary:
-    """Put a sweep in words."""
+    """Describe a sweep in words."""
     best = results.best_trial()
     counts = Counter(results.trials["outcome"])
     return Summary(
@@ -144,8 +144,9 @@ def _searched_values(results: SweepResults, best: pd.Series[Any]) -> tuple[tuple
 
 
 def _own_values(results: SweepResults) -> tuple[tuple[str, str], ...]:
-    """What a run has other values of than segray's defaults; no path, which may tell of a person's machine."""
+    """Return the values of a run that differ from segray's defaults."""
     default = RunConfig().flat()
+    # Paths are left out: they may tell about a person's machine.
     return tuple(
         (key, text.value(value))
         for key, value in results.info.base.items()
@@ -154,7 +155,7 @@ def _own_values(results: SweepResults) -> tuple[tuple[str, str], ...]:
 
 
 def _against_baseline(results: SweepResults, best: pd.Series[Any]) -> list[Line]:
-    """The best trial, the baseline and the gain over further seeds; where there are none, the gain of single runs."""
+    """Return best trial, baseline and gain over further seeds, or without repeats the gain of single runs."""
     name, found = results.info.baseline_name, results.confirmation()
     if found is None:
         first = results.first_trial()
@@ -162,7 +163,7 @@ def _against_baseline(results: SweepResults, best: pd.Series[Any]) -> list[Line]
             return []
         baseline = first["best_val_miou"]
         return [Line(text.points(best["best_val_miou"] - baseline), f"over {name} ({text.percent(baseline)})")]
-    lines = [_line(found.best, f"trial {found.trial} trained anew", found.counted_seeds)]
+    lines = [_line(found.best, f"trial {found.trial} repeated", found.counted_seeds)]
     if found.baseline is not None and found.gain is not None:
         gain = found.gain
         lines += [
@@ -200,7 +201,7 @@ def _data(base: Mapping[str, Any]) -> str:
         if base.get(key)
     ]
     layout = base.get("data.dataset", "unknown")
-    # Not the whole path, which may tell of a person's machine in a file that is made to be shared.
+    # Only the end of the path: reports are shared, and a whole path may tell about a person's machine.
     folder = "/".join(Path(base.get("data.root", "")).parts[-2:])
     place = f"{folder} in the layout of {layout}" if folder else layout
     return ", ".join([place, *sizes])

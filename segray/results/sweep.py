@@ -1,4 +1,4 @@
-"""load(): a sweep's files -> SweepResults, whether the sweep is finished, running or dead."""
+"""load(): read a sweep's files into SweepResults, whether the sweep is finished, running or dead."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from segray.storage import BASELINE_ID, Repeat, SweepFiles, open_sweep
 
 @dataclass(frozen=True, eq=False)
 class SweepResults:
-    """What a sweep has given so far. Fractions are 0 to 1; what is not there is NaN."""
+    """The results of a sweep so far. Fractions are 0 to 1; missing values are NaN."""
 
     files: SweepFiles
     info: SweepInfo
     state: SweepStatus
     """``finished``, ``running``, or ``interrupted``: stopped on purpose, or dead"""
     num_planned: int
-    """Trials asked for; where only time is limited, those that have ended"""
+    """Number of trials asked for; if only time is limited, the number of trials that have ended"""
     seconds: float
     """Wall time of the sweep over all its starts"""
     trials: pd.DataFrame
-    """One row per trial: id, outcome, reason, traceback, epochs, best_epoch, best_val_miou, cluster_accuracy (of that
-    epoch), seconds, drawn (keys that the search drew, and that follow from them), config keys"""
+    """One row per trial: id, outcome, reason, traceback, epochs, best_epoch, best_val_miou, cluster_accuracy (at the
+    best epoch), seconds, drawn (keys that the search drew or derived from drawn keys), config keys"""
     epochs: pd.DataFrame
     """One row per trial and epoch: trial and every scalar of the EpochRecord"""
     classes: pd.DataFrame
@@ -49,17 +49,17 @@ class SweepResults:
     """One row per repeat of the best trial or the baseline: trial, id, seed, epochs (to train), outcome, reason,
     best_val_miou, seconds"""
     num_test_images: int
-    """Images that no trial is chosen by; 0 where the data has none"""
+    """Number of images that no trial is chosen by; 0 if the data has none"""
     last_test: SplitScores | None
-    """What the trial that was the best one scored on them when they were last looked at"""
+    """Last scores on the test images, of the trial that was the best one then"""
     damage: tuple[str, ...] = ()
-    """Sentences that name what is damaged, and what is left out for that"""
+    """One phrase for each damaged file, with the trial that is left out because of it"""
     num_left_out: int = 0
-    """Trials of the search that are not in the frames, because their files are damaged"""
+    """Number of the search's trials that are not in the frames, because their files are damaged"""
 
     @cached_property
     def config_keys(self) -> tuple[str, ...]:
-        """Dotted config keys, each a column of ``trials``."""
+        """The dotted config keys, each a column of ``trials``."""
         return tuple(self.trials.columns[len(TRIAL_COLUMNS) :])
 
     @property
@@ -69,24 +69,24 @@ class SweepResults:
 
     @cached_property
     def searched(self) -> tuple[SearchedKey, ...]:
-        """The searched keys that a trial drew, in the order of the space."""
+        """The searched keys that any trial drew, in the order of the space."""
         started = self.trials[self.trials["drawn"].map(bool)].to_dict("records")
         drawn = {key: [trial[key] for trial in started if key in trial["drawn"]] for key in self.info.space}
         return searched_keys({key: values for key, values in drawn.items() if values})
 
     @cached_property
     def ranked(self) -> pd.DataFrame:
-        """Rows of ``trials`` that have an mIoU and did not fail, best first."""
+        """The rows of ``trials`` that have an mIoU and did not fail, best first."""
         valid = ~self.trials["outcome"].isin(FAILURES) & self.trials["best_val_miou"].notna()
         return self.trials[valid].sort_values("best_val_miou", ascending=False, kind="stable")
 
     def best_trial(self) -> pd.Series[Any] | None:
-        """Row of the trial with the highest mIoU among those that did not fail; None if there is none."""
+        """Return the row of the trial with the highest mIoU among trials that did not fail; None if there is none."""
         return None if self.ranked.empty else self.ranked.iloc[0]
 
     @property
     def test(self) -> SplitScores | None:
-        """What the best trial scored on the test images; None where none or another checkpoint was judged."""
+        """The best trial's scores on the test images; None if its best checkpoint has not been scored."""
         best, scored = self.best_trial(), self.last_test
         if best is None or scored is None or (scored.trial, scored.epoch) != (best["id"], best["best_epoch"]):
             return None
@@ -97,27 +97,27 @@ class SweepResults:
         """Number of classes that val mIoU averages: the fewest and the most over all epochs, 0 before the first."""
         if self.info.val_classes:
             return len(self.info.val_classes), len(self.info.val_classes)
-        # An earlier version added the classes that validation lacks but a pixel was taken for.
+        # An earlier version also counted classes that validation lacks but the model predicted for a pixel.
         counts = self.classes.groupby(["trial", "epoch"])["iou"].count()
         return (0, 0) if counts.empty else (int(counts.min()), int(counts.max()))
 
     def mean_text(self) -> str:
-        """What val mIoU is the mean of, such as ``mean over 10 of 19 classes``; empty before the first epoch."""
+        """Return which classes val mIoU averages: ``mean over 10 of 19 classes``; empty before the first epoch."""
         (fewest, most), total = self.num_in_mean, len(self.info.classes)
         if fewest < most:
             return f"mean over {fewest} to {most} of {total} classes"
         return text.mean_over(most, total) if most else ""
 
     def first_trial(self) -> pd.Series[Any] | None:
-        """Row of the baseline, which was started first and later ones are compared with; None before it started."""
+        """Return the row of the baseline: the trial that starts first; None before it has started."""
         found = self.trials[self.trials["id"] == BASELINE_ID]
         return None if found.empty else found.iloc[0]
 
     def confirmation(self) -> Confirmation | None:
-        """What further seeds say of the best trial and of its gain over the baseline; None where there are none.
+        """Return the repeats of the best trial beside the baseline's repeats; None if there are none.
 
-        Only repeats of the present best trial at its epochs count, those of the baseline at the same, and of these
-        the seeds that both have.
+        Only repeats of the present best trial and of the baseline count, if they train for the best trial's number of
+        epochs, and only seeds that both have.
         """
         best = self.best_trial()
         if best is None or self.first_trial() is None:
@@ -125,7 +125,7 @@ class SweepResults:
         return confirm(self.compared_repeats(), best.to_dict(), self._opponent_id())
 
     def _opponent_id(self) -> str | None:
-        """Id of the baseline; None where it is the best trial itself, or failed."""
+        """Return the id of the baseline; None if the baseline is the best trial itself or failed."""
         best, first = self.best_trial(), self.first_trial()
         is_alone = first is None or (best is not None and first["id"] == best["id"]) or first["outcome"] in FAILURES
         return None if is_alone else BASELINE_ID
@@ -136,19 +136,19 @@ class SweepResults:
         return self.repeats[:0] if best is None else compared_repeats(self.repeats, best.to_dict(), self._opponent_id())
 
     def progress(self) -> str:
-        """Trials started, and of how many if there are more to come: ``16``, ``7 of 16``."""
+        """Return the number of trials started, and the total if more are to come: ``16``, ``7 of 16``."""
         started = len(self.trials) + self.num_left_out
         return f"{started} of {self.num_planned}" if started < self.num_planned else str(started)
 
     @property
     def has_clusters(self) -> bool:
-        """Whether trials were trained on K-Means clusters, which leaves them a cluster accuracy."""
+        """Whether trials were trained on K-Means clusters and so have a cluster accuracy."""
         return bool(self.trials["cluster_accuracy"].notna().any())
 
     def seconds_saved(self) -> float:
-        """Estimate of the training time that early stopping saved, in seconds over all trials.
+        """Estimate the training time that early stopping saved, in seconds over all trials.
 
-        For each stopped trial: the epochs it did not run times its own mean epoch seconds.
+        A stopped trial saved the number of epochs that it did not run times its own mean seconds per epoch.
         """
         if "train.epochs" not in self.config_keys:
             return 0.0
@@ -158,11 +158,11 @@ class SweepResults:
         return float(((planned - stopped["epochs"]).clip(lower=0) * mean_seconds).sum())
 
     def as_json(self) -> dict[str, Any]:
-        """The sweep, its metric, its test scores and its trials with flat configs, in types that JSON has; NaN is None.
+        """Return the sweep, its metric, test scores and trials with flat configs, in types that JSON has; NaN is None.
 
-        The classes in the mean are None in sweeps of an earlier version, which counted others in each epoch. The test
-        scores are left out where there are no test images, and None where these have not judged the best trial; the
-        confirmation and the repeats are left out where there are no repeats, the damage where there is none.
+        The classes in the mean are None for sweeps of an earlier version, which averaged other classes in each epoch.
+        The test scores are None if the best trial has not been scored. Left out are: the test scores if there are no
+        test images, the confirmation and the repeats if there are no repeats, and the damage if there is none.
         """
         columns = ["id", "outcome", "epochs", "best_val_miou", "seconds", "drawn"]
         columns += ["cluster_accuracy"] if self.has_clusters else []
@@ -181,13 +181,13 @@ class SweepResults:
         return {**sweep, **test, "trials": trials, **repeated, **damage}
 
     def as_csv(self) -> str:
-        """``trials`` as CSV with a header, without the tracebacks; drawn keys with spaces between."""
+        """Return ``trials`` as CSV with a header, without tracebacks; drawn keys are separated by spaces."""
         left_out = ["traceback"] + ["cluster_accuracy"] * (not self.has_clusters)
         return self.trials.assign(drawn=self.trials["drawn"].map(" ".join)).drop(columns=left_out).to_csv(index=False)
 
 
 def load(path: str | Path) -> SweepResults:
-    """Read a sweep: finished, running, or dead.
+    """Read a sweep that is finished, running or dead.
 
     Args:
         path: The sweep's folder, such as ``runs/camvid``, or its URL.
@@ -219,22 +219,17 @@ def load(path: str | Path) -> SweepResults:
         ),
         num_test_images=len(splits.test) if splits else 0,
         last_test=files.test_scores(),
-        damage=(*map(_sentence, damage.values()), *map(_named, filter(_is_damaged, (*found, *found_repeats.values())))),
+        damage=(
+            *(f"the sweep: {file_damage}" for file_damage in damage.values()),
+            *(_describe_damage(trial) for trial in (*found, *found_repeats.values()) if trial.damage),
+        ),
         num_left_out=len(found) - len(contents),
     )
 
 
-def _is_damaged(trial: TrialContent) -> bool:
-    return bool(trial.damage)
-
-
-def _named(trial: TrialContent) -> str:
+def _describe_damage(trial: TrialContent) -> str:
     what = "repeat" if Repeat.parse(trial.id) else "trial"
     return f"{what} {trial.id}{' is left out' if trial.is_left_out else ''}: {trial.damage}"
-
-
-def _sentence(damage: str) -> str:
-    return f"the sweep: {damage}"
 
 
 def _status(files: SweepFiles, state: SweepState | None) -> SweepStatus:

@@ -38,7 +38,7 @@ def test_the_headline_gives_best_recipe_and_gain_over_further_seeds(tmp_path):
     summary = summary_of(sweep)
     assert plain(summary.best.miou) == "55.0 %"
     assert lines_of(summary.best)[:3] == [
-        ("52.0 %", "trial 0001 trained anew (51.0 to 53.0, 3 seeds)"),
+        ("52.0 %", "trial 0001 repeated (51.0 to 53.0, 3 seeds)"),
         ("31.0 %", "recipe fcn with the same seeds and epochs (30.0 to 32.0, 3 seeds)"),
         ("+21.0 points", "gain, seed by seed (+19.0 to +23.0, 3 seeds)"),
     ]
