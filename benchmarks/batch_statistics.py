@@ -15,8 +15,8 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from segray.data.cache import PreparedData, prepare
-from segray.data.loading import val_loader
+from segray.data.batches.loaders import val_loader
+from segray.data.preparation import PreparedData, prepare
 from segray.engine.checkpoint import load_model
 from segray.engine.precision import autocast, resolve_precision
 from segray.engine.trial import Validation

@@ -22,10 +22,11 @@ from functools import partial
 from itertools import count
 
 from segray.config import DataConfig
-from segray.data.build import num_cores
-from segray.data.cache import prepare
-from segray.data.dataset import Pair, Reader
+from segray.data.cache.build import num_cores
 from segray.data.datasets import open_dataset
+from segray.data.files.pair import Pair
+from segray.data.files.readers import Reader
+from segray.data.preparation import prepare
 
 ROUNDS = 7
 LEAST_SHARE = 0.85

@@ -29,12 +29,12 @@ import numpy as np
 from PIL import Image
 
 from segray.config import DataConfig
-from segray.data.augment import POLICIES, build_pipeline
-from segray.data.cache import prepare
-from segray.data.dataset import Pair
+from segray.data.batches.augmentation import POLICIES, build_pipeline
+from segray.data.batches.loaders import train_loader
+from segray.data.cache.shards import Shard
 from segray.data.datasets import open_dataset
-from segray.data.loading import train_loader
-from segray.data.shards import Shard
+from segray.data.files.pair import Pair
+from segray.data.preparation import prepare
 from segray.data.synthetic import write_scenes
 from segray.labels import IGNORE_INDEX
 

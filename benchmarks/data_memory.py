@@ -16,9 +16,9 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from segray.data.loading import val_loader
-from segray.data.shard_writer import ShardWriter
-from segray.data.shards import Shard
+from segray.data.batches.loaders import val_loader
+from segray.data.cache.shard_writer import ShardWriter
+from segray.data.cache.shards import Shard
 
 PHOTO_PX = (1024, 2048)
 IMAGE_BYTES = 4 * PHOTO_PX[0] * PHOTO_PX[1]

@@ -4,7 +4,7 @@ import threading
 import time
 
 from segray.activity import doing, each, waiting_for_others, watched
-from segray.data.locks import try_lock, wait_for_lock
+from segray.data.cache.locks import try_lock, wait_for_lock
 
 LIMIT_SECONDS = 0.2
 GENEROUS_SECONDS = 2.0

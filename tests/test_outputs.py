@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 from dashboards.report import write_report
 from segray.cli import app
 from segray.config import RunConfig
-from segray.data.sample import sample
-from segray.data.show import show
 from segray.data.synthetic import write_scenes
+from segray.data.tools.sample import sample
+from segray.data.tools.show import show
 from segray.errors import StorageError
 from segray.files import output_path
 from segray.inference.predict import predict_file

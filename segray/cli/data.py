@@ -55,8 +55,8 @@ def check(
 
     The exit code is 0 where all is well, 1 where there are problems, and 2 where nothing can be checked.
     """
-    from segray.data.check import check as check_data
-    from segray.data.printing import print_report
+    from segray.data.tools.check import check as check_data
+    from segray.data.tools.check_report import print_report
 
     with progress_bar("decoding") as progress:
         report = check_data(data_config(name, root, values), progress)
@@ -80,7 +80,7 @@ def show(
 
     With --policy there are crops as training would see them, of the size in --set data.crop_px='[256, 512]'.
     """
-    from segray.data.show import show as show_data
+    from segray.data.tools.show import show as show_data
 
     config = data_config(name, root, values)
     if policy is not None:
@@ -100,7 +100,7 @@ def sample(
     seed: Annotated[int, typer.Option(help="Decides which images are drawn")] = 0,
 ) -> None:
     """Draw a random sample of a data set into the trainA and testA folders of SG-GAN."""
-    from segray.data.sample import sample as draw_sample
+    from segray.data.tools.sample import sample as draw_sample
 
     config = data_config(name, root, values)
     size_px = parse_size("--size", size) if size else None
@@ -127,8 +127,8 @@ def cache(
         from segray.cluster.node_cache import build_on_every_node
 
         raise typer.Exit(int(any(node.error for node in build_on_every_node(config))))
-    from segray.data.cache import prepare
-    from segray.data.room import folder_bytes, shown
+    from segray.data.cache.eviction import folder_bytes, shown
+    from segray.data.preparation import prepare
 
     with progress_bar("decoding") as progress:
         prepared = prepare(config, progress=progress)

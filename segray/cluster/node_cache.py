@@ -12,8 +12,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from segray.cluster.connection import Connection
 from segray.config import DataConfig
-from segray.data.cache import prepare, with_absolute_paths
-from segray.data.room import folder_bytes, shown
+from segray.data.cache.eviction import folder_bytes, shown
+from segray.data.preparation import prepare, with_absolute_paths
 from segray.errors import SegrayError
 
 

@@ -139,7 +139,7 @@ class DataConfig(Section):
     """(height, width) to which decoding resizes photos and labels; null keeps their size"""
     crop_px: Annotated[SizePx | None, SAMPLING] = None
     """(height, width) of training crops; smaller images are padded with void; null trains on whole images"""
-    policy: Annotated[str, Mark(Decides.SAMPLING, registry="segray.data.augment:POLICY_NAMES")] = "light"
+    policy: Annotated[str, Mark(Decides.SAMPLING, registry="segray.data.batches.augmentation:POLICY_NAMES")] = "light"
     """Augmentation policy: none, light, medium, strong, custom"""
     augment: Annotated[AugmentConfig, OF_CUSTOM_POLICY] = AugmentConfig()
     rare_class_crops: Annotated[float, SAMPLING] = Field(default=0.0, ge=0, le=1)

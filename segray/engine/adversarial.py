@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from segray.config import GanConfig
-from segray.data.loading import Batch
+from segray.data.batches.loaders import Batch
 from segray.engine.adversary import Adversary, LabelImages
 from segray.engine.precision import autocast
 from segray.engine.state import TrainState

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from segray.activity import each
-from segray.data.dataset import Scoring
-from segray.data.loading import Batch
+from segray.data.batches.loaders import Batch
+from segray.data.datasets.dataset import Scoring
 from segray.engine.distributed import broadcast_buffers, gather_over_ranks, max_over_ranks, sum_over_ranks
 from segray.engine.endings import Interrupted
 from segray.engine.precision import autocast

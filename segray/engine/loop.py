@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from segray.activity import each
-from segray.data.loading import Batch
+from segray.data.batches.loaders import Batch
 from segray.engine.distributed import max_over_ranks, rank, sum_over_ranks
 from segray.engine.endings import Diverged, Interrupted
 from segray.engine.evaluate import Evaluation

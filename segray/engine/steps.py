@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
-from segray.data.loading import Batch
+from segray.data.batches.loaders import Batch
 from segray.engine.distributed import sum_over_ranks, world_size
 from segray.engine.precision import autocast
 from segray.engine.state import TrainState

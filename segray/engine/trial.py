@@ -17,11 +17,11 @@ from torch import nn
 
 from segray.activity import doing, waiting_for_others
 from segray.config import DataConfig, RunConfig
-from segray.data.augment import training_size
-from segray.data.cache import PreparedData, prepare
-from segray.data.loading import Batch, train_loader, val_loader
-from segray.data.shards import Shard
-from segray.data.split_record import check_splits
+from segray.data.batches.augmentation import training_size
+from segray.data.batches.loaders import Batch, train_loader, val_loader
+from segray.data.cache.shards import Shard
+from segray.data.preparation import PreparedData, prepare
+from segray.data.splits.split_record import check_splits
 from segray.engine import checkpoint
 from segray.engine.adversarial import AdversarialStep
 from segray.engine.determinism import deterministic

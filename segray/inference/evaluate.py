@@ -13,9 +13,9 @@ import torch
 
 from segray import text
 from segray.config import RunConfig
-from segray.data.cache import PreparedData, prepare, with_absolute_paths
-from segray.data.loading import Batch, val_loader
-from segray.data.split_record import check_splits
+from segray.data.batches.loaders import Batch, val_loader
+from segray.data.preparation import PreparedData, prepare, with_absolute_paths
+from segray.data.splits.split_record import check_splits
 from segray.engine.checkpoint import load_model
 from segray.engine.determinism import deterministic
 from segray.engine.evaluate import Evaluation

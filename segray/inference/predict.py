@@ -10,8 +10,8 @@ from torch.nn import functional as F
 
 from segray import text
 from segray.config import RunConfig
-from segray.data.decode import read_photo
-from segray.data.encode import check_picture, write_picture
+from segray.data.files.decode import read_photo
+from segray.data.files.encode import check_picture, write_picture
 from segray.engine.checkpoint import load_model
 from segray.labels import LabelSpace
 from segray.models import SegmentationModel

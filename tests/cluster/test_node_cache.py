@@ -8,7 +8,7 @@ from ray.cluster_utils import Cluster
 
 from segray.cluster.node_cache import build_on_every_node
 from segray.config import DataConfig, FolderConfig
-from segray.data.cache import prepare
+from segray.data.preparation import prepare
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 

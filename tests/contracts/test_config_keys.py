@@ -13,9 +13,9 @@ from segray.config import RunConfig, Section
 from segray.config import keys as keys_module
 from segray.config.keys import FREE_ON_RESUME, READ_LABELS, SAME_IN_ALL_TRIALS, keys_deciding, marks, without
 from segray.config.mark import Decides
-from segray.data.cache import listing
+from segray.data.cache.fingerprint import listing
 from segray.data.datasets import DATASETS
-from segray.data.split_record import record_splits
+from segray.data.splits.split_record import record_splits
 from segray.data.synthetic import NEEDED_VALUES, write_scenes
 from segray.errors import SegrayError
 from segray.tuning.preflight.steps import _check_same_data, _check_used

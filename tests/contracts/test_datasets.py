@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from segray.config import RunConfig
-from segray.data.cache import prepare
 from segray.data.datasets import DATASETS, open_dataset
-from segray.data.splits import divide
+from segray.data.preparation import prepare
+from segray.data.splits.division import divide
 from segray.data.synthetic import NEEDED_VALUES, WRITERS, write_scenes
 from segray.errors import ConfigError, DataError
 from segray.labels import IGNORE_INDEX

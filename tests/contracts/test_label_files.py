@@ -7,10 +7,10 @@ import pytest
 from PIL import ExifTags, Image
 
 from segray.config import RunConfig
-from segray.data.cache import prepare
-from segray.data.check import check
 from segray.data.datasets import DATASETS, open_dataset
+from segray.data.preparation import prepare
 from segray.data.synthetic import NEEDED_VALUES, write_scenes
+from segray.data.tools.check import check
 from segray.errors import DataError
 
 SIZE = (32, 48)

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from segray.config import DataConfig, FolderConfig
-from segray.data.shard_writer import ShardWriter
+from segray.data.cache.shard_writer import ShardWriter
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def write_images(tmp_path):
 @pytest.fixture
 def write_shard(tmp_path):
     """Writes a shard of noise whose photos' red channel and labels agree, and returns it."""
-    from segray.data.shards import Shard
+    from segray.data.cache.shards import Shard
 
     def write(sizes, name="shard"):
         writer = ShardWriter(tmp_path / name, [f"image{i}" for i in range(len(sizes))], sizes, num_classes=4)

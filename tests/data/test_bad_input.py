@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from segray.config import PairsConfig, RunConfig
-from segray.data.cache import prepare
 from segray.data.datasets import DATASETS, open_dataset
+from segray.data.preparation import prepare
 from segray.data.synthetic import NEEDED_VALUES, write_scenes
 from segray.errors import DataError, SegrayError, StorageError
 from segray.folder import Folder

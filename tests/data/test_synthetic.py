@@ -3,9 +3,9 @@ import pytest
 from PIL import Image
 
 from segray.config import DataConfig
-from segray.data.cache import prepare
 from segray.data.datasets import open_dataset
 from segray.data.datasets.cityscapes import LABELS
+from segray.data.preparation import prepare
 from segray.data.scenes import draw_scene
 from segray.data.synthetic import write_scenes
 from segray.errors import ConfigError, DataError

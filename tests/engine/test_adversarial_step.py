@@ -6,7 +6,7 @@ import pytest
 import torch
 from tiny_run import LABEL_SPACE, gan_config, gan_step, scenes, start, tiny_config, tiny_state, trained_and_resumed
 
-from segray.data.loading import Batch
+from segray.data.batches.loaders import Batch
 from segray.folder import open_folder
 from segray.labels import IGNORE_INDEX
 from segray.losses.adversarial import ADVERSARIAL_LOSSES, r1_penalty

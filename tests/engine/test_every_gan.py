@@ -22,7 +22,7 @@ from tiny_run import (
 )
 
 from segray.config import GanConfig
-from segray.data.loading import Batch
+from segray.data.batches.loaders import Batch
 from segray.engine.state import build_state
 from segray.folder import open_folder
 from segray.labels import IGNORE_INDEX

@@ -3,7 +3,7 @@ import torch
 from tiny_run import CPU, cross_entropy, scenes, tiny_config, tiny_state
 from torch import nn
 
-from segray.data.loading import Batch
+from segray.data.batches.loaders import Batch
 from segray.engine.steps import SupervisedStep, to_device
 
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from segray.config import RunConfig
-from segray.data.cache import prepare
-from segray.data.split_record import record_splits
+from segray.data.preparation import prepare
+from segray.data.splits.split_record import record_splits
 from segray.engine import trial as trial_module
 from segray.engine.endings import Interrupted
 from segray.engine.trial import max_micro_batches, per_rank_batch_size, train_trial, val_batch_size

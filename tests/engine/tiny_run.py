@@ -9,8 +9,8 @@ from torch import nn
 
 from segray import models
 from segray.config import RunConfig
-from segray.data.dataset import Scoring
-from segray.data.loading import Batch
+from segray.data.batches.loaders import Batch
+from segray.data.datasets.dataset import Scoring
 from segray.engine import checkpoint
 from segray.engine.adversarial import AdversarialStep
 from segray.engine.evaluate import evaluate

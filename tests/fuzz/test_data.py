@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from segray.data import clusters
-from segray.data.dataset import Pair
-from segray.data.decode import pair_size, read_colors, read_label, read_photo
-from segray.data.shard_writer import ShardWriter
-from segray.data.shards import Shard
+from segray.data.cache.shard_writer import ShardWriter
+from segray.data.cache.shards import Shard
+from segray.data.datasets import kmeans
+from segray.data.files.decode import pair_size, read_colors, read_label, read_photo
+from segray.data.files.pair import Pair
 from segray.errors import DataError
 from segray.folder import open_folder
 
@@ -83,7 +83,7 @@ def test_cache_entries(shard, data):
 @fuzzed()
 @given(data=st.data())
 def test_kmeans_fits(tmp_path_factory, data):
-    fit = clusters.ClusterFit(
+    fit = kmeans.ClusterFit(
         centers=((0, 0, 0), (1, 2, 3)),
         num_clusters=2,
         seed=0,
@@ -97,5 +97,5 @@ def test_kmeans_fits(tmp_path_factory, data):
     path = tmp_path_factory.getbasetemp() / "fit.json"
     path.write_bytes(data.draw(damaged_json(fit.model_dump_json().encode())))
     with contextlib.suppress(DataError):
-        centers = clusters._read(folder, "fit.json", 2)
+        centers = kmeans._read(folder, "fit.json", 2)
         assert len(set(centers)) == 2

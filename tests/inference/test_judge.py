@@ -11,8 +11,8 @@ from PIL import Image
 
 from segray.cli.scores_table import print_evaluation
 from segray.config import RunConfig
-from segray.data.cache import prepare
-from segray.data.split_record import record_splits
+from segray.data.preparation import prepare
+from segray.data.splits.split_record import record_splits
 from segray.data.synthetic import NEEDED_VALUES, write_scenes
 from segray.engine.trial import train_trial
 from segray.errors import ConfigError, DataError, StorageError

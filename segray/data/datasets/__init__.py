@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Final
 
 from segray.config import DataConfig
-from segray.data.dataset import Dataset
 from segray.data.datasets.camvid import camvid
 from segray.data.datasets.carla import carla
 from segray.data.datasets.cityscapes import cityscapes
 from segray.data.datasets.cityscapes_pairs import cityscapes_pairs
+from segray.data.datasets.dataset import Dataset
 from segray.data.datasets.folder import folder
 from segray.data.datasets.gta5 import gta5
 from segray.data.datasets.kitti_road import kitti_road

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from segray.config import DataConfig
-from segray.data.dataset import SPLITS, Dataset, Pair, Split
 from segray.data.datasets.class_list import class_list
-from segray.data.datasets.listing import Lister, by_name
+from segray.data.datasets.dataset import SPLITS, Dataset, Split
+from segray.data.datasets.lister import Lister, by_name
 from segray.data.datasets.root import existing_split, folders_near, marker, root_folder, split_folder
 from segray.data.datasets.sequences import block
-from segray.data.readers import ColorLabels, FileReader, IdLabels
+from segray.data.files.pair import Pair
+from segray.data.files.readers import ColorLabels, FileReader, IdLabels
 from segray.errors import ConfigError, DataError
 from segray.labels import IGNORE_INDEX, Color, LabelSpace
 

@@ -12,14 +12,15 @@ from typing import Final
 import numpy as np
 
 from segray.config import DataConfig
-from segray.data.dataset import Dataset, Pair
 from segray.data.datasets.class_list import class_list
-from segray.data.datasets.listing import Lister
+from segray.data.datasets.dataset import Dataset
+from segray.data.datasets.lister import Lister
 from segray.data.datasets.root import contents, existing_folder, root_folder
 from segray.data.datasets.sequences import block, split_number
-from segray.data.decode import read_label
-from segray.data.palettes import NO_COLORS
-from segray.data.readers import FileReader, Label, shown_values
+from segray.data.files.decode import read_label
+from segray.data.files.pair import Pair
+from segray.data.files.palettes import NO_COLORS
+from segray.data.files.readers import FileReader, Label, shown_values
 from segray.errors import DataError
 from segray.labels import Color, LabelSpace
 

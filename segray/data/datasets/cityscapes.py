@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segray.config import DataConfig
-from segray.data.dataset import Dataset, Pair
 from segray.data.datasets.class_list import class_list
-from segray.data.datasets.listing import LABEL_EXTENSIONS, PHOTO_EXTENSIONS, Lister
+from segray.data.datasets.dataset import Dataset
+from segray.data.datasets.lister import LABEL_EXTENSIONS, PHOTO_EXTENSIONS, Lister
 from segray.data.datasets.root import existing_folder, root_folder
-from segray.data.readers import FileReader, IdLabels
+from segray.data.files.pair import Pair
+from segray.data.files.readers import FileReader, IdLabels
 from segray.labels import IGNORE_INDEX, Color, LabelSpace
 
 # Label id, name, training id, RGB colour: the table of Cordts et al., "The Cityscapes Dataset for Semantic Urban

@@ -13,15 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segray.config import DataConfig, SizePx
-from segray.data.clusters import kept_clusters
-from segray.data.dataset import Dataset, Images, Pair, Scoring, Split
+from segray.data.cache_location import cache_location
 from segray.data.datasets.cityscapes import LABELS, label_space
-from segray.data.datasets.listing import Lister
+from segray.data.datasets.dataset import Dataset, Scoring, Split
+from segray.data.datasets.kmeans import kept_clusters
+from segray.data.datasets.lister import Lister
+from segray.data.datasets.nearest_color import nearest_color
 from segray.data.datasets.root import existing_split, marker, root_folder
-from segray.data.decode import pair_size, read_photo
-from segray.data.nearest_color import nearest_color
-from segray.data.palettes import NO_COLORS, UsedColors
-from segray.data.room import cache_location
+from segray.data.files.decode import pair_size, read_photo
+from segray.data.files.pair import Images, Pair
+from segray.data.files.palettes import NO_COLORS, UsedColors
 from segray.errors import ConfigError, DataError
 from segray.labels import IGNORE_INDEX, Color, LabelSpace
 

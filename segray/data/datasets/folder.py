@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from segray.config import DataConfig, FolderConfig, set_options
-from segray.data.dataset import SPLITS, Dataset, Pair, Split
+from segray.data.datasets.dataset import SPLITS, Dataset, Split
 from segray.data.datasets.label_ids import id_hints, id_notes, raw_to_train, void_hint
-from segray.data.datasets.listing import PHOTO_EXTENSIONS, Lister
+from segray.data.datasets.lister import PHOTO_EXTENSIONS, Lister
 from segray.data.datasets.partners import check_names_meet, photos_alone, photos_and_labels
 from segray.data.datasets.root import contents, existing_split, marker, real, root_folder, split_folder
-from segray.data.readers import FileReader, IdLabels
-from segray.data.unused import Unused
+from segray.data.datasets.unused_files import Unused
+from segray.data.files.pair import Pair
+from segray.data.files.readers import FileReader, IdLabels
 from segray.errors import ConfigError, DataError
 from segray.labels import LabelSpace, distinct_colors
 

@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segray.config import DataConfig
-from segray.data.dataset import Dataset, Pair, Split
 from segray.data.datasets.cityscapes import CLASS_LISTS, HINTS
 from segray.data.datasets.cityscapes import PALETTE as CITYSCAPES_PALETTE
 from segray.data.datasets.cityscapes import label_space as cityscapes_space
 from segray.data.datasets.class_list import class_list
-from segray.data.datasets.listing import Lister
+from segray.data.datasets.dataset import Dataset, Split
+from segray.data.datasets.lister import Lister
 from segray.data.datasets.root import root_folder
-from segray.data.readers import FileReader, IdLabels
+from segray.data.files.pair import Pair
+from segray.data.files.readers import FileReader, IdLabels
 from segray.errors import DataError, listed
 from segray.labels import IGNORE_INDEX, LabelSpace
 

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Final
 
 from segray.config import DataConfig
-from segray.data.dataset import MISSING, Dataset, Pair
 from segray.data.datasets.class_list import class_list
-from segray.data.datasets.listing import Lister, by_name
+from segray.data.datasets.dataset import Dataset
+from segray.data.datasets.lister import Lister, by_name
 from segray.data.datasets.root import existing_folder, root_folder
 from segray.data.datasets.sequences import block
-from segray.data.readers import ColorLabels, FileReader
+from segray.data.files.pair import MISSING, Pair
+from segray.data.files.readers import ColorLabels, FileReader
 from segray.errors import DataError, listed
 from segray.labels import IGNORE_INDEX, Color, LabelSpace
 

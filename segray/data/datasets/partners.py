@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from segray.config import FolderConfig, set_options
-from segray.data.dataset import normal
-from segray.data.datasets.listing import (
+from segray.data.datasets.lister import (
     JPEG_EXTENSIONS,
     LABEL_EXTENSIONS,
     PHOTO_EXTENSIONS,
@@ -19,6 +18,7 @@ from segray.data.datasets.listing import (
     extension_of,
 )
 from segray.data.datasets.root import real
+from segray.data.files.pair import normal
 from segray.errors import DataError
 
 Files = dict[str, Path]

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from segray.data.dataset import Split, normal
+from segray.data.datasets.dataset import Split
+from segray.data.files.pair import normal
 from segray.errors import ConfigError, DataError, listed
 from segray.files import expanded
 

@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import Final
 
 from segray.config import DataConfig
-from segray.data.dataset import Dataset, Pair
 from segray.data.datasets.cityscapes import HINTS as LABEL_ID_HINTS
 from segray.data.datasets.cityscapes import sequence_of as cityscapes_sequence
 from segray.data.datasets.class_list import class_list
+from segray.data.datasets.dataset import Dataset
 from segray.data.datasets.gta5 import label_space as gta5_space
 from segray.data.datasets.gta5 import sequence_of as gta5_sequence
-from segray.data.datasets.listing import Lister
+from segray.data.datasets.lister import Lister
 from segray.data.datasets.root import existing_folder, root_folder
-from segray.data.readers import FileReader, IdLabels
+from segray.data.files.pair import Pair
+from segray.data.files.readers import FileReader, IdLabels
 from segray.labels import Color, LabelSpace
 
 # What `segment_class.py` of Peilun-Li/SG-GAN writes, by id; a colour is that of the Cityscapes class most often meant.

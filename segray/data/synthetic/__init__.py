@@ -9,9 +9,9 @@ from typing import Any, Final
 import numpy as np
 
 from segray.config import SizePx
-from segray.data.dataset import SPLITS, Split
 from segray.data.datasets.cityscapes import label_space
-from segray.data.encode import new_folder
+from segray.data.datasets.dataset import SPLITS, Split
+from segray.data.files.encode import new_folder
 from segray.data.scenes import draw_scene
 from segray.data.synthetic import camvid, carla, cityscapes, cityscapes_pairs, folder, gta5, kitti_road, train_a
 from segray.data.synthetic.scene import Scene

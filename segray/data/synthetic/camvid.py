@@ -9,10 +9,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from segray.data.dataset import Split
 from segray.data.datasets.camvid import CLASSES, VOID_ID
 from segray.data.datasets.cityscapes import LABELS
-from segray.data.encode import write_image
+from segray.data.datasets.dataset import Split
+from segray.data.files.encode import write_image
 from segray.data.synthetic.scene import Scene
 
 SAME_THINGS: Final[dict[str, tuple[str, ...]]] = {

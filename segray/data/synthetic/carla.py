@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from segray.data.dataset import Split
 from segray.data.datasets.carla import IDS, LABELS, PHOTOS
 from segray.data.datasets.cityscapes import LABELS as CITYSCAPES_LABELS
-from segray.data.encode import write_image
+from segray.data.datasets.dataset import Split
+from segray.data.files.encode import write_image
 from segray.data.synthetic.scene import Scene
 
 FOLDERS: Final[dict[Split, tuple[str, ...]]] = {

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from segray.data.dataset import Split
 from segray.data.datasets.cityscapes import FINE, LABEL_SUFFIX, PALETTE, PHOTO_SUFFIX, PHOTOS
-from segray.data.encode import write_image
+from segray.data.datasets.dataset import Split
+from segray.data.files.encode import write_image
 from segray.data.synthetic.scene import Scene
 
 COLOR_SUFFIX: Final = "_gtFine_color.png"

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segray.data.datasets.cityscapes import LABELS
-from segray.data.encode import write_image
+from segray.data.files.encode import write_image
 from segray.data.synthetic.scene import Scene
 from segray.labels import IGNORE_INDEX
 

@@ -8,9 +8,9 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from segray.data.dataset import Split
+from segray.data.datasets.dataset import Split
 from segray.data.datasets.gta5 import LABELS, PALETTE, PHOTOS
-from segray.data.encode import write_image
+from segray.data.files.encode import write_image
 from segray.data.synthetic.scene import Scene
 
 # Far apart, as if each split were a recording of its own.

@@ -8,11 +8,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from segray.data.dataset import Split
 from segray.data.datasets.cityscapes import LABELS as CITYSCAPES_LABELS
+from segray.data.datasets.dataset import Split
 from segray.data.datasets.kitti_road import CLASSES, NOT_EVALUATED
-from segray.data.decode import resize_pair
-from segray.data.encode import write_image
+from segray.data.files.decode import resize_pair
+from segray.data.files.encode import write_image
 from segray.data.synthetic.scene import Scene
 from segray.labels import IGNORE_INDEX
 

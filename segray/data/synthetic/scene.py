@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from segray.data.dataset import Split
+from segray.data.datasets.dataset import Split
 
 
 class Scene(NamedTuple):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from segray.data.dataset import Split
 from segray.data.datasets.cityscapes import PALETTE
+from segray.data.datasets.dataset import Split
 from segray.data.datasets.train_a import CLASS_SUFFIX, COLOR_SUFFIX
-from segray.data.encode import write_image
+from segray.data.files.encode import write_image
 from segray.data.synthetic.scene import Scene
 
 PLACES: Final[dict[Split, tuple[str, str]]] = {

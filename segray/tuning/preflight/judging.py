@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from segray import text
 from segray.config import DataConfig
-from segray.data.cache import PreparedData
+from segray.data.preparation import PreparedData
 
 
 def describe_judging(config: DataConfig, data: PreparedData, *, who: str) -> Iterator[str]:

@@ -11,9 +11,9 @@ import optuna
 from segray.config import DataConfig, ModelConfig, RunConfig
 from segray.config.keys import SAME_IN_ALL_TRIALS, marks, values_deciding, without
 from segray.config.mark import Decides, Use
-from segray.data.augment import strengths, training_size
-from segray.data.cache import PreparedData, check_values, prepare, with_absolute_paths
+from segray.data.batches.augmentation import strengths, training_size
 from segray.data.datasets import WITHOUT_PALETTE, dataset_kind, open_dataset
+from segray.data.preparation import PreparedData, check_values, prepare, with_absolute_paths
 from segray.engine.adversary import check_adversary
 from segray.engine.optim import check_l2, check_schedule
 from segray.engine.trial import per_rank_batch_size

@@ -23,8 +23,8 @@ from segray.cluster.resources import Plan, make_plan
 from segray.config import RunConfig
 from segray.config.keys import FREE_ON_RESUME, keys_deciding, values_deciding
 from segray.config.mark import Decides
-from segray.data.cache import PreparedData, with_absolute_paths
-from segray.data.split_record import check_splits, record_splits
+from segray.data.preparation import PreparedData, with_absolute_paths
+from segray.data.splits.split_record import check_splits, record_splits
 from segray.engine.trial import write_samples
 from segray.errors import ConfigError, DataError, listed
 from segray.metrics import majority_class_miou

@@ -11,7 +11,7 @@ import optuna
 import pytest
 
 from segray.config import RunConfig
-from segray.data.cache import prepare
+from segray.data.preparation import prepare
 from segray.data.synthetic import NEEDED_VALUES, write_scenes
 from segray.errors import ConfigError, DataError, StorageError
 from segray.tuning.preflight import check

@@ -1,0 +1,1 @@
+"""Training samples and batches, made from decoded images."""

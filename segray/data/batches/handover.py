@@ -1,0 +1,149 @@
+"""How loader processes hand batches over: in shared memory, which may be small; a batch that is lost is an error."""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any, Final, Generic, TypeVar
+
+import torch
+from torch.utils.data import DataLoader, get_worker_info
+
+from segray.data.cache.eviction import shown
+from segray.errors import DataError, ResourceError
+
+SHARED_MEMORY: Final = Path("/dev/shm")
+PREFETCHED: Final = 2
+"""Batches that each loader process prepares ahead."""
+SPARE_BYTES: Final = 2**20
+"""For semaphores and whatever else lies in shared memory."""
+
+_FIX = "start the container with more (docker run --shm-size=8g), or load without processes: data.num_loader_workers=0"
+
+BatchT = TypeVar("BatchT", bound=tuple[Any, ...])
+
+
+def check_shared_memory(batch_bytes: int, num_batches: int, num_workers: int) -> None:
+    """Refuse loader processes whose batches do not fit into shared memory.
+
+    Args:
+        batch_bytes: Size of the largest batch.
+        num_batches: Batches an epoch.
+        num_workers: Loader processes.
+
+    Raises:
+        ResourceError: The batches that wait to be used, and the one in use, need more than is free.
+    """
+    if not num_workers or not SHARED_MEMORY.is_dir():
+        return
+    num_held = min(PREFETCHED * num_workers + 1, num_batches)
+    if num_held * batch_bytes + SPARE_BYTES > _free_bytes():
+        raise ResourceError(
+            f"the loader processes ({num_workers}) keep up to {num_held} batches of {shown(batch_bytes)} in shared "
+            f"memory, which has too little room: {_state()}; {_FIX}"
+        )
+
+
+class HandingOver(Generic[BatchT]):
+    """Picks -> batch, or the error that came instead.
+
+    Raised in a loader process, torch would make thirty lines of traceback its message.
+
+    Args:
+        load: Makes the batch, a named tuple.
+    """
+
+    def __init__(self, load: Callable[[Any], BatchT]) -> None:
+        self._load = load
+
+    def __getitem__(self, picks: Any) -> BatchT | DataError | ResourceError:
+        try:
+            batch = self._load(picks)
+            if get_worker_info() is not None:
+                _share(batch)
+            return batch
+        except (DataError, ResourceError) as error:
+            return error
+
+
+class Receiving(Generic[BatchT]):
+    """The batches of a loader; raises the errors that came instead.
+
+    Args:
+        loader: Its data set is a `HandingOver`.
+    """
+
+    def __init__(self, loader: DataLoader[BatchT | DataError | ResourceError]) -> None:
+        self._loader = loader
+        self._processes: list[BaseProcess] = []
+
+    def __iter__(self) -> Iterator[BatchT]:
+        batches = self._start()
+        try:
+            for batch in batches:
+                if isinstance(batch, (DataError, ResourceError)):
+                    raise batch
+                yield batch
+        except RuntimeError as error:
+            if "exited unexpectedly" not in str(error):
+                raise
+            ends = {process.pid: process.exitcode for process in self._processes if not process.is_alive()}
+            raise ResourceError(_ended(ends)) from error
+
+    def _start(self) -> Iterator[BatchT | DataError | ResourceError]:
+        before = multiprocessing.active_children()
+        try:
+            batches = iter(self._loader)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            # Python keeps the semaphores of its queues there.
+            raise ResourceError(f"shared memory is full: {_state()}; {_FIX}") from error
+        # None in later epochs: the processes of the first stay.
+        self._processes += [process for process in multiprocessing.active_children() if process not in before]
+        return batches
+
+
+def _share(batch: tuple[Any, ...]) -> None:
+    # Torch would do it later, in a thread of its queue that prints the error and drops the batch: training would wait
+    # for that batch for ever.
+    tensors = [value for value in batch if isinstance(value, torch.Tensor)]
+    try:
+        for tensor in tensors:
+            tensor.share_memory_()  # type: ignore[no-untyped-call]
+    except (RuntimeError, OSError) as error:
+        num_bytes = sum(tensor.nbytes for tensor in tensors)
+        raise ResourceError(
+            f"a loader process cannot hand over a batch of {shown(num_bytes)} in shared memory: {_state()}; {_FIX} "
+            f"({error})"
+        ) from None
+
+
+def _free_bytes() -> int:
+    status = os.statvfs(SHARED_MEMORY)
+    return status.f_bavail * status.f_frsize
+
+
+def _state() -> str:
+    status = os.statvfs(SHARED_MEMORY)
+    total = status.f_blocks * status.f_frsize
+    return f"{SHARED_MEMORY} has {shown(_free_bytes())} free of {shown(total)}"
+
+
+def _ended(ends: dict[int | None, int | None]) -> str:
+    how = ", ".join(f"process {pid} {_way(code)}" for pid, code in ends.items()) or "a process"
+    return (
+        f"a loader process ended unexpectedly ({how}); Linux kills one (SIGKILL) where memory runs out: lower "
+        "data.num_loader_workers or train.batch_size, or use a machine with more memory"
+    )
+
+
+def _way(code: int | None) -> str:
+    if code is not None and code < 0:
+        return f"was ended by {signal.Signals(-code).name}"
+    return f"ended with exit code {code}"

@@ -1,0 +1,1 @@
+"""Decoded images: one copy per node, shared by all trials and workers."""

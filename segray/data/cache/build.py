@@ -1,0 +1,322 @@
+"""Decodes a data set into a shard, over all cores.
+
+Up to `MOST_THREADS` cores decode in threads of this process. About a tenth of decoding holds Python's global lock, so
+more cores get processes, where there is enough to decode to make up for their start.
+"""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NamedTuple, TypeVar
+
+import cv2
+import numpy as np
+
+from segray.activity import doing
+from segray.config import DataConfig, SizePx
+from segray.data.cache.eviction import IN_USE, clean, find_room, in_order, remove, shown
+from segray.data.cache.locks import Lock, try_lock
+from segray.data.cache.shard_writer import PixelFiles, ShardWriter, Tally
+from segray.data.cache.shards import num_bytes
+from segray.data.cache.source import Source
+from segray.data.datasets.dataset import Dataset
+from segray.data.files.decode import turned_alone
+from segray.data.files.pair import Pair
+from segray.data.files.palettes import NO_COLORS, UsedColors, disagreements
+from segray.errors import DataError, ResourceError, listed
+from segray.process import end_with_parent
+
+MOST_THREADS: Final = 4
+PIXELS_WORTH_A_PROCESS: Final = 2**25
+"""A second of decoding, about; a process takes half a second to start."""
+
+FLUSH_SECONDS: Final = 0.25
+"""Time between waits for the disk, while others decode on."""
+
+LINE_SECONDS: Final = 20.0
+"""Time between lines that say how far decoding is."""
+
+Announce = Callable[[str], None]
+Progress = Callable[[int, int], object]
+_Result = TypeVar("_Result")
+
+
+def num_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Builder:
+    """Builds one entry of the cache.
+
+    Args:
+        folder: The entry, which appears whole, by one rename.
+        dataset: What is decoded.
+        config: What it was opened from.
+        lock: The lock that the caller holds.
+        announce: Told in lines what happens.
+        progress: Told how many images of how many are decoded; None has lines announced now and then.
+    """
+
+    folder: Path
+    dataset: Dataset
+    config: DataConfig
+    lock: Lock
+    announce: Announce
+    progress: Progress | None
+    problems: list[str] = field(default_factory=list)
+
+    def build(self, *, has_index: bool) -> tuple[Lock | None, str]:
+        """Decode every image, and store it where there is room.
+
+        Args:
+            has_index: Whether the entry is there without pixels, which stays where there is no room for them.
+
+        Returns:
+            A shared lock on the entry if it is new, and why it has no pixels if it has none.
+
+        Raises:
+            DataError: Files cannot be used; all of them are named.
+            ResourceError: The cache cannot be written.
+        """
+        partial = self.folder.with_name(f"{self.folder.name}.partial")
+        try:
+            shutil.rmtree(partial, ignore_errors=True)
+            if not has_index:
+                self._remove_damaged()
+            sizes = self._sizes()
+            if self.problems:  # it will be refused: nothing is to go for it
+                self._decode(self._writer(partial, sizes, has_pixels=False), sizes)
+            shortage = self._store(partial, sizes)
+            if shortage and has_index:
+                return None, shortage
+            if shortage:
+                self._check(partial, sizes, shortage)
+            return self._publish(partial), shortage
+        except OSError as error:
+            raise ResourceError(
+                f"cannot write decoded images to {str(partial)!r}: {error.strerror or error}; set data.cache_dir or "
+                "$SEGRAY_CACHE to a folder that can be written"
+            ) from None
+        except BrokenProcessPool:
+            raise ResourceError(
+                "a process that decoded images died: the memory may be too small; or the program's main module starts "
+                "anew where it is imported, and needs `if __name__ == '__main__':`"
+            ) from None
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+    def _store(self, partial: Path, sizes: dict[Pair, SizePx]) -> str:
+        """Decode with pixels; returns the shortage, if there is one, and then leaves nothing."""
+        try:
+            shortage = self._decode_reserved(partial, sizes)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            shortage = f"{str(partial.parent)!r} has no room left ({error.strerror})"
+        if shortage:
+            shutil.rmtree(partial, ignore_errors=True)
+        return shortage
+
+    def _decode_reserved(self, partial: Path, sizes: dict[Pair, SizePx]) -> str:
+        array = np.array(list(sizes.values()), dtype=np.int64).reshape(-1, 2)
+        needed = num_bytes(array, has_truth=self.dataset.scoring is not None)
+        with in_order(partial.parent, self.announce):
+            clean(partial.parent)
+            room = find_room(self.folder, needed, self.config.cache_limit_gb)
+            if room.shortage:
+                return room.shortage
+            room.take(self.announce)
+            writer = self._writer(partial, sizes, has_pixels=True)
+        self.announce(f"decoding {self._what()} once for this machine: {shown(needed)} in {self.folder}")
+        self._decode(writer, sizes)
+        return ""
+
+    def _check(self, partial: Path, sizes: dict[Pair, SizePx], shortage: str) -> None:
+        """Decode without keeping the pixels."""
+        self.announce(f"checking {self._what()} once for this machine, without storing it: {shortage}")
+        self._decode(self._writer(partial, sizes, has_pixels=False), sizes)
+
+    def _publish(self, partial: Path) -> Lock:
+        """Give the entry its name, locked from its first moment, also by those who have opened what it replaces."""
+        with in_order(partial.parent, self.announce):
+            if self.folder.exists():
+                self._hand_over_locks(partial)
+            lock = try_lock(partial / IN_USE, shared=True)
+            assert lock is not None
+            if self.folder.exists():
+                remove(self.folder)
+            partial.rename(self.folder)
+        return lock
+
+    def _hand_over_locks(self, partial: Path) -> None:
+        linked = partial / "linked"
+        with suppress(OSError):  # another person's, or a file system without links: no reason to stay without pixels
+            os.link(self.folder / IN_USE, linked)
+            linked.replace(partial / IN_USE)
+
+    def _remove_damaged(self) -> None:
+        with in_order(self.folder.parent, self.announce):
+            if self.folder.exists():
+                remove(self.folder)
+
+    def _what(self) -> str:
+        return f"{self.config.dataset} ({len(self.dataset.pairs())} images)"
+
+    def _sizes(self) -> dict[Pair, SizePx]:
+        """(height, width) at which each pair is stored, from the headers; pairs without a readable one are problems."""
+        sizes, pairs = {}, self.dataset.pairs()
+        with _cancelling(ThreadPoolExecutor(num_cores())) as pool:
+            found = pool.map(lambda pair: _attempt(lambda: self.dataset.reader.size(pair)), pairs)
+            for pair, size in zip(pairs, found, strict=True):
+                doing("reading the sizes of images")
+                if isinstance(size, DataError):
+                    self.problems.extend(size.problems)
+                else:
+                    sizes[pair] = self.config.resize_px or size
+        return sizes
+
+    def _writer(self, partial: Path, sizes: dict[Pair, SizePx], *, has_pixels: bool) -> ShardWriter:
+        scoring = self.dataset.scoring
+        writer = ShardWriter(
+            partial,
+            [pair.name for pair in sizes],
+            list(sizes.values()),
+            self.dataset.label_space.num_classes,
+            num_truth_classes=0 if scoring is None else scoring.label_space.num_classes,
+            has_pixels=has_pixels,
+        )
+        (partial / IN_USE).touch()
+        return writer
+
+    def _decode(self, writer: ShardWriter, sizes: dict[Pair, SizePx]) -> None:
+        scoring = self.dataset.scoring
+        read_truth = None if scoring is None else scoring.read_truth
+        source = Source(tuple(sizes), self.dataset.reader, read_truth, self.config.resize_px is not None)
+        progress = self.progress or _lines(self.config.dataset, self.announce)
+        seconds, problems, flushed = 0.0, list(self.problems), time.monotonic()
+        colors: list[UsedColors] = [NO_COLORS] * len(sizes)
+        turned: list[str] = []
+        for index, decoded in enumerate(_all_decoded(_Job(source, writer.files))):
+            if isinstance(decoded, DataError):
+                problems += decoded.problems
+            else:
+                writer.add(index, decoded.tally)
+                colors[index] = decoded.colors
+                turned += [source.pairs[index].name] if decoded.is_turned_alone else []
+                seconds += decoded.seconds
+            progress(index + 1, len(sizes))
+            doing("decoding images")
+            if time.monotonic() - flushed > FLUSH_SECONDS:
+                writer.flush()
+                self.lock.touch()
+                flushed = time.monotonic()
+        problems += disagreements([pair.label for pair in sizes], colors)
+        if problems:
+            raise DataError(
+                f"{len(problems)} files of {self.config.dataset} cannot be used:{listed(problems)}", problems
+            )
+        writer.finish(seconds / len(sizes) if sizes else 0.0, turned)
+
+
+class _Decoded(NamedTuple):
+    tally: Tally
+    colors: UsedColors
+    """Of the label file's palette, where its indices are the ids"""
+    is_turned_alone: bool
+    """Whether EXIF turns the photo, but not the label"""
+    seconds: float
+    """CPU time of decoding alone"""
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What every thread or process needs to decode and store an image."""
+
+    source: Source
+    files: PixelFiles
+
+    def decode(self, index: int) -> _Decoded | DataError:
+        height, width = self.files.sizes[index].tolist()
+        start = time.thread_time()
+        try:
+            images, colors = self.source.inspect(index, (height, width))
+            truth = self.source.truth(index, (height, width))
+            is_turned_alone = turned_alone(self.source.pairs[index])
+        except DataError as error:
+            return error
+        seconds = time.thread_time() - start
+        return _Decoded(self.files.write(index, *images, truth), colors, is_turned_alone, seconds)
+
+
+def _all_decoded(job: _Job) -> Iterator[_Decoded | DataError]:
+    """Every image of a job, in order."""
+    cores, indices = num_cores(), range(len(job.files.sizes))
+    num_pixels = int(job.files.sizes.prod(axis=1).sum())
+    has_work = num_pixels >= cores * PIXELS_WORTH_A_PROCESS
+    if cores <= MOST_THREADS or not has_work or multiprocessing.current_process().daemon:
+        with _cancelling(ThreadPoolExecutor(cores)) as pool:
+            yield from pool.map(job.decode, indices)
+    else:
+        context = multiprocessing.get_context("spawn")
+        processes = ProcessPoolExecutor(cores, mp_context=context, initializer=_start_process, initargs=(job,))
+        with _cancelling(processes) as pool:
+            yield from pool.map(_decode_in_process, indices, chunksize=4)
+
+
+@contextmanager
+def _cancelling(pool: Executor) -> Iterator[Executor]:
+    """The pool, which ends after what it is doing where an error or Ctrl-C leaves the block."""
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_process_job: _Job | None = None
+
+
+def _start_process(job: _Job) -> None:
+    global _process_job
+    _process_job = job
+    cv2.setNumThreads(0)
+    end_with_parent()  # a pool's processes wait for work for ever should their parent be killed
+
+
+def _decode_in_process(index: int) -> _Decoded | DataError:
+    assert _process_job is not None
+    return _process_job.decode(index)
+
+
+def _lines(dataset: str, announce: Announce) -> Progress:
+    """Progress as a line now and then."""
+    start = last = time.monotonic()
+
+    def update(done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= LINE_SECONDS and done < total:
+            last = now
+            left = (now - start) / done * (total - done)
+            announce(f"decoded {done} of {total} images of {dataset}, about {left / 60:.1f} min left")
+
+    return update
+
+
+def _attempt(read: Callable[[], _Result]) -> _Result | DataError:
+    """What `read` returns, or the DataError that it raises."""
+    try:
+        return read()
+    except DataError as error:
+        return error

@@ -1,0 +1,183 @@
+"""Writes shards; `shards` says what their files hold."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segray.config import SizePx
+from segray.data.cache.shards import NUM_ANCHORS, first_pixels, index_hash
+from segray.files import sync
+
+ANCHOR_STRIDE: Final = 4
+"""Anchors are looked for on every fourth pixel both ways, and everywhere only for classes that are not found there."""
+
+
+class Tally(NamedTuple):
+    """What is kept of a label besides its pixels."""
+
+    counts: NDArray[np.int64]
+    """Pixels of each class, shape (classes,)"""
+    anchors: NDArray[np.int32]
+    """Some pixels of each class, shape (classes, 8)"""
+    truth_counts: NDArray[np.int64]
+    """Pixels of each class that predictions are judged by, shape (truth classes,): of none where there is no truth"""
+
+
+@dataclass(frozen=True)
+class PixelFiles:
+    """The pixel files of a shard being written, from any thread of any process."""
+
+    folder: Path
+    sizes: NDArray[np.int64]
+    """(images, 2): height and width"""
+    num_classes: int
+    num_truth_classes: int
+    """Classes that predictions are judged by, where these are not those of the labels, else 0"""
+    has_pixels: bool
+
+    @property
+    def has_truth(self) -> bool:
+        """Whether predictions are judged by other ids than the labels."""
+        return self.num_truth_classes > 0
+
+    def create(self) -> None:
+        """Make the files at their full size.
+
+        Raises:
+            OSError: The disk is too small, or can be no file's that large.
+        """
+        num_pixels = int(self.sizes.prod(axis=1).sum())
+        for name, depth in (("photos.bin", 3), ("labels.bin", 1), *([("truth.bin", 1)] if self.has_truth else [])):
+            with (self.folder / name).open("wb") as file:
+                file.truncate(depth * num_pixels)
+                if num_pixels and hasattr(os, "posix_fallocate"):  # macOS has none
+                    os.posix_fallocate(file.fileno(), 0, depth * num_pixels)
+
+    def write(
+        self, index: int, photo: NDArray[np.uint8], label: NDArray[np.uint8], truth: NDArray[np.uint8] | None = None
+    ) -> Tally:
+        """Write one image: a photo (height, width, 3), its label (height, width), and the truth where there is one."""
+        assert (truth is not None) == self.has_truth
+        if self.has_pixels:
+            start = int(first_pixels(self.sizes)[index])
+            # Written, not mapped: on a disk that fills up, a write raises where a mapped page would kill the process.
+            planes = [("photos.bin", 3 * start, photo), ("labels.bin", start, label)]
+            for name, offset, array in planes + ([] if truth is None else [("truth.bin", start, truth)]):
+                with (self.folder / name).open("r+b") as file:
+                    file.seek(offset)
+                    file.write(np.ascontiguousarray(array).data)
+        counts = _histogram(label)[: self.num_classes]
+        truth_counts = np.zeros(0, np.int64) if truth is None else _histogram(truth)[: self.num_truth_classes]
+        return Tally(counts, _anchors(label, counts, np.random.default_rng(index)), truth_counts)
+
+
+class ShardWriter:
+    """Writes a shard whose sizes are known, in any order of its images.
+
+    Either threads call `put`, or threads or processes write by `files`, as `build` does, and one of them passes what
+    they get to `add`.
+
+    Args:
+        folder: The shard's folder, made here.
+        names: Of the images.
+        sizes: (height, width) of each.
+        num_classes: Training classes.
+        num_truth_classes: Classes that predictions are judged by, where these are not those of the labels, else 0.
+        has_pixels: Whether photos and labels are stored.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        names: Sequence[str],
+        sizes: Sequence[SizePx],
+        num_classes: int,
+        *,
+        num_truth_classes: int = 0,
+        has_pixels: bool = True,
+    ) -> None:
+        folder.mkdir(parents=True)
+        self._folder = folder
+        self._names = list(names)
+        sizes_N2 = np.array(sizes, dtype=np.int64).reshape(-1, 2)  # (0, 2) where there are none
+        self.files = PixelFiles(folder, sizes_N2, num_classes, num_truth_classes, has_pixels)
+        self._counts = np.zeros((len(self._names), num_classes), dtype=np.int64)
+        self._anchors = np.full((len(self._names), num_classes, NUM_ANCHORS), -1, dtype=np.int32)
+        self._truth_counts = np.zeros((len(self._names), num_truth_classes), dtype=np.int64)
+        if has_pixels:
+            self.files.create()
+
+    def put(
+        self, index: int, photo: NDArray[np.uint8], label: NDArray[np.uint8], truth: NDArray[np.uint8] | None = None
+    ) -> None:
+        """Write one image: a photo (height, width, 3), its label (height, width), and the truth where there is one."""
+        self.add(index, self.files.write(index, photo, label, truth))
+
+    def add(self, index: int, tally: Tally) -> None:
+        """Keep what `files.write` gave for an image."""
+        self._counts[index], self._anchors[index], self._truth_counts[index] = tally
+
+    def flush(self) -> None:
+        """Wait until the pixels written so far are on the disk; called now and then, `finish` has less to wait for."""
+        for path in self._folder.glob("*.bin"):
+            sync(path)
+
+    def finish(self, decode_seconds: float = 0.0, turned: Sequence[str] = ()) -> None:
+        """Write the index, and all files to the disk itself; the shard can then be read, also after a power cut.
+
+        Args:
+            decode_seconds: CPU time that decoding one image took, on average.
+            turned: Names of the images whose photo is turned by EXIF, but not its label.
+        """
+        np.save(self._folder / "counts.npy", self._counts)
+        np.save(self._folder / "anchors.npy", self._anchors)
+        if self.files.has_truth:
+            np.save(self._folder / "truth_counts.npy", self._truth_counts)
+        index: dict[str, Any] = {
+            "names": self._names,
+            "sizes": self.files.sizes.tolist(),
+            "turned": list(turned),
+            "has_truth": self.files.has_truth,
+            "has_pixels": self.files.has_pixels,
+            "decode_seconds": decode_seconds,
+        }
+        index["hash"] = index_hash(self._folder, index)
+        (self._folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
+        for path in (*self._folder.iterdir(), self._folder):
+            sync(path)
+
+
+def _histogram(label: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """How often each value occurs, shape (256,)."""
+    flat = label.ravel()
+    changes = flat[1:] != flat[:-1]
+    if 8 * np.count_nonzero(changes) > flat.size:
+        return np.bincount(flat, minlength=256)
+    # Labels are long runs of one value, whose lengths add up in a fifth of the time.
+    starts = np.concatenate(([0], np.flatnonzero(changes) + 1))
+    lengths = np.diff(starts, append=flat.size)
+    return np.bincount(flat[starts], weights=lengths, minlength=256).astype(np.int64)
+
+
+def _anchors(label: NDArray[np.uint8], counts: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int32]:
+    """Flat positions of some pixels of each class that the label holds, -1 for the others; shape (classes, 8)."""
+    anchors = np.full((len(counts), NUM_ANCHORS), -1, dtype=np.int32)
+    coarse = np.ascontiguousarray(label[::ANCHOR_STRIDE, ::ANCHOR_STRIDE])
+    by_class = np.argsort(coarse.ravel(), kind="stable")
+    ends = np.cumsum(_histogram(coarse))
+    for class_id in np.flatnonzero(counts).tolist():
+        found = by_class[ends[class_id - 1] if class_id else 0 : ends[class_id]]
+        if len(found):
+            rows, columns = np.divmod(rng.choice(found, NUM_ANCHORS), coarse.shape[1])
+            anchors[class_id] = (rows * label.shape[1] + columns) * ANCHOR_STRIDE
+        else:
+            anchors[class_id] = rng.choice(np.flatnonzero(label == class_id), NUM_ANCHORS)
+    return anchors

@@ -1,0 +1,211 @@
+"""The decoded images of a data set in flat files, mapped into memory.
+
+    FOLDER/
+      photos.bin        uint8 RGB, HWC, one photo after the other
+      labels.bin        uint8 training ids (255 void), HW, in the same order
+      truth.bin         the same with the ids that predictions are judged by, where these are not the training ids
+      counts.npy        (images, classes) int64: pixels of each class
+      anchors.npy       (images, classes, 8) int32: some pixels of each class, row by row; -1 where the image has none
+      truth_counts.npy  (images, truth classes) int64: pixels of each class in the truth, where there is one
+      index.json        names, sizes, whose photo is turned without its label, whether pixels are stored, what decoding
+                        an image took, and a hash of all that is in this file and in the .npy files
+
+A shard without pixels lacks photos, labels and truth: its images are decoded from the data set's files whenever they
+are used. Every process on a node maps the same pages of the page cache; a random crop touches only its own rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segray.config import SizePx
+from segray.data.cache.source import Source
+from segray.data.datasets.label_totals import LabelTotals
+from segray.data.files.pair import Images
+from segray.errors import DataError
+from segray.foreign import parse_json
+
+BYTES_PER_PIXEL: Final = 4
+"""Three for the photo, one for the label; the truth, where there is one, takes one more."""
+
+NUM_ANCHORS: Final = 8
+"""Pixels kept of each class of an image."""
+
+
+class Shard:
+    """Some images of a shard, opened for reading; pickling it passes the folder, and the other process maps the same.
+
+    Args:
+        folder: The shard's folder.
+        indices: Which of its images, in which order; None for all.
+        source: Where the images of a shard without pixels come from.
+
+    Raises:
+        DataError: A file is missing, does not parse, or is shorter or longer than the index says.
+        OSError: A file cannot be read.
+    """
+
+    def __init__(self, folder: Path, indices: NDArray[np.int64] | None = None, source: Source | None = None) -> None:
+        self.folder = folder
+        try:
+            index = _read_index(folder)
+            self.has_truth: bool = index["has_truth"]
+            self.has_pixels: bool = index["has_pixels"]
+            self.decode_seconds: float = index["decode_seconds"]
+            """CPU time that decoding one image took, on average"""
+            self.turned: tuple[str, ...] = tuple(index["turned"])
+            """Names of the images, of all in the folder, whose photo is turned by EXIF, but not its label"""
+            self._counts: NDArray[np.int64] = np.load(folder / "counts.npy", mmap_mode="r")
+            self._anchors: NDArray[np.int32] = np.load(folder / "anchors.npy", mmap_mode="r")
+            self._truth_counts = self._counts
+            if self.has_truth:
+                self._truth_counts = np.load(folder / "truth_counts.npy", mmap_mode="r")
+            names = index["names"]
+            sizes: NDArray[np.int64] = np.array(index["sizes"], dtype=np.int64).reshape(-1, 2)
+            starts = first_pixels(sizes)
+            if self.has_pixels:
+                self._map(int(sizes.prod(axis=1).sum()))
+        except (FileNotFoundError, IsADirectoryError, ValueError, KeyError, TypeError, EOFError) as error:
+            raise DataError(f"decoded images in {str(folder)!r} cannot be opened: {error!r}") from None
+        if len({len(rows) for rows in (self._counts, self._anchors, self._truth_counts, names, sizes)}) > 1:
+            raise DataError(
+                f"decoded images in {str(folder)!r} cannot be opened: their index files do not fit together"
+            )
+        assert self.has_pixels or source is not None
+        self._source = source
+        self._indices = np.arange(len(names)) if indices is None else indices
+        self.names: tuple[str, ...] = tuple(names[index] for index in self._indices)
+        self.sizes: NDArray[np.int64] = sizes[self._indices]
+        """(images, 2): height and width"""
+        self._starts = starts[self._indices]
+
+    def _map(self, num_pixels: int) -> None:
+        self._photos = np.asarray(np.memmap(self.folder / "photos.bin", dtype=np.uint8, mode="r"))
+        self._labels = np.asarray(np.memmap(self.folder / "labels.bin", dtype=np.uint8, mode="r"))
+        self._truth = self._labels
+        if self.has_truth:
+            self._truth = np.asarray(np.memmap(self.folder / "truth.bin", dtype=np.uint8, mode="r"))
+        if (self._photos.size, self._labels.size, self._truth.size) != (3 * num_pixels, num_pixels, num_pixels):
+            raise DataError(
+                f"decoded images in {str(self.folder)!r} must hold {num_pixels} pixels, but photos.bin has "
+                f"{self._photos.size} bytes, labels.bin {self._labels.size} and the truth {self._truth.size}"
+            )
+
+    def __reduce__(self) -> tuple[type[Shard], tuple[Path, NDArray[np.int64], Source | None]]:
+        return Shard, (self.folder, self._indices, None if self.has_pixels else self._source)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def subset(self, names: Sequence[str]) -> Shard:
+        """The images of these names, in this order."""
+        positions = {name: position for position, name in enumerate(self.names)}
+        picked = np.array([positions[name] for name in names], dtype=np.int64)
+        # Not opened again: in the meantime the folder may have been replaced.
+        part = Shard.__new__(Shard)
+        vars(part).update(vars(self))
+        part.names, part.sizes = tuple(names), self.sizes[picked]
+        part._indices, part._starts = self._indices[picked], self._starts[picked]
+        return part
+
+    @property
+    def common_size(self) -> SizePx | None:
+        """(height, width) of all images, or None where they differ."""
+        height, width = self.sizes[0].tolist()
+        return (height, width) if (self.sizes == self.sizes[0]).all() else None
+
+    @property
+    def class_pixels(self) -> NDArray[np.int64]:
+        """Pixels of each class over all images, shape (classes,)."""
+        total: NDArray[np.int64] = self._counts[self._indices].sum(axis=0)
+        return total
+
+    @property
+    def label_totals(self) -> LabelTotals:
+        """Pixels of each class and of void over all images."""
+        pixels = self.class_pixels
+        return LabelTotals(pixels, int(self.sizes.prod(axis=1).sum() - pixels.sum()))
+
+    @property
+    def truth_pixels(self) -> NDArray[np.int64]:
+        """Pixels of each class that predictions are judged by over all images, shape (truth classes,)."""
+        total: NDArray[np.int64] = self._truth_counts[self._indices].sum(axis=0)
+        return total
+
+    def anchors(self, index: int) -> NDArray[np.int32]:
+        """Some pixels of each class of an image, shape (classes, 8): row * width + column, -1 for a class it lacks."""
+        pixels: NDArray[np.int32] = self._anchors[self._indices[index]]
+        return pixels
+
+    def pair(self, index: int) -> Images:
+        """A photo and its label, read-only.
+
+        Raises:
+            DataError: A file of a shard without pixels cannot be used any more.
+        """
+        height, width = self.sizes[index].tolist()
+        if not self.has_pixels:
+            return self._decoded(index, (height, width))
+        start, num_pixels = int(self._starts[index]), height * width
+        photo = self._photos[3 * start : 3 * (start + num_pixels)].reshape(height, width, 3)
+        return photo, self._labels[start : start + num_pixels].reshape(height, width)
+
+    def truth(self, index: int) -> NDArray[np.uint8]:
+        """The ids that predictions of an image are judged by, read-only: its label, unless `has_truth`.
+
+        Raises:
+            DataError: A file of a shard without pixels cannot be used any more.
+        """
+        height, width = self.sizes[index].tolist()
+        if not self.has_pixels:
+            return self._decoded_truth(index, (height, width))
+        start = int(self._starts[index])
+        return self._truth[start : start + height * width].reshape(height, width)
+
+    def _decoded(self, index: int, size: SizePx) -> Images:
+        assert self._source is not None
+        photo, label = self._source.images(int(self._indices[index]), size)
+        photo.flags.writeable = label.flags.writeable = False
+        return photo, label
+
+    def _decoded_truth(self, index: int, size: SizePx) -> NDArray[np.uint8]:
+        assert self._source is not None
+        truth = self._source.truth(int(self._indices[index]), size)
+        if truth is None:
+            return self._decoded(index, size)[1]
+        truth.flags.writeable = False
+        return truth
+
+
+def index_hash(folder: Path, index: Mapping[str, Any]) -> str:
+    """Hash of an index and of the .npy files beside it, by which damage is found that would go unnoticed."""
+    digest = hashlib.sha256(json.dumps({key: index[key] for key in sorted(index)}).encode())
+    for path in sorted(folder.glob("*.npy")):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _read_index(folder: Path) -> dict[str, Any]:
+    index = parse_json((folder / "index.json").read_bytes())
+    if not isinstance(index, dict) or index.pop("hash", None) != index_hash(folder, index):
+        raise ValueError("its index files are not as they were written")
+    return index
+
+
+def num_bytes(sizes: NDArray[np.int64], *, has_truth: bool) -> int:
+    """Space that the pixels of images of these (height, width) take."""
+    return int(sizes.prod(axis=1).sum()) * (BYTES_PER_PIXEL + has_truth)
+
+
+def first_pixels(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Position of each image's first pixel, shape (images,), from (height, width) of all of them."""
+    pixels = sizes.prod(axis=1)
+    starts: NDArray[np.int64] = np.cumsum(pixels) - pixels
+    return starts

@@ -1,0 +1,65 @@
+"""The images of a data set as they are stored in a shard, decoded from their files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segray.config import SizePx
+from segray.data.datasets.dataset import Dataset
+from segray.data.files.decode import resize_label, resize_pair
+from segray.data.files.pair import Images, Pair
+from segray.data.files.palettes import UsedColors
+from segray.data.files.readers import Reader
+from segray.errors import DataError
+
+
+@dataclass(frozen=True)
+class Source:
+    """Decodes the labelled images of a data set by their positions; pickles, and several threads may use it."""
+
+    pairs: tuple[Pair, ...]
+    reader: Reader
+    read_truth: Callable[[Pair], NDArray[np.uint8]] | None
+    resizes: bool
+    """Whether images are brought to a size that is not their own"""
+
+    def images(self, index: int, size: SizePx) -> Images:
+        """Photo and label at (height, width).
+
+        Raises:
+            DataError: A file cannot be used, or has another size than it had when the data set was listed.
+        """
+        return self.inspect(index, size)[0]
+
+    def inspect(self, index: int, size: SizePx) -> tuple[Images, UsedColors]:
+        """As `images`, and the colours that the label file's indices stand for.
+
+        Raises:
+            DataError: As `images`.
+        """
+        pair = self.pairs[index]
+        (photo, label), colors = self.reader.inspect(pair)
+        if not self.resizes and label.shape != size:
+            raise DataError(
+                f"{pair.photo}: was {size[1]}x{size[0]} when it was listed, but now is {label.shape[1]}x"
+                f"{label.shape[0]}; start again"
+            )
+        return resize_pair(photo, label, size), colors
+
+    def truth(self, index: int, size: SizePx) -> NDArray[np.uint8] | None:
+        """Ids that predictions are judged by, at (height, width); None where these are the label's.
+
+        Raises:
+            DataError: A file cannot be used.
+        """
+        return None if self.read_truth is None else resize_label(self.read_truth(self.pairs[index]), size)
+
+
+def open_source(dataset: Dataset, resize_px: SizePx | None) -> Source:
+    """The source of all labelled images of a data set, in the order of `Dataset.pairs`."""
+    read_truth = None if dataset.scoring is None else dataset.scoring.read_truth
+    return Source(tuple(dataset.pairs()), dataset.reader, read_truth, resize_px is not None)

@@ -1,0 +1,139 @@
+"""What every data set gives: its classes, its files, and how they become arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segray.data.datasets.unused_files import Unused, unused_in_short
+from segray.data.files.pair import MISSING, Pair, normal
+from segray.data.files.readers import Reader
+from segray.errors import ConfigError, DataError, listed, unknown_name
+from segray.labels import LabelSpace
+
+Split = Literal["train", "val", "test"]
+SPLITS: Final[tuple[Split, ...]] = ("train", "val", "test")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scoring:
+    """What predictions are judged by where the classes of training are no measure, such as clusters."""
+
+    label_space: LabelSpace
+    """The classes to judge by; their raw ids play no part"""
+    class_of: tuple[int | None, ...]
+    """For each class of training the one of `label_space` that it stands for; None stands for none of them"""
+    read_truth: Callable[[Pair], NDArray[np.uint8]]
+    """Ids of `label_space` (height, width), 255 for void; it pickles, and several threads may call it at once"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """A data set, opened from a DataConfig: its files are listed, not yet read."""
+
+    label_space: LabelSpace
+    reader: Reader
+    official: Mapping[Split, Sequence[Pair]]
+    """The labelled images as the layout divides them, each split by name; a split that it lacks is not a key,
+    and where that is `val`, validation takes the share `split_sizes[1]` of the training images by seed"""
+    undivided: Sequence[Pair] = ()
+    """The labelled images where the layout does not divide them, by name; `official` is empty then"""
+    split_sizes: tuple[float, float, float] = (0.8, 0.2, 0.0)
+    """Shares of train, val and test where the images are divided by seed and `data.split.sizes` is null"""
+    unlabelled: Sequence[Path] = ()
+    """Photos whose labels are secret or missing by design, such as an official test split's"""
+    scoring: Scoring | None = None
+    """None: predictions are judged by the labels of training. What it depends on is part of the reader's key"""
+    unused: Sequence[Unused] = ()
+    """Files in the data set's folders that are neither of the above, nor known companions of them"""
+    void_hint: str = ""
+    """What to set where void turns out to be a class; it ends a message"""
+    notes: Sequence[str] = ()
+    """What else is no problem but worth a look, one line each"""
+
+    def __post_init__(self) -> None:
+        if self.label_space.num_classes < 2:
+            raise ConfigError(
+                f"a data set must have at least 2 classes, but has only {self.label_space.names[0]!r}, on which every "
+                "model scores 100 %; make a class of what is not it, such as data.folder.classes: [background, "
+                f"{self.label_space.names[0]}], with the ids of both in the label files"
+            )
+        first: dict[str, Pair] = {}
+        twice = [
+            f"{pair.name}: {first[pair.name].photo} and {pair.photo}"
+            for pair in self.pairs()
+            if first.setdefault(pair.name, pair) is not pair
+        ]
+        if twice:
+            raise DataError(
+                f"an image must occur once in a data set, or it may train and validate, but {len(twice)} occur twice; "
+                f"remove one of each:{listed(twice)}",
+                twice,
+            )
+
+    def without(self, names: Collection[str]) -> Dataset:
+        """The data set without some images; a photo without a label goes by the stem of its file.
+
+        Raises:
+            ConfigError: There is no image of such a name.
+        """
+        if not names:
+            return self
+        known = {pair.name for pair in self.pairs()} | {normal(path.stem) for path in self.unlabelled}
+        names = [normal(name) for name in names]
+        for name in names:
+            if name not in known:
+                raise ConfigError(unknown_name("image in data.exclude", name, known))
+        left_out = frozenset(names)
+
+        def kept(pairs: Sequence[Pair]) -> list[Pair]:
+            return [pair for pair in pairs if pair.name not in left_out]
+
+        official = {split: kept(pairs) for split, pairs in self.official.items()}
+        unlabelled = [path for path in self.unlabelled if normal(path.stem) not in left_out]
+        return replace(self, official=official, undivided=kept(self.undivided), unlabelled=unlabelled)
+
+    def whole(self) -> Dataset:
+        """The data set without the photos and labels that lack their partner."""
+        return self.without([pair.name for pair in self.pairs() if MISSING in (pair.photo, pair.label)])
+
+    def check_whole(self) -> None:
+        """Check that every photo has its label, and every label its photo.
+
+        Raises:
+            DataError: Some lack their partner; all of those are named.
+        """
+        without_label = [str(pair.photo) for pair in self.pairs() if pair.label == MISSING]
+        without_image = [str(pair.label) for pair in self.pairs() if pair.photo == MISSING]
+        if without_label or without_image:
+            gaps = [
+                f"{len(alone)} {kind}:{listed(alone)}"
+                for alone, kind in (
+                    (without_label, "images without a label"),
+                    (without_image, "labels without an image"),
+                )
+                if alone
+            ]
+            raise DataError(
+                "every image needs one label of the same name, but there are " + "\nand ".join(gaps),
+                [f"{path}: has no label{self._instead(path)}" for path in without_label]
+                + [f"{path}: has no image{self._instead(path)}" for path in without_image],
+            )
+
+    def _instead(self, path: str) -> str:
+        """What of the same stem is there, but not used."""
+        alike = [file for file in self.unused if normal(file.path.stem) == normal(Path(path).stem)]
+        return f"; {alike[0].path.name} is there, but is not used ({alike[0].why})" if alike else ""
+
+    def notes_in_short(self) -> list[str]:
+        """What a person should know before training starts, a line each."""
+        return [*self.notes, *([unused_in_short(self.unused)] if self.unused else [])]
+
+    def pairs(self) -> list[Pair]:
+        """Every labelled image, by split and name."""
+        return [pair for split in SPLITS for pair in self.official.get(split, ())] + list(self.undivided)

@@ -1,0 +1,1 @@
+"""Photo and label files: their formats, decoded into arrays and encoded from them."""

@@ -1,0 +1,267 @@
+"""Photo and label files -> arrays; whatever is wrong with a file is a DataError that names it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
+
+from segray.config import SizePx
+from segray.data.files.pair import Images, Pair
+from segray.data.files.palettes import WRITE_IDS
+from segray.errors import DataError
+from segray.foreign import PICTURE_DAMAGE
+
+# How a camera that was held at an angle is put right, by EXIF orientation: what ImageOps.exif_transpose does.
+_TURNS: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_PHOTO_MODES: Final = frozenset({"RGB", "RGBA", "L", "LA", "P", "1", "CMYK"})
+_COLOR_MODES: Final = frozenset({"RGB", "RGBA", "P"})
+# Formats, and ways in which TIFF compresses, that give back every value as it was written.
+_LOSSLESS: Final = frozenset({"PNG", "BMP", "TIFF", "WEBP"})
+_LOSSLESS_TIFF: Final = frozenset(
+    {"raw", "tiff_lzw", "packbits", "tiff_adobe_deflate", "tiff_deflate", "lzma", "zstd", "group3", "group4"}
+)
+
+
+class StoredLabel(NamedTuple):
+    """A label file as it is stored, turned upright."""
+
+    values: NDArray[np.uint8]
+    """(height, width) for modes L and P, which hold the palette's indices, else (height, width, channels)"""
+    mode: str
+    """Pillow's"""
+    palette_N3: NDArray[np.uint8]
+    """RGB by index; empty where the file has no palette"""
+
+
+def turned_alone(pair: Pair) -> bool:
+    """Whether EXIF turns the photo, but not its label in the same way; from their headers.
+
+    Raises:
+        DataError: A header cannot be read.
+    """
+    if pair.photo == pair.label:
+        return False
+    _, orientation = _header(pair.photo)
+    return orientation in _TURNS and _header(pair.label)[1] != orientation
+
+
+def pair_size(pair: Pair) -> SizePx:
+    """(height, width) of photo and label, from their headers.
+
+    Raises:
+        DataError: A header cannot be read, or the two sizes differ.
+    """
+    (photo, orientation), (label, _) = _header(pair.photo), _header(pair.label)
+    if photo != label:
+        turned = f", turned by its EXIF orientation {orientation}" if orientation in _TURNS else ""
+        raise DataError(
+            f"{pair.label}: a label must have its image's size, but is {label[1]}x{label[0]} "
+            f"and the image is {photo[1]}x{photo[0]}{turned}"
+        )
+    return photo
+
+
+def turned_notes(names: Sequence[str]) -> list[str]:
+    """What to say of photos that are turned without their labels; nothing where there are none."""
+    if not names:
+        return []
+    one = len(names) == 1
+    are, their, labels = ("photo is", "its", "its label is") if one else ("photos are", "their", "their labels are")
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    what = f"{len(names)} {are} turned by {their} EXIF orientation, {labels} not"
+    return [f"{what}: {shown}; look at them with segray data show"]
+
+
+def read_photo(path: Path) -> NDArray[np.uint8]:
+    """Photo of shape (height, width, 3), uint8 RGB, writable, turned upright by its EXIF orientation.
+
+    Raises:
+        DataError: It cannot be read, does not decode to the end, or has more than 8 bits a channel.
+    """
+    try:
+        with Image.open(path) as image:
+            _check_one_picture(path, image)
+            # Fewer bits are no harm: Pillow stretches them to 0-255, as PNG means them.
+            if (bits := _bits(image)) > 8:
+                raise DataError(f"{path}: a photo must have 8 bits a channel, but has {bits}")
+            if image.mode in _PHOTO_MODES:
+                return np.array(_upright(image).convert("RGB"))
+            mode = image.mode
+    except PICTURE_DAMAGE as error:
+        raise _damaged(path, error) from None
+    raise DataError(f"{path}: a photo must have 8 bits a channel, but its mode is {mode}")
+
+
+def read_label(path: Path) -> StoredLabel:
+    """A label file's values.
+
+    Raises:
+        DataError: It cannot be read, does not decode to the end, is compressed with loss, or has not 8 bits a channel.
+    """
+    try:
+        with Image.open(path) as image:
+            _check_one_picture(path, image)
+            _check_lossless(path, image)
+            bits = _bits(image)
+            upright = _upright(image if image.mode != "1" else image.convert("L"))
+            values, mode = np.asarray(upright), upright.mode
+            palette = image.getpalette("RGB") if mode == "P" else None
+    except PICTURE_DAMAGE as error:
+        raise _damaged(path, error) from None
+    # Of the values of fewer bits, only 0 is the same, stretched or not.
+    if bits > 8 or (bits < 8 and values.any()):
+        raise _wrong_bits(path, bits)
+    if image.format == "WEBP" and (values[..., :1] == values).all():  # it has no mode for one channel
+        values, mode = np.ascontiguousarray(values[..., 0]), "L"
+    return StoredLabel(values, mode, np.array(palette or (), np.uint8).reshape(-1, 3))
+
+
+def read_colors(path: Path) -> NDArray[np.uint8]:
+    """A label file's colours, turned upright; a palette PNG counts by its palette's.
+
+    Returns:
+        Shape (height, width, 3), uint8 RGB.
+
+    Raises:
+        DataError: It cannot be read, does not decode to the end, is compressed with loss, or is not in opaque colours
+            of 8 bits a channel.
+    """
+    try:
+        with Image.open(path) as image:
+            _check_one_picture(path, image)
+            _check_lossless(path, image)
+            if (bits := _bits(image)) != 8:
+                raise _wrong_bits(path, bits)
+            mode = image.mode
+            if mode in _COLOR_MODES:
+                upright = _upright(image)
+                stored = np.asarray(upright if mode == "RGB" else upright.convert("RGBA"))
+    except PICTURE_DAMAGE as error:
+        raise _damaged(path, error) from None
+    if mode not in _COLOR_MODES:
+        raise DataError(
+            f"{path}: a label must be in the classes' colours (RGB, RGBA or palette), but its mode is {mode}"
+        )
+    if not (stored[..., 3:] == 255).all():
+        raise DataError(f"{path}: a label in colours must be opaque, but some of its pixels are transparent")
+    return np.ascontiguousarray(stored[..., :3])
+
+
+def resize_pair(photo: NDArray[np.uint8], label: NDArray[np.uint8], size: SizePx) -> Images:
+    """Both at (height, width): the photo by area where it shrinks, else linear; the label by nearest pixel centre."""
+    if label.shape == size:
+        return photo, label
+    height, width = size
+    shrinks = height <= label.shape[0] and width <= label.shape[1]
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    resized_photo = cv2.resize(photo, (width, height), interpolation=how)
+    return resized_photo.astype(np.uint8, copy=False), resize_label(label, size)
+
+
+def resize_label(label: NDArray[np.uint8], size: SizePx) -> NDArray[np.uint8]:
+    """Ids at (height, width), by nearest pixel centre."""
+    resized = cv2.resize(label, (size[1], size[0]), interpolation=cv2.INTER_NEAREST_EXACT)
+    return resized.astype(np.uint8, copy=False)
+
+
+def _header(path: Path) -> tuple[SizePx, int]:
+    """(height, width) once turned upright, and the EXIF orientation."""
+    try:
+        with Image.open(path) as image:
+            orientation = _orientation(image)
+            size = (image.width, image.height) if orientation in (5, 6, 7, 8) else (image.height, image.width)
+            return size, orientation
+    except PICTURE_DAMAGE as error:
+        raise _damaged(path, error) from None
+
+
+def _check_one_picture(path: Path, image: Image.Image) -> None:
+    # In MPO, the JPEG of phones, what stands behind the photo are previews and depth maps of the same.
+    num_pictures = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+    if num_pictures > 1:
+        raise DataError(
+            f"{path}: a file must hold one picture, but this {image.format} holds {num_pictures}; save the one that is "
+            "meant alone"
+        )
+
+
+def _check_lossless(path: Path, image: Image.Image) -> None:
+    kind = str(image.format)
+    if kind == "TIFF" and (compression := image.info.get("compression")) not in _LOSSLESS_TIFF:
+        kind = f"TIFF with {compression} compression"
+    elif kind == "WEBP" and not _is_lossless_webp(path):
+        kind = "WebP with loss"
+    elif kind in _LOSSLESS:
+        return
+    raise DataError(
+        f"{path}: a label must be kept without loss, as in PNG, but its content is {kind}, whatever its name says, "
+        "which changes values; make it from its source again, as PNG"
+    )
+
+
+def _is_lossless_webp(path: Path) -> bool:
+    """Whether pixels are in a chunk ``VP8L``; see RFC 9649."""
+    content, position = path.read_bytes(), 12
+    while position < len(content):
+        name, size = content[position : position + 4], int.from_bytes(content[position + 4 : position + 8], "little")
+        if name in (b"VP8L", b"VP8 "):
+            return name == b"VP8L"
+        position += 8 + size + size % 2
+    return False
+
+
+def _wrong_bits(path: Path, bits: int) -> DataError:
+    changed = "drops the lower ones" if bits > 8 else "stretches the ids to 0-255"
+    return DataError(
+        f"{path}: a label must have 8 bits a channel, but has {bits}, and reading it as 8 {changed}; {WRITE_IDS}"
+    )
+
+
+def _bits(image: Image.Image) -> int:
+    """Bits a channel, which Pillow's mode does not tell; 8 for indices of a palette."""
+    if image.mode in ("1", "P"):
+        return 1 if image.mode == "1" else 8
+    if isinstance(image, TiffImageFile):
+        return int(max(image.tag_v2.get(BITSPERSAMPLE, (1,))))
+    if not isinstance(image, PngImageFile) or image.fp is None:
+        return 8
+    position = image.fp.tell()
+    image.fp.seek(24)  # in IHDR, which is the first chunk
+    bits = image.fp.read(1)[0]
+    image.fp.seek(position)
+    return bits
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    turn = _TURNS.get(_orientation(image))
+    return image if turn is None else image.transpose(turn)
+
+
+def _orientation(image: Image.Image) -> int:
+    # The base class's method, because PNG's own decodes all pixels to find EXIF data that may stand behind them.
+    orientation: int = Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
+    return orientation
+
+
+def _damaged(path: Path, error: Exception) -> DataError:
+    if isinstance(error, OSError) and error.strerror:
+        return DataError(f"{path}: cannot be read: {error.strerror}")
+    if path.stat().st_size == 0:
+        return DataError(f"{path}: the file is empty")
+    return DataError(f"{path}: does not decode: {str(error).removesuffix(repr(str(path))).rstrip()}")

@@ -1,0 +1,120 @@
+"""A data set that is ready for training: divided into splits, its images decoded once per node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from segray.config import DataConfig
+from segray.config.keys import values_deciding
+from segray.config.mark import Decides
+from segray.data.batches.augmentation import strengths
+from segray.data.cache.build import Progress, num_cores
+from segray.data.cache.entry import open_or_build
+from segray.data.cache.fingerprint import listing
+from segray.data.cache.shards import Shard
+from segray.data.datasets.dataset import SPLITS, Scoring
+from segray.data.datasets.label_totals import total_problems
+from segray.data.files.decode import turned_notes
+from segray.data.splits.division import divide
+from segray.errors import ConfigError, DataError, listed
+from segray.files import expanded
+from segray.labels import LabelSpace
+
+_announced: Final[set[tuple[Path, bool]]] = set()
+"""Entries with and without pixels of which this process has said what is to say."""
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """A data set whose images are decoded."""
+
+    label_space: LabelSpace
+    train: Shard
+    val: Shard
+    test: Shard
+    """Images that no trial is chosen by; may be empty"""
+    scoring: Scoring | None = None
+    """The data set's own, where predictions are not judged by the labels of training"""
+    built: bool = False
+    """Whether this call decoded it"""
+    shortage: str = ""
+    """Why the images are not stored, but decoded whenever they are used; empty where they are stored"""
+
+    @property
+    def scored_space(self) -> LabelSpace:
+        """The classes that predictions are judged by."""
+        return self.label_space if self.scoring is None else self.scoring.label_space
+
+    @property
+    def val_classes(self) -> tuple[str, ...]:
+        """The classes of `scored_space` that the validation labels hold, as they are judged: after `data.resize_px`."""
+        names = self.scored_space.names
+        return tuple(name for name, pixels in zip(names, self.val.truth_pixels, strict=True) if pixels)
+
+
+def prepare(
+    config: DataConfig, announce: Callable[[str], None] = print, progress: Progress | None = None
+) -> PreparedData:
+    """Open the data set's shard, building it first if this node has none, or a damaged one.
+
+    Where there is no room for decoded images, the shard has none, and they are decoded whenever they are used. A
+    process lists the files once for all splits, policies and crops; what changes later goes unnoticed.
+
+    Args:
+        config: Data set, splits, sizes and policy; all of it is checked.
+        announce: Told in lines what is built, where, the space it takes, what had to go for it, and how far it is.
+        progress: Told instead how many images of how many are decoded.
+
+    Raises:
+        ConfigError: A name is unknown or a size cannot work.
+        DataError: Files are missing, cannot be read or do not decode; all of them are named.
+        ResourceError: The cache cannot be read or written.
+    """
+    check_values(config)
+    dataset, name, _ = listing(config)
+    splits = divide(dataset, config)
+    shard, shortage, built = open_or_build(name, dataset, config, announce, progress)
+    if (shard.folder, shard.has_pixels) not in _announced:
+        _announced.add((shard.folder, shard.has_pixels))
+        for note in turned_notes(shard.turned):
+            announce(f"note: {note}")
+        if not shard.has_pixels:
+            announce(_cost(shard, config, shortage))
+    train, val, test = (shard.subset([pair.name for pair in splits[split]]) for split in SPLITS)
+    learnt = {split: part.label_totals for split, part in (("train", train), ("val", val))}
+    if problems := total_problems(dataset, shard.label_totals, learnt):
+        raise DataError(f"{config.dataset} in {config.root!r} cannot be trained on:{listed(problems)}", problems)
+    return PreparedData(dataset.label_space, train, val, test, dataset.scoring, built, shortage)
+
+
+def check_values(config: DataConfig) -> None:
+    """Check sizes and policy, for which no file is looked at.
+
+    Raises:
+        ConfigError: The policy is unknown or a size cannot work.
+    """
+    for key, size in (("data.crop_px", config.crop_px), ("data.resize_px", config.resize_px)):
+        if size is not None and min(size) < 1:
+            raise ConfigError(f"{key} must be (height, width), both at least 1, but got {list(size)}")
+    strengths(config)
+
+
+def with_absolute_paths(config: DataConfig) -> DataConfig:
+    """The config for processes that start in other folders, or as another person."""
+    places = values_deciding(config, Decides.PLACE).items()
+    paths = {key.removeprefix("data."): path for key, path in places if path and isinstance(path, str)}
+    return config.model_copy(update={name: str(expanded(path).absolute()) for name, path in paths.items()})
+
+
+def _cost(shard: Shard, config: DataConfig, shortage: str) -> str:
+    cores, seconds = num_cores(), shard.decode_seconds
+    epoch = len(shard) * seconds / cores
+    return (
+        f"not enough room for the decoded images of {config.dataset}: {shortage}; they are decoded every time they are "
+        f"used, about {1000 * seconds:.1f} ms of CPU time each, so about {epoch:.1f} s an epoch of all {len(shard)} on "
+        f"{cores} cores; set data.cache_dir or $SEGRAY_CACHE to a larger disk, data.resize_px to a smaller size, or a "
+        "larger data.cache_limit_gb"
+    )

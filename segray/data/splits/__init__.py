@@ -1,0 +1,1 @@
+"""Which images train, which validate and which are kept for the end."""

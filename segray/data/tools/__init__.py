@@ -1,0 +1,1 @@
+"""The commands `segray data check`, `segray data show` and `segray data sample`."""
