@@ -1,4 +1,4 @@
-"""``segray train``: one run of a recipe or of a config file."""
+"""``segray train``: train one recipe or config file."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ _OWN_OPTIONS = {"data.root": "--data", "model.encoder_weights": "--encoder-weigh
 
 
 def train(
-    recipe: Annotated[str | None, typer.Option(metavar="NAME", help="What `segray recipes` lists")] = None,
-    config: Annotated[Path | None, typer.Option(metavar="YAML", help="Or a file as `segray config` prints it")] = None,
-    data: Annotated[str | None, typer.Option(help="Folder of the data set; a config file may hold it")] = None,
+    recipe: Annotated[str | None, typer.Option(metavar="NAME", help="Recipe from `segray recipes`")] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="YAML", help="Instead of a recipe: config file as `segray config` prints it")
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="Folder of the data set; a config file may name it instead")] = None,
     values: options.Set = None,
     storage: options.Storage = None,
     name: Annotated[
-        str | None, typer.Option(help="Name of the run's folder (default: the recipe's or file's, with the time)")
+        str | None, typer.Option(help="Name of the run's folder (default: name of the recipe or file, with the time)")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run of this --name")] = False,
     retry_failed: options.RetryFailed = False,
@@ -34,10 +36,10 @@ def train(
     silence_limit: options.SilenceLimit = 15.0,
     encoder_weights: options.EncoderWeights = None,
 ) -> None:
-    """Train one model, with the files, the report and the resuming of a sweep.
+    """Train one model, with the files and the report of a sweep; the run can be resumed like a sweep.
 
-    The exit code is 0, 1 where there is no model in the end, 2 where something cannot work, 3 where the Ray cluster
-    failed, and 130 after Ctrl-C or SIGTERM.
+    The exit code is 0 with a model, 1 without one, 2 if something cannot work, 3 if the Ray cluster failed, and 130
+    after Ctrl-C or SIGTERM.
     """
     from segray.cluster.limits import Limits
     from segray.cluster.resources import Resources
