@@ -24,7 +24,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    # Imported when first asked for: the command line answers before torch, or even pydantic, would be loaded.
+    # Imported at first use, so that the command line answers without loading torch or pydantic.
     if name not in _HOMES:
         raise AttributeError(f"module 'segray' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

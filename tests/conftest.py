@@ -43,3 +43,21 @@ def seeded():
     import torch
 
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def full(tmp_path_factory):
+    """The results of a sweep with every outcome."""
+    import fake_sweep
+
+    from segray.results import load
+
+    return load(fake_sweep.full_sweep(tmp_path_factory.mktemp("runs"), samples=False).files.folder.path)
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    """A sweep without trials."""
+    import fake_sweep
+
+    return fake_sweep.empty_sweep(tmp_path)

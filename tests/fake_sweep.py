@@ -9,6 +9,7 @@ from PIL import Image
 
 from segray.config import RunConfig
 from segray.records import CheckpointPointer, EpochRecord, Outcome, SplitRecord, SplitScores, SweepInfo, SweepState
+from segray.results.notes import notes
 from segray.storage import Repeat, SweepFiles, open_sweep
 
 CLASSES = {
@@ -285,3 +286,8 @@ def _indexed_png(ids, palette):
     image = Image.frombytes("P", (ids.shape[1], ids.shape[0]), ids.astype(np.uint8).tobytes())
     image.putpalette(palette.tobytes())
     return _png(image)
+
+
+def note_texts(results, *kinds):
+    """The texts of these notes, with plain spaces."""
+    return [note.text.replace("\u00a0", " ") for note in notes(results, kinds)]

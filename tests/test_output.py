@@ -71,7 +71,7 @@ def test_another_command_ends_quietly_too_where_its_reader_is_gone(tmp_path, out
 def test_another_command_whose_output_does_not_fit_says_so(tmp_path):
     code, error, _ = run(SAY, tmp_path, full_disk())
     assert code == 2
-    assert error == "error: cannot write the output: [Errno 28] No space left on device; it is not whole\n"
+    assert error == "error: cannot write the output: [Errno 28] No space left on device; it is incomplete\n"
 
 
 @pytest.mark.parametrize("arguments", [[], ["sweep"], ["fail"], ["sweep", "fail"]])

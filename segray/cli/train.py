@@ -1,4 +1,4 @@
-"""``segray train``: one run of a recipe or of a config file."""
+"""``segray train``: train one recipe or config file."""
 
 from __future__ import annotations
 
@@ -30,20 +30,22 @@ class Run:
 
 def train(
     context: typer.Context,
-    recipe: Annotated[str | None, typer.Option(metavar="NAME", help="What `segray recipes` lists")] = None,
-    config: Annotated[Path | None, typer.Option(metavar="YAML", help="Or a file as `segray config` prints it")] = None,
-    data: Annotated[str | None, typer.Option(help="Folder of the data set; a config file may hold it")] = None,
+    recipe: Annotated[str | None, typer.Option(metavar="NAME", help="Recipe from `segray recipes`")] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="YAML", help="Instead of a recipe: config file as `segray config` prints it")
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="Folder of the data set; a config file may name it instead")] = None,
     values: options.Set = None,
     name: Annotated[
-        str | None, typer.Option(help="Name of the run's folder (default: the recipe's or file's, with the time)")
+        str | None, typer.Option(help="Name of the run's folder (default: name of the recipe or file, with the time)")
     ] = None,
     encoder_weights: options.EncoderWeights = None,
     **given: Any,
 ) -> None:
-    """Train one model, with the files, the report and the resuming of a sweep.
+    """Train one model, with the files and the report of a sweep; the run can be resumed like a sweep.
 
-    The exit code is 0, 1 where there is no model in the end, 2 where something cannot work, 3 where the Ray cluster
-    failed, and 130 after Ctrl-C or SIGTERM.
+    The exit code is 0 with a model, 1 without one, 2 if something cannot work, 3 if the Ray cluster failed, and 130
+    after Ctrl-C or SIGTERM.
     """
     from segray.tuning.command import default_storage, is_given, run_and_exit
     from segray.tuning.training_run import check_data, new_name, single_run

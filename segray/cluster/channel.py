@@ -1,9 +1,9 @@
 """The channel of a sweep: one zero-CPU actor that carries tasks to warm worker groups, records to Tune, verdicts back.
 
-Names used here: a *slot* is one warm worker group and the Tune actor in front of it. A *generation* counts the
-starts of a slot's group; a group that was started afresh voids everything its predecessor waited for. A task's
-*attempt* counts the starts of one trial. No wait is without an end: a verdict, a new generation, an interrupt or
-the slot's end resolves it.
+Names used here: A *slot* is one warm worker group and the Tune actor in front of it. A *generation* counts the
+starts of a slot's group; a group that starts again voids everything that its predecessor waited for. A task's
+*attempt* counts the starts of one trial. Every wait ends: with a verdict, a new generation, an interrupt or the slot's
+end.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from segray.records import EpochRecord, OutcomeStatus
 MAX_ATTEMPTS = 3
 """Deaths of a trial's workers in a row, without an epoch between them, after which the trial has failed.
 
-A group of workers that never gets ready for a trial is started as often.
+A group that never gets ready for a trial is given up after as many starts.
 """
 
 GROUP_ENDED = "the trial's worker group could not be kept running"
 
-UNKNOWN = "nobody saw why; the node may be gone, or `/tmp/ray/session_latest/logs` on it may tell"
+UNKNOWN = "nobody saw why; the node may be gone, or `/tmp/ray/session_latest/logs` on the node may tell"
 
 
 class ChannelError(Exception):
-    """What a worker asked for will not come."""
+    """A value that a worker waits for will not come."""
 
 
 @dataclass(frozen=True)
@@ -44,54 +44,57 @@ class Task:
 
 @dataclass(frozen=True)
 class Message:
-    """What a slot hears of its trial: an epoch's record, the trial's end, or both at once; or why an attempt ended."""
+    """News of a slot's trial: an epoch's record, the trial's end, both at once, or the reason why an attempt ended."""
 
     trial_id: str
     record: EpochRecord | None = None
     status: OutcomeStatus | Literal["interrupted", "no_storage"] | None = None
-    """None while the trial goes on; no_storage where the sweep's files cannot be written, which ends the sweep"""
+    """None while the trial goes on; no_storage if the sweep's files cannot be written, which ends the sweep"""
     reason: str = ""
     traceback: str = ""
     seconds: float = 0.0
-    """Time spent on a trial that ended in a failure, over all attempts"""
+    """Time spent on a failed trial, over all attempts"""
     log: str = ""
-    """Lines for the trial's log that no worker could write"""
+    """Lines for the trial's log that no worker could write, since the workers died"""
 
 
 @dataclass
 class _Slot:
     generation: int = 0
     sequence: int = 0
-    """Counts tasks given, so that every rank takes each of them once"""
+    """Number of tasks given, so that every rank takes each task once"""
     task: Task | None = None
     taken_at: float | None = None
-    """time.monotonic() when workers took the trial in flight; None while it waits for some"""
+    """time.monotonic() when workers took the trial in flight; None while the trial waits for workers"""
     deaths: int = 0
-    """How often the trial in flight has lost its workers since its last epoch"""
+    """Number of times that the trial in flight has lost its workers since its last epoch"""
     verdict: asyncio.Future[bool] | None = None
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the trial in flight must end between two batches"""
     inbox: asyncio.Queue[Message] = field(default_factory=asyncio.Queue)
     starts: int = 0
     unready_starts: int = 0
-    """Starts of the group since one of them was last ready for a trial"""
+    """Starts of the group since the group was last ready for a trial"""
     unready_runs: int = 0
-    """Train runs likewise; a run starts the group again and again until the run's controller dies"""
+    """Train runs since then; a run starts the group again and again until the run's controller dies"""
     finished: bool = False
     failure: tuple[str, str] = ("", "")
-    """What ended the workers last, as others saw it: the reason, and a traceback or the end of a log"""
+    """Last cause of the workers' end as others saw it: the reason, and a traceback or the end of a log"""
     notes: dict[int, tuple[str, str]] = field(default_factory=dict)
-    """The same as workers said it themselves, by rank, the first that failed before those that only lost it"""
+    """Causes that workers gave themselves, by rank; the rank that failed first comes before those that lost it"""
     ended: bool = False
-    """The group is gone for good"""
+    """Whether the group is gone for good"""
     waiting_since: float | None = None
-    """time.monotonic() when the trial in flight began to wait for workers; None while it has them"""
+    """time.monotonic() when the trial in flight began to wait for workers; None while it has workers"""
     store: tuple[int, dict[str, bytes]] = field(default_factory=lambda: (0, {}))
-    """The number of the latest start that used it, and what torch.distributed keeps there"""
+    """The number of the latest start that used the store, and the values that torch.distributed keeps in it"""
 
 
 class Channel:
-    """Every method is called by name over Ray; state changes notify all waiters."""
+    """The actor between the driver, the slots and the workers.
+
+    Every method is called by name over Ray (see ``handle``). A change of state wakes all waiters.
+    """
 
     def __init__(self) -> None:
         self._slots: dict[str, _Slot] = {}
@@ -104,14 +107,14 @@ class Channel:
         """Give a slot its next trial."""
         for other in self._slots.values():
             if other.task is not None and other.task.trial_id == task.trial_id:
-                # The process in front of that slot died; no worker that outlived it may go on with the trial.
+                # The process in front of the other slot died; workers that outlived it must not go on with the trial.
                 attempt, seconds = other.task.attempt + 1, self._seconds(other)
                 task = replace(task, attempt=max(task.attempt, attempt), seconds=max(task.seconds, seconds))
                 self._void(other)
                 other.task = None
         state = self._slot(slot)
         state.task, state.taken_at, state.deaths = task, None, 0
-        # Whoever still waits for the last trial's stop is let go: a waiting call takes a place in this actor.
+        # Calls that still wait for the last trial's stop are let go: each takes one of this actor's places.
         state.stop.set()
         state.inbox, state.stop = asyncio.Queue(), asyncio.Event()
         state.sequence += 1
@@ -125,16 +128,16 @@ class Channel:
         await self._notify()
 
     async def next_message(self, slot: str) -> Message:
-        """Wait for what the slot's group says next."""
+        """Wait for the next message of the slot's group."""
         return await self._slot(slot).inbox.get()
 
     async def next_run(self, slot: str, reason: str = "", traceback: str = "") -> bool:
-        """Whether to start a Train run for the slot's group; a trial in flight waits for it.
+        """Return whether to start a Train run for the slot's group; a trial in flight waits for the run.
 
         Args:
-            slot: Which.
-            reason: What ended the run before, such as its controller's death; empty for the first.
-            traceback: Of that.
+            slot: The slot.
+            reason: The cause of the last run's end, such as its controller's death; empty for the first run.
+            traceback: The traceback of that cause.
         """
         state = self._slot(slot)
         gave_up = state.unready_starts > MAX_ATTEMPTS
@@ -161,7 +164,7 @@ class Channel:
     # ---- called by the driver
 
     async def verdict(self, trial_id: str, go_on: bool) -> None:
-        """Answer the record that a trial handed over last."""
+        """Answer the last record of a trial: whether the trial goes on."""
         for state in self._slots.values():
             if state.task is None or state.task.trial_id != trial_id:
                 continue
@@ -174,7 +177,7 @@ class Channel:
         await self._notify()
 
     async def waiting_seconds(self) -> dict[str, float]:
-        """How long each trial that has no workers has waited for them, by trial id."""
+        """Return trial id -> seconds that the trial has waited for workers, for trials without workers."""
         return {
             state.task.trial_id: time.monotonic() - state.waiting_since
             for state in self._slots.values()
@@ -182,14 +185,14 @@ class Channel:
         }
 
     async def seconds(self, trial_id: str) -> float:
-        """Time spent on a trial that is in flight."""
+        """Return the time spent on a trial in flight, over all attempts; 0 if the trial is not in flight."""
         return max(
             (self._seconds(state) for state in self._slots.values() if state.task and state.task.trial_id == trial_id),
             default=0.0,
         )
 
     async def interrupt(self) -> None:
-        """End every trial between two batches, and take no new one."""
+        """End every trial between two batches, and take no new trials."""
         self._interrupted = True
         for state in self._slots.values():
             self._interrupt_slot(state)
@@ -198,9 +201,9 @@ class Channel:
     # ---- called by Train's controller
 
     async def starting(self, slot: str) -> int | None:
-        """A group's processes are there: the number of this start, or None to give up.
+        """Count a start of the group; return its number.
 
-        That is when they died too often before they were ready for a trial.
+        Return None to give the group up, because its processes died too often before they were ready for a trial.
         """
         state = self._slot(slot)
         state.starts += 1
@@ -208,14 +211,14 @@ class Channel:
         return state.starts if state.unready_starts <= MAX_ATTEMPTS else None
 
     async def stopping(self, slot: str, start: int, rank: int | None = None, reason: str = "", log: str = "") -> None:
-        """A group's processes are about to be ended, or some are dead.
+        """Note that a group's processes are about to be ended, or that some of them are dead.
 
         Args:
-            slot: Which.
-            start: The number of their start.
-            rank: One of them that died, if any did.
-            reason: How that was, unless the worker itself has said why it ends.
-            log: The end of what that one wrote.
+            slot: The slot.
+            start: The number of the processes' start.
+            rank: A rank that died; None if none died.
+            reason: How the rank died; ignored if the worker itself has said why it ends.
+            log: The last lines that the rank wrote.
         """
         state = self._slot(slot)
         if start != state.starts:
@@ -233,21 +236,21 @@ class Channel:
         await self._notify()
 
     async def store_add(self, slot: str, start: int, key: str, value: int) -> int:
-        """Add to a number, which begins at 0; returns the sum."""
+        """Add to a number, which begins at 0; return the sum."""
         store = self._store(slot, start)
         store[key] = str(int(store.get(key, b"0")) + value).encode()
         await self._notify()
         return int(store[key])
 
     async def store_has(self, slot: str, start: int, keys: list[str]) -> bool:
-        """Whether all keys have a value."""
+        """Return whether all keys have a value."""
         return self._store(slot, start).keys() >= set(keys)
 
     async def store_get(self, slot: str, start: int, keys: list[str]) -> list[bytes]:
-        """Wait for the keys' values.
+        """Wait until all keys have a value; return the values.
 
         Raises:
-            ChannelError: A later start of the group has begun, and nobody will set them.
+            ChannelError: A later start of the group has begun, so nobody will set the values.
         """
         store, state = self._store(slot, start), self._slot(slot)
         async with self._changed:
@@ -257,10 +260,10 @@ class Channel:
         return [store[key] for key in keys]
 
     async def join(self, slot: str) -> tuple[int, int]:
-        """A group has started (called by rank 0): its generation and the sequence number to ask for tasks after."""
+        """Begin a generation (called by rank 0); return its number and the sequence number to ask for tasks after."""
         state = self._slot(slot)
         self._lost(state)
-        # What was noted until now is of an earlier trial, or in this one's log.
+        # Earlier notes belong to an earlier trial, or are already in this trial's log.
         self._forget_failures(state)
         after = state.sequence
         if state.task is not None:
@@ -269,7 +272,7 @@ class Channel:
         return state.generation, after
 
     async def next_task(self, slot: str, generation: int, after: int) -> tuple[int, Task] | None:
-        """Wait for the task that follows sequence number ``after``; None when the worker should return."""
+        """Wait for the task that follows sequence number ``after``; return None when the worker should return."""
         state = self._slot(slot)
         if state.generation == generation:
             state.unready_starts = state.unready_runs = 0
@@ -288,9 +291,9 @@ class Channel:
         return state.sequence, state.task
 
     async def hand_over(self, slot: str, generation: int, message: Message) -> bool:
-        """Pass an epoch's record on; returns whether to train the next epoch.
+        """Pass on an epoch's record; return whether to train the next epoch.
 
-        A message with a status ends the trial and is not answered by anyone: the result is False at once.
+        A message with a status ends the trial. Nobody answers it, so the result is False at once.
         """
         state = self._slot(slot)
         current = state.task
@@ -310,7 +313,7 @@ class Channel:
             return False
 
     async def note_failure(self, slot: str, rank: int, reason: str, traceback: str) -> None:
-        """Keep why a worker is about to end its process; a trial in flight gets another attempt."""
+        """Note why a worker is about to end its process; a trial in flight gets another attempt."""
         self._slot(slot).notes[rank] = reason, traceback
 
     async def should_stop(self, slot: str, generation: int) -> None:
@@ -325,14 +328,14 @@ class Channel:
         return self._slots.setdefault(slot, _Slot())
 
     def _store(self, slot: str, start: int) -> dict[str, bytes]:
-        """What a start keeps; of one that is over, a store of its own that nobody reads."""
+        """Return the store of a start; for a start that is over, an empty store that nobody reads."""
         state = self._slot(slot)
         if start > state.store[0]:
             state.store = start, {}
         return state.store[1] if start == state.store[0] else {}
 
     def _void(self, state: _Slot) -> None:
-        """Let go of all that a slot's workers wait for, and have any that still live end what they do."""
+        """End all waits of a slot's workers, and make workers that still live end their trial."""
         state.generation += 1
         if state.verdict is not None and not state.verdict.done():
             state.verdict.cancel()
@@ -340,20 +343,20 @@ class Channel:
         state.stop = asyncio.Event()
 
     def _why(self, state: _Slot) -> tuple[str, str]:
-        """What ended the workers: the reason, and a traceback or the end of a log; empty where nobody knows."""
+        """Return the cause of the workers' end: reason, and traceback or end of a log; empty if nobody knows."""
         return state.failure if state.failure[0] else next(iter(state.notes.values()), ("", ""))
 
     def _forget_failures(self, state: _Slot) -> None:
         state.failure, state.notes = ("", ""), {}
 
     def _seconds(self, state: _Slot) -> float:
-        """Time spent on the trial in flight, over all attempts."""
+        """Return the time spent on the trial in flight, over all attempts."""
         assert state.task is not None
         this_attempt = 0.0 if state.taken_at is None else time.monotonic() - state.taken_at
         return state.task.seconds + this_attempt
 
     def _lost(self, state: _Slot) -> None:
-        """The slot has no workers; a trial that they had gets another attempt, or has failed."""
+        """Note that the slot has lost its workers; their trial gets another attempt, or fails."""
         self._void(state)
         if state.waiting_since is None:
             state.waiting_since = time.monotonic()

@@ -1,4 +1,4 @@
-"""How long a trial may take, and how long its workers may be silent."""
+"""Limits on the time of a trial and on the silence of its workers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from segray.option import Option
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Limits in minutes."""
+    """The time limits of a sweep's trials, in minutes."""
 
     trial_minutes: Annotated[
         float | None,
@@ -26,7 +26,7 @@ class Limits:
             metavar="MINUTES",
         ),
     ] = 15.0
-    """Time that a worker may take for a single thing, such as a batch, before it counts as hung; may be infinite"""
+    """Time that a worker may take for a single step, such as a batch, before it counts as hung; may be infinite"""
 
     def __post_init__(self) -> None:
         for option, minutes in (("--trial-timeout", self.trial_minutes), ("--silence-limit", self.silence_minutes)):

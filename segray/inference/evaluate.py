@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import shlex
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from typing import Final
 
 import torch
-from rich.console import Console
-from rich.table import Table
 
 from segray import text
 from segray.config import RunConfig
@@ -25,11 +21,10 @@ from segray.engine.determinism import deterministic
 from segray.engine.evaluate import Evaluation
 from segray.engine.trial import Validation, val_batch_size
 from segray.errors import ConfigError, DataError, SegrayError, StorageError, unknown_name
-from segray.folder import location_below
 from segray.metrics import scores
 from segray.models import SegmentationModel
 from segray.records import CheckpointPointer, SplitScores
-from segray.shown import cell, printable, redacted
+from segray.shown import redacted
 from segray.storage import SweepFiles, TrialFiles, open_sweep
 
 LINE_SECONDS: Final = 20.0
@@ -202,44 +197,6 @@ def _prepare_split(files: SweepFiles, config: RunConfig, split: str, announce: A
             f"{len(data.val)} images are void; check the label files"
         )
     return data
-
-
-def print_evaluation(
-    location: str, *, split: str, trial_id: str | None, data_root: str | None, as_json: bool = False
-) -> None:
-    """Evaluate a trial with ``evaluate_sweep``, and print its scores as a table or as one JSON object.
-
-    Progress lines go to standard error.
-    """
-    announce = partial(print, file=sys.stderr, flush=True)
-    found, is_kept = evaluate_sweep(location, split=split, trial_id=trial_id, data_root=data_root, announce=announce)
-    if as_json:
-        print(found.model_dump_json(indent=2))
-        return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("class")
-    table.add_column("IoU", justify="right")
-    for name, iou in zip(found.classes, found.iou, strict=True):
-        table.add_row(cell(name), text.percent(iou))
-    console = Console(highlight=False)
-    console.print(table)
-    console.print(printable("\n".join(_describe(found))), markup=False, soft_wrap=True)
-    if is_kept:
-        print(f"wrote {redacted(location_below(location, 'test.json'))}")
-
-
-def _describe(found: SplitScores) -> list[str]:
-    recorded = text.percent(found.recorded_val_miou)
-    lines = [
-        f"{found.split} mIoU {text.percent(found.miou)} ({text.mean_over(found.num_in_mean, len(found.classes))}) of "
-        f"trial {found.trial}, epoch {found.epoch}, on {found.num_images} images (val mIoU in training: {recorded})",
-        f"pixel accuracy {text.percent(found.pixel_accuracy)}, "
-        f"mean class accuracy {text.percent(found.mean_class_accuracy)}, "
-        f"frequency-weighted IoU {text.percent(found.frequency_weighted_iou)}",
-    ]
-    if found.cluster_accuracy is not None:
-        lines.append(f"pixel accuracy on the K-Means clusters of training {text.percent(found.cluster_accuracy)}")
-    return lines
 
 
 def _is_best(files: SweepFiles, trial: TrialFiles) -> bool:

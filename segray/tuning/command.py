@@ -145,6 +145,7 @@ def _conclude(asked: Sweep, files: SweepFiles) -> int:
     from dashboards.report import write_report
     from segray import text
     from segray.results import load
+    from segray.results.notes import CAUTIONS, notes
 
     location = location_below(asked.storage, asked.name)
     try:
@@ -164,10 +165,6 @@ def _conclude(asked: Sweep, files: SweepFiles) -> int:
     if judge_sweep(asked, files) and files.folder.is_local:
         write_report(files.folder.path, f"{files.folder.path}/report.html")
     results = load(location)
-    for note in filter(None, (results.classes_note(), results.confirmation_note(), results.caution_note())):
-        print(printable(note))
-    if results.num_test_images and (note := results.test_note()):
-        print(printable(note))
-    if note := results.state_note():
-        print(printable(note))
+    for note in notes(results, ("classes", "repeats", *CAUTIONS, "test", "unfinished")):
+        print(printable(note.text))
     return INTERRUPTED if results.state == "interrupted" else code

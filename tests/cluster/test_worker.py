@@ -78,7 +78,7 @@ def test_a_trial_that_has_had_its_time_is_stopped_or_has_failed_where_it_has_no_
         should_stop=SimpleNamespace(remote=lambda *_: None), hand_over=SimpleNamespace(remote=lambda *args: args[-1])
     )
     monkeypatch.setattr(worker.ray, "wait", lambda *_, **__: ([], []))
-    monkeypatch.setattr(worker.ray, "get", said.append)
+    monkeypatch.setattr(worker, "wait_for", said.append)
     settings = worker.WorkerConfig(
         channel,
         "slot",

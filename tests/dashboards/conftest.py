@@ -13,8 +13,3 @@ def full(tmp_path_factory):
     fake_sweep.write_repeats(sweep, best["id"], [0.443, 0.451, 0.447], epochs=epochs)
     fake_sweep.write_repeats(sweep, "0000", [0.402, 0.389, 0.410], epochs=epochs)
     return load(sweep.files.folder.path)
-
-
-@pytest.fixture
-def sweep(tmp_path):
-    return fake_sweep.empty_sweep(tmp_path)

@@ -183,7 +183,7 @@ def test_importance_finds_the_key_that_matters(sweep):
 def test_importance_of_too_few_trials_is_not_drawn(sweep):
     for number in range(7):
         fake_sweep.write_trial(sweep, f"{number:04d}", {"optim.lr": 10.0 ** -(number + 1)}, [0.1 * number])
-    with pytest.raises(NothingToDrawError, match=r"takes 8 trials .* there are 7"):
+    with pytest.raises(NothingToDrawError, match=r"at least 8 trials .* there are 7"):
         importance_info(load_sweep(sweep))
 
 

@@ -10,13 +10,13 @@ import torch
 from PIL import Image
 
 from segray import text
+from segray.cli.scores_table import print_evaluation
 from segray.config import RunConfig
 from segray.data.datasets.cityscapes_pairs import palette_space
 from segray.data.preparation import prepare
 from segray.data.synthetic import write_scenes
 from segray.engine.checkpoint import load_model
 from segray.engine.trial import sample_name, train_trial, write_samples
-from segray.inference.evaluate import print_evaluation
 from segray.inference.predict import predict
 from segray.storage import open_sweep
 from segray.trial_log import TrialLog

@@ -13,6 +13,7 @@ from tiny_run import LABEL_SPACE, tiny_config
 from dashboards.figures import FIGURES, NothingToDrawError
 from dashboards.report import render_report
 from dashboards.summary import summarise
+from segray.cli.results_table import trials_table
 from segray.engine import checkpoint
 from segray.engine.state import build_state
 from segray.errors import DamagedError, SegrayError, StorageError
@@ -20,7 +21,6 @@ from segray.inference.evaluate import evaluate_sweep
 from segray.inference.predict import predict_file
 from segray.records import CheckpointPointer
 from segray.results import load
-from segray.results.printing import trials_table
 from segray.storage import open_sweep
 
 SMALL = {

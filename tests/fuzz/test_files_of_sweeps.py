@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from dashboards.figures import FIGURES, NothingToDrawError
 from dashboards.summary import summarise
+from segray.cli.results_table import headline, trials_table
 from segray.config import RunConfig
 from segray.engine import checkpoint
 from segray.engine.state import build_state
@@ -20,7 +21,6 @@ from segray.folder import open_folder
 from segray.labels import LabelSpace
 from segray.records import CheckpointPointer
 from segray.results import load
-from segray.results.printing import headline, trials_table
 
 SMALL = [
     *("sweep.json", "splits.json", "test.json", "state.json", "trials/0001/config.json", "trials/0001/values.json"),

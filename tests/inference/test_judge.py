@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from segray.cli.scores_table import print_evaluation
 from segray.config import RunConfig
 from segray.data.preparation import prepare
 from segray.data.splits.split_record import record_splits
@@ -16,7 +17,7 @@ from segray.data.synthetic import NEEDED_VALUES, write_scenes
 from segray.engine.trial import train_trial
 from segray.errors import ConfigError, DataError, StorageError
 from segray.inference import evaluate
-from segray.inference.evaluate import evaluate_sweep, judge_best, print_evaluation
+from segray.inference.evaluate import evaluate_sweep, judge_best
 from segray.records import Outcome
 from segray.storage import open_sweep
 from segray.trial_log import TrialLog

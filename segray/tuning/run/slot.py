@@ -9,6 +9,7 @@ from ray import tune
 
 from segray.cluster.channel import Message, Task
 from segray.cluster.group import WarmGroup
+from segray.cluster.handle import ChannelHandle
 from segray.cluster.limits import Limits
 from segray.cluster.resources import Plan
 from segray.config import RunConfig
@@ -26,7 +27,13 @@ class Slot(tune.Trainable):
     """Runs one trial after another on one worker group (`reuse_actors=True`)."""
 
     def setup(
-        self, config: dict[str, Any], channel: Any, sweep: SweepFiles, plan: Plan, limits: Limits, base: RunConfig
+        self,
+        config: dict[str, Any],
+        channel: ChannelHandle,
+        sweep: SweepFiles,
+        plan: Plan,
+        limits: Limits,
+        base: RunConfig,
     ) -> None:
         """Start the group; called once per slot."""
         self._channel, self._sweep, self._plan, self._limits, self._base = channel, sweep, plan, limits, base

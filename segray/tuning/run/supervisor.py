@@ -10,12 +10,12 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import ray
 from ray import tune
 from ray.exceptions import RayActorError
 
 from segray import text
 from segray.cluster.deaths import KILLED, ray_reason
+from segray.cluster.handle import ChannelHandle, wait_for
 from segray.config import RunConfig
 from segray.errors import StorageError
 from segray.records import Outcome, OutcomeStatus, SweepState, SweepStatus
@@ -51,13 +51,13 @@ class Stop(tune.Stopper):
     """Ends a phase when its time is spent or someone asked; workers hear of it through the channel first."""
 
     def __init__(self) -> None:
-        self._channel: Any = None
+        self._channel: ChannelHandle | None = None
         self._deadline: float | None = None
         self._told = False
         self.asked = False
         """Set by a signal handler; ends all phases"""
 
-    def watch(self, channel: Any, deadline: float | None) -> None:
+    def watch(self, channel: ChannelHandle, deadline: float | None) -> None:
         """Take charge of the phase that begins."""
         self._channel, self._deadline, self._told = channel, deadline, False
 
@@ -75,7 +75,8 @@ class Stop(tune.Stopper):
         if not self.asked and not self.out_of_time:
             return False
         if not self._told:
-            ray.get(self._channel.interrupt.remote())
+            assert self._channel is not None, "a phase is watched before it begins"
+            wait_for(self._channel.interrupt.remote())
             self._told = True
         return True
 
@@ -125,7 +126,7 @@ class Supervisor(tune.Callback):
 
     def __init__(
         self,
-        channel: Any,
+        channel: ChannelHandle,
         sweep: SweepFiles,
         base: RunConfig,
         progress: Progress,
@@ -190,7 +191,7 @@ class Supervisor(tune.Callback):
         Without the channel every slot fails: no fault of the trial, which has no outcome then and can be resumed.
         """
         trial_id, error = trial.config["trial"], trial.get_error()
-        seconds = ray.get(self._channel.seconds.remote(trial_id))
+        seconds = wait_for(self._channel.seconds.remote(trial_id))
         has_died = isinstance(error, RayActorError)
         said = (ray_reason(error) or KILLED) if has_died else str(error).strip().rpartition("\n")[2]
         if self._retries.goes_on(trial_id):
@@ -220,7 +221,7 @@ class Supervisor(tune.Callback):
             self._view.refresh()
 
     def _say_who_waits(self) -> None:
-        for trial_id, seconds in ray.get(self._channel.waiting_seconds.remote()).items():
+        for trial_id, seconds in wait_for(self._channel.waiting_seconds.remote()).items():
             if seconds > PATIENCE_SECONDS and trial_id not in self._told:
                 self._told.add(trial_id)
                 self._view.say(

@@ -444,7 +444,8 @@ def test_a_gan_can_be_searched_beside_models_without_a_discriminator(base):
 
 def test_a_search_of_a_discriminators_keys_without_one_is_refused(base):
     with pytest.raises(
-        ConfigError, match=r"gan\.discriminator must name one.*gan\.adversarial_weight are searched, but it is none"
+        ConfigError,
+        match=r"gan\.discriminator must name a discriminator.*gan\.adversarial_weight are searched, but it is none",
     ):
         checked(base, lambda trial: trial.suggest_float("gan.adversarial_weight", 0.01, 1.0) and None)
 

@@ -19,6 +19,7 @@ from segray.models import build
 from segray.recipes import RECIPES
 from segray.records import Outcome
 from segray.results import load
+from segray.results.notes import notes
 from segray.storage import open_sweep
 from segray.tuning.run import driver
 from segray.tuning.run import start as start_module
@@ -357,8 +358,10 @@ def test_a_sweep_notes_in_what_its_recipe_is_not_the_published_one(sweep, drive)
         "train.batch_size": published.train.batch_size,
         "model.encoder_weights": "imagenet",
     }
-    note = load(files.folder.path).recipe_note()
-    assert "Recipe cityscapes_smp was run with other values than published: data.crop_px 64×64 (published: " in note
+    [note] = notes(load(files.folder.path), ("recipe",))
+    assert (
+        "Recipe cityscapes_smp was run with other values than published: data.crop_px 64×64 (published: " in note.text
+    )
 
 
 def test_weights_of_an_encoder_that_a_recipe_does_not_have_are_no_change(sweep, drive):

@@ -25,7 +25,7 @@ def supervisor(tmp_path, monkeypatch):
     channel = SimpleNamespace(
         seconds=SimpleNamespace(remote=seconds.__getitem__), verdict=SimpleNamespace(remote=lambda *_: None)
     )
-    monkeypatch.setattr(supervisor_module.ray, "get", lambda value: value)
+    monkeypatch.setattr(supervisor_module, "wait_for", lambda value: value)
     state = StateFile(files, progress)
     retries = Retries(ListSearch([]), 0)
     return Supervisor(channel, files, RunConfig(), progress, View(progress), state, retries, "was too low")
