@@ -354,13 +354,17 @@ class SweepFiles:
         """Return the files of a trial, which may not exist yet."""
         return TrialFiles(trial_id, self.folder.child(f"trials/{trial_id}"))
 
+    def trial_names(self) -> list[str]:
+        """Return the names of the folders of trials and repeats, sorted."""
+        return self.folder.names("trials")
+
     def trials(self) -> list[TrialFiles]:
         """Return all started trials of the search, by id."""
-        return [self.trial(name) for name in self.folder.names("trials") if name.isdecimal()]
+        return [self.trial(name) for name in self.trial_names() if name.isdecimal()]
 
     def repeats(self) -> dict[Repeat, TrialFiles]:
         """Return all started repeats, by trial and seed."""
-        found = sorted(filter(None, map(Repeat.parse, self.folder.names("trials"))))
+        found = sorted(filter(None, map(Repeat.parse, self.trial_names())))
         return {repeat: self.trial(repeat.id) for repeat in found}
 
     def trials_and_repeats(self) -> list[TrialFiles]:

@@ -32,7 +32,8 @@ def score(values):
 
 
 def search_in(folder, name, space, sampler, start=0):
-    return StudySearch(empty_sweep(folder / name).files, space, sampler, [], Path(folder, f"{start}.db"))
+    files = empty_sweep(folder / name).files
+    return StudySearch(files, space, sampler, [], Path(folder, f"{start}.db"), files)
 
 
 def told(search, number):

@@ -36,6 +36,7 @@ from segray.tuning.preflight import Checked, check
 from segray.tuning.preflight.judging import describe_judging
 from segray.tuning.run.phases import num_ended, run_phases
 from segray.tuning.run.repeats import wanted_repeats, without_outcome
+from segray.tuning.run.snapshot import SweepSnapshot
 from segray.tuning.samplers import sampler_name
 from segray.tuning.space import STEPS, describe
 from segray.tuning.sweep import Sweep
@@ -58,26 +59,27 @@ def drive(sweep: Sweep, files: SweepFiles, connection: Connection, announce: Cal
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if sweep.resume:
         files.folder.remove_partials()
-    done = num_ended(files, retry_failed=sweep.retry_failed)
-    wanted = wanted_repeats(files, sweep.base.seed, sweep.repeats)
-    repeats = without_outcome(files, wanted, retry_failed=sweep.retry_failed)
+    earlier = SweepSnapshot(files.folder)
+    done = num_ended(earlier, retry_failed=sweep.retry_failed)
+    wanted = wanted_repeats(earlier, sweep.base.seed, sweep.repeats)
+    repeats = without_outcome(earlier, wanted, retry_failed=sweep.retry_failed)
     left = None if sweep.trials is None else max(0, sweep.trials - done)
     if left == 0 and not repeats:
-        announce(f"nothing left to do: {_all_done(sweep, files, done)}")
+        announce(f"nothing left to do: {_all_done(sweep, earlier, done)}")
         _mark_finished(files, done)
         return
-    retries = done < num_ended(files)
-    searches = left != 0 and (retries or not (repeats and _was_repeating(files, sweep.trials)))
+    retries = done < num_ended(earlier)
+    searches = left != 0 and (retries or not (repeats and _was_repeating(earlier, sweep.trials)))
     if sweep.resume:
-        sweep = _as_begun(sweep, files.info())
-        _check_same_data(files, sweep.base)
+        sweep = _as_begun(sweep, earlier.info())
+        _check_same_data(earlier, sweep.base)
     plan = make_plan(sweep.resources, connection.nodes(), left if searches else len(repeats))
     checked = check(sweep, num_workers=plan.workers_per_trial, announce=announce)
     announce(plan.describe())
     if sweep.resume:
-        _check_same_sweep(files.info(), sweep, checked)
-        _check_same_mean(files, checked.data)
-        _check_same_labels(files.info(), checked.data)
+        _check_same_sweep(earlier.info(), sweep, checked)
+        _check_same_mean(earlier, checked.data)
+        _check_same_labels(earlier.info(), checked.data)
     else:
         who = "the best trial" if checked.distributions else "the trained model"
         for line in describe_judging(checked.base.data, checked.data, who=who):
@@ -86,18 +88,19 @@ def drive(sweep: Sweep, files: SweepFiles, connection: Connection, announce: Cal
     _keep_splits(files, checked)
     if not files.folder.exists("samples"):
         write_samples(files.folder, checked.data)
-    if sweep.retry_failed:
-        _reopen_failed(files, announce)
-    run_phases(sweep, checked, files, connection.nodes(), search_plan=plan if searches else None)
+    if sweep.retry_failed and _reopen_failed(files, announce):
+        earlier = SweepSnapshot(files.folder)
+    run_phases(sweep, checked, files, earlier, connection.nodes(), search_plan=plan if searches else None)
 
 
-def _reopen_failed(files: SweepFiles, announce: Callable[[str], None]) -> None:
-    """Have trials and repeats that have failed go on as if they had been interrupted."""
+def _reopen_failed(files: SweepFiles, announce: Callable[[str], None]) -> bool:
+    """Let failed trials and repeats go on as if they had been interrupted; returns whether there are any."""
     failed = [trial for trial in files.trials_and_repeats() if trial.is_over() and not trial.is_over(retry_failed=True)]
     for trial in failed:
         trial.reopen()
     if failed:
         announce(f"failed before, taken up again: {', '.join(trial.id for trial in failed)}")
+    return bool(failed)
 
 
 def _all_done(sweep: Sweep, files: SweepFiles, done: int) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from segray.storage import BASELINE_ID, SweepFiles
+from segray.records import EpochRecord
+from segray.storage import BASELINE_ID, SweepFiles, TrialFiles
 from segray.tuning.objective import TUNE_METRIC
 from segray.tuning.schedulers.kind import Rule
 
@@ -38,19 +40,20 @@ class EarlyStopping(Fifo):
 
     Args:
         rule: Decides which trials stop.
-        sweep: The sweep's files, with those of earlier starts.
+        sweep: The sweep's files.
+        earlier: The same as this start found them.
     """
 
-    def __init__(self, rule: Rule, sweep: SweepFiles) -> None:
+    def __init__(self, rule: Rule, sweep: SweepFiles, earlier: SweepFiles) -> None:
         super().__init__()
         self._rule, self._sweep = rule, sweep
         self._epochs: dict[str, int] = {}
-        for files in sweep.trials():
-            self._add(NamedTrial(files.id))
+        for files in earlier.trials():
+            self._add(files)
 
     def on_trial_add(self, _controller: Any, trial: Any) -> None:
         """Take a trial in, with all epochs of earlier starts."""
-        self._add(_named(trial))
+        self._add(self._sweep.trial(_named(trial).trial_id))
 
     def on_trial_result(self, _controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Decide whether the trial goes on."""
@@ -74,17 +77,21 @@ class EarlyStopping(Fifo):
         """Let go of a trial that ended with an error."""
         self._rule.on_trial_remove(None, _named(trial))
 
-    def _add(self, trial: NamedTrial) -> None:
+    def _add(self, files: TrialFiles) -> None:
+        trial = NamedTrial(files.id)
         self._rule.on_trial_add(None, trial)
-        self._epochs.setdefault(trial.trial_id, 0)
-        self._catch_up(trial, before=math.inf)
+        self._epochs.setdefault(files.id, 0)
+        self._decide(trial, files.records(), before=math.inf)
 
     def _catch_up(self, trial: NamedTrial, before: float) -> list[str]:
         """Let the rule decide on the epochs of a trial's files that were never handed over."""
-        decisions: list[str] = []
         if self._epochs[trial.trial_id] + 1 >= before:
-            return decisions
-        for record in self._sweep.trial(trial.trial_id).records():
+            return []
+        return self._decide(trial, self._sweep.trial(trial.trial_id).records(), before)
+
+    def _decide(self, trial: NamedTrial, records: Sequence[EpochRecord], before: float) -> list[str]:
+        decisions: list[str] = []
+        for record in records:
             if record.best_val_miou is not None and self._epochs[trial.trial_id] < record.epoch < before:
                 result = {"epoch": record.epoch, TUNE_METRIC: record.best_val_miou}
                 decisions.append(self._rule.on_trial_result(None, trial, result))

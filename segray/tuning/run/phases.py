@@ -62,7 +62,12 @@ class _Shared:
 
 
 def run_phases(
-    sweep: Sweep, checked: Checked, files: SweepFiles, nodes: Sequence[Mapping[str, float]], search_plan: Plan | None
+    sweep: Sweep,
+    checked: Checked,
+    files: SweepFiles,
+    earlier: SweepFiles,
+    nodes: Sequence[Mapping[str, float]],
+    search_plan: Plan | None,
 ) -> None:
     """Search, then repeat the best trial and the baseline, until both have ended or someone ends them.
 
@@ -70,18 +75,19 @@ def run_phases(
         sweep: What to run.
         checked: Its choices after all checks.
         files: Where it lies.
+        earlier: The same as this start found them.
         nodes: Ray resources of every living node.
         search_plan: How the search uses them; None where it has come to its end before.
     """
     os.environ |= TUNE_ENVIRONMENT
-    progress = _search_progress(sweep, files, slots=search_plan.slots if search_plan else 0)
+    progress = _search_progress(sweep, earlier, slots=search_plan.slots if search_plan else 0)
     state, stop = StateFile(files, progress), Stop()
     status: SweepStatus = "interrupted"
     with View(progress) as view, _signals(stop, view):
         shared = _Shared(sweep, checked, files, view, stop, state)
         try:
             if search_plan:
-                _search(shared, search_plan, progress)
+                _search(shared, earlier, search_plan, progress)
             if not stop.asked:
                 _repeat(shared, nodes)
             if not stop.asked:
@@ -95,14 +101,16 @@ def num_ended(files: SweepFiles, *, retry_failed: bool = False) -> int:
     return sum(trial.is_over(retry_failed=retry_failed) for trial in files.trials())
 
 
-def _search(shared: _Shared, plan: Plan, progress: Progress) -> None:
+def _search(shared: _Shared, earlier: SweepFiles, plan: Plan, progress: Progress) -> None:
     sweep, checked, files = shared.sweep, shared.checked, shared.files
-    scheduler = EarlyStopping(find_scheduler(sweep.scheduler).build(sweep.stopping(checked.max_epochs)), files)
-    sampler = make_sampler(sweep.sampler, sweep.seed + len(files.trials()), sweep.sampler_options)
+    rule = find_scheduler(sweep.scheduler).build(sweep.stopping(checked.max_epochs))
+    scheduler = EarlyStopping(rule, files, earlier)
+    # A resume would otherwise draw what the first start drew.
+    sampler = make_sampler(sweep.sampler, sweep.seed + len(earlier.trials()), sweep.sampler_options)
     num_trials = None if sweep.trials is None else sweep.trials - progress.done
     with tempfile.TemporaryDirectory(prefix="segray-") as scratch:
         database = Path(scratch, "study.db")
-        searcher = StudySearch(files, checked.space, sampler, checked.first_trials, database, shared.view.say)
+        searcher = StudySearch(files, checked.space, sampler, checked.first_trials, database, earlier, shared.view.say)
         _tune(shared, plan, progress, Retries(searcher, num_trials), scheduler)
     if searcher.num_combinations is not None and not shared.stop.asked:
         shared.view.say(exhausted(searcher.num_combinations, progress))

@@ -37,6 +37,7 @@ class StudySearch(Searcher):
         sampler: Proposes points.
         first_trials: Values of the first trials; keys that they leave out are sampled.
         database: File for the study; overwritten.
+        earlier: The sweep's files as this start found them.
         announce: Told in lines what was wrong with the study of an earlier start.
     """
 
@@ -47,13 +48,14 @@ class StudySearch(Searcher):
         sampler: optuna.samplers.BaseSampler,
         first_trials: Sequence[Mapping[str, Any]],
         database: Path,
+        earlier: SweepFiles,
         announce: Announce = print,
     ) -> None:
         super().__init__(metric=TUNE_METRIC, mode="max")
         self._sweep, self._space, self._database = sweep, space, database
         database.unlink(missing_ok=True)
-        resumed = sweep.folder.exists("study.db") or bool(sweep.trials())
-        earlier = earlier_trials(sweep, space, database, announce) if resumed else []
+        resumed = sweep.folder.exists("study.db") or bool(earlier.trials())
+        trials = earlier_trials(earlier, space, database, announce) if resumed else []
         self.study = optuna.create_study(
             study_name=sweep.name,
             storage=optuna.storages.get_storage(f"sqlite:///{database}"),
@@ -62,10 +64,10 @@ class StudySearch(Searcher):
             load_if_exists=True,
         )
         """The Optuna study"""
-        catch_up(self.study, earlier)
-        self._tried = {identity(trial.params) for trial in earlier if trial.params or trial.state != TrialState.FAIL}
+        catch_up(self.study, trials)
+        self._tried = {identity(trial.params) for trial in trials if trial.params or trial.state != TrialState.FAIL}
         self._unfinished = list(self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
-        self._first = [plain_point(point) for point in first_trials[len(earlier) :]]
+        self._first = [plain_point(point) for point in first_trials[len(trials) :]]
         self._running: dict[str, optuna.Trial] = {}
         self._reported: dict[str, set[int]] = {}
         self.num_combinations: int | None = None

@@ -33,7 +33,7 @@ def space(trial):
 def searcher(sweep, start=0, space=space, kind="tpe", first=(), said=None):
     database = Path(sweep.folder.path).parent / f"driver-{start}.db"
     announce = [].append if said is None else said.append
-    return StudySearch(sweep, CappedSpace(space, 9), make_sampler(kind, start), first, database, announce)
+    return StudySearch(sweep, CappedSpace(space, 9), make_sampler(kind, start), first, database, sweep, announce)
 
 
 def begin(sweep, search, tune_id="a"):

@@ -32,7 +32,7 @@ def sweep(tmp_path):
 
 def searcher(sweep, seed=0):
     database = Path(sweep.folder.path, f"driver-{seed}.db")
-    return StudySearch(sweep, CappedSpace(space, 9), make_sampler("tpe", seed), [FIRST], database)
+    return StudySearch(sweep, CappedSpace(space, 9), make_sampler("tpe", seed), [FIRST], database, sweep)
 
 
 def result(epoch, miou, status=None):
@@ -141,7 +141,7 @@ def decide(scheduler, trial_id, epoch, miou):
 
 def scheduler_of(kind, sweep, max_epochs=9):
     settings = StoppingSettings(max_epochs=max_epochs, grace_epochs=1, reduction_factor=3)
-    return EarlyStopping(find_scheduler(kind).build(settings), sweep)
+    return EarlyStopping(find_scheduler(kind).build(settings), sweep, sweep)
 
 
 def asha(sweep):
