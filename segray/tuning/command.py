@@ -1,4 +1,4 @@
-"""The command line that every file in sweeps/ has: a sweep's budget, place and resources as options."""
+"""The command line of every file in sweeps/: a sweep's budget, place and resources as options."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from segray.tuning.run.start import judge_sweep, run_sweep
 from segray.tuning.sweep import DEFAULT_STORAGE, Sweep
 
 JOB_STORAGE = "~/segray/runs"
-"""Where a `ray job submit` without --storage writes: its own folder is an upload that the cluster deletes."""
+"""Storage of a `ray job submit` without --storage; the job's own folder is an upload that the cluster deletes."""
 
 _OWN_OPTIONS = {"data.root": "--data", "model.encoder_weights": "--encoder-weights", "train.epochs": "--epochs"}
 
 INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
+"""Exit code after Ctrl-C, by the convention of shells."""
 
 
 def main(sweep: Sweep, *, make_data: Callable[[], object] | None = None) -> None:
-    """Parse the command line, and ``run_and_exit``; the exit code is 2 where something cannot work.
+    """Parse the command line, then ``run_and_exit``; the exit code is 2 if something cannot work.
 
     Args:
-        sweep: What a file in sweeps/ defines; its values are the options' defaults.
-        make_data: Makes the data that the base config names, if it is not there, whenever a sweep without --data
-            starts; None where --data must be given.
+        sweep: The sweep that a file in sweeps/ defines; its values are the options' defaults.
+        make_data: Called before a sweep without --data starts, to make the data that the base config names if it is
+            missing; None if --data must be given.
     """
     default_data = sweep.base.data.root if make_data else ...
 
@@ -75,15 +75,15 @@ def main(sweep: Sweep, *, make_data: Callable[[], object] | None = None) -> None
 def run_and_exit(asked: Sweep, *, before: Callable[[], object] | None = None) -> NoReturn:
     """Run a sweep, write its report, judge its best trial on the test images, and end the process.
 
-    The exit code is 0, 1 where no trial has a model (none has completed an epoch, or all have failed), and 130 after
-    Ctrl-C or SIGTERM before the sweep's end. Whether test images could be judged does not change it.
+    The exit code is 0; 1 if no trial has a model, because none completed an epoch or all failed; and 130 after Ctrl-C
+    or SIGTERM before the sweep's end. A failure to judge test images does not change it.
 
     Args:
-        asked: What to run.
-        before: Called first.
+        asked: The sweep to run.
+        before: Called first; None for nothing.
 
     Raises:
-        SegrayError: Something cannot work, or the cluster failed; its exit code is the command's.
+        SegrayError: Something cannot work, or the cluster failed; the error holds the command's exit code.
     """
     with lasting_output(drops_all=True), _signals():
         try:
@@ -96,7 +96,7 @@ def run_and_exit(asked: Sweep, *, before: Callable[[], object] | None = None) ->
 
 
 def _sampler(sweep: Sweep, *, sampler: str | None, sampler_options: list[str] | None, **_: Any) -> dict[str, Any]:
-    """Return sampler and options as given; a sampler that is given leaves the study's own options behind."""
+    """Return sampler and options as given; another sampler than the study's starts without the study's options."""
     option = "--sampler-option"
     pairs = [options.key_and_value(option, text, "n_startup_trials=5") for text in sampler_options or ()]
     twice = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
@@ -111,7 +111,7 @@ def _sampler(sweep: Sweep, *, sampler: str | None, sampler_options: list[str] | 
 
 @contextmanager
 def _signals() -> Iterator[None]:
-    """SIGTERM ends what runs as Ctrl-C does; a terminal that is closed (SIGHUP) ends nothing."""
+    """Let SIGTERM act like Ctrl-C, and ignore SIGHUP, so that a closed terminal ends nothing."""
     wanted: dict[signal.Signals, Any] = {signal.SIGTERM: signal.default_int_handler, signal.SIGHUP: signal.SIG_IGN}
     earlier = {number: signal.signal(number, handler) for number, handler in wanted.items()}
     try:
@@ -122,13 +122,13 @@ def _signals() -> Iterator[None]:
 
 
 def is_given(context: typer.Context, option: str) -> bool:
-    """Whether an option stands on the command line."""
+    """Return whether an option was typed on the command line."""
     source = context.get_parameter_source(option)
     return source is not None and source.name == "COMMANDLINE"
 
 
 def default_storage() -> str:
-    """`runs` below the folder the person stands in; under `ray job submit` a fixed folder outside the upload."""
+    """Return `runs` in the current folder; under `ray job submit`, a fixed folder outside the upload."""
     if "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ:
         return "runs"
     storage = str(Path(JOB_STORAGE).expanduser())
@@ -137,11 +137,11 @@ def default_storage() -> str:
 
 
 def _conclude(asked: Sweep, files: SweepFiles) -> int:
-    """Say what the sweep found, where its report is, how good that is, and what is left to do; returns the exit code.
+    """Print the best score, the report's place, the test score and what is left to do; return the exit code.
 
-    The report is there before the test images are judged, which may take long: a second one then has their figure.
+    Judging test images may take long, so the report is written before, and again after with their score.
     """
-    # Both bring pandas, which is nothing for a sweep's start to wait for.
+    # Both import pandas, which would delay the start of a sweep.
     from dashboards.report import write_report
     from segray import text
     from segray.results import load

@@ -1,4 +1,4 @@
-"""A sweep as a person declares it: what to search, on what, and for how long."""
+"""The declaration of a sweep: what to search, on which data, and for how long."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DEFAULT_STORAGE = "runs"
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """What to search, on what, and for how long."""
+    """A declaration of what to search, on which data, and for how long."""
 
     name: Annotated[str, Option("Name of the sweep and of its folder")]
     base: RunConfig
@@ -36,9 +36,9 @@ class Sweep:
     space: Space
     """Module-level function that draws dotted keys of RunConfig"""
     fixed: Sequence[str] = ()
-    """Keys of the base that were set for this start, which the space must leave alone"""
+    """Keys of the base that were set for this start; the space must not decide them"""
     recipe: str = ""
-    """Name of the recipe that the base is, a published one or one's own; the first trial is then the base itself"""
+    """Name of the recipe, published or one's own, that the base holds; the first trial is then the base itself"""
     first_trials: Sequence[Mapping[str, Any]] = ()
     """Values of the first trials, after the recipe's; the very first is the baseline that the report compares with"""
     trials: Annotated[int | None, Option("Trials in all")] = None
@@ -78,7 +78,7 @@ class Sweep:
     """Path or pyarrow URL of the folder that holds the sweep's folder"""
     resume: Annotated[bool, RESUME] = False
     retry_failed: Annotated[bool, RETRY_FAILED] = False
-    """Whether a resume takes up trials again that have failed"""
+    """Whether a resume takes up failed trials again"""
 
     def stopping(self, max_epochs: int) -> StoppingSettings:
         """Return what a scheduler may depend on, for a sweep in which no trial runs longer than ``max_epochs``."""

@@ -22,7 +22,7 @@ from segray.tuning.run.history import Announce, catch_up, earlier_trials, folder
 from segray.tuning.space import Draw, Space, draw_from, plain_point
 
 PROPOSALS = 20
-"""How often the sampler may propose a point that was tried already; then the space's points are gone through."""
+"""Number of proposals that may be points already tried; then the space's points are enumerated."""
 
 
 class StudySearch(Searcher):
@@ -38,7 +38,7 @@ class StudySearch(Searcher):
         first_trials: Values of the first trials; keys that they leave out are sampled.
         database: File for the study; overwritten.
         earlier: The sweep's files as this start found them.
-        announce: Told in lines what was wrong with the study of an earlier start.
+        announce: Called with each line on what was wrong with the study of an earlier start.
     """
 
     def __init__(
@@ -71,10 +71,10 @@ class StudySearch(Searcher):
         self._running: dict[str, optuna.Trial] = {}
         self._reported: dict[str, set[int]] = {}
         self.num_combinations: int | None = None
-        """How many points the space has, once all have been tried"""
+        """Number of points of the space; None until all have been tried"""
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str:
-        """The next trial: first those that an earlier start of the sweep left unfinished."""
+        """Return the next trial: first those that an earlier start left unfinished."""
         if self._unfinished:
             frozen = self._unfinished.pop(0)
             values = self._values_again(frozen)
@@ -97,7 +97,7 @@ class StudySearch(Searcher):
         trial, reported = self._running[trial_id], self._reported[trial_id]
         epochs = {result["epoch"]: result[METRIC]} if result["epoch"] else {}
         if not epochs or result["epoch"] - 1 not in {0, *reported}:
-            # A worker that died may have written an epoch that it could not hand over any more.
+            # A worker that died may have written an epoch that it could not hand over.
             records = self._sweep.trial(folder_name(trial.number)).records()
             epochs = {record.epoch: record.val_miou for record in records if record.val_miou is not None} | epochs
         for epoch in sorted(epochs.keys() - reported):
@@ -119,13 +119,13 @@ class StudySearch(Searcher):
         self._publish()
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing: the trials' files are what a resume reads."""
+        """Do nothing: a resume reads the trials' files."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing, likewise."""
+        """Do nothing: the study is built from the trials' files."""
 
     def _untried(self, asked: AskedTrial) -> Draw | None:
-        """A point that no trial had; None where all have been tried."""
+        """Return a point that no trial has tried; None if all have been tried."""
         for draw in self._proposals(asked):
             if identity(draw.drawn) not in self._tried:
                 return draw
@@ -152,7 +152,7 @@ class StudySearch(Searcher):
             )
 
     def _values_again(self, frozen: FrozenTrial) -> dict[str, Any]:
-        """The values that an unfinished trial was begun with: those of its files, if it has any."""
+        """Return the values that an unfinished trial began with, from its files if it has any."""
         files = self._sweep.trial(folder_name(frozen.number))
         values, config = undamaged(files.values), undamaged(files.config)
         if values is not None:

@@ -21,7 +21,7 @@ from segray.records import Outcome
 from segray.results import load
 from segray.results.notes import notes
 from segray.storage import open_sweep
-from segray.tuning.run import driver
+from segray.tuning.run import driver, sweep_record
 from segray.tuning.run import start as start_module
 from segray.tuning.run.start import judge_sweep, run_sweep
 from segray.tuning.sweep import Sweep
@@ -111,6 +111,8 @@ def test_auto_weights_stay_what_they_came_to_when_the_network_comes_back(sweep, 
     [
         ({"scheduler": "none"}, "--scheduler: was 'asha', now 'none'"),
         ({"sampler": "random"}, "--sampler: was 'tpe', now 'random'"),
+        ({"sampler_options": {"group": True}}, "--sampler-option group: was None, now True"),
+        ({"grace_epochs": 2}, "--grace-epochs: was 1.0, now 2"),
         ({"epochs": 4}, "--epochs: was 3, now 4"),
         ({"space": lambda trial: None}, "space of optim.lr: was"),
     ],
@@ -450,7 +452,7 @@ def test_a_revision_that_git_is_slow_to_tell_is_left_out(monkeypatch):
         raise subprocess.TimeoutExpired(command, 10)
 
     monkeypatch.setattr(subprocess, "run", slow)
-    assert driver._git_revision() == ""
+    assert sweep_record.git_revision() == ""
 
 
 @pytest.fixture
