@@ -131,6 +131,7 @@ class AdversarialStep:
         """Add the discriminator's gradients; return its loss and its accuracies on real and on fake patches, (3,)."""
         penalised, smoothing = self.config.r1_weight > 0, self.config.label_smoothing
         if penalised:
+            # The R1 penalty is a gradient by the real image, which therefore must require one.
             real = real._replace(image_BCHW=real.image_BCHW.detach().requires_grad_())
         with autocast(self.device, self.precision):
             real_scores, fake_scores = adversary.real_and_fake(real, fake)

@@ -86,6 +86,8 @@ class Adversary:
 
     def score_frozen(self, images: LabelImages) -> PatchScores:
         """Return the scores of label images; their gradient reaches the images, not the discriminator."""
+        # The model's loss must not add to the gradients of the discriminator's own step. DistributedDataParallel is
+        # bypassed, because it expects a backward through the discriminator after every forward.
         self.discriminator.requires_grad_(False)
         try:
             return self._unwrapped.score(images)

@@ -46,6 +46,7 @@ def save(state: TrainState, folder: Folder) -> None:
         StorageError: The folder cannot be written.
     """
     training = state.state_dict()
+    # safetensors refuses channels-last tensors, which are not contiguous.
     weights = {name: tensor.contiguous() for name, tensor in training.pop("kept").items()}
     folder.write_bytes("model.safetensors", safetensors.torch.save(weights))
     if not state.is_finished:
@@ -73,7 +74,7 @@ def restore(state: TrainState, folder: Folder) -> None:
     normalisation = _read_normalisation(folder)
     try:
         state.load_state_dict(training)
-    except torch.OutOfMemoryError:
+    except torch.OutOfMemoryError:  # also a RuntimeError, but says nothing about the checkpoint
         raise
     except RuntimeError as error:
         raise StorageError(f"cannot resume from the checkpoint at {folder.path!r}: {error}") from None
@@ -102,6 +103,7 @@ def load_model(location: str | Path | Folder) -> tuple[SegmentationModel, RunCon
             "label_space.json; see best.json in the trial's folder for the path of its best checkpoint"
         )
     config, label_space = _parse_config(folder, config_json), _parse_label_space(folder, label_space_json)
+    # All weights come from the checkpoint, so none are fetched here.
     untrained = config.model.model_copy(update={"encoder_weights": "none"})
     model = build_model(untrained, label_space.num_classes, palette=label_space.colors)
     weights = _read_weights(folder)

@@ -27,6 +27,7 @@ def deterministic(wanted: bool) -> Iterator[None]:
     tuned, workspace = torch.backends.cudnn.benchmark, os.environ.get(_CUBLAS)
     # cuBLAS reads this variable once, when the process first multiplies matrices on a GPU.
     os.environ.setdefault(_CUBLAS, ":4096:8")
+    # The benchmark chooses kernels by their speed, which varies from run to run.
     torch.backends.cudnn.benchmark = False
     torch.use_deterministic_algorithms(True, warn_only=True)
     try:

@@ -32,6 +32,7 @@ class Ema:
         averages, values = _tensors(self.model), _tensors(model)
         pairs = list(zip(averages, values, strict=True))
         floats = [(average, value) for average, value in pairs if average.is_floating_point()]
+        # One call for all tensors is faster than one call for each.
         torch._foreach_lerp_([average for average, _ in floats], [value for _, value in floats], 1 - decay)
         for average, value in pairs:
             if not average.is_floating_point():

@@ -96,10 +96,15 @@ def evaluate(
     # Ranks have unequal numbers of batches, so a collective call inside the loop would hang: agree on a stop here.
     if max_over_ranks(torch.tensor(int(stopped), device=device)).item():
         raise Interrupted
+    return _reduce(judge, loss_sum, samples)
+
+
+def _reduce(judge: _Judge, loss_sum: Tensor, samples: dict[int, np.ndarray]) -> Evaluation:
+    """Combine the counts, losses and samples of all ranks."""
     trained = sum_over_ranks(judge.trained).cpu()
     mean_loss = sum_over_ranks(loss_sum).item() / max(1, int(trained.sum()))
     all_samples = {index: sample for part in gather_over_ranks(samples) for index, sample in part.items()}
-    if scoring is None:
+    if judge.scoring is None:
         return Evaluation(confusion=trained, loss=mean_loss, samples=all_samples)
     cluster_scores = scores(trained)
     return Evaluation(
@@ -117,7 +122,7 @@ class _Judge:
     def __init__(self, num_classes: int, scoring: Scoring | None, device: torch.device) -> None:
         self.trained = torch.zeros((num_classes, num_classes), dtype=torch.int64, device=device)
         self.scored = self.trained
-        self._scoring = scoring
+        self.scoring = scoring
         if scoring is not None:
             num_scored = scoring.label_space.num_classes
             standing = [index for index, class_id in enumerate(scoring.class_of) if class_id is not None]
@@ -129,7 +134,7 @@ class _Judge:
         """Count a batch; return the predicted ids of the scored classes, (B, H, W)."""
         predictions_BHW = _most_likely(logits_BCHW)
         self.trained += confusion_matrix(predictions_BHW, labels_BHW, len(self.trained))
-        if self._scoring is None:
+        if self.scoring is None:
             return predictions_BHW
         assert truth_BHW is not None
         mapped_BHW = self._class_of[_most_likely(logits_BCHW[:, self._standing])]

@@ -106,7 +106,7 @@ class _TrainedEpoch(NamedTuple):
     """A step's scalars, averaged over the epoch"""
     num_images: int
     learning_rate: float
-    """Of the last step; NaN without a step"""
+    """The rate of the last step; NaN if the epoch had no step"""
 
 
 def _train_epoch(

@@ -35,6 +35,7 @@ class PeakMemory:
 
 def _forget_resident_peak() -> bool:
     try:
+        # Writing 5 resets the peak resident memory (VmHWM); see proc(5).
         (_PROCESS / "clear_refs").write_text("5")
     except OSError:
         return False

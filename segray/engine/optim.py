@@ -106,6 +106,7 @@ def build_schedule(
             base_momentum=max(0.0, config.beta1 - BETA1_CYCLE),
             max_momentum=min(config.beta1 + BETA1_CYCLE, 0.999),
         )
+    # At least one step is left after the warm-up, which the decay divides by.
     num_warmup = min(round(config.warmup_epochs * steps_per_epoch), num_steps - 1)
     decay, floor = _DECAYS[config.schedule], config.final_lr / config.lr
 

@@ -68,6 +68,7 @@ class PixelWeights(nn.Module):
 
     def __init__(self, class_weights_C: Tensor):
         super().__init__()
+        # With an entry for void, a lookup needs no masking.
         table = torch.zeros(IGNORE_INDEX + 1)
         table[: len(class_weights_C)] = class_weights_C
         self.table: Tensor

@@ -79,6 +79,7 @@ class Discriminator(nn.Module):
         layers: list[nn.Module] = []
         input_channels = image_channels + 3 if self.conditioned else image_channels
         for index, (inputs, width) in enumerate(pairwise((input_channels, *widths))):
+            # As published, the first layer has no normalisation.
             norm = config.norm if index and config.norm != "none" else None
             stride = 1 if index == len(widths) - 1 else 2
             layers.append(nn.Conv2d(inputs, width, kernel_size=4, stride=stride, padding=1, bias=norm is None))
@@ -88,6 +89,7 @@ class Discriminator(nn.Module):
         layers.append(nn.Conv2d(widths[-1], num_classes if self.semantic else 1, kernel_size=4, padding=1))
         self.layers = nn.Sequential(*layers)
         start_normal(self)
+        # After start_normal: spectral_norm replaces the weights by a function of the ones set here.
         if config.spectral_norm:
             for layer in self.layers:
                 if isinstance(layer, nn.Conv2d):

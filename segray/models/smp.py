@@ -55,7 +55,7 @@ def build_smp(config: ModelConfig, num_classes: int) -> SegmentationModel:
     """
     _check_names(config)
     path = encoder_file(config.encoder, config.encoder_weights)
-    # timm converts old layouts of its own files on loading; any other file must fit as it is.
+    # timm converts old layouts of its own files on loading; any other file must fit without conversion.
     by_timm = config.encoder_weights == "imagenet" and config.encoder.startswith(TIMM_PREFIX)
     try:
         network = _construct(config.arch, config.encoder, num_classes, timm_file=path if by_timm else None)
@@ -92,6 +92,7 @@ def _construct(arch: str, encoder: str, num_classes: int, timm_file: Path | None
     arguments: dict[str, Any] = dict(_any_image_size(encoder))
     if timm_file is not None:
         arguments["pretrained_cfg_overlay"] = {"file": str(timm_file), "custom_load": False}
+    # With any weights except None, SMP asks timm for pretrained weights, which timm then reads from the overlay's file.
     weights = None if timm_file is None else True
     with _quiet():
         return ARCHITECTURES[arch](encoder_name=encoder, encoder_weights=weights, classes=num_classes, **arguments)

@@ -14,7 +14,7 @@ PAIRS_KMEANS = Recipe(
         "data.split.kind": Setting("ratio", "main.py: train and val merged and split at random"),
         "data.split.sizes": Setting([0.64, 0.16, 0.2], "README: 64 / 16 / 20 %"),
         "data.policy": Setting("none", "README: augmentation is future work"),
-        "model.name": Setting("smp", "README: Segmentation Models, of which SMP is the PyTorch version"),
+        "model.name": Setting("smp", "README: Segmentation Models; its PyTorch version is SMP"),
         "model.arch": Setting("Unet", "README: U-Net"),
         "model.encoder": Setting("resnet34", "README: ResNet-34"),
         "model.encoder_weights": Setting("auto", "utils.py: the library's default, ImageNet"),

@@ -93,6 +93,7 @@ def _header(recipe: Recipe) -> list[str]:
 
 
 def _comment(text: str, indent: str = "") -> list[str]:
+    # URLs and commands stay whole, so that a reader can copy them.
     return textwrap.wrap(
         text,
         width=118,

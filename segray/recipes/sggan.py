@@ -17,7 +17,7 @@ DATA_AND_OPTIMISERS = {
     "model.generator.dropout": Setting(0.5, "module.py: rate 0.5"),
     "gan.receptive_field_px": Setting(70, "SG-GAN and pix2pix: patches of 70 x 70"),
     "gan.width": Setting(64, "main.py: 64 filters in the first layer"),
-    "gan.adversarial_weight": Setting(1.0, "model.py: the adversarial loss as it is"),
+    "gan.adversarial_weight": Setting(1.0, "model.py: the adversarial loss without a factor"),
     "gan.optim.name": Setting("adam", "model.py: Adam"),
     "gan.optim.lr": Setting(2e-4, "main.py: the documented default, 2e-4; model.py has 1e-3"),
     "gan.optim.beta1": Setting(0.5, "main.py: 0.5"),
