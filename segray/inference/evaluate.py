@@ -16,10 +16,11 @@ from segray.config import RunConfig
 from segray.data.batches.loaders import Batch, val_loader
 from segray.data.preparation import PreparedData, prepare, with_absolute_paths
 from segray.data.splits.split_record import check_splits
+from segray.engine.batch_size import val_batch_size
 from segray.engine.checkpoint import load_model
 from segray.engine.determinism import deterministic
 from segray.engine.evaluate import Evaluation
-from segray.engine.trial import Validation, val_batch_size
+from segray.engine.validation import Validation
 from segray.errors import ConfigError, DataError, SegrayError, StorageError, unknown_name
 from segray.metrics import scores
 from segray.models import SegmentationModel
