@@ -9,9 +9,10 @@ import pytest
 import ray
 from ray.exceptions import GetTimeoutError
 
-from segray.cluster.channel import Channel, Task
+from segray.cluster.channel import Channel
 from segray.cluster.group import WarmGroup
 from segray.cluster.limits import Limits
+from segray.cluster.messages import Task
 from segray.cluster.resources import Plan
 from segray.folder import open_folder
 

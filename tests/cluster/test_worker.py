@@ -8,7 +8,7 @@ import torch.distributed as dist
 from fake_sweep import record
 
 from segray.cluster import worker
-from segray.cluster.channel import Task
+from segray.cluster.messages import Task
 from segray.config import RunConfig
 from segray.engine.endings import Diverged, Interrupted
 from segray.errors import DataError, OutageError, SweepTakenError, WriteError
