@@ -188,7 +188,7 @@ def _facts(results: SweepResults) -> tuple[tuple[str, str], ...]:
         "Trials": results.progress(),
         "Data set": _data(results.info.base),
         "Epochs": _epochs(results),
-        "Search": f"{results.info.searcher}, {results.info.scheduler}",
+        "Search": f"{results.info.sampler}, {results.info.scheduler}",
     }
     of_search = ("Saved by early stopping", "Trials", "Search") if results.is_single_run else ()
     return tuple((name, fact) for name, fact in facts.items() if name not in of_search)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,30 @@ from typing import Final, TypeVar
 LOOK_SECONDS: Final = 1.0
 """Time between two looks of the watch."""
 
+LINE_SECONDS: Final = 20.0
+"""Time between the lines that say how far a long task is."""
+
 T = TypeVar("T")
+
+
+class Throttle:
+    """Lets something happen once in so many seconds, such as a line that says how far a long task is.
+
+    Args:
+        seconds: Time from the start to the first time, and from each time to the next.
+    """
+
+    def __init__(self, seconds: float = LINE_SECONDS) -> None:
+        self._seconds = seconds
+        self._last = time.monotonic()
+
+    def is_due(self) -> bool:
+        """Return whether enough time has passed; if so, the time starts again."""
+        now = time.monotonic()
+        if now - self._last < self._seconds:
+            return False
+        self._last = now
+        return True
 
 
 class _Activity:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
 METRIC: Final = "val_miou"
 """The objective of every sweep, maximised."""
@@ -127,8 +127,12 @@ class SweepInfo(StoredRecord):
     recipe_values: dict[str, Any] = {}
     """Dotted key -> value of the published recipe, for every key in which the base differs"""
     first_trials: tuple[dict[str, Any], ...] = ()
-    searcher: str = "tpe"
+    sampler: str = Field(default="tpe", validation_alias=AliasChoices("sampler", "searcher"))
+    """Name of ``SAMPLERS``, or the class of an Optuna sampler of the study's own; ``searcher`` in an earlier version"""
+    sampler_options: dict[str, Any] = {}
     scheduler: str = "asha"
+    scheduler_settings: dict[str, float] = {}
+    """Grace epochs and reduction factor; empty in the sweeps of an earlier version"""
     seed: int = 0
     max_epochs: Count
     """Most epochs of a trial"""

@@ -60,6 +60,11 @@ def duration(seconds: float) -> str:
     return text.replace(" ", "\u00a0")
 
 
+def data_size(num_bytes: int) -> str:
+    """Bytes in the unit that fits, of 10^6 or 10^9: ``12.5 MB``, ``7.3 GB``."""
+    return f"{num_bytes / 1e9:.1f} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:.1f} MB"
+
+
 def value(content: Any) -> str:
     """Return a config value as text: ``none``, ``true``, ``3.16e-4``, ``224×320``, ``[1, 0.5, 4]``."""
     if is_missing(content):

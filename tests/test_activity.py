@@ -3,7 +3,7 @@
 import threading
 import time
 
-from segray.activity import doing, each, waiting_for_others, watched
+from segray.activity import Throttle, doing, each, waiting_for_others, watched
 from segray.data.cache.locks import try_lock, wait_for_lock
 
 LIMIT_SECONDS = 0.2
@@ -91,3 +91,10 @@ def test_after_a_wait_for_others_the_watch_goes_on():
             pass
         stuck_in_here(calls)
     assert calls.made[0][0] == "validating"
+
+
+def test_a_throttle_is_due_once_in_its_time_and_not_at_the_start(monkeypatch):
+    times = iter((100.0, 119.0, 120.0, 121.0, 139.0, 145.0))
+    monkeypatch.setattr(time, "monotonic", lambda: next(times))
+    throttle = Throttle(20.0)
+    assert [throttle.is_due() for _ in range(5)] == [False, True, False, False, True]

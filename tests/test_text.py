@@ -44,3 +44,7 @@ def test_ranges_have_no_unit_and_counts_their_noun():
     assert text.percent_range(0.517, 0.526) == "51.7 to 52.6"
     assert text.points_range(-0.009, 0.052) == "−0.9 to +5.2"
     assert (text.counted(1, "seed"), text.counted(3, "seed")) == ("1 seed", "3 seeds")
+
+
+def test_sizes_of_data_are_in_the_unit_that_fits():
+    assert (text.data_size(200_000), text.data_size(7_340_000_000)) == ("0.2 MB", "7.3 GB")

@@ -127,14 +127,15 @@ def cache(
         from segray.cluster.node_cache import build_on_every_node
 
         raise typer.Exit(int(any(node.error for node in build_on_every_node(config))))
-    from segray.data.cache.eviction import folder_bytes, shown
+    from segray.data.cache.entry import folder_bytes
     from segray.data.preparation import prepare
+    from segray.text import data_size
 
     with progress_bar("decoding") as progress:
         prepared = prepare(config, progress=progress)
     folder = prepared.train.folder
     num_images = sum(len(shard) for shard in (prepared.train, prepared.val, prepared.test))
-    print(f"{num_images} images, {shown(folder_bytes(folder))}, in {folder}")
+    print(f"{num_images} images, {data_size(folder_bytes(folder))}, in {folder}")
 
 
 def data_config(name: str, root: str, values: list[str] | None) -> DataConfig:

@@ -12,9 +12,10 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from segray.cluster.connection import Connection
 from segray.config import DataConfig
-from segray.data.cache.eviction import folder_bytes, shown
+from segray.data.cache.entry import folder_bytes
 from segray.data.preparation import prepare, with_absolute_paths
 from segray.errors import SegrayError
+from segray.text import data_size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,7 @@ class NodeCache:
             return f"{self.node}: failed: {self.error}"
         done = f"built in {self.seconds:.1f} s" if self.built else "was there"
         stored = f", without room for pixels: {self.shortage}" if self.shortage else ""
-        return f"{self.node}: {done}, {self.num_images} images, {shown(self.num_bytes)} in {self.folder}{stored}"
+        return f"{self.node}: {done}, {self.num_images} images, {data_size(self.num_bytes)} in {self.folder}{stored}"
 
 
 def build_on_every_node(config: DataConfig, announce: Callable[[str], None] = print) -> list[NodeCache]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 from segray import text
 from segray.errors import ConfigError, ResourceError
+from segray.option import Option
 
 CPU_SLOTS = 8
 """Most trials at once on a machine without GPUs, unless `cpus_per_worker` says otherwise."""
@@ -25,9 +27,9 @@ GPU_WORKER_BYTES = 2_500_000_000
 class Resources:
     """The resources that a person asks for; None is worked out from the cluster."""
 
-    workers_per_trial: int = 1
-    cpus_per_worker: float | None = None
-    gpus_per_worker: float | None = None
+    workers_per_trial: Annotated[int, Option("Data-parallel workers of a trial")] = 1
+    cpus_per_worker: Annotated[float | None, Option("CPUs of a worker")] = None
+    gpus_per_worker: Annotated[float | None, Option("GPUs of a worker; may be 0.5")] = None
 
     def __post_init__(self) -> None:
         if self.workers_per_trial < 1:

@@ -11,8 +11,8 @@ from segray.config import DataConfig
 from segray.config.keys import values_deciding
 from segray.config.mark import Decides
 from segray.data.batches.augmentation import strengths
+from segray.data.cache.access import open_or_build
 from segray.data.cache.build import Progress, num_cores
-from segray.data.cache.entry import open_or_build
 from segray.data.cache.fingerprint import listing
 from segray.data.cache.shards import Shard
 from segray.data.datasets.dataset import SPLITS, Scoring

@@ -6,6 +6,7 @@ import os
 import shlex
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,9 +15,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from segray.cluster.limits import Limits
-from segray.cluster.resources import Resources
-from segray.errors import StorageError
+from segray.errors import ConfigError, StorageError
 from segray.folder import location_below
 from segray.output import call_or_exit, lasting_output
 from segray.process import end_process
@@ -24,7 +23,7 @@ from segray.shown import printable, redacted
 from segray.storage import SweepFiles
 from segray.tuning import options
 from segray.tuning.run.start import judge_sweep, run_sweep
-from segray.tuning.sweep import SchedulerName, SearcherName, Sweep
+from segray.tuning.sweep import DEFAULT_STORAGE, Sweep
 
 JOB_STORAGE = "~/segray/runs"
 """Where a `ray job submit` without --storage writes: its own folder is an upload that the cluster deletes."""
@@ -48,62 +47,28 @@ def main(sweep: Sweep, *, make_data: Callable[[], object] | None = None) -> None
     def command(
         context: typer.Context,
         data: Annotated[str, typer.Option(help="Folder of the data set")] = default_data,  # type: ignore[assignment]
-        storage: options.Storage = None,
-        name: Annotated[str, typer.Option(help="Name of the sweep and of its folder")] = sweep.name,
-        trials: Annotated[int | None, typer.Option(help="Trials in all")] = sweep.trials,
-        minutes: Annotated[
-            float | None, typer.Option(help="Time budget of this start's search; given alone, as many trials as fit")
-        ] = sweep.minutes,
-        epochs: Annotated[int | None, typer.Option(help="Longest trial")] = sweep.epochs,
-        repeats: Annotated[
-            int, typer.Option(help="Further seeds for the best and the first trial after the search; not in --minutes")
-        ] = sweep.repeats,
-        seed: Annotated[int, typer.Option(help="Seed of the search")] = sweep.seed,
-        resume: Annotated[bool, typer.Option("--resume", help="Continue the sweep of this name")] = False,
-        retry_failed: options.RetryFailed = False,
-        workers_per_trial: options.WorkersPerTrial = 1,
-        cpus_per_worker: options.CpusPerWorker = None,
-        gpus_per_worker: options.GpusPerWorker = None,
-        trial_timeout: options.TrialTimeout = sweep.limits.trial_minutes,
-        silence_limit: options.SilenceLimit = sweep.limits.silence_minutes,
         encoder_weights: options.EncoderWeights = None,
         values: options.Set = None,
-        searcher: Annotated[SearcherName, typer.Option(help="Who proposes trials")] = sweep.searcher,
-        scheduler: Annotated[SchedulerName, typer.Option(help="Who stops trials early")] = sweep.scheduler,
+        **given: Any,
     ) -> None:
         fixed = options.parse_values(values, sweep.base.flat(), _OWN_OPTIONS)
         own: dict[str, Any] = {"data.root": data}
         if encoder_weights is not None:
             own["model.encoder_weights"] = encoder_weights
-        if _is_given(context, "minutes") and not _is_given(context, "trials"):
-            trials = None
+        if is_given(context, "minutes") and not is_given(context, "trials"):
+            given["trials"] = None
+        if not is_given(context, "storage") and sweep.storage == DEFAULT_STORAGE:
+            given["storage"] = default_storage()
         asked = replace(
-            sweep,
-            name=name,
+            options.with_options(sweep, given | _sampler(sweep, **given)),
             base=sweep.base.with_values(fixed | own),
             fixed=tuple(fixed),
-            trials=trials,
-            minutes=minutes,
-            epochs=epochs,
-            repeats=repeats,
-            searcher=searcher,
-            scheduler=scheduler,
-            resources=Resources(
-                workers_per_trial=workers_per_trial,
-                cpus_per_worker=cpus_per_worker,
-                gpus_per_worker=gpus_per_worker,
-            ),
-            limits=Limits(trial_minutes=trial_timeout, silence_minutes=silence_limit),
-            storage=storage or default_storage(),
-            seed=seed,
-            resume=resume,
-            retry_failed=retry_failed,
         )
         run_and_exit(asked, before=make_data if data == default_data else None)
 
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     command.__doc__ = sys.modules["__main__"].__doc__
-    app.command()(command)
+    app.command()(options.add_options(command, sweep))
     call_or_exit(app, drops_all=True)
 
 
@@ -130,6 +95,20 @@ def run_and_exit(asked: Sweep, *, before: Callable[[], object] | None = None) ->
         end_process(code)
 
 
+def _sampler(sweep: Sweep, *, sampler: str | None, sampler_options: list[str] | None, **_: Any) -> dict[str, Any]:
+    """Return sampler and options as given; a sampler that is given leaves the study's own options behind."""
+    option = "--sampler-option"
+    pairs = [options.key_and_value(option, text, "n_startup_trials=5") for text in sampler_options or ()]
+    twice = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
+    if twice:
+        raise ConfigError(f"{option} must give {twice[0]} once, but gives it twice; leave one out")
+    is_other = sampler is not None and sampler != sweep.sampler
+    return {
+        "sampler": sweep.sampler if sampler is None else sampler,
+        "sampler_options": dict(pairs) if pairs or is_other else sweep.sampler_options,
+    }
+
+
 @contextmanager
 def _signals() -> Iterator[None]:
     """SIGTERM ends what runs as Ctrl-C does; a terminal that is closed (SIGHUP) ends nothing."""
@@ -142,7 +121,8 @@ def _signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _is_given(context: typer.Context, option: str) -> bool:
+def is_given(context: typer.Context, option: str) -> bool:
+    """Whether an option stands on the command line."""
     source = context.get_parameter_source(option)
     return source is not None and source.name == "COMMANDLINE"
 

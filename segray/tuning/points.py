@@ -14,8 +14,8 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from segray.tuning.space import Distribution, Draw, Space, draw_from
 
-Sample = Callable[[str, Distribution], Any]
-"""Chooses a value for a key that has none yet."""
+Sample = Callable[["Point", str, Distribution], Any]
+"""Chooses a value for a key that a point has none for yet."""
 
 
 class Point(optuna.trial.FixedTrial):
@@ -32,7 +32,7 @@ class Point(optuna.trial.FixedTrial):
 
     def _suggest(self, name: str, distribution: Distribution) -> Any:
         if name not in self._params:
-            self._params[name] = self._sample(name, distribution)
+            self._params[name] = self._sample(self, name, distribution)
         internal = distribution.to_internal_repr(self._params[name])
         if not distribution._contains(internal):
             raise ValueError(f"{name} cannot be {self._params[name]!r} here")
@@ -68,8 +68,8 @@ def combinations(space: Space, sample: Sample) -> Iterator[Draw]:
 def _below(fixed: Mapping[str, Any], space: Space, sample: Sample) -> Iterator[Draw]:
     options: dict[str, Sequence[Any]] = {}
 
-    def first(name: str, distribution: Distribution) -> Any:
-        options[name] = _options(distribution) or [sample(name, distribution)]
+    def first(point: Point, name: str, distribution: Distribution) -> Any:
+        options[name] = _options(distribution) or [sample(point, name, distribution)]
         return options[name][0]
 
     draw = draw_point(space, Point(fixed, first))
@@ -96,8 +96,8 @@ def _options(distribution: Distribution) -> Sequence[Any]:
     return [min(distribution.low + step * distribution.step, distribution.high) for step in range(steps + 1)]
 
 
-def first_of(distribution: Distribution) -> Any:
-    """The first choice of a distribution, or its lowest number."""
+def first_of(_point: Point, _name: str, distribution: Distribution) -> Any:
+    """Choose the first choice of a distribution, or its lowest number."""
     if isinstance(distribution, CategoricalDistribution):
         return distribution.choices[0]
     assert isinstance(distribution, IntDistribution | FloatDistribution)

@@ -81,6 +81,31 @@ class Draw:
         return {**self.drawn, **self.further}
 
 
+@dataclass(frozen=True)
+class SearchedSpace:
+    """A space as its samples show it."""
+
+    distributions: Mapping[str, Distribution]
+    """Every searched key with its distribution"""
+    always: frozenset[str]
+    """The keys that every sample drew"""
+
+    def numbers(self) -> list[str]:
+        """Return the number keys with more than one value that every trial draws."""
+        return [key for key in self._number_keys() if key in self.always]
+
+    def endless(self) -> list[str]:
+        """Return the number keys with endlessly many values, because their distribution has no step."""
+        return [key for key in self._number_keys() if getattr(self.distributions[key], "step", None) is None]
+
+    def _number_keys(self) -> list[str]:
+        return [
+            key
+            for key, distribution in self.distributions.items()
+            if not isinstance(distribution, optuna.distributions.CategoricalDistribution) and not distribution.single()
+        ]
+
+
 def draw_from(space: Space, trial: optuna.Trial) -> Draw:
     """Call a space with a trial.
 

@@ -73,7 +73,7 @@ def single_run(
         space=nothing,
         trials=1,
         epochs=base.train.epochs,
-        searcher="random",
+        sampler="random",
         scheduler="none",
         resources=resources,
         limits=limits,
@@ -107,14 +107,16 @@ def check_data(start: Start, asked: Sweep, announce: Callable[[str], None] = pri
         DataError: The data cannot be read. The last line of both says what a recipe needs.
     """
     # It brings OpenCV and scikit-learn, which a wrong option need not wait for.
-    from segray.data.datasets import dataset_kind, open_dataset
+    from segray.data.cache.fingerprint import listing
+    from segray.data.datasets import dataset_kind
+    from segray.data.preparation import with_absolute_paths
 
     recipe, data = start.recipe, asked.base.data
     dataset_kind(data.dataset)
     if recipe and recipe.dataset != data.dataset:
         announce(f"recipe {recipe.name} is for {recipe.dataset}; this run is on {data.dataset}")
     with naming_recipe(recipe.name if recipe else "", data):
-        open_dataset(data)
+        listing(with_absolute_paths(data))
     location = location_below(asked.storage, asked.name)
     announce(
         f"run: {redacted(location)}; if it is cut, the same command with --name {asked.name} --resume continues it"

@@ -14,8 +14,8 @@ from typing import Any, Final, Generic, TypeVar
 import torch
 from torch.utils.data import DataLoader, get_worker_info
 
-from segray.data.cache.eviction import shown
 from segray.errors import DataError, ResourceError
+from segray.text import data_size
 
 SHARED_MEMORY: Final = Path("/dev/shm")
 PREFETCHED: Final = 2
@@ -44,7 +44,7 @@ def check_shared_memory(batch_bytes: int, num_batches: int, num_workers: int) ->
     num_held = min(PREFETCHED * num_workers + 1, num_batches)
     if num_held * batch_bytes + SPARE_BYTES > _free_bytes():
         raise ResourceError(
-            f"the loader processes ({num_workers}) keep up to {num_held} batches of {shown(batch_bytes)} in shared "
+            f"the loader processes ({num_workers}) keep up to {num_held} batches of {data_size(batch_bytes)} in shared "
             f"memory, which has too little room: {_state()}; {_FIX}"
         )
 
@@ -119,7 +119,7 @@ def _share(batch: tuple[Any, ...]) -> None:
     except (RuntimeError, OSError) as error:
         num_bytes = sum(tensor.nbytes for tensor in tensors)
         raise ResourceError(
-            f"a loader process cannot hand over a batch of {shown(num_bytes)} in shared memory: {_state()}; {_FIX} "
+            f"a loader process cannot hand over a batch of {data_size(num_bytes)} in shared memory: {_state()}; {_FIX} "
             f"({error})"
         ) from None
 
@@ -132,7 +132,7 @@ def _free_bytes() -> int:
 def _state() -> str:
     status = os.statvfs(SHARED_MEMORY)
     total = status.f_blocks * status.f_frsize
-    return f"{SHARED_MEMORY} has {shown(_free_bytes())} free of {shown(total)}"
+    return f"{SHARED_MEMORY} has {data_size(_free_bytes())} free of {data_size(total)}"
 
 
 def _ended(ends: dict[int | None, int | None]) -> str:

@@ -9,12 +9,11 @@ from __future__ import annotations
 import errno
 import multiprocessing
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
@@ -22,12 +21,13 @@ from typing import Final, NamedTuple, TypeVar
 import cv2
 import numpy as np
 
-from segray.activity import doing
+from segray.activity import LINE_SECONDS, Throttle, doing
 from segray.config import DataConfig, SizePx
-from segray.data.cache.eviction import IN_USE, clean, find_room, in_order, remove, shown
-from segray.data.cache.locks import Lock, try_lock
+from segray.data.cache.entry import Entry
+from segray.data.cache.eviction import clean, find_room, in_order
+from segray.data.cache.locks import Lock
 from segray.data.cache.shard_writer import PixelFiles, ShardWriter, Tally
-from segray.data.cache.shards import num_bytes
+from segray.data.cache.shards import pixel_bytes
 from segray.data.cache.source import Source
 from segray.data.datasets.dataset import Dataset
 from segray.data.files.decode import turned_alone
@@ -35,6 +35,7 @@ from segray.data.files.pair import Pair
 from segray.data.files.palettes import NO_COLORS, UsedColors, disagreements
 from segray.errors import DataError, ResourceError, listed
 from segray.process import end_with_parent
+from segray.text import data_size
 
 MOST_THREADS: Final = 4
 PIXELS_WORTH_A_PROCESS: Final = 2**25
@@ -42,9 +43,6 @@ PIXELS_WORTH_A_PROCESS: Final = 2**25
 
 FLUSH_SECONDS: Final = 0.25
 """Time between waits for the disk, while others decode on."""
-
-LINE_SECONDS: Final = 20.0
-"""Time between lines that say how far decoding is."""
 
 Announce = Callable[[str], None]
 Progress = Callable[[int, int], object]
@@ -61,7 +59,7 @@ class Builder:
     """Builds one entry of the cache.
 
     Args:
-        folder: The entry, which appears whole, by one rename.
+        entry: The entry to build.
         dataset: What is decoded.
         config: What it was opened from.
         lock: The lock that the caller holds.
@@ -69,7 +67,7 @@ class Builder:
         progress: Told how many images of how many are decoded; None has lines announced now and then.
     """
 
-    folder: Path
+    entry: Entry
     dataset: Dataset
     config: DataConfig
     lock: Lock
@@ -90,24 +88,24 @@ class Builder:
             DataError: Files cannot be used; all of them are named.
             ResourceError: The cache cannot be written.
         """
-        partial = self.folder.with_name(f"{self.folder.name}.partial")
         try:
-            shutil.rmtree(partial, ignore_errors=True)
+            self.entry.remove_partial()
             if not has_index:
                 self._remove_damaged()
             sizes = self._sizes()
             if self.problems:  # it will be refused: nothing is to go for it
-                self._decode(self._writer(partial, sizes, has_pixels=False), sizes)
-            shortage = self._store(partial, sizes)
+                self._decode(self._writer(sizes, has_pixels=False), sizes)
+            shortage = self._store(sizes)
             if shortage and has_index:
                 return None, shortage
             if shortage:
-                self._check(partial, sizes, shortage)
-            return self._publish(partial), shortage
+                self._check(sizes, shortage)
+            with self._in_order():
+                return self.entry.publish(), shortage
         except OSError as error:
             raise ResourceError(
-                f"cannot write decoded images to {str(partial)!r}: {error.strerror or error}; set data.cache_dir or "
-                "$SEGRAY_CACHE to a folder that can be written"
+                f"cannot write decoded images to {str(self.entry.partial)!r}: {error.strerror or error}; set "
+                "data.cache_dir or $SEGRAY_CACHE to a folder that can be written"
             ) from None
         except BrokenProcessPool:
             raise ResourceError(
@@ -115,61 +113,50 @@ class Builder:
                 "anew where it is imported, and needs `if __name__ == '__main__':`"
             ) from None
         finally:
-            shutil.rmtree(partial, ignore_errors=True)
+            self.entry.remove_partial()
 
-    def _store(self, partial: Path, sizes: dict[Pair, SizePx]) -> str:
+    def _store(self, sizes: dict[Pair, SizePx]) -> str:
         """Decode with pixels; returns the shortage, if there is one, and then leaves nothing."""
         try:
-            shortage = self._decode_reserved(partial, sizes)
+            shortage = self._decode_reserved(sizes)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
-            shortage = f"{str(partial.parent)!r} has no room left ({error.strerror})"
+            shortage = f"{str(self._cache)!r} has no room left ({error.strerror})"
         if shortage:
-            shutil.rmtree(partial, ignore_errors=True)
+            self.entry.remove_partial()
         return shortage
 
-    def _decode_reserved(self, partial: Path, sizes: dict[Pair, SizePx]) -> str:
+    def _decode_reserved(self, sizes: dict[Pair, SizePx]) -> str:
         array = np.array(list(sizes.values()), dtype=np.int64).reshape(-1, 2)
-        needed = num_bytes(array, has_truth=self.dataset.scoring is not None)
-        with in_order(partial.parent, self.announce):
-            clean(partial.parent)
-            room = find_room(self.folder, needed, self.config.cache_limit_gb)
+        needed = pixel_bytes(array, has_truth=self.dataset.scoring is not None)
+        with self._in_order():
+            clean(self._cache)
+            room = find_room(self.entry, needed, self.config.cache_limit_gb)
             if room.shortage:
                 return room.shortage
             room.take(self.announce)
-            writer = self._writer(partial, sizes, has_pixels=True)
-        self.announce(f"decoding {self._what()} once for this machine: {shown(needed)} in {self.folder}")
+            writer = self._writer(sizes, has_pixels=True)
+        self.announce(f"decoding {self._what()} once for this machine: {data_size(needed)} in {self.entry.folder}")
         self._decode(writer, sizes)
         return ""
 
-    def _check(self, partial: Path, sizes: dict[Pair, SizePx], shortage: str) -> None:
+    def _check(self, sizes: dict[Pair, SizePx], shortage: str) -> None:
         """Decode without keeping the pixels."""
         self.announce(f"checking {self._what()} once for this machine, without storing it: {shortage}")
-        self._decode(self._writer(partial, sizes, has_pixels=False), sizes)
-
-    def _publish(self, partial: Path) -> Lock:
-        """Give the entry its name, locked from its first moment, also by those who have opened what it replaces."""
-        with in_order(partial.parent, self.announce):
-            if self.folder.exists():
-                self._hand_over_locks(partial)
-            lock = try_lock(partial / IN_USE, shared=True)
-            assert lock is not None
-            if self.folder.exists():
-                remove(self.folder)
-            partial.rename(self.folder)
-        return lock
-
-    def _hand_over_locks(self, partial: Path) -> None:
-        linked = partial / "linked"
-        with suppress(OSError):  # another person's, or a file system without links: no reason to stay without pixels
-            os.link(self.folder / IN_USE, linked)
-            linked.replace(partial / IN_USE)
+        self._decode(self._writer(sizes, has_pixels=False), sizes)
 
     def _remove_damaged(self) -> None:
-        with in_order(self.folder.parent, self.announce):
-            if self.folder.exists():
-                remove(self.folder)
+        with self._in_order():
+            if self.entry.is_complete():
+                self.entry.remove()
+
+    @property
+    def _cache(self) -> Path:
+        return self.entry.folder.parent
+
+    def _in_order(self) -> AbstractContextManager[None]:
+        return in_order(self._cache, self.announce)
 
     def _what(self) -> str:
         return f"{self.config.dataset} ({len(self.dataset.pairs())} images)"
@@ -187,24 +174,24 @@ class Builder:
                     sizes[pair] = self.config.resize_px or size
         return sizes
 
-    def _writer(self, partial: Path, sizes: dict[Pair, SizePx], *, has_pixels: bool) -> ShardWriter:
+    def _writer(self, sizes: dict[Pair, SizePx], *, has_pixels: bool) -> ShardWriter:
         scoring = self.dataset.scoring
         writer = ShardWriter(
-            partial,
+            self.entry.partial,
             [pair.name for pair in sizes],
             list(sizes.values()),
             self.dataset.label_space.num_classes,
             num_truth_classes=0 if scoring is None else scoring.label_space.num_classes,
             has_pixels=has_pixels,
         )
-        (partial / IN_USE).touch()
+        self.entry.mark_partial()
         return writer
 
     def _decode(self, writer: ShardWriter, sizes: dict[Pair, SizePx]) -> None:
         scoring = self.dataset.scoring
         read_truth = None if scoring is None else scoring.read_truth
         source = Source(tuple(sizes), self.dataset.reader, read_truth, self.config.resize_px is not None)
-        progress = self.progress or _lines(self.config.dataset, self.announce)
+        progress = self.progress or _announce_progress(self.config.dataset, self.announce)
         seconds, problems, flushed = 0.0, list(self.problems), time.monotonic()
         colors: list[UsedColors] = [NO_COLORS] * len(sizes)
         turned: list[str] = []
@@ -299,16 +286,13 @@ def _decode_in_process(index: int) -> _Decoded | DataError:
     return _process_job.decode(index)
 
 
-def _lines(dataset: str, announce: Announce) -> Progress:
-    """Progress as a line now and then."""
-    start = last = time.monotonic()
+def _announce_progress(dataset: str, announce: Announce) -> Progress:
+    """Return a progress callback that announces a line now and then."""
+    start, throttle = time.monotonic(), Throttle(LINE_SECONDS)
 
     def update(done: int, total: int) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= LINE_SECONDS and done < total:
-            last = now
-            left = (now - start) / done * (total - done)
+        if done < total and throttle.is_due():
+            left = (time.monotonic() - start) / done * (total - done)
             announce(f"decoded {done} of {total} images of {dataset}, about {left / 60:.1f} min left")
 
     return update

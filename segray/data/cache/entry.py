@@ -1,163 +1,189 @@
-"""Decoded images, once per node: every trial and worker on it maps the same shard, whatever its splits.
+"""An entry of the cache: one data set's decoded images on one node.
 
-    CACHE/DATASET-KEY/         a shard of all labelled images; appears whole, by one rename; if damaged, built anew
-    CACHE/DATASET-KEY/in_use   shared lock of every process that opened it; its time says when that last was
-    CACHE/DATASET-KEY.lock     of the process that builds it, with its id
-    CACHE/DATASET-KEY.partial/ while it is being built
-    CACHE/segray.lock          of the process that decides what must go to make room
+    CACHE/DATASET-KEY/          a shard of all labelled images; it appears whole, by one rename
+    CACHE/DATASET-KEY/in_use    empty; every process that opened the entry holds a shared lock on this file, and its
+                                time says when the entry was last opened
+    CACHE/DATASET-KEY.lock      locked by the process that builds the entry; holds that process's id
+    CACHE/DATASET-KEY.partial/  the shard while it is built
+    CACHE/DATASET-KEY.old/      the shard while it is removed
 
-KEY follows from all that the content depends on, so a changed file or another size gives another shard. The system
-frees the locks of a process that dies.
+KEY is a hash of everything that the content depends on, so a changed file or another size gives another entry. The
+system frees the locks of a process that dies.
 """
 
 from __future__ import annotations
 
 import os
+import re
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Final
 
-from segray.config import DataConfig
-from segray.data.cache.build import Builder, Progress
-from segray.data.cache.eviction import IN_USE, find_room, in_order
-from segray.data.cache.locks import Lock, wait_for_lock
-from segray.data.cache.shards import Shard, num_bytes
-from segray.data.cache.source import Source, open_source
-from segray.data.cache_location import DEFAULT_LOCATION, cache_location
-from segray.data.datasets.dataset import Dataset
-from segray.errors import ConfigError, DataError, ResourceError
+from segray.data.cache.locks import Lock, try_lock, wait_for_lock
+from segray.data.cache.shards import Shard
+from segray.data.cache.source import Source
 
-_in_use: Final[dict[Path, Lock]] = {}
-"""Locks on what this process has opened, held until it ends: between trials, too, a sweep's images must not go."""
-
-_others: Final[set[Path]] = set()
-"""Entries of other people that have been told of."""
+_IN_USE: Final = "in_use"
+_NAME: Final = re.compile(r"[\w-]+-[0-9a-f]{20}")
+_UNFINISHED: Final = re.compile(rf"({_NAME.pattern})\.(partial|lock|old)")
 
 
-def open_or_build(
-    name: str, dataset: Dataset, config: DataConfig, announce: Callable[[str], None], progress: Progress | None
-) -> tuple[Shard, str, bool]:
-    """The data set's shard in the cache, why it has no pixels if it has none, and whether this call built it.
+@dataclass(frozen=True)
+class Entry:
+    """The files and the state of an entry, complete or not."""
 
-    Raises:
-        ConfigError: The cache cannot be written.
-        DataError: Files cannot be read or do not decode; all of them are named.
-        ResourceError: The cache cannot be read.
-    """
-    folder = _cache_folder(config) / name
-    source = open_source(dataset, config.resize_px)
-    shard, shortage = _stored(folder, source, config, announce)
-    if shard is not None:
-        return shard, shortage, False
-    return _built(folder, dataset, source, config, announce, progress)
+    folder: Path
+    """The complete shard"""
+
+    @property
+    def partial(self) -> Path:
+        """The folder in which the entry is built."""
+        return self.folder.with_name(f"{self.folder.name}.partial")
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of the complete shard; 0 where there is none."""
+        return folder_bytes(self.folder)
+
+    @property
+    def last_used(self) -> float:
+        """Time at which a process last opened the entry, in seconds since the epoch; 0 if none has."""
+        try:
+            return (self.folder / _IN_USE).stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
+
+    def is_complete(self) -> bool:
+        """Return whether the shard is there, damaged or not."""
+        return self.folder.exists()
+
+    def open(self, source: Source) -> Shard:
+        """Open the shard, and note the time.
+
+        Args:
+            source: Decodes the images if the shard has no pixels.
+
+        Raises:
+            DataError: The shard is damaged.
+            OSError: A file cannot be read.
+        """
+        shard = Shard(self.folder, source=source)
+        with suppress(PermissionError):  # another person's
+            os.utime(self.folder / _IN_USE)
+        return shard
+
+    def lock_for_use(self, announce: Callable[[str], None]) -> Lock:
+        """Wait for a shared lock, which keeps the entry from being removed.
+
+        Raises:
+            FileNotFoundError, NotADirectoryError: The entry is missing.
+            ResourceError: The file cannot be locked.
+        """
+        cache = self.folder.parent
+        return wait_for_lock(self.folder / _IN_USE, f"makes room in {cache}", announce, shared=True)
+
+    def lock_for_removal(self) -> Lock | None:
+        """Return a lock that keeps others from opening the entry, or None if a process uses it."""
+        try:
+            return try_lock(self.folder / _IN_USE)
+        except OSError:  # another person's
+            return None
+
+    def lock_for_build(self, dataset: str, announce: Callable[[str], None]) -> Lock:
+        """Wait for the lock of the process that builds the entry.
+
+        Raises:
+            ResourceError: The file cannot be locked.
+        """
+        path = self.folder.with_name(f"{self.folder.name}.lock")
+        return wait_for_lock(path, f"decodes {dataset} into {self.folder}", announce)
+
+    def mark_partial(self) -> None:
+        """Put the file into `partial` on which users of the entry will hold their locks."""
+        (self.partial / _IN_USE).touch()
+
+    def publish(self) -> Lock:
+        """Replace the shard by `partial`, and return a shared lock on it; for callers that hold `in_order`."""
+        if self.is_complete():
+            self._share_locks_with_partial()
+        # Locked before the rename, so that no other process can evict the entry in between.
+        lock = try_lock(self.partial / _IN_USE, shared=True)
+        assert lock is not None
+        if self.is_complete():
+            self.remove()
+        self.partial.rename(self.folder)
+        return lock
+
+    def _share_locks_with_partial(self) -> None:
+        """Let those who opened the shard keep its successor, too, by giving both the same lock file."""
+        linked = self.partial / "linked"
+        with suppress(OSError):  # another person's, or a file system without links: no reason to stay without pixels
+            os.link(self.folder / _IN_USE, linked)
+            linked.replace(self.partial / _IN_USE)
+
+    def remove(self) -> None:
+        """Remove the shard: its name goes at once, so that nobody finds half of it. Of a link, remove the link."""
+        if not _is_own_folder(self.folder):
+            self.folder.unlink()
+            return
+        shutil.rmtree(self._old, ignore_errors=True)
+        self.folder.rename(self._old)
+        shutil.rmtree(self._old, ignore_errors=True)
+
+    def remove_partial(self) -> None:
+        """Remove `partial`, if there is one."""
+        shutil.rmtree(self.partial, ignore_errors=True)
+
+    def clean(self) -> None:
+        """Remove what a process left that died while it built or removed the entry; for callers that hold `in_order`.
+
+        An entry that a living process builds stays as it is.
+        """
+        try:
+            lock = try_lock(self.folder.with_name(f"{self.folder.name}.lock"))
+        except PermissionError:  # another person's
+            return
+        if lock is not None:
+            self.remove_partial()
+            shutil.rmtree(self._old, ignore_errors=True)
+            lock.release(delete=True)
+
+    @property
+    def _old(self) -> Path:
+        return self.folder.with_name(f"{self.folder.name}.old")
 
 
-def _stored(
-    folder: Path, source: Source, config: DataConfig, announce: Callable[[str], None]
-) -> tuple[Shard | None, str]:
-    """The shard in a folder, unless it lacks pixels for which there is room now; and why it lacks them."""
-    shard = _open(folder, source, announce)
-    if shard is None or shard.has_pixels:
-        return shard, ""
-    with in_order(folder.parent, announce):
-        needed = num_bytes(shard.sizes, has_truth=shard.has_truth)
-        room = find_room(folder, needed, config.cache_limit_gb)
-        room.release()
-    return (shard if room.shortage else None), room.shortage
+def entries(cache: Path) -> list[Entry]:
+    """Return the complete entries of a cache; only folders that bear such a name are ever touched."""
+    return [Entry(path) for path in cache.iterdir() if _NAME.fullmatch(path.name) and _is_own_folder(path)]
 
 
-def _open(folder: Path, source: Source, announce: Callable[[str], None]) -> Shard | None:
-    """The shard in a folder; None if there is none or it is damaged."""
+def unfinished_entries(cache: Path) -> list[Entry]:
+    """Return the entries of a cache that a process builds or removes, or did when it died."""
+    names = {match[1] for path in cache.iterdir() if (match := _UNFINISHED.fullmatch(path.name))}
+    return [Entry(cache / name) for name in sorted(names)]
+
+
+def folder_bytes(folder: Path) -> int:
+    """Return the size of all files in a folder together; 0 if it is missing."""
+    return sum(status.st_size for status in _statuses(folder))
+
+
+def unwritten_bytes(folder: Path) -> int:
+    """Return how much of the files' size has no blocks on the disk yet."""
+    return sum(max(0, status.st_size - 512 * status.st_blocks) for status in _statuses(folder))
+
+
+def _statuses(folder: Path) -> list[os.stat_result]:
     try:
-        lock = wait_for_lock(folder / IN_USE, f"makes room in {folder.parent}", announce, shared=True)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    try:
-        _check_owner(folder, announce)
-        shard = Shard(folder, source=source)
-        _mark_used(folder)
-    except DataError:
-        lock.release()
-        return None
-    except OSError as error:
-        lock.release()
-        raise ResourceError(
-            f"cannot read decoded images in {str(folder)!r}: {error.strerror}; make them readable, or set "
-            "data.cache_dir or $SEGRAY_CACHE to a folder of your own"
-        ) from None
-    _keep(folder, lock)
-    return shard
+        return [file.stat() for file in folder.iterdir()]
+    except OSError:  # removed in the meantime
+        return []
 
 
-def _check_owner(folder: Path, announce: Callable[[str], None]) -> None:
-    """Say whose decoded images are trained on; in the folder that nobody chose, another person's count as damaged.
-
-    Raises:
-        DataError: They are another person's, who has no business there.
-    """
-    owner = folder.stat().st_uid
-    if owner in (0, os.getuid()):
-        return
-    if folder.parent == DEFAULT_LOCATION.expanduser():
-        raise DataError(f"decoded images in {str(folder)!r} are another person's")
-    if folder not in _others:
-        _others.add(folder)
-        announce(
-            f"the decoded images in {folder} are those of user {owner}, who decides what is trained on; set "
-            "data.cache_dir or $SEGRAY_CACHE to a folder of your own unless you trust them"
-        )
-
-
-def _mark_used(folder: Path) -> None:
-    with suppress(PermissionError):  # another person's
-        os.utime(folder / IN_USE)
-
-
-def _keep(folder: Path, lock: Lock) -> None:
-    earlier = _in_use.get(folder)
-    _in_use[folder] = lock
-    if earlier:
-        earlier.release()
-
-
-def _cache_folder(config: DataConfig) -> Path:
-    folder = cache_location(config)
-    try:
-        # What is trained on must not be another's to change, unless the person has chosen a shared folder.
-        folder.mkdir(0o700 if folder == DEFAULT_LOCATION.expanduser() else 0o777, parents=True, exist_ok=True)
-        with TemporaryFile(dir=folder):
-            return folder
-    except OSError as error:
-        raise ConfigError(
-            f"cannot write decoded images to {str(folder)!r}: {error.strerror}; "
-            "set data.cache_dir or $SEGRAY_CACHE to a folder that can be written"
-        ) from None
-
-
-def _built(
-    folder: Path,
-    dataset: Dataset,
-    source: Source,
-    config: DataConfig,
-    announce: Callable[[str], None],
-    progress: Progress | None,
-) -> tuple[Shard, str, bool]:
-    """The shard, why it has no pixels if it has none, and whether it is new."""
-    lock = wait_for_lock(folder.with_name(f"{folder.name}.lock"), f"decodes {config.dataset} into {folder}", announce)
-    try:
-        in_use = None
-        # Another process may have built it while this one waited.
-        shard, shortage = _stored(folder, source, config, announce)
-        if shard is None:
-            builder = Builder(folder, dataset, config, lock, announce, progress)
-            in_use, shortage = builder.build(has_index=_open(folder, source, announce) is not None)
-            if in_use:
-                _keep(folder, in_use)
-            shard = _open(folder, source, announce)
-    finally:
-        lock.release(delete=True)
-    if shard is None:
-        raise ResourceError(f"decoded images in {str(folder)!r} were removed as soon as they were there; start again")
-    return shard, shortage, in_use is not None
+def _is_own_folder(path: Path) -> bool:
+    """Return whether a path is a folder itself, not a link to one that lies elsewhere."""
+    return path.is_dir() and not path.is_symlink()

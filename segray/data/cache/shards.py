@@ -199,7 +199,7 @@ def _read_index(folder: Path) -> dict[str, Any]:
     return index
 
 
-def num_bytes(sizes: NDArray[np.int64], *, has_truth: bool) -> int:
+def pixel_bytes(sizes: NDArray[np.int64], *, has_truth: bool) -> int:
     """Space that the pixels of images of these (height, width) take."""
     return int(sizes.prod(axis=1).sum()) * (BYTES_PER_PIXEL + has_truth)
 

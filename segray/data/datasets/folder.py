@@ -113,9 +113,10 @@ def _check_is_divided(root: Path, layout: FolderConfig) -> None:
     if flat["images"] == layout.images or flat["labels"] == layout.labels:
         return
     folders = [root / place for place in flat.values()]
-    if all(folder.is_dir() and _has_pictures(folder) for folder in folders) and not any(
-        os.path.lexists(split_folder(folder, "{split}", split)) for folder in folders for split in SPLITS
-    ):
+    # Asked first, so that a folder with the expected layout is not listed here.
+    if any(os.path.lexists(split_folder(folder, "{split}", split)) for folder in folders for split in SPLITS):
+        return
+    if all(folder.is_dir() and _has_pictures(folder) for folder in folders):
         options = set_options({f"data.folder.{key}": place for key, place in flat.items()})
         raise DataError(
             f"data folder {str(root)!r} must hold {layout.images} and {layout.labels}, with a folder for each of train "

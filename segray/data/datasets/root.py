@@ -93,10 +93,13 @@ def _identity(folder: Path) -> object:
 
 
 def as_spelled(path: Path) -> Path:
-    """The path with each name as it is on the disk, where only the Unicode form of its letters differs."""
+    """Return the path with each name as it is on the disk, where only the Unicode form of its letters differs."""
     if os.path.lexists(path) or path == path.parent:
         return path
     parent = as_spelled(path.parent)
+    # Letters of ASCII have one form alone, so nothing needs to be listed to look for another.
+    if path.name.isascii():
+        return parent / path.name
     try:
         alike = [other.name for other in parent.iterdir() if normal(other.name) == normal(path.name)]
     except OSError:

@@ -36,6 +36,7 @@ from segray.tuning.preflight import Checked, check
 from segray.tuning.preflight.judging import describe_judging
 from segray.tuning.run.phases import num_ended, run_phases
 from segray.tuning.run.repeats import wanted_repeats, without_outcome
+from segray.tuning.samplers import sampler_name
 from segray.tuning.space import STEPS, describe
 from segray.tuning.sweep import Sweep
 
@@ -71,16 +72,7 @@ def drive(sweep: Sweep, files: SweepFiles, connection: Connection, announce: Cal
         sweep = _as_begun(sweep, files.info())
         _check_same_data(files, sweep.base)
     plan = make_plan(sweep.resources, connection.nodes(), left if searches else len(repeats))
-    checked = check(
-        sweep.base,
-        sweep.space,
-        sweep.first_trials,
-        max_epochs=sweep.epochs,
-        num_workers=plan.workers_per_trial,
-        announce=announce,
-        recipe=sweep.recipe,
-        fixed=sweep.fixed,
-    )
+    checked = check(sweep, num_workers=plan.workers_per_trial, announce=announce)
     announce(plan.describe())
     if sweep.resume:
         _check_same_sweep(files.info(), sweep, checked)
@@ -148,9 +140,27 @@ def _check_same_sweep(info: SweepInfo, sweep: Sweep, checked: Checked) -> None:
     before = _base_before(info) | _spaces(info.space)
     now = checked.base.flat() | _spaces(described)
     if info.space:
-        before |= {"--epochs": info.max_epochs, "--searcher": info.searcher, "--scheduler": info.scheduler}
-        now |= {"--epochs": checked.max_epochs, "--searcher": sweep.searcher, "--scheduler": sweep.scheduler}
+        before |= {"--epochs": info.max_epochs, "--sampler": info.sampler, "--scheduler": info.scheduler}
+        now |= {
+            "--epochs": checked.max_epochs,
+            "--sampler": sampler_name(sweep.sampler),
+            "--scheduler": sweep.scheduler,
+        }
+        # Earlier versions did not record them.
+        if info.scheduler_settings:
+            before |= _as_options("--sampler-option", info.sampler_options)
+            before |= _as_options("scheduler", info.scheduler_settings)
+            now |= _as_options("--sampler-option", sweep.sampler_options)
+            now |= _as_options("scheduler", _scheduler_settings(sweep))
     _refuse_changed(before, now)
+
+
+def _as_options(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"{kind} {name}": value for name, value in values.items()}
+
+
+def _scheduler_settings(sweep: Sweep) -> dict[str, float]:
+    return {"grace_epochs": sweep.grace_epochs, "reduction_factor": sweep.reduction_factor}
 
 
 def _spaces(described: Mapping[str, str]) -> dict[str, str]:
@@ -220,7 +230,7 @@ def _refuse_changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     ]
     if changed:
         raise ConfigError(
-            "what is resumed must keep its config, space, epochs, searcher and scheduler, or it cannot be compared, "
+            "what is resumed must keep its config, space, epochs, sampler and scheduler, or it cannot be compared, "
             f"but these changed; put them back, or choose another --name:{listed(changed)}"
         )
 
@@ -269,8 +279,10 @@ def _info(sweep: Sweep, checked: Checked, plan: Plan) -> SweepInfo:
         recipe=sweep.recipe,
         recipe_values=_changed_values(sweep.recipe, checked.base),
         first_trials=tuple(dict(point) for point in checked.first_trials),
-        searcher=sweep.searcher,
+        sampler=sampler_name(sweep.sampler),
+        sampler_options=dict(sweep.sampler_options),
         scheduler=sweep.scheduler,
+        scheduler_settings=_scheduler_settings(sweep),
         seed=sweep.seed,
         max_epochs=checked.max_epochs,
         classes=space.names,

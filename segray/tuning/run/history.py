@@ -16,6 +16,7 @@ from segray.errors import ConfigError, StorageError
 from segray.records import Outcome
 from segray.storage import SweepFiles, TrialFiles, undamaged
 from segray.tuning.points import Point, draw_point, identity
+from segray.tuning.run.asked import trial_of
 from segray.tuning.space import Distribution, Space
 
 MOST_MISSING = 10_000
@@ -82,7 +83,7 @@ def catch_up(study: optuna.Study, earlier: Sequence[FrozenTrial]) -> None:
     for have, true in zip(stored, earlier, strict=False):
         if have.state != TrialState.RUNNING:
             continue
-        trial = optuna.Trial(study, have._trial_id)
+        trial = trial_of(study, have)
         for epoch in sorted(true.intermediate_values.keys() - have.intermediate_values.keys()):
             trial.report(true.intermediate_values[epoch], epoch)
         if true.state.is_finished():
@@ -151,7 +152,7 @@ def _known_values(files: TrialFiles) -> dict[str, Any] | None:
 def _redraw(space: Space, values: Mapping[str, Any]) -> Point:
     """The values again as parameters with their distributions; those that the space cannot give are left out."""
 
-    def missing(name: str, _: Distribution) -> NoReturn:
+    def missing(_: Point, name: str, __: Distribution) -> NoReturn:
         raise ValueError(f"{name} is not among the trial's values")
 
     point = Point(values, missing)

@@ -25,6 +25,7 @@ from segray.errors import ClusterError, SegrayError
 from segray.records import SweepStatus
 from segray.storage import SweepFiles
 from segray.tuning.preflight import Checked
+from segray.tuning.run.early_stopping import EarlyStopping, Fifo
 from segray.tuning.run.progress import Progress, View
 from segray.tuning.run.repeats import ListSearch, describe_repeats, repeat_values, wanted_repeats, without_outcome
 from segray.tuning.run.retries import Retries
@@ -32,8 +33,7 @@ from segray.tuning.run.slot import Slot
 from segray.tuning.run.study import StudySearch
 from segray.tuning.run.supervisor import StateFile, Stop, Supervisor, best_so_far
 from segray.tuning.samplers import make_sampler
-from segray.tuning.schedulers import make_scheduler
-from segray.tuning.schedulers.none import Fifo
+from segray.tuning.schedulers import find_scheduler
 from segray.tuning.sweep import Sweep
 
 ECHO_SECONDS = 1.0
@@ -97,14 +97,8 @@ def num_ended(files: SweepFiles, *, retry_failed: bool = False) -> int:
 
 def _search(shared: _Shared, plan: Plan, progress: Progress) -> None:
     sweep, checked, files = shared.sweep, shared.checked, shared.files
-    scheduler = make_scheduler(
-        sweep.scheduler,
-        files,
-        max_epochs=checked.max_epochs,
-        grace_epochs=sweep.grace_epochs,
-        reduction_factor=sweep.reduction_factor,
-    )
-    sampler = make_sampler(sweep.searcher, sweep.seed + len(files.trials()))
+    scheduler = EarlyStopping(find_scheduler(sweep.scheduler).build(sweep.stopping(checked.max_epochs)), files)
+    sampler = make_sampler(sweep.sampler, sweep.seed + len(files.trials()), sweep.sampler_options)
     num_trials = None if sweep.trials is None else sweep.trials - progress.done
     with tempfile.TemporaryDirectory(prefix="segray-") as scratch:
         database = Path(scratch, "study.db")
@@ -172,7 +166,18 @@ def _tune(shared: _Shared, plan: Plan, progress: Progress, searcher: Retries, sc
                 storage_path=scratch,
                 stop=shared.stop,
                 verbose=0,
-                callbacks=[Supervisor(channel, files, base, progress, view, shared.state, searcher)],
+                callbacks=[
+                    Supervisor(
+                        channel,
+                        files,
+                        base,
+                        progress,
+                        view,
+                        shared.state,
+                        searcher,
+                        find_scheduler(shared.sweep.scheduler).verdict,
+                    )
+                ],
             ),
         ).fit()
 

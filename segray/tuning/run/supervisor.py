@@ -111,7 +111,18 @@ class StateFile:
 
 
 class Supervisor(tune.Callback):
-    """Called by Tune in the driver, by keyword, at every event of a phase."""
+    """Called by Tune in the driver, by keyword, at every event of a phase.
+
+    Args:
+        channel: The phase's channel actor.
+        sweep: The sweep's files.
+        base: The run that every trial starts from.
+        progress: Kept up to date.
+        view: Shows the progress.
+        state: Written every few seconds.
+        retries: Knows which trials go on in another slot.
+        verdict: Why the scheduler stops a trial, as the end of a sentence.
+    """
 
     def __init__(
         self,
@@ -122,9 +133,11 @@ class Supervisor(tune.Callback):
         view: View,
         state: StateFile,
         retries: Retries,
+        verdict: str,
     ) -> None:
         self._channel, self._sweep, self._base = channel, sweep, base
         self._progress, self._view, self._state, self._retries = progress, view, state, retries
+        self._verdict = verdict
         self._next_state = 0.0
         self._told: set[str] = set()
 
@@ -166,8 +179,8 @@ class Supervisor(tune.Callback):
             self._finish(
                 trial,
                 "stopped",
-                f"stopped early after epoch {result['epoch']}: with a best val mIoU of {text.percent(best)} it was not "
-                "among those that ASHA lets go on",
+                f"stopped early after epoch {result['epoch']}: its best val mIoU, {text.percent(best)}, "
+                f"{self._verdict}",
                 says_why=False,
             )
         self._view.refresh()

@@ -11,7 +11,8 @@ import pytest
 
 from segray.data import preparation
 from segray.data.batches.loaders import train_loader
-from segray.data.cache import entry, fingerprint, shard_writer
+from segray.data.cache import access, fingerprint, shard_writer
+from segray.data.cache.entry import Entry, entries
 from segray.data.preparation import prepare
 from segray.errors import DataError, ResourceError
 
@@ -27,9 +28,9 @@ def silent(line):
 
 def let_go():
     """As if the processes that used the cache had ended."""
-    for lock in entry._in_use.values():
+    for lock in access._in_use.values():
         lock.release()
-    entry._in_use.clear()
+    access._in_use.clear()
     preparation._announced.clear()
 
 
@@ -260,7 +261,7 @@ def test_pixels_are_stored_once_there_is_room(variants):
 def test_who_uses_an_entry_without_pixels_keeps_it_when_it_gets_them(variants):
     config = variants[0].model_copy(update={"cache_limit_gb": 1e-9})
     kept = prepare(config, silent).train.folder.name
-    users_lock = entry._in_use.pop(Path(config.cache_dir) / kept)
+    users_lock = access._in_use.pop(Entry(Path(config.cache_dir) / kept))
     assert prepare_other(variants[0]) == kept
     assert (Path(config.cache_dir) / kept / "photos.bin").exists()
     for other in variants[1:]:
@@ -322,20 +323,18 @@ def test_images_of_another_person_are_used_with_a_word_where_they_were_chosen_al
     prepare(config, said.append)
     assert [line for line in said if "those of user 12345, who decides what is trained on" in line]
     let_go()
-    monkeypatch.setattr(entry, "DEFAULT_LOCATION", folder.parent)
+    monkeypatch.setattr(access, "DEFAULT_LOCATION", folder.parent)
     assert prepare(config, said.append).built
     assert folder.stat().st_uid == os.getuid()
 
 
 def test_a_link_to_a_folder_elsewhere_is_no_entry_and_its_content_stays(tmp_path):
-    from segray.data.cache.eviction import entries, remove
-
     (tmp_path / "precious").mkdir()
     (tmp_path / "precious" / "photos.bin").write_bytes(b"1")
     link = tmp_path / "cache" / f"camvid-{'0' * 20}"
     link.parent.mkdir()
     link.symlink_to(tmp_path / "precious")
     assert entries(link.parent) == []
-    remove(link)
+    Entry(link).remove()
     assert not link.is_symlink()
     assert (tmp_path / "precious" / "photos.bin").exists()

@@ -110,7 +110,7 @@ def test_auto_weights_stay_what_they_came_to_when_the_network_comes_back(sweep, 
     ("changes", "message"),
     [
         ({"scheduler": "none"}, "--scheduler: was 'asha', now 'none'"),
-        ({"searcher": "random"}, "--searcher: was 'tpe', now 'random'"),
+        ({"sampler": "random"}, "--sampler: was 'tpe', now 'random'"),
         ({"epochs": 4}, "--epochs: was 3, now 4"),
         ({"space": lambda trial: None}, "space of optim.lr: was"),
     ],

@@ -16,7 +16,7 @@ from segray.config import RunConfig
 from segray.errors import ConfigError, StorageError
 from segray.records import Outcome
 from segray.tuning.points import identity
-from segray.tuning.preflight.samples import draw
+from segray.tuning.preflight.samples import draw_samples
 from segray.tuning.run.phases import exhausted
 from segray.tuning.run.progress import Progress
 from segray.tuning.run.study import StudySearch
@@ -325,7 +325,7 @@ def test_whatever_space_preflight_accepts_can_be_resumed(num_spaces):
 def check_space(keys, damage, kind):
     space = space_of(keys)
     try:
-        draw(CappedSpace(space, 9))
+        draw_samples(CappedSpace(space, 9))
     except ConfigError:
         return
     with tempfile.TemporaryDirectory() as folder:

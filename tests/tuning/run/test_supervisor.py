@@ -27,7 +27,8 @@ def supervisor(tmp_path, monkeypatch):
     )
     monkeypatch.setattr(supervisor_module, "wait_for", lambda value: value)
     state = StateFile(files, progress)
-    return Supervisor(channel, files, RunConfig(), progress, View(progress), state, Retries(ListSearch([]), 0))
+    retries = Retries(ListSearch([]), 0)
+    return Supervisor(channel, files, RunConfig(), progress, View(progress), state, retries, "was too low")
 
 
 def slot_with(error):
