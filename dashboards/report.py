@@ -45,6 +45,7 @@ def write_report(path: str | Path, output: str | Path) -> int:
     """
     target = output_path(output)
     results = load(path)
+    # Checked again, now that the data set is known. A report may lie beside the sweep's files, but not in the data set.
     if target.parent != Path(results.files.folder.path).resolve():
         output_path(output, data_root=str(results.info.base.get("data.root") or ""))
     content = render_report(results).encode()

@@ -242,7 +242,7 @@ def test_a_key_set_twice_is_refused():
 
 
 def bomb(seed, repeated):
-    """Nine levels, each of which repeats the one before nine times."""
+    """Return YAML with nine levels that each repeat the level before nine times."""
     levels = (f"a{n}: &a{n} {repeated.format(', '.join([f'*a{n - 1}'] * 9))}\n" for n in range(1, 10))
     return f"a0: &a0 {seed}\n" + "".join(levels)
 

@@ -1,4 +1,4 @@
-"""What becomes of a command when nobody reads what it prints."""
+"""Commands whose output nobody reads."""
 
 import os
 import pty
@@ -47,7 +47,7 @@ def full_disk():
 
 
 def run(code, tmp_path, output, *arguments):
-    """Run code with its output at a file descriptor; returns exit code, error and whether it ran to its end."""
+    """Run code with its output at a file descriptor; return exit code, error and whether the code ran to its end."""
     done = tmp_path / "done"
     done.unlink(missing_ok=True)
     command = [sys.executable, "-c", code, str(done), *arguments]

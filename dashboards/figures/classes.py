@@ -56,6 +56,7 @@ def draw_classes(info: ClassesInfo) -> go.Figure:
     """Draw a row per class: its colour, a mark per trial, and the best trial's value."""
     names = [plain(score.name) for score in info.classes]
     figure = go.Figure()
+    # The best trial is drawn last, so that its marks lie on top.
     for index, trial in reversed(list(enumerate(info.trials))):
         ious = [score.ious[index] for score in info.classes]
         figure.add_scatter(

@@ -64,6 +64,7 @@ def curves_info(results: SweepResults) -> CurvesInfo:
 def draw_curves(info: CurvesInfo) -> go.Figure:
     """Draw the curves."""
     figure = go.Figure()
+    # Many curves together would hide the highlighted ones.
     grey_opacity = min(0.55, max(0.15, 15 / len(info.curves)))
     for curve in info.curves:
         highlighted = curve.rank is not None

@@ -45,6 +45,7 @@ def importance_info(results: SweepResults) -> ImportanceInfo:
             f"Importances need at least {MIN_TRIALS} trials with an mIoU; there are {len(trials)}."
         )
     rows = trials.to_dict("records")
+    # fANOVA needs a value of every key in every trial.
     in_all = [key for key in results.searched if all(map(key.is_drawn, rows))]
     varied = [key for key in in_all if len({key.shown(row) for row in rows}) > 1]
     if not varied or trials["best_val_miou"].nunique() == 1:

@@ -74,6 +74,7 @@ def parallel_info(results: SweepResults) -> ParallelInfo:
     Raises:
         NothingToDrawError: There are fewer than two such trials, or no key was searched.
     """
+    # From the worst to the best, so that the best lines are drawn last and lie on top.
     trials = results.ranked.iloc[::-1]
     if len(trials) < 2 or not results.searched:
         raise NothingToDrawError(

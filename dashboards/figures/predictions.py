@@ -167,6 +167,7 @@ def _read_ids(folder: Folder, name: str, size: tuple[int, int]) -> np.ndarray:
     image = _open(folder, name)
     if image.mode not in ("P", "L"):
         raise folder.damaged(name, f"it must hold one id per pixel, but its mode is {image.mode}")
+    # Any other resampling would mix ids of neighbouring classes into ids of a third class.
     return np.asarray(image.resize(size, Image.Resampling.NEAREST))
 
 

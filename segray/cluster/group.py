@@ -13,10 +13,10 @@ import ray.train
 from ray.exceptions import RayActorError
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 
-from segray.cluster.channel import Message, Task
 from segray.cluster.deaths import KILLED, note_exit, ray_reason
 from segray.cluster.handle import ChannelHandle, wait_for
 from segray.cluster.limits import Limits
+from segray.cluster.messages import Message, Task
 from segray.cluster.ray_internals import make_trainer
 from segray.cluster.rendezvous import RendezvousConfig
 from segray.cluster.resources import Plan

@@ -6,7 +6,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
 import ray
 
-from segray.cluster.channel import Message, Task
+from segray.cluster.messages import Message, Task
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")

@@ -13,10 +13,10 @@ import torch
 import torch.distributed as dist
 from ray.util.metrics import Gauge
 
-from segray.cluster.channel import Message, Task
 from segray.cluster.handle import ChannelHandle, wait_for
 from segray.cluster.hang import ending_hangs
 from segray.cluster.limits import Limits
+from segray.cluster.messages import Message, Task
 from segray.cluster.rendezvous import join_process_group
 from segray.config import run_config
 from segray.engine.batch_size import max_micro_batches

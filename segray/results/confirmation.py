@@ -119,6 +119,7 @@ def confirm(repeats: pd.DataFrame, best: Mapping[Any, Any], baseline_id: str | N
     of_best, of_baseline = mious[best["id"]], mious[baseline_id]
     seeds = of_best.index.sort_values()
     if baseline_id is not None:
+        # The gain is paired by seed, so a seed without a score of both says nothing about it.
         seeds = seeds.intersection(of_baseline.index)
     if seeds.empty:
         return None

@@ -169,6 +169,7 @@ def _wrong_value(config: Mapping[str, Any]) -> str:
 def _seconds(trial: TrialFiles, records: Sequence[EpochRecord], outcome: Outcome | None) -> float:
     if outcome is not None:
         return outcome.seconds
+    # The pointer also counts time of attempts that were lost before their epoch ended.
     trained = sum(record.epoch_seconds for record in records)
     last = trial.pointer("last")
     return trained if last is None else max(trained, last.seconds)

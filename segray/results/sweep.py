@@ -77,6 +77,7 @@ class SweepResults:
     @cached_property
     def ranked(self) -> pd.DataFrame:
         """The rows of ``trials`` that have an mIoU and did not fail, best first."""
+        # Stable: of two trials with equal mIoU the earlier one is the best, as in SweepFiles.best.
         valid = ~self.trials["outcome"].isin(FAILURES) & self.trials["best_val_miou"].notna()
         return self.trials[valid].sort_values("best_val_miou", ascending=False, kind="stable")
 
@@ -202,6 +203,7 @@ def load(path: str | Path) -> SweepResults:
     found_repeats = dict(zip(repeats, read_trials(list(repeats.values())), strict=True))
     contents = [content for content in found if not content.is_left_out]
     status = _status(files, state)
+    # Repeats begin when the search is over: a trial of the search that is still open then was cut short.
     is_repeating = status == "running" and state is not None and state.repeating
     trials = trials_frame(contents, unended="running" if status == "running" and not is_repeating else "interrupted")
     return SweepResults(

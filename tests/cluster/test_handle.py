@@ -1,4 +1,4 @@
-"""The typed handle against the channel that it stands for."""
+"""The typed handle has the same methods as the channel."""
 
 import inspect
 

@@ -1,4 +1,4 @@
-"""How workers find each other without a port that anyone may speak to."""
+"""Workers find each other without opening a port to everyone."""
 
 import asyncio
 import subprocess

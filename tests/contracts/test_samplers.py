@@ -1,5 +1,6 @@
 """Every sampler of SAMPLERS proposes valid points of a conditional space, none twice, as Optuna itself would."""
 
+import re
 from pathlib import Path
 
 import optuna
@@ -11,6 +12,7 @@ from segray.tuning.points import identity
 from segray.tuning.preflight.samples import draw_samples
 from segray.tuning.run.study import StudySearch
 from segray.tuning.samplers import SAMPLERS, check_sampler, make_sampler, sampler_name
+from segray.tuning.schedulers import SCHEDULERS
 from segray.tuning.space import contains
 
 STEPS = {"grid": {"step": 0.25}}
@@ -136,3 +138,25 @@ def test_a_sampler_object_is_taken_as_it_is(tmp_path):
     assert [told(search, number)["optim.l2"] for number in range(5)] == [0.5] * 5
     with pytest.raises(ConfigError, match="sampler options need a sampler that is given by name"):
         make_sampler(own, 7, {"n_startup_trials": 5})
+
+
+class Settled(optuna.samplers.RandomSampler):
+    """A sampler that proposes the same point for ever."""
+
+    def sample_independent(self, study, trial, name, distribution):
+        return distribution.choices[0] if hasattr(distribution, "choices") else distribution.low
+
+
+def test_a_sampler_that_proposes_one_point_for_ever_does_not_end_an_endless_space(tmp_path):
+    search = search_in(tmp_path, "settled", space_for("settled"), Settled(seed=0))
+    drawn = [told(search, number) for number in range(12)]
+    assert len({identity(values) for values in drawn}) == 12
+    assert search.num_combinations is None
+    assert len({str(values["data.crop_px"]) for values in drawn}) > 1, "not the first combinations in order"
+
+
+def test_the_docs_have_a_row_for_each_sampler_and_scheduler_and_no_others():
+    page = (Path(__file__).parents[2] / "docs/sweeps.md").read_text()
+    for title, names in (("Samplers", SAMPLERS), ("Schedulers", SCHEDULERS)):
+        section = page.split(f"\n## {title}\n")[1].split("\n## ")[0]
+        assert re.findall(r"^\| `(\w+)`", section, re.MULTILINE) == list(names)

@@ -6,7 +6,7 @@ from segray.results import load
 
 @pytest.fixture(scope="session")
 def full(tmp_path_factory):
-    """Every outcome, and repeats of the best trial and the first."""
+    """The results of a sweep with every outcome, and with repeats of the best and the first trial."""
     sweep = fake_sweep.full_sweep(tmp_path_factory.mktemp("runs"), recipe="cityscapes_smp")
     best = load(sweep.files.folder.path).best_trial()
     epochs = int(best["train.epochs"])

@@ -219,7 +219,7 @@ def test_predictions_show_the_best_trial_and_mark_wrong_pixels(sweep):
     fake_sweep.write_trial(sweep, "0001", {}, [0.2])
     fake_sweep.write_samples(sweep, ["0001"])
     info = predictions_info(load_sweep(sweep))
-    assert info.trial == "0001"  # the best one of those with samples
+    assert info.trial == "0001"  # the best trial that has samples
     sample = info.samples[0]
     assert sample.size_px == (fake_sweep.HEIGHT_PX, fake_sweep.WIDTH_PX)
     photo, truth, prediction, errors = (picture(uri) for uri in sample.pictures)

@@ -1,4 +1,4 @@
-"""What repeats say of the best trial and of its gain."""
+"""The comparison of the best trial with the baseline by repeats, and its notes."""
 
 import json
 
@@ -14,7 +14,7 @@ from segray.results.notes import CAUTIONS, repeat_options
 
 @pytest.fixture
 def searched(sweep):
-    """Trial 0001 is the best, of 7 epochs."""
+    """Trial 0001 is the best trial and has 7 epochs."""
     fake_sweep.write_trial(sweep, "0000", {"train.epochs": 5}, [0.3])
     fake_sweep.write_trial(sweep, "0001", {"train.epochs": 7}, [0.4])
     return sweep

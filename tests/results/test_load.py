@@ -186,7 +186,7 @@ def test_seconds_saved_are_the_epochs_not_run_at_the_trials_own_pace(sweep):
 
 
 def without_pole(miou):
-    """IoU of every class but the third, which is in no mean."""
+    """Return an IoU for every class but pole, which is then in no mean."""
     return tuple(None if name == "pole" else miou for name in fake_sweep.CLASSES)
 
 

@@ -47,6 +47,15 @@ class AskedTrial:
 
         return sample
 
+    def random_sample(self) -> Sample:
+        """Return how to choose the values of a point at random, whatever the sampler proposes."""
+        random = optuna.samplers.RandomSampler(seed=self.number)
+
+        def sample(_point: Point, name: str, distribution: Distribution) -> Any:
+            return random.sample_independent(self._study, self._trial._cached_frozen_trial, name, distribution)
+
+        return sample
+
     def accept(self, draw: Draw) -> FrozenTrial:
         """Keep a point's values; returns the stored trial."""
         for name, value in draw.drawn.items():

@@ -7,10 +7,10 @@ from typing import Any
 
 from ray import tune
 
-from segray.cluster.channel import Message, Task
 from segray.cluster.group import WarmGroup
 from segray.cluster.handle import ChannelHandle
 from segray.cluster.limits import Limits
+from segray.cluster.messages import Message, Task
 from segray.cluster.resources import Plan
 from segray.config import RunConfig
 from segray.errors import ConfigError, OutageError, WriteError

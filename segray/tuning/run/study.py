@@ -22,7 +22,7 @@ from segray.tuning.run.history import Announce, catch_up, earlier_trials, folder
 from segray.tuning.space import Draw, Space, draw_from, plain_point
 
 PROPOSALS = 20
-"""Number of proposals that may be points already tried; then the space's points are enumerated."""
+"""Number of proposals that may be tried points. Then as many random points are tried, then all points in order."""
 
 
 class StudySearch(Searcher):
@@ -130,7 +130,7 @@ class StudySearch(Searcher):
             if identity(draw.drawn) not in self._tried:
                 return draw
         num_tried = 0
-        for draw in combinations(self._space, asked.new_sample()):
+        for draw in combinations(self._space, asked.random_sample()):
             if identity(draw.drawn) not in self._tried:
                 return draw
             num_tried += 1
@@ -142,6 +142,10 @@ class StudySearch(Searcher):
             yield draw_point(self._space, Point(self._first.pop(0), asked.new_sample()))
         for _ in range(PROPOSALS):
             yield draw_point(self._space, Point({}, asked.new_sample()))
+        # A sampler that has settled on one point, as GP may, proposes the same one each time.
+        random = asked.random_sample()
+        for _ in range(PROPOSALS):
+            yield draw_point(self._space, Point({}, random))
 
     def _check_new(self, trial_id: str) -> None:
         files = self._sweep.trial(trial_id)
