@@ -37,7 +37,8 @@ def train(
     data: Annotated[str | None, typer.Option(help="Folder of the data set; a config file may name it instead")] = None,
     values: options.Set = None,
     name: Annotated[
-        str | None, typer.Option(help="Name of the run's folder (default: name of the recipe or file, with the time)")
+        str | None,
+        typer.Option(help="Name of the run's folder (default: name of the recipe, file or data set, with the time)"),
     ] = None,
     encoder_weights: options.EncoderWeights = None,
     **given: Any,
@@ -50,7 +51,7 @@ def train(
     from segray.tuning.command import default_storage, is_given, run_and_exit
     from segray.tuning.training_run import check_data, new_name, single_run
 
-    start = _start(recipe, config)
+    start = _start(recipe, config, has_values=bool(values))
     run = options.with_options(Run(), given)
     if run.resume and name is None:
         raise ConfigError("--resume needs --name, the folder of the run to continue")
@@ -64,7 +65,7 @@ def train(
     asked = single_run(
         base,
         recipe=start.recipe,
-        name=name or new_name(start.stem, storage),
+        name=name or new_name(start.stem or base.data.dataset, storage),
         storage=storage,
         resources=options.with_options(Resources(), given),
         limits=options.with_options(Limits(), given),
@@ -77,12 +78,18 @@ def train(
 options.add_options(train, Run(), Resources(), Limits())
 
 
-def _start(recipe: str | None, path: Path | None) -> Start:
-    from segray.tuning.training_run import of_file, of_recipe
+def _start(recipe: str | None, path: Path | None, *, has_values: bool) -> Start:
+    from segray.tuning.training_run import of_defaults, of_file, of_recipe
 
-    if recipe is not None and path is None:
+    if recipe is not None and path is not None:
+        raise ConfigError("segray train takes one of --recipe and --config, but got both; leave one out")
+    if recipe is not None:
         return of_recipe(recipe)
-    if path is not None and recipe is None:
+    if path is not None:
         return of_file(path)
-    got = "neither" if recipe is None else "both"
-    raise ConfigError(f"segray train takes one of --recipe and --config, but got {got}; `segray recipes` lists recipes")
+    if has_values:
+        return of_defaults()
+    raise ConfigError(
+        "segray train needs --recipe, --config, or --set to change the defaults of `segray config`, but got none of "
+        "them; `segray recipes` lists recipes"
+    )

@@ -27,7 +27,7 @@ class Start:
 
     config: RunConfig
     stem: str
-    """Beginning of the names of its runs"""
+    """Beginning of the names of its runs; empty for the name of the run's data set"""
     recipe: Recipe | None = None
 
 
@@ -48,6 +48,11 @@ def of_file(path: Path) -> Start:
         ConfigError: The file cannot be read, or holds an unknown key or value.
     """
     return Start(config=read_yaml(path), stem=path.stem.lstrip(".") or "run")
+
+
+def of_defaults() -> Start:
+    """Return the start from the default config, whose runs are named after their data set."""
+    return Start(config=RunConfig(), stem="")
 
 
 def nothing(_trial: optuna.Trial) -> None:
