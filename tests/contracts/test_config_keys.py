@@ -19,7 +19,7 @@ from segray.data.splits.split_record import record_splits
 from segray.data.synthetic import NEEDED_VALUES, write_scenes
 from segray.errors import SegrayError
 from segray.tuning.preflight.parts import _check_used, check_comparable
-from segray.tuning.run.driver import _refuse_changed
+from segray.tuning.run.resuming import _refuse_changed
 
 OTHER_VALUES = (True, False, 1, 2, 3, 0.05, 0.3, 1.5, 0.001, [1], [0], ["none"], [32, 48], [2, 2, 1], "_a", "a/{split}")
 VARIANTS = (
