@@ -1,1 +1,1 @@
-"""Figures of a sweep and the offline HTML report; needs neither torch nor ray."""
+"""The figures of a sweep and the offline HTML report; needs neither torch nor ray."""

@@ -1,4 +1,4 @@
-"""write_report(): a sweep as one HTML file that needs no network, program or other file to be read."""
+"""write_report(): write a sweep as one HTML file that needs no network, program or other file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from segray.results import SweepResults, load
 
 @dataclass(frozen=True)
 class Section:
-    """A figure in the report, or the sentence that stands in its place."""
+    """A figure in the report, or the sentence in its place."""
 
     name: str
     figure: Figure
@@ -31,11 +31,11 @@ class Section:
 
 
 def write_report(path: str | Path, output: str | Path) -> int:
-    """Write the report of a sweep; finished, running or dead.
+    """Write the report of a sweep that is finished, running or dead.
 
     Args:
         path: The sweep's folder or URL.
-        output: The HTML file, in a folder that exists; an older report there is replaced.
+        output: The HTML file, in a folder that exists; an older report is replaced.
 
     Returns:
         Size of the file in bytes.
@@ -45,6 +45,7 @@ def write_report(path: str | Path, output: str | Path) -> int:
     """
     target = output_path(output)
     results = load(path)
+    # Checked again, now that the data set is known. A report may lie beside the sweep's files, but not in the data set.
     if target.parent != Path(results.files.folder.path).resolve():
         output_path(output, data_root=str(results.info.base.get("data.root") or ""))
     content = render_report(results).encode()
@@ -53,7 +54,7 @@ def write_report(path: str | Path, output: str | Path) -> int:
 
 
 def render_report(results: SweepResults) -> str:
-    """The report as HTML: everything embedded, everything that comes from the sweep escaped."""
+    """Return the report as HTML, with everything embedded and all text from the sweep escaped."""
     return (
         _environment()
         .get_template("report.html")
@@ -79,7 +80,7 @@ def _section(name: str, figure: Figure, results: SweepResults) -> Section:
 
 
 def _script_json(content: str) -> Markup:
-    """JSON that cannot end the script element it stands in."""
+    """Return JSON that cannot end the script element around it."""
     return Markup(content.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 

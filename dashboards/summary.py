@@ -1,4 +1,4 @@
-"""What the report says in words: headline, notes, trials table, provenance."""
+"""The text of the report: headline, notes, trials table, provenance."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import pandas as pd
 
@@ -15,23 +15,22 @@ from segray import text
 from segray.config import RunConfig
 from segray.config.keys import keys_deciding
 from segray.config.mark import Decides
-from segray.records import FAILURES
 from segray.results import Spread, SweepResults
+from segray.results.notes import CAUTIONS, NoteKind, notes
 from segray.shown import redacted
 
 OUTCOME_ORDER = ("finished", "stopped", "running", "interrupted", "failed", "diverged", "out_of_memory")
 
-SCHEDULE_NOTES = {
-    "train.epochs": "Early stopping compared unequal learning-rate schedules: train.epochs is searched, so at the same "
-    "epoch a long trial's learning rate has fallen less than a short one's, and a stopped trial is not proven worse.",
-    "train.patience": "Early stopping compared unequal learning-rate schedules: train.patience is searched, so some "
-    "trials ended themselves earlier in their schedule than others.",
-}
+NOTES: Final[tuple[NoteKind, ...]] = (
+    *("damage", "running", "unfinished", "comparison", *CAUTIONS, "none_finished", "schedule"),
+    *("classes", "recipe", "test", "no_test", "clusters"),
+)
+"""The kinds of notes in the report, in its order. Headline and table show the other kinds, repeats and failures."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """A figure of the headline and what it is."""
+    """A number of the headline with its meaning."""
 
     figure: str
     meaning: str
@@ -45,25 +44,25 @@ class Best:
     miou: str
     epoch: str
     mean: str
-    """What that is the mean of"""
+    """The classes that the mIoU averages"""
     test_miou: str
-    """Empty where there is none"""
+    """Empty if the trial has no test score"""
     test_caption: str
     test_mean: str
     lines: tuple[Line, ...]
-    """Over further seeds, and above the baselines"""
+    """Scores over further seeds, and gains over the baselines"""
     config: tuple[tuple[str, str], ...]
-    """Key and value: the searched ones, of a single run those that are not segray's defaults"""
+    """Key and value of the searched keys; for a single run, of the keys that differ from segray's defaults"""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One value; numbers stand at the right and sort by their size."""
+    """One value of the table; numbers are right-aligned and sort by size."""
 
     shown: str
     is_number: bool
     number: float | None
-    """None in a cell of text, and where a number is missing"""
+    """None for text and for a missing number"""
 
 
 @dataclass(frozen=True)
@@ -77,12 +76,12 @@ class TrialRow:
     is_best: bool
     miou: Cell
     cells: tuple[Cell, ...]
-    """What follows: see Summary.columns"""
+    """The remaining cells; Summary.columns has their headings"""
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Everything in words, as the report shows it."""
+    """All text of the report."""
 
     kind: Literal["sweep", "run"]
     name: str
@@ -91,7 +90,7 @@ class Summary:
     notes: tuple[str, ...]
     facts: tuple[tuple[str, str], ...]
     outcomes: tuple[tuple[str, int], ...]
-    """Outcome and number of trials, in OUTCOME_ORDER, without those that did not occur"""
+    """Outcome and number of trials, in OUTCOME_ORDER, without outcomes that did not occur"""
     columns: tuple[str, ...]
     """Headings of the cells of ``rows``"""
     rows: tuple[TrialRow, ...]
@@ -99,7 +98,7 @@ class Summary:
 
 
 def summarise(results: SweepResults) -> Summary:
-    """Put a sweep in words."""
+    """Describe a sweep in words."""
     best = results.best_trial()
     counts = Counter(results.trials["outcome"])
     return Summary(
@@ -107,7 +106,7 @@ def summarise(results: SweepResults) -> Summary:
         name=results.info.name,
         state=results.state,
         best=None if best is None else _best(results, best),
-        notes=_notes(results),
+        notes=tuple(note.text for note in notes(results, NOTES)),
         facts=_facts(results),
         outcomes=tuple((outcome, counts[outcome]) for outcome in OUTCOME_ORDER if counts[outcome]),
         columns=(
@@ -145,8 +144,9 @@ def _searched_values(results: SweepResults, best: pd.Series[Any]) -> tuple[tuple
 
 
 def _own_values(results: SweepResults) -> tuple[tuple[str, str], ...]:
-    """What a run has other values of than segray's defaults; no path, which may tell of a person's machine."""
+    """Return the values of a run that differ from segray's defaults."""
     default = RunConfig().flat()
+    # Paths are left out: they may tell about a person's machine.
     return tuple(
         (key, text.value(value))
         for key, value in results.info.base.items()
@@ -155,7 +155,7 @@ def _own_values(results: SweepResults) -> tuple[tuple[str, str], ...]:
 
 
 def _against_baseline(results: SweepResults, best: pd.Series[Any]) -> list[Line]:
-    """The best trial, the baseline and the gain over further seeds; where there are none, the gain of single runs."""
+    """Return best trial, baseline and gain over further seeds, or without repeats the gain of single runs."""
     name, found = results.info.baseline_name, results.confirmation()
     if found is None:
         first = results.first_trial()
@@ -163,7 +163,7 @@ def _against_baseline(results: SweepResults, best: pd.Series[Any]) -> list[Line]
             return []
         baseline = first["best_val_miou"]
         return [Line(text.points(best["best_val_miou"] - baseline), f"over {name} ({text.percent(baseline)})")]
-    lines = [_line(found.best, f"trial {found.trial} trained anew", found.counted_seeds)]
+    lines = [_line(found.best, f"trial {found.trial} repeated", found.counted_seeds)]
     if found.baseline is not None and found.gain is not None:
         gain = found.gain
         lines += [
@@ -180,59 +180,6 @@ def _line(spread: Spread, what: str, num_seeds: str) -> Line:
     return Line(text.percent(spread.mean), f"{what} ({text.percent_range(spread.low, spread.high)}, {num_seeds})")
 
 
-def _notes(results: SweepResults) -> tuple[str, ...]:
-    notes = [*map(_as_sentence, results.damage), _state_note(results)]
-    first, name = results.first_trial(), results.info.baseline_name
-    if results.trials.empty:
-        notes.append("No trial has started, so there is nothing to compare.")
-    elif results.trials["outcome"].isin(FAILURES).all():
-        notes.append("Every trial failed; the reasons are in the trials table.")
-    elif results.ranked.empty:
-        notes.append("No trial has completed an epoch with a validation mIoU yet.")
-    elif len(results.trials) == 1:
-        notes.append("" if results.is_single_run else "There is only one trial, so nothing to compare it with.")
-    elif first is not None and first["id"] == results.ranked["id"].iloc[0]:
-        notes.append(f"The search has not improved on {name}, which is still the best.")
-    elif first is not None and first["outcome"] in FAILURES:
-        ended = text.words(first["outcome"])
-        notes.append(f"The gain over {name} is not known: its trial ended as {ended}, and such are not repeated.")
-    elif results.confirmation() is None:
-        notes.append(_gain_note(results, first, name))
-    notes.append(results.caution_note())
-    if not results.trials.empty and not (results.trials["outcome"] == "finished").any():
-        notes.append("No trial has run to its end.")
-    if not results.trials.empty and results.info.scheduler != "none":
-        notes += [note for key, note in SCHEDULE_NOTES.items() if key in results.info.space]
-    notes += [results.classes_note(), results.recipe_note(), results.test_note(), results.cluster_note()]
-    return tuple(filter(None, notes))
-
-
-def _as_sentence(line: str) -> str:
-    return f"{line[0].upper()}{line[1:]}."
-
-
-def _gain_note(results: SweepResults, first: pd.Series[Any] | None, name: str) -> str:
-    """Why there is no gain over the baseline, or what its spread takes; empty where repeats have failed to give it."""
-    if results.failed_repeats_note():
-        return ""
-    if results.state == "running":
-        is_repeating = not results.repeats.empty
-        return "The best trial and its baseline are being repeated with further seeds." if is_repeating else ""
-    if first is None or first["outcome"] != "finished":
-        ended = "has not ended" if first is None else f"is {text.words(first['outcome'])}"
-        return f"The gain over {name} is not known, for that {ended}; {results.repeat_options()} trains both anew."
-    return (
-        f"The gain over {name} is that of one seed each; {results.repeat_options()} trains both with three further "
-        "seeds, and shows its spread."
-    )
-
-
-def _state_note(results: SweepResults) -> str:
-    if results.state == "running":
-        return "The sweep is still running: this is what it had given when the report was written."
-    return results.state_note()
-
-
 def _facts(results: SweepResults) -> tuple[tuple[str, str], ...]:
     saved = results.seconds_saved()
     facts = {
@@ -241,7 +188,7 @@ def _facts(results: SweepResults) -> tuple[tuple[str, str], ...]:
         "Trials": results.progress(),
         "Data set": _data(results.info.base),
         "Epochs": _epochs(results),
-        "Search": f"{results.info.searcher}, {results.info.scheduler}",
+        "Search": f"{results.info.sampler}, {results.info.scheduler}",
     }
     of_search = ("Saved by early stopping", "Trials", "Search") if results.is_single_run else ()
     return tuple((name, fact) for name, fact in facts.items() if name not in of_search)
@@ -254,7 +201,7 @@ def _data(base: Mapping[str, Any]) -> str:
         if base.get(key)
     ]
     layout = base.get("data.dataset", "unknown")
-    # Not the whole path, which may tell of a person's machine in a file that is made to be shared.
+    # Only the end of the path: reports are shared, and a whole path may tell about a person's machine.
     folder = "/".join(Path(base.get("data.root", "")).parts[-2:])
     place = f"{folder} in the layout of {layout}" if folder else layout
     return ", ".join([place, *sizes])

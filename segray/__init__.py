@@ -10,21 +10,41 @@ if TYPE_CHECKING:
     from segray.engine.checkpoint import load_model
     from segray.errors import SegrayError
     from segray.labels import LabelSpace
+    from segray.recipes import RECIPES
+    from segray.results import load as load_results
+    from segray.tuning.command import main
+    from segray.tuning.sweep import Sweep
 
-__all__ = ["LabelSpace", "RunConfig", "SegrayError", "__version__", "load_model"]
+__all__ = [
+    "RECIPES",
+    "LabelSpace",
+    "RunConfig",
+    "SegrayError",
+    "Sweep",
+    "__version__",
+    "load_model",
+    "load_results",
+    "main",
+]
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "LabelSpace": "segray.labels",
-    "RunConfig": "segray.config",
-    "SegrayError": "segray.errors",
-    "load_model": "segray.engine.checkpoint",
+    "RECIPES": ("segray.recipes", "RECIPES"),
+    "LabelSpace": ("segray.labels", "LabelSpace"),
+    "RunConfig": ("segray.config", "RunConfig"),
+    "SegrayError": ("segray.errors", "SegrayError"),
+    "Sweep": ("segray.tuning.sweep", "Sweep"),
+    "load_model": ("segray.engine.checkpoint", "load_model"),
+    "load_results": ("segray.results", "load"),
+    "main": ("segray.tuning.command", "main"),
 }
+"""Public name -> module and name there."""
 
 
 def __getattr__(name: str) -> Any:
-    # Imported when first asked for: the command line answers before torch, or even pydantic, would be loaded.
+    # Imported at first use, so that the command line answers without loading torch or pydantic.
     if name not in _HOMES:
         raise AttributeError(f"module 'segray' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    module, attribute = _HOMES[name]
+    return getattr(import_module(module), attribute)

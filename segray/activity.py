@@ -1,4 +1,4 @@
-"""What this process is doing, and a watch over it: a process that hangs says what it was doing, and where."""
+"""Note what this process is doing, and watch it: a process that hangs reports its activity and its stack."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Final, TypeVar
 
 LOOK_SECONDS: Final = 1.0
-"""How often the watch looks."""
+"""Time between two looks of the watch."""
 
 LINE_SECONDS: Final = 20.0
 """Time between the lines that say how far a long task is."""
@@ -39,29 +39,29 @@ class Throttle:
         return True
 
 
-class _Doing:
-    """One thing that the process does. The same thing done again is another object."""
+class _Activity:
+    """One activity of the process. The same activity done again is another object."""
 
     def __init__(self, what: str | None) -> None:
         self.what = what
 
 
-_now = _Doing(None)
+_now = _Activity(None)
 
 
 def doing(what: str | None) -> None:
-    """Note what this process does from now on; call it again whenever work of unknown length gets on.
+    """Note the activity that begins now; call again whenever work of unknown length makes progress.
 
     Args:
-        what: Such as "loading a training batch"; None for what may take any time, and is not watched.
+        what: An activity such as "loading a training batch"; None for one that may take any time and is not watched.
     """
     global _now
-    _now = _Doing(what)
+    _now = _Activity(what)
 
 
 @contextmanager
 def waiting_for_others() -> Iterator[None]:
-    """Wait for other processes, unwatched: each of them is watched itself, and their end ends the wait."""
+    """Wait for other processes without being watched: each of them is watched itself, and its end ends the wait."""
     before = _now.what
     doing(None)
     try:
@@ -71,12 +71,12 @@ def waiting_for_others() -> Iterator[None]:
 
 
 def each(items: Iterable[T], *, getting: str, using: str) -> Iterator[T]:
-    """The items, with a note of whether the process gets the next one or uses the last.
+    """Yield the items, noting whether the process waits for the next item or uses the last one.
 
     Args:
-        items: Such as a loader's batches.
-        getting: What the process does until an item comes.
-        using: What it does with an item.
+        items: Items such as a loader's batches.
+        getting: The activity while the process waits for an item.
+        using: The activity while the process uses an item.
     """
     doing(getting)
     for item in items:
@@ -87,11 +87,11 @@ def each(items: Iterable[T], *, getting: str, using: str) -> Iterator[T]:
 
 @contextmanager
 def watched(limit_seconds: float, on_silence: Callable[[str, str], object]) -> Iterator[None]:
-    """Call for help, once, where this thread does a single thing for longer than a limit.
+    """Call for help, once, when a single activity of this thread takes longer than a limit.
 
     Args:
-        limit_seconds: May be infinite.
-        on_silence: Called in another thread with what this thread does, and its stack.
+        limit_seconds: The limit; may be infinite.
+        on_silence: Called in another thread with this thread's activity and stack.
     """
     done, watched_thread = threading.Event(), threading.get_ident()
     pause = min(LOOK_SECONDS, limit_seconds / 10)
@@ -102,7 +102,7 @@ def watched(limit_seconds: float, on_silence: Callable[[str, str], object]) -> I
             if seen is not _now or seen.what is None:
                 seen, num_looks = _now, 0
                 continue
-            # Looks are counted, not time: a process that was suspended for an hour, and its watch with it, is no hang.
+            # Looks are counted instead of time: a process that was suspended for an hour, with its watch, is no hang.
             num_looks += 1
             if num_looks * pause >= limit_seconds:
                 on_silence(seen.what, "".join(traceback.format_stack(sys._current_frames()[watched_thread])))

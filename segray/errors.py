@@ -1,18 +1,18 @@
-"""What can go wrong, as exceptions a person can act on.
+"""The errors that a person can act on.
 
     SegrayError
     ├── ConfigError      a key, value, choice or combination that cannot work
     ├── DataError        a data set that is missing, incomplete or does not decode
     ├── ResourceError    more workers, GPUs, memory or disk than there are
-    ├── StorageError     a sweep folder that cannot be written, read, or is taken
-    │   ├── DamagedError   one of its files that holds something else than it should
-    │   ├── OutageError    it is out of reach, and may be back soon
-    │   └── WriteError     it is full or read-only
+    ├── StorageError     a sweep folder that cannot be written or read, or is taken
+    │   ├── DamagedError   a file of the sweep does not hold what it should
+    │   ├── OutageError    the storage is out of reach, and may be back soon
+    │   └── WriteError     the storage is full or read-only
     ├── ClusterError     the Ray cluster failed under a running sweep
-    └── SweepTakenError  another start has taken the sweep over, so this one may write no more
+    └── SweepTakenError  another start has taken the sweep over, so this start must not write any more
 
-Every message names what, the rule, the value got, and the fix or the choices. The command line prints it
-without a traceback and exits with the error's `exit_code`.
+Every message says what is wrong, the rule, the value got, and the fix or the choices. The command line prints the
+message without a traceback and exits with the error's `exit_code`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class SegrayError(Exception):
     """The parent of every error that segray raises on purpose."""
 
     exit_code = 2
-    """Of the command that it ends"""
+    """Exit code of the command that the error ends"""
 
 
 class ConfigError(SegrayError):
@@ -36,8 +36,8 @@ class DataError(SegrayError):
     """A data set that is missing, incomplete, or does not decode.
 
     Args:
-        message: What is wrong, with the first few faults.
-        problems: All faults, each naming its file; by default the message is the only one.
+        message: What is wrong, with the first few problems.
+        problems: All problems, each naming its file; by default only the message.
     """
 
     def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
@@ -54,26 +54,26 @@ class StorageError(SegrayError):
 
 
 class DamagedError(StorageError):
-    """A file of a sweep that holds something else than it should.
+    """A file of a sweep that does not hold what it should.
 
     Args:
         path: The file.
-        reason: Why it cannot be used.
+        reason: Why the file cannot be used.
     """
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(path, reason)
         self.reason = reason
         self.in_short = f"its {path.rpartition('/')[2]} is damaged ({reason})"
-        """In words that follow "trial 0003: " or the like"""
+        """The message as it follows "trial 0003: " and the like"""
 
     def __str__(self) -> str:
         path, reason = self.args
-        return f"{path!r} is damaged, or another version's ({reason}); restore it from a backup, or start a new sweep"
+        return f"{path!r} is damaged or from another version ({reason}); restore it from a backup, or start a new sweep"
 
 
 class OutageError(StorageError):
-    """Storage that is out of reach, as a network file system whose server is away; it may be back soon."""
+    """Storage that is out of reach, such as a network file system whose server is down; it may be back soon."""
 
 
 class WriteError(StorageError):
@@ -84,7 +84,7 @@ class ClusterError(SegrayError):
     """The Ray cluster, or a part of it that the driver cannot do without, failed under a running sweep.
 
     Args:
-        what: What failed.
+        what: The part that failed.
     """
 
     exit_code = 3
@@ -94,14 +94,14 @@ class ClusterError(SegrayError):
 
 
 class SweepTakenError(SegrayError):
-    """Another start of the sweep has taken it over, because this one was silent: it must not write any more."""
+    """Another start has taken the sweep over, because this start was silent: it must not write any more."""
 
 
 def unknown_name(kind: str, name: str, choices: Iterable[str]) -> str:
-    """Message for a name that is not among the choices, with the nearest valid ones first.
+    """Return the message for a name that is not among the choices, with the nearest valid names first.
 
     Args:
-        kind: What was named, such as ``"policy"``.
+        kind: The kind of name, such as ``"policy"``.
         name: The name got.
         choices: All valid names.
     """
@@ -113,7 +113,7 @@ def unknown_name(kind: str, name: str, choices: Iterable[str]) -> str:
 
 
 def listed(items: Sequence[str], limit: int = 10) -> str:
-    """The first ``limit`` items on lines of their own, the rest as a count."""
+    """Return the first ``limit`` items, one per line, and the number of the others."""
     lines = "".join(f"\n  {item}" for item in items[:limit])
     rest = len(items) - limit
     return lines + (f"\n  ... and {rest} more" if rest > 0 else "")

@@ -1,4 +1,4 @@
-"""Local files that are there as a whole or not at all, also after a crash, a power cut or a full disk."""
+"""Write local files completely or not at all, even in a crash, a power cut or on a full disk."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from segray.errors import StorageError
 _PARTIAL: Final = ".partial-"
 
 _CANNOT_SYNC: Final = (errno.EINVAL, errno.ENOTSUP, errno.EACCES)
-"""What file systems say that cannot wait for a folder, or let nobody but its owner do so."""
+"""Errors of file systems that cannot sync a folder, or let only the folder's owner do so."""
 
 
-_SHOWN: Final = (".html", ".png", ".jpg", ".jpeg")
-"""What a person may keep beside a sweep's own files."""
+_OUTPUT_SUFFIXES: Final = (".html", ".png", ".jpg", ".jpeg")
+"""Kinds of files that a person may keep beside a sweep's own files."""
 
 
 def expanded(path: str | Path) -> Path:
-    """A path as the shell reads it: ``~`` is the home folder, and before a name of nobody it stays what it is."""
-    # pathlib raises there.
+    """Return a path as the shell reads it: ``~`` is the home folder; ``~nobody`` without such a user stays as it is."""
+    # pathlib's expanduser raises for an unknown user.
     return Path(os.path.expanduser(path))  # noqa: PTH111
 
 
 def output_path(path: str | Path, *, inputs: Iterable[str | Path] = (), data_root: str | Path = "") -> Path:
-    """The file that a command is to write, links resolved; asked before the command's work is done.
+    """Return the file that a command shall write, with links resolved; called before the command does its work.
 
     Args:
-        path: Where the person wants it.
+        path: The path that the person gave.
         inputs: Files that the command reads.
-        data_root: Folder of the data set that the command is about; empty where there is none.
+        data_root: Folder of the data set that the command is about; empty if there is none.
 
     Raises:
-        StorageError: It cannot be written there, or would replace or join what is to be kept: an input, a data set, or
-            the files of a sweep.
+        StorageError: The file cannot be written, would replace an input, or would lie in a data set or among the files
+            of a sweep.
     """
     try:
         target = expanded(path).resolve()
@@ -55,10 +55,10 @@ def output_path(path: str | Path, *, inputs: Iterable[str | Path] = (), data_roo
 
 
 def check_new_folder(path: Path, data_root: str | Path = "") -> None:
-    """Refuse a folder to make that would lie in a data set or among a sweep's files; its parents may be missing.
+    """Check that a new folder would not lie in a data set or among a sweep's files; its parents may be missing.
 
     Raises:
-        StorageError: It would.
+        StorageError: It would lie there.
     """
     _check_kept(expanded(path).resolve(), [], data_root)
 
@@ -70,11 +70,11 @@ def _check_kept(target: Path, inputs: list[Path], data_root: str | Path) -> None
     if data_root and target.is_relative_to(expanded(data_root).resolve()):
         raise _cannot_write(target, f"it lies in the data set at {str(data_root)!r}; name a place outside of it")
     sweep = next((folder for folder in target.parents if (folder / "sweep.json").is_file()), None)
-    if sweep is not None and not (target.parent == sweep and target.suffix.lower() in _SHOWN):
+    if sweep is not None and not (target.parent == sweep and target.suffix.lower() in _OUTPUT_SUFFIXES):
         raise _cannot_write(
             target,
-            f"it lies among the files of the sweep at {str(sweep)!r}, where only {', '.join(_SHOWN)} may be added; "
-            "name a place outside of it",
+            f"it lies among the files of the sweep at {str(sweep)!r}, where only {', '.join(_OUTPUT_SUFFIXES)} may be "
+            "added; name a place outside of it",
         )
 
 
@@ -83,7 +83,7 @@ def _cannot_write(path: str | Path, why: str) -> StorageError:
 
 
 def write_whole(path: Path, content: bytes | memoryview) -> None:
-    """Replace a file; its folder is made. When this returns, the content is on the disk.
+    """Replace a file, and make its folder if needed. The content is on the disk when this returns.
 
     Raises:
         OSError: The file cannot be written; nothing is left of the attempt.
@@ -94,7 +94,7 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
 
 
 def write_new(path: Path, content: bytes) -> bool:
-    """Write a file unless there is one, which only one of several processes can; returns whether this one did.
+    """Write a file unless it exists, and return whether it was written; only one of several processes succeeds.
 
     Raises:
         OSError: The file cannot be written; nothing is left of the attempt.
@@ -110,7 +110,7 @@ def write_new(path: Path, content: bytes) -> bool:
 
 @contextmanager
 def partial_file(path: Path, content: bytes | memoryview) -> Iterator[Path]:
-    """A file beside ``path`` that holds the content on the disk; to be renamed or linked, else it goes at the end."""
+    """Write the content to a file beside ``path`` that the caller renames or links; otherwise it is deleted again."""
     make_folder(path.parent)
     partial = path.with_name(f"{path.name}{_PARTIAL}{os.getpid()}-{threading.get_ident()}")
     try:
@@ -124,7 +124,7 @@ def partial_file(path: Path, content: bytes | memoryview) -> Iterator[Path]:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Append a line to a text file, after what a crash may have left of an earlier one; it is on the disk then.
+    """Append a line to a text file and wait until it is on the disk; first end a line that a crash cut off.
 
     Raises:
         OSError: The file cannot be written.
@@ -140,10 +140,10 @@ def append_line(path: Path, line: str) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and its parents where they are missing, so that a power cut cannot take them away.
+    """Make a folder and its missing parents, so that a power cut cannot take them away.
 
     Raises:
-        OSError: It cannot be made.
+        OSError: A folder cannot be made.
     """
     if path.is_dir():
         return
@@ -154,7 +154,7 @@ def make_folder(path: Path) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Wait until a folder's list of names is on the disk, where the file system can wait."""
+    """Wait until a folder's list of names is on the disk, if the file system can do that."""
     try:
         sync(path)
     except OSError as error:
@@ -172,12 +172,12 @@ def sync(path: Path) -> None:
 
 
 def remove_partials(folder: Path) -> None:
-    """Remove what writers that were killed left below a folder; links are not followed.
+    """Remove the partial files of killed writers below a folder; links are not followed.
 
-    For the one process that may write there.
+    Only the one process that may write below the folder may call this.
     """
     for parent, _, names in os.walk(folder):
         for name in names:
             if _PARTIAL in name:
-                with suppress(OSError):  # another person's: it costs room, no more
+                with suppress(OSError):  # a file of another person only takes some space
                     Path(parent, name).unlink()

@@ -1,4 +1,4 @@
-"""Folders on local disks and object stores: pyarrow filesystems, whose errors become ours."""
+"""Folders on local disks and object stores: pyarrow filesystems whose errors become SegrayErrors."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ _OUTAGES: Final = {
     *(errno.ENOTCONN, errno.ECONNREFUSED, errno.ECONNRESET, errno.ECONNABORTED),
     *(errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH, errno.ENETRESET),
 }
-"""What a network file system says while its server is away; a full or read-only disk stays that."""
+"""Errors of a network file system whose server is down. Errors of a full or read-only disk are not among them."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class Guard(Protocol):
-    """Whom a folder asks before it is changed; picklable."""
+    """A check that a folder makes before every change; picklable."""
 
     def check(self) -> None:
         """Raise a SegrayError unless the folder may be changed."""
 
 
 def _patient(method: Callable[Concatenate[Folder, P], T]) -> Callable[Concatenate[Folder, P], T]:
-    """Have a method of `Folder` wait out an outage, for as long as the folder's patience lasts."""
+    """Make a method of `Folder` try again during an outage, for as long as the folder's patience lasts."""
 
     @functools.wraps(method)
     def wait_out(self: Folder, /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -65,24 +65,24 @@ def _patient(method: Callable[Concatenate[Folder, P], T]) -> Callable[Concatenat
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder on a pyarrow filesystem; picklable, so workers get it as it is."""
+    """A folder on a pyarrow filesystem; picklable, so that workers can use it."""
 
     filesystem: pafs.FileSystem
     path: str
     guard: Guard | None = None
-    """Asked before every change below the folder"""
+    """Checks every change below the folder"""
     root: str = ""
-    """The folder that was opened, outside of which nothing is deleted; empty where that is this one"""
+    """The folder that was opened; nothing outside of it is deleted. Empty if it is this folder"""
     patience_seconds: float = 0.0
-    """How long every call waits for storage that is out of reach"""
+    """Time that every call waits for storage that is out of reach"""
 
     @property
     def is_local(self) -> bool:
-        """Whether files can be appended to and renamed."""
+        """Whether the folder is on a local filesystem, where files can be appended to and renamed."""
         return isinstance(self.filesystem, pafs.LocalFileSystem)
 
     def child(self, name: str) -> Folder:
-        """The folder or file ``name`` below this one; not created."""
+        """Return the folder or file ``name`` below this folder; it is not created."""
         return replace(self, path=f"{self.path}/{name}", root=self.root or self.path)
 
     @property
@@ -91,23 +91,23 @@ class Folder:
         return replace(self, path=self.path.rpartition("/")[0] or "/", root="")
 
     def exists(self, name: str = "") -> bool:
-        """Whether the file or folder is there."""
+        """Return whether the file or folder exists."""
         return bool(self._info(name).type != pafs.FileType.NotFound)
 
     def is_file(self, name: str) -> bool:
-        """Whether there is a file of this name."""
+        """Return whether there is a file of this name."""
         return bool(self._info(name).type == pafs.FileType.File)
 
     @_patient
     def names(self, name: str = "") -> list[str]:
-        """Sorted names of the files and folders directly inside; empty if there is no such folder."""
+        """Return the sorted names of the files and folders directly inside; empty if the folder does not exist."""
         selector = pafs.FileSelector(self._at(name), allow_not_found=True)
         with self._reaching(name):
             return sorted(info.base_name for info in self.filesystem.get_file_info(selector))
 
     @_patient
     def read_bytes(self, name: str) -> bytes:
-        """Whole content of a file.
+        """Return the whole content of a file.
 
         Raises:
             StorageError: The file is missing or cannot be read.
@@ -121,10 +121,10 @@ class Folder:
 
     @_patient
     def write_bytes(self, name: str, content: bytes | memoryview) -> None:
-        """Write a whole file, which nobody reads half of; on local disks it is on the disk when this returns.
+        """Write a file so that nobody reads half of it; a local file is on the disk when this returns.
 
         Raises:
-            StorageError: The place cannot be written; nothing is left of the attempt.
+            StorageError: The file cannot be written; nothing is left of the attempt.
         """
         with self._writing(name) as target:
             if self.is_local:
@@ -136,10 +136,12 @@ class Folder:
 
     @_patient
     def write_new_json(self, name: str, content: Mapping[str, Any]) -> bool:
-        """Write a mapping unless the file is there, which on local disks only one process can; returns whether it did.
+        """Write a mapping unless the file exists, and return whether it was written.
+
+        On local disks, only one of several processes succeeds.
 
         Raises:
-            StorageError: The place cannot be written.
+            StorageError: The file cannot be written.
         """
         if self.exists(name):
             return False
@@ -151,20 +153,20 @@ class Folder:
 
     @_patient
     def append_line(self, name: str, line: str) -> None:
-        """Append to a text file, after what a crash may have left of an earlier line; local filesystems only.
+        """Append a line to a text file, after ending a line that a crash cut off; local filesystems only.
 
         Raises:
-            StorageError: The place cannot be written.
+            StorageError: The file cannot be written.
         """
         with self._writing(name) as target:
             append_line(Path(target), line)
 
     @_patient
     def delete(self, name: str = "") -> None:
-        """Delete a file or a whole folder if it is there; of a link, the link.
+        """Delete a file or a whole folder if it exists; for a link, delete only the link.
 
         Raises:
-            StorageError: It cannot be deleted, or a link leads to it from the folder that was opened.
+            StorageError: The file or folder cannot be deleted, or lies behind a link in the opened folder.
         """
         self.check_guard()
         with self._reaching(name):
@@ -178,16 +180,16 @@ class Folder:
                 self.filesystem.delete_file(self._at(name))
 
     def remove_partials(self) -> None:
-        """Remove what writers that were killed left here; for the one process that may write here."""
+        """Remove the partial files of killed writers; only the one process that may write here may call this."""
         self.check_guard()
         if self.is_local:
             remove_partials(Path(self.path))
 
     def read_json(self, name: str) -> Any:
-        """Parsed content of a JSON file, or None if it is missing.
+        """Return the parsed content of a JSON file, or None if the file is missing.
 
         Raises:
-            DamagedError: The file holds something else.
+            DamagedError: The file is not JSON, or holds only null.
             StorageError: The file cannot be read.
         """
         try:
@@ -206,7 +208,7 @@ class Folder:
         return content
 
     def damaged(self, name: str, reason: str) -> DamagedError:
-        """The error for a file whose content cannot be used."""
+        """Return the error for a file whose content cannot be used."""
         return DamagedError(self._at(name), reason)
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
@@ -217,8 +219,8 @@ class Folder:
         root = Path(self.root or self.path)
         if target != root and not target.parent.resolve().is_relative_to(root.resolve()):
             raise StorageError(
-                f"{str(target)!r} is not deleted, because a link leads there from {str(root)!r}; put the folder itself "
-                "in the link's place"
+                f"{str(target)!r} is not deleted, because a link leads there from {str(root)!r}; replace the link by "
+                "the folder itself"
             )
         if target.is_dir() and not target.is_symlink():
             shutil.rmtree(target)
@@ -231,7 +233,7 @@ class Folder:
         if self.guard is None:
             return
         self.guard.check()
-        # The guard may have looked a moment ago: what was unmounted since then must not be made anew on another disk.
+        # The guard's last look may be a moment old: a folder unmounted since then must not be made on another disk.
         if self.is_local and not Path(self.root or self.path).is_dir():
             raise OutageError(f"the folder {self.root or self.path!r} is out of reach, or gone")
 
@@ -264,7 +266,7 @@ class Folder:
 
 
 def open_folder(location: str | Path) -> Folder:
-    """The folder at a local path or pyarrow filesystem URL; not created.
+    """Return the folder at a local path or pyarrow filesystem URL; it is not created.
 
     Raises:
         StorageError: The URL's scheme is unknown or the store cannot be reached.
@@ -282,13 +284,13 @@ def open_folder(location: str | Path) -> Folder:
 
 
 def location_below(location: str, name: str) -> str:
-    """Path or URL of ``name`` below a path or URL; a URL's query, such as ``?region=eu-west-1``, stays at its end."""
+    """Return the path or URL of ``name`` below a path or URL; a URL's query (``?region=eu-west-1``) stays last."""
     path, mark, query = location.partition("?") if "://" in location else (location, "", "")
     return f"{path.rstrip('/')}/{name}{mark}{query}"
 
 
 def _is_outage(error: OSError) -> bool:
-    # Object stores give neither numbers nor kinds for a network that is down.
+    # Object stores give neither an error number nor a subclass for a network that is down.
     return error.errno in _OUTAGES or (error.errno is None and type(error) is OSError)
 
 

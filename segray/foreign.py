@@ -1,4 +1,4 @@
-"""Content that someone else may have written or damaged: read within limits, and refused in one sentence."""
+"""Read content that someone else may have written or damaged: within limits, and refused in one sentence."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from PIL import Image
 from pydantic import ValidationError
 
 MAX_DEPTH: Final = 50
-"""Levels of lists and mappings inside each other; what segray writes has six."""
+"""Most levels of nested lists and mappings; segray's own files have six."""
 
 MAX_VALUES: Final = 5_000_000
-"""Values in one file; names of images are most of them."""
+"""Most values in one file; most of them are names of images."""
 
 MAX_TEXT_BYTES: Final = 10_000_000
-"""Size of a file that a person writes."""
+"""Largest size of a file that a person writes."""
 
 MAX_YAML_VALUES: Final = 200_000
-"""Values of a YAML document, counted wherever an alias repeats them: nine aliases in nine levels are 400 million."""
+"""Most values of a YAML document, counting each repetition by an alias: nine aliases on nine levels are 400 million."""
 
 PICTURE_DAMAGE: Final = (
     *(OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError),
     # Tags of a TIFF that are missing, of another kind, or out of range.
     *(TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, MemoryError),
 )
-"""What Pillow raises on damaged files. OpenCV is no choice: it returns a full array for a truncated JPEG."""
+"""Errors that Pillow raises for damaged files. OpenCV is no alternative: it returns a full array for a cut JPEG."""
 
 
 def read_limited(path: Path) -> bytes:
-    """The content of a file that a person writes.
+    """Return the content of a file that a person wrote.
 
     Raises:
-        OSError: It cannot be read.
-        ValueError: It is too long.
+        OSError: The file cannot be read.
+        ValueError: The file is too long.
     """
     with path.open("rb") as file:
         content = file.read(MAX_TEXT_BYTES + 1)
@@ -47,10 +47,10 @@ def read_limited(path: Path) -> bytes:
 
 
 def parse_json(content: bytes | str) -> Any:
-    """What a JSON document holds.
+    """Return the content of a JSON document.
 
     Raises:
-        ValueError: It is no JSON, is nested too deeply, or holds NaN, infinity or half a character.
+        ValueError: The document is no JSON, is nested too deeply, or holds NaN, infinity or half a character.
     """
     try:
         value = json.loads(content)
@@ -61,14 +61,14 @@ def parse_json(content: bytes | str) -> Any:
 
 
 def check_depth(tree: Any, *, finite: bool = False) -> None:
-    """Check that walking through a parsed document comes to an end.
+    """Check that a parsed document is small enough to walk through.
 
     Args:
-        tree: What was parsed.
-        finite: Whether NaN and infinity are refused, too.
+        tree: The parsed document.
+        finite: Whether to refuse NaN and infinity, too.
 
     Raises:
-        ValueError: It is nested too deeply, has too many values, or holds a number or a text that is none.
+        ValueError: The document is nested too deeply, has too many values, or holds NaN, infinity or half a character.
     """
     level, num_values = [tree], 1
     for _ in range(MAX_DEPTH):
@@ -86,16 +86,16 @@ def check_depth(tree: Any, *, finite: bool = False) -> None:
 
 
 def check_nodes(node: yaml.Node) -> None:
-    """Check that a YAML document can be built, which its aliases may make larger than any memory.
+    """Check that a YAML document can be built: aliases may make it larger than any memory.
 
     Raises:
-        ValueError: It has too many values.
+        ValueError: The document has too many values.
     """
     _count_nodes(node, {})
 
 
 def in_short(error: Exception) -> str:
-    """Why content cannot be used, in one line: of a record, its first wrong field."""
+    """Return in one line why content cannot be used; for a record, name its first wrong field."""
     if isinstance(error, RecursionError):
         return _too_deep()
     if isinstance(error, ValidationError):
@@ -105,10 +105,10 @@ def in_short(error: Exception) -> str:
 
 
 def _count_nodes(node: yaml.Node, counted: dict[int, int]) -> int:
-    """Nodes below a node, with those that aliases repeat."""
+    """Return the number of nodes from a node down, counting each repetition by an alias."""
     if id(node) in counted:
         return counted[id(node)]
-    counted[id(node)] = MAX_YAML_VALUES + 1  # what an alias to the node itself counts as
+    counted[id(node)] = MAX_YAML_VALUES + 1  # until it is known, so that an alias inside its own node is refused
     total = 1
     if isinstance(node, yaml.CollectionNode):
         for item in node.value:
@@ -127,14 +127,14 @@ def _children(value: Any) -> Any:
 
 
 def _texts(value: Any) -> Any:
-    """The text that a value is, or those that its keys are."""
+    """Return the value if it is a text, or the texts among its keys."""
     if isinstance(value, str):
         return (value,)
     return [key for key in value if isinstance(key, str)] if isinstance(value, dict) else ()
 
 
 def is_unicode(text: str) -> bool:
-    """Whether a text can be written as UTF-8, unlike half of a surrogate pair."""
+    """Return whether a text can be written as UTF-8, unlike half of a surrogate pair."""
     return text.isascii() or text.encode(errors="ignore").decode() == text
 
 

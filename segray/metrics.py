@@ -1,4 +1,4 @@
-"""Confusion matrix -> mIoU, per-class IoU, accuracies; pure functions.
+"""Scores of a confusion matrix: mIoU, per-class IoU and accuracies; pure functions.
 
 Shape suffixes: B images, H height, W width, C classes.
 """
@@ -17,24 +17,24 @@ from segray.labels import IGNORE_INDEX
 
 
 class Scores(NamedTuple):
-    """Scores in 0..1 of one confusion matrix; None where a score is undefined."""
+    """The scores of one confusion matrix, in 0..1; None where a score is undefined."""
 
     miou: float | None
-    """Mean IoU over the classes that have labelled pixels, whatever is predicted"""
+    """Mean IoU over the classes that have labelled pixels, whatever the predictions"""
     iou: tuple[float | None, ...]
     """IoU = TP / (TP + FP + FN) by training id; None for a class without labelled pixels"""
     pixel_accuracy: float | None
-    """Share of labelled pixels that are right"""
+    """Share of labelled pixels that are predicted right"""
     mean_class_accuracy: float | None
     """Mean recall over the classes that have labelled pixels"""
     frequency_weighted_iou: float | None
-    """IoU averaged by the classes' shares of the labelled pixels"""
+    """Mean of the IoUs, weighted by the classes' shares of the labelled pixels"""
 
 
 def confusion_matrix(predictions_BHW: Tensor, labels_BHW: Tensor, num_classes: int) -> Tensor:
     """Count pixels by true and predicted class.
 
-    Matrices of several batches, or of several ranks, add up to the matrix of the whole split.
+    The sum of the matrices of several batches or ranks is the matrix of the whole split.
 
     Args:
         predictions_BHW: Training ids in ``0..num_classes - 1``, any integer dtype.
@@ -42,7 +42,7 @@ def confusion_matrix(predictions_BHW: Tensor, labels_BHW: Tensor, num_classes: i
         num_classes: Number of classes.
 
     Returns:
-        Shape (C, C), int64, on the tensors' device: rows are truth, columns are predictions.
+        Shape (C, C), int64, on the tensors' device; rows are truth, columns are predictions.
 
     Raises:
         ValueError: A label or a prediction is outside its range.
@@ -50,7 +50,7 @@ def confusion_matrix(predictions_BHW: Tensor, labels_BHW: Tensor, num_classes: i
     num_rows = max(num_classes, IGNORE_INDEX + 1)
     _check_range("predictions", predictions_BHW, num_classes)
     _check_range("labels", labels_BHW, num_rows)
-    # A row for every possible label, void included, spares masking, which takes ten times as long.
+    # Counting a row for every possible label, void included, is ten times as fast as masking void pixels.
     bins = (labels_BHW.to(torch.int32) * num_classes).add_(predictions_BHW).flatten()
     rows = torch.bincount(bins, minlength=num_rows * num_classes).view(num_rows, num_classes)
     occupied = rows.sum(dim=1).nonzero().flatten().tolist()
@@ -61,13 +61,13 @@ def confusion_matrix(predictions_BHW: Tensor, labels_BHW: Tensor, num_classes: i
 
 
 def scores(confusion: Tensor) -> Scores:
-    """Scores of a confusion matrix.
+    """Return the scores of a confusion matrix.
 
-    The labels alone decide over which classes a mean is taken, so models that are judged on the same labels have means
-    over the same classes. A pixel that is taken for a class without labels is a miss of its true class.
+    Means are taken over the classes that have labels, so models that are evaluated on the same labels have means over
+    the same classes. A pixel that is predicted as a class without labels counts as a miss of its true class.
 
     Args:
-        confusion: Shape (C, C), rows truth, columns predictions, as ``confusion_matrix`` counts it.
+        confusion: Shape (C, C), rows truth, columns predictions, from ``confusion_matrix``.
     """
     counts = confusion.cpu().numpy().astype(np.float64)
     right, truth, predicted = counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
@@ -86,14 +86,14 @@ def scores(confusion: Tensor) -> Scores:
 def majority_class_miou(
     train_class_pixels: Sequence[int] | np.ndarray, val_class_pixels: Sequence[int] | np.ndarray
 ) -> tuple[int, float]:
-    """The baseline without a model: predict the most frequent training class everywhere.
+    """Return the baseline without a model, which predicts the most frequent training class everywhere.
 
     Args:
         train_class_pixels: Pixels of each class in the training split.
         val_class_pixels: Pixels of each class in the validation split.
 
     Returns:
-        Training id of that class, and the validation mIoU; every labelled pixel of another class is its false positive.
+        Training id of the class, and the validation mIoU; each labelled pixel of another class is a false positive.
 
     Raises:
         DataError: The validation split has no labelled pixel.

@@ -1,4 +1,4 @@
-"""What a command prints, which must not end it: a reader may go away, a terminal be closed, a log's disk be full."""
+"""Print without ending the command: a reader may go away, a terminal be closed, a log's disk be full."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from segray.errors import ResourceError, SegrayError
 from segray.shown import printable, redacted
 
 READER_GONE = (errno.EPIPE, errno.EIO)
-"""A closed pipe; a closed terminal."""
+"""Errors of a closed pipe and of a closed terminal."""
 
 
 class _Lasting:
-    """A stream whose text is dropped from the first write on that finds no reader any more.
+    """A stream that drops its text from the first write without a reader on.
 
     Args:
-        stream: What to write to.
-        drops_all: Whether any other fault drops the text too, such as a full disk, instead of being raised.
+        stream: The stream to write to.
+        drops_all: Whether other errors, such as a full disk, drop the text too instead of being raised.
     """
 
     def __init__(self, stream: TextIO, drops_all: bool) -> None:
@@ -43,7 +43,7 @@ class _Lasting:
             self.write(line)
 
     def flush(self) -> None:
-        """Hand over what was written, or drop it."""
+        """Pass on the written text, or drop it."""
         with self._dropping():
             self._stream.flush()
 
@@ -56,14 +56,14 @@ class _Lasting:
         except (OSError, ValueError) as error:
             self._drop_the_rest()
             if not self.drops_all and getattr(error, "errno", None) not in READER_GONE:
-                raise ResourceError(f"cannot write the output: {error}; it is not whole") from None
+                raise ResourceError(f"cannot write the output: {error}; it is incomplete") from None
         except RuntimeError:
-            # A signal's handler prints in the middle of a print.
+            # A signal handler prints in the middle of another print.
             if not self.drops_all:
                 raise
 
     def _drop_the_rest(self) -> None:
-        """Lead the stream's own file to nowhere: what is still in its buffer would fail again when Python ends."""
+        """Point the stream's file to /dev/null: the text in its buffer would fail again when Python ends."""
         with contextlib.suppress(OSError, ValueError):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self._stream.fileno())
@@ -73,10 +73,10 @@ class _Lasting:
 
 
 def call_or_exit(command: Callable[[], object], *, drops_all: bool = False) -> None:
-    """Call a command line's entry point; a SegrayError is one message on standard error and the error's exit code.
+    """Call a command line's entry point; turn a SegrayError into a message on standard error and its exit code.
 
     Args:
-        command: What to call.
+        command: The entry point.
         drops_all: See `lasting_output`.
     """
     try:
@@ -89,20 +89,20 @@ def call_or_exit(command: Callable[[], object], *, drops_all: bool = False) -> N
 
 
 def print_error(error: SegrayError) -> None:
-    """Say on standard error what went wrong, without secrets and control characters."""
+    """Print an error on standard error, without secrets and control characters."""
     print(f"error: {printable(redacted(error))}", file=sys.stderr)
 
 
 @contextmanager
 def lasting_output(*, drops_all: bool) -> Iterator[None]:
-    """Let printing go on without a reader, in all libraries of this process.
+    """Let all libraries of this process print on without a reader.
 
     Args:
-        drops_all: For work whose files are what counts: no fault of the output ends it. Where the output is what a
-            command is called for, a full disk is an error.
+        drops_all: True for work whose result is files: no error of the output ends it. False for commands whose result
+            is their output: a full disk is an error.
     """
     before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = (_lasting(stream, drops_all) for stream in before)
+    sys.stdout, sys.stderr = (_make_lasting(stream, drops_all) for stream in before)
     try:
         yield
     finally:
@@ -111,14 +111,14 @@ def lasting_output(*, drops_all: bool) -> Iterator[None]:
         sys.stdout, sys.stderr = before
 
 
-def _lasting(stream: TextIO | None, drops_all: bool) -> TextIO:
+def _make_lasting(stream: TextIO | None, drops_all: bool) -> TextIO:
     if stream is None:
-        # The shell's `>&-`.
+        # The shell closed the stream with `>&-`.
         stream = open(os.devnull, "w")  # noqa: SIM115, PTH123 - lives as long as the process
     if isinstance(stream, _Lasting):
         drops_all = drops_all or stream.drops_all
         stream = stream._stream
     with contextlib.suppress(AttributeError):
-        # A class's name that the terminal cannot show is no reason to end.
+        # Text that the terminal cannot show, such as a class name, must not end the command.
         cast(Any, stream).reconfigure(errors="backslashreplace")
     return cast(TextIO, _Lasting(stream, drops_all))

@@ -1,8 +1,9 @@
-"""Who may write a sweep's files: one start at a time.
+"""Let only one start of a sweep at a time write the sweep's files.
 
-Each start of a sweep takes the next number and writes who it is into ``owner-NUMBER.json``, which only one process can
-create. The highest number owns the sweep, until it says that it has released it. A start reads its own file again
-before it writes (`Claim.check` is the guard of the sweep's folder, in workers too): a later start has deleted it.
+Each start takes the next number and writes its process into ``owner-NUMBER.json``, a file that only one process can
+create. The start with the highest number owns the sweep until it releases the sweep. Before a start writes, it reads
+its own file again, since a later start would have deleted it. `Claim.check` does so as the guard of the sweep's folder,
+in workers too.
 """
 
 from __future__ import annotations
@@ -26,38 +27,38 @@ from segray.process import ProcessStatus, machine_id, process_status
 from segray.records import OwnerRecord
 
 BEAT_SECONDS = 5.0
-"""How often an owner gives a sign of life, for starts on machines that cannot see its process."""
+"""Time between an owner's signs of life, for starts on machines that cannot see its process."""
 
 WATCH_SECONDS = 3 * BEAT_SECONDS
-"""How long a start watches for such a sign, or for a change of an older version's state.json."""
+"""Time that a start watches for a sign of life, or for a change of an older version's state.json."""
 
 FRESH_SECONDS = 1.0
-"""How long a look at the own file counts. No start takes a sweep over from an owner who just looked."""
+"""Time for which a look at the own file stays valid: no start takes a sweep over from an owner who just looked."""
 
 SETTLE_SECONDS = 2.0
-"""On object stores, where the last of two writers wins, how long a start waits before it reads what it wrote."""
+"""Time that a start waits on an object store before it reads what it wrote, since the last of two writers wins."""
 
 _NAME = re.compile(r"owner-(\d{6,})\.(json|beat)", re.ASCII)
 
 
 @dataclass
 class Claim:
-    """A start's right to write in a sweep's folder; use as a context manager, which releases it.
+    """A start's right to write in a sweep's folder; a context manager that releases the right at the end.
 
-    Taken by `take`, or by the first write: until then nothing is there that says whose the sweep is.
+    `take` or the first write takes the claim; until then, no file names an owner.
     """
 
     folder: Folder
-    """The sweep's, without a guard"""
+    """The sweep's folder, without a guard"""
     number: int = 0
-    """0 before the claim is taken"""
+    """Number of the start; 0 before the claim is taken"""
     token: str = ""
     _looked_at: float = field(default=0.0, compare=False)
     _released: threading.Event | None = field(default=None, compare=False)
     _beating: threading.Thread | None = field(default=None, compare=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Workers look for themselves; the signs of life are the driver's.
+        # Workers check the file themselves, but only the driver gives signs of life.
         return {**vars(self), "_looked_at": 0.0, "_released": None, "_beating": None}
 
     def __enter__(self) -> Claim:
@@ -70,10 +71,10 @@ class Claim:
         """Become the sweep's owner.
 
         Args:
-            announce: Told if it takes a while to see whether an earlier start is alive.
+            announce: Called with a line if it takes time to see whether an earlier start is alive.
 
         Raises:
-            StorageError: Another start is alive, or was faster; or the place cannot be written.
+            StorageError: Another start is alive or was faster, or the folder cannot be written.
         """
         number, owner = _latest(self.folder)
         if owner is not None:
@@ -94,7 +95,7 @@ class Claim:
         self._beating.start()
 
     def check(self) -> None:
-        """Raise unless the sweep is still this start's; takes it where it is nobody's yet.
+        """Check that the sweep still belongs to this start; take the sweep if it has no owner yet.
 
         Raises:
             SweepTakenError: Another start has taken the sweep over.
@@ -103,7 +104,7 @@ class Claim:
         """
         if not self.number:
             self.take()
-        # Not the monotonic clock: it stands still while a laptop sleeps.
+        # The monotonic clock would stand still while a laptop sleeps.
         now = time.time()
         if abs(now - self._looked_at) < FRESH_SECONDS:
             return
@@ -117,19 +118,19 @@ class Claim:
                 )
             raise SweepTakenError(
                 f"another start has taken over the sweep at {self.folder.path!r} (process {by.pid} on {by.host}) while "
-                "this one was silent; this one ends and writes nothing more"
+                "this start was silent; this start ends and writes nothing more"
             )
         self._looked_at = now
 
     def release(self) -> None:
-        """Leave the sweep to whoever wants it; nothing happens if it was never taken, or is another's by now."""
+        """Give the sweep up; do nothing if this start never took it, or has lost it to another start."""
         if self._released is None or self._beating is None:
             return
         self._released.set()
-        # It may be about to write its file, which is deleted below.
+        # The thread may be about to write its file, which is deleted below.
         self._beating.join(BEAT_SECONDS)
         self._looked_at = 0.0
-        # What cannot be written counts as dead when its process has ended.
+        # Failing to write the release does no harm: the claim counts as dead when this process has ended.
         with contextlib.suppress(StorageError, SweepTakenError):
             self.check()
             own = _this_process().model_copy(update={"token": self.token, "released": True})
@@ -138,23 +139,23 @@ class Claim:
 
 
 def owner_is_gone(folder: Folder) -> bool:
-    """Whether the last start of a sweep is known to have ended: it said so, or its process is gone from here."""
+    """Return whether the last start of a sweep has certainly ended: it said so, or its process here is gone."""
     owner = _latest(folder)[1]
     return owner is not None and (owner.released or (owner.machine == machine_id() and _status(owner) is None))
 
 
 def is_owner_file(name: str) -> bool:
-    """Whether a file of a sweep's folder says whose the sweep is, which may be there before all others."""
+    """Return whether a file names an owner of the sweep; such a file may be there before all other files."""
     return _NAME.fullmatch(name) is not None
 
 
 def check_silent(folder: Folder, name: str, announce: Callable[[str], None]) -> None:
-    """Raise StorageError if a version of segray that knew no owners goes on writing a file."""
+    """Raise StorageError if a version of segray without owner files is still writing a file."""
     if _latest(folder)[1] is not None:
         return
     announce(f"an earlier version of segray ran this sweep: watching {name} for {WATCH_SECONDS:g} s for a change")
     if _changes(folder, name):
-        raise StorageError(f"the sweep at {folder.path!r} is still running; end that first ({name} says where it is)")
+        raise StorageError(f"the sweep at {folder.path!r} is still running; end it first ({name} says where it runs)")
 
 
 def _check_dead(folder: Folder, number: int, owner: OwnerRecord, announce: Callable[[str], None]) -> None:
@@ -174,7 +175,7 @@ def _check_dead(folder: Folder, number: int, owner: OwnerRecord, announce: Calla
 
 
 def _changes(folder: Folder, name: str) -> bool:
-    """Whether someone writes a file now; no clock is compared with another machine's."""
+    """Return whether someone is writing a file; clocks of different machines are not compared."""
 
     def content() -> bytes:
         return folder.read_bytes(name) if folder.exists(name) else b""
@@ -189,7 +190,7 @@ def _changes(folder: Folder, name: str) -> bool:
 
 
 def _status(owner: OwnerRecord) -> ProcessStatus | None:
-    """The owner's process, on its machine; None if it has ended, though another may have its id."""
+    """Look at the owner's process on this machine; return None if it has ended, even if another has its id now."""
     status = process_status(owner.pid)
     return status if status is not None and status.start == owner.process_start else None
 
@@ -197,7 +198,7 @@ def _status(owner: OwnerRecord) -> ProcessStatus | None:
 def _still_running(folder: Folder) -> StorageError:
     owner = _latest(folder)[1]
     if owner is None:
-        return StorageError(f"another start of the sweep at {folder.path!r} began in the same moment; try again")
+        return StorageError(f"another start of the sweep at {folder.path!r} began at the same moment; try again")
     where = f"process {owner.pid} on {owner.host}"
     status = _status(owner) if owner.machine == machine_id() else None
     if status is not None and status.is_stopped:
@@ -205,7 +206,7 @@ def _still_running(folder: Folder) -> StorageError:
             f"the sweep at {folder.path!r} belongs to {where}, which is stopped (SIGSTOP or Ctrl-Z): "
             f"continue it (kill -CONT {owner.pid}), or end it (kill -KILL {owner.pid}) and try again"
         )
-    return StorageError(f"the sweep at {folder.path!r} is still running, as {where}; end that first")
+    return StorageError(f"the sweep at {folder.path!r} is still running, as {where}; end it first")
 
 
 def _this_process() -> OwnerRecord:
@@ -221,7 +222,7 @@ def _this_process() -> OwnerRecord:
 
 
 def _beat(folder: Folder, number: int, released: threading.Event) -> None:
-    """Write another count every few seconds."""
+    """Write a new count every few seconds, as a sign of life."""
     count = 0
     while not released.wait(BEAT_SECONDS if count else 0):
         count += 1
@@ -230,7 +231,7 @@ def _beat(folder: Folder, number: int, released: threading.Event) -> None:
             latest = _latest(folder)[0]
             if latest > number:
                 return
-            # Where the folder is out of reach, such as unmounted, it must not be made anew.
+            # A folder that is out of reach, such as an unmounted one, must not be made again on another disk.
             if latest == number:
                 folder.write_bytes(_beat_file(number), str(count).encode())
 
@@ -244,18 +245,18 @@ def _beat_file(number: int) -> str:
 
 
 def _numbered(folder: Folder) -> list[tuple[str, int]]:
-    """Owners' files and signs of life, with their numbers."""
+    """Return name and number of the owners' files and signs of life."""
     return [(name, int(match[1])) for name in folder.names() if (match := _NAME.fullmatch(name))]
 
 
 def _latest(folder: Folder) -> tuple[int, OwnerRecord | None]:
-    """The highest number and who has it; 0 and None before the first start."""
+    """Return the highest number and its owner; 0 and None before the first start."""
     number = max((number for name, number in _numbered(folder) if name.endswith(".json")), default=0)
     return number, _read(folder, number) if number else None
 
 
 def _read(folder: Folder, number: int) -> OwnerRecord | None:
-    """None if the file is not there, or damaged: a start that lives has written it to its end."""
+    """Read an owner; return None if the file is missing or damaged: a living start has written its whole file."""
     try:
         return OwnerRecord.model_validate_json(folder.read_bytes(_file(number)))
     except ValidationError:

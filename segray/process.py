@@ -1,4 +1,4 @@
-"""Processes: the start and the end of one that imports large libraries, and a look at others."""
+"""Start and end a process that imports large libraries, and look at other processes."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from typing import NoReturn
 
 @contextmanager
 def importing_much() -> Iterator[None]:
-    """Keep the garbage collector out of large imports, and what they made out of all later collections.
+    """Switch the garbage collector off for large imports, and exclude their objects from all later collections.
 
-    Torch and the models' libraries make a million objects that are there to stay. Collections that look at them
-    while they grow took 1.5 of 4.5 s of CPU time; each collection afterwards takes 0.4 s.
+    Torch and the models' libraries make a million permanent objects. Collections during the imports took 1.5 of 4.5 s
+    of CPU time, and each later collection of these objects takes 0.4 s.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -28,16 +28,16 @@ def importing_much() -> Iterator[None]:
         yield
     finally:
         gc.freeze()
-        # Frozen objects are still there when Python has ended, of which some libraries complain.
+        # Some libraries complain about objects that are still there when Python has ended, as frozen ones are.
         atexit.register(gc.unfreeze)
         if was_enabled:
             gc.enable()
 
 
 def end_process(code: int) -> NoReturn:
-    """End this process now: freeing all those objects one by one takes Python 2 s.
+    """End this process at once: Python takes 2 s to free all its objects one by one.
 
-    For a command's very last line: neither ``finally`` blocks nor ``atexit`` functions run after it.
+    Only for the last line of a command: neither ``finally`` blocks nor ``atexit`` functions run after this.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -45,7 +45,7 @@ def end_process(code: int) -> NoReturn:
 
 
 def end_with_parent() -> None:
-    """End this process as soon as the one that started it by `multiprocessing` has ended, even if it was killed."""
+    """End this process when its `multiprocessing` parent has ended, even if the parent was killed."""
     import multiprocessing
     from multiprocessing.connection import wait
 
@@ -62,16 +62,16 @@ def end_with_parent() -> None:
 
 @dataclass(frozen=True)
 class ProcessStatus:
-    """What there is to see of a living process."""
+    """The state of a living process."""
 
     start: int
-    """Clock ticks from the machine's start to the process's: with the id, it tells one process from all others"""
+    """Clock ticks from the machine's start to the process's start; with the id, this tells a process from all others"""
     is_stopped: bool
-    """By SIGSTOP or Ctrl-Z"""
+    """Whether SIGSTOP or Ctrl-Z has stopped the process"""
 
 
 def process_status(pid: int) -> ProcessStatus | None:
-    """Look at a process of this machine; None if it has ended, even where its parent has not noticed (a zombie)."""
+    """Look at a process of this machine; return None if it has ended, even if its parent has not noticed (a zombie)."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -90,9 +90,9 @@ def _status_without_proc(pid: int) -> ProcessStatus | None:
 
 
 def machine_id() -> str:
-    """What is the same for two processes that can see each other by their ids, and for no others.
+    """Return a text that is equal for two processes that can see each other by their ids, and for no others.
 
-    Names of hosts are not: many machines are called localhost, and containers of one name may be anywhere.
+    Host names do not tell: many machines are called localhost, and containers with one name may be anywhere.
     """
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()

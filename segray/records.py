@@ -1,28 +1,28 @@
-"""What a sweep's files hold, written by engine and tuning, read by results; `storage.py` says which file holds what."""
+"""The records in a sweep's files. Engine and tuning write them, results reads them; `storage.py` lists the files."""
 
 from __future__ import annotations
 
 import time
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
 METRIC: Final = "val_miou"
 """The objective of every sweep, maximised."""
 
 SplitKind = Literal["official", "ratio", "kfold"]
-"""How images are divided: by the data set itself, by shares or counts, into parts each of which validates once."""
+"""Kinds of splits: the data set's own, by shares or counts, or k-fold."""
 
 SweepStatus = Literal["running", "finished", "interrupted"]
 
 OutcomeStatus = Literal["finished", "stopped", "failed", "diverged", "out_of_memory"]
 
 FAILURES: Final = ("failed", "diverged", "out_of_memory")
-"""Outcomes after which a trial's config is not one to recommend, whatever it had reached."""
+"""Outcomes after which a trial's config is not recommended, whatever mIoU the trial had reached."""
 
 
 Count = Annotated[int, Field(ge=0, lt=2**63)]
-"""What fits a column of whole numbers"""
+"""A whole number that fits an int64 column"""
 
 Color = tuple[
     Annotated[int, Field(ge=0, le=255)], Annotated[int, Field(ge=0, le=255)], Annotated[int, Field(ge=0, le=255)]
@@ -30,61 +30,61 @@ Color = tuple[
 
 
 class StoredRecord(BaseModel):
-    """Base of every record: frozen; unknown keys, NaN and infinity refused."""
+    """Base of every record: frozen; refuses unknown keys, NaN and infinity."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class EpochRecord(StoredRecord):
-    """What one completed epoch gave. Fractions are 0 to 1; a value that could not be computed is None."""
+    """The results of one completed epoch. Fractions are 0 to 1; a value that could not be computed is None."""
 
     epoch: Count
-    """Completed epochs, from 1"""
+    """Number of completed epochs, from 1"""
     attempt: Count = 1
-    """Which start of the trial this epoch ran in, from 1"""
+    """Number of the trial's start that trained this epoch, from 1"""
     train_loss: float | None
-    """What the model minimises; with a discriminator the weighted sum of all its losses"""
+    """Training loss of the model; with a discriminator, the weighted sum of all losses of the model"""
     train_discriminator_loss: float | None = None
-    """What the discriminator minimises, where there is one"""
+    """Training loss of the discriminator, if there is one"""
     train_real_accuracy: float | None = None
-    """Share of patches of the labels' label images that the discriminator takes for real"""
+    """Share of patches of real label images that the discriminator takes for real"""
     train_fake_accuracy: float | None = None
     """Share of patches of the model's label images that the discriminator does not take for real"""
     val_loss: float | None
-    """Loss of each validation image, averaged by their labelled pixels; does not depend on batch size or workers"""
+    """Mean loss of the validation images, weighted by labelled pixels; does not depend on batch size or workers"""
     val_miou: float | None
-    """Mean IoU over the classes that the labels of the validation split hold; an earlier version added those that the
-    model predicted, with an IoU of 0"""
+    """Mean IoU over the classes in the labels of the validation split; an earlier version also counted classes that
+    were only predicted, with an IoU of 0"""
     val_iou: tuple[float | None, ...]
     """IoU per class in training-id order; None for a class that is not in the mean"""
     val_pixel_accuracy: float | None
     val_mean_class_accuracy: float | None
     val_cluster_accuracy: float | None = None
-    """Pixel accuracy on the clusters that the model was trained on, where the other scores are on palette classes;
-    comparable only between trials of the same clusters"""
+    """Pixel accuracy on the K-Means clusters that the model was trained on, while the other scores are on palette
+    classes; comparable only between trials with the same clusters"""
     val_cluster_miou: float | None = None
-    """Mean IoU of these clusters, likewise"""
+    """Mean IoU on the same clusters"""
     learning_rate: float
     """Learning rate of the epoch's last step"""
     images_per_second: float
-    """Training images over the time spent training, all workers together"""
+    """Training images per second of training time, all workers together"""
     epoch_seconds: float
-    """Training and validation"""
+    """Time of training and validation"""
     peak_memory_bytes: Count | None
-    """Most that was held since this attempt began, the largest over workers: by the allocator on a GPU, else resident
-    memory; None where the system cannot tell (Linux can)"""
+    """Peak memory since the attempt began, the largest over workers: allocated memory on a GPU, else resident memory;
+    None if the system cannot tell (Linux can)"""
     best_val_miou: float | None
     best_epoch: Count | None
 
 
 class Outcome(StoredRecord):
-    """How a trial ended."""
+    """The end of a trial."""
 
     status: OutcomeStatus
     reason: str = ""
     """One sentence for a person"""
     warning: str = ""
-    """What to know of the training however it ended, such as a discriminator that had collapsed"""
+    """A problem of the training, whatever its end, such as a discriminator that collapsed"""
     traceback: str = ""
     epochs: Count = 0
     """Completed epochs"""
@@ -100,7 +100,7 @@ class Outcome(StoredRecord):
 
 
 class CheckpointPointer(StoredRecord):
-    """Content of best.json and last.json; written after the checkpoint it names is whole."""
+    """The content of best.json and last.json, written after the named checkpoint is complete."""
 
     checkpoint: str = Field(pattern=r"^checkpoints/[A-Za-z0-9_-]+$")
     """Folder below the trial's folder, such as checkpoints/3-1; never outside, because checkpoints are deleted"""
@@ -110,7 +110,7 @@ class CheckpointPointer(StoredRecord):
 
 
 class SweepInfo(StoredRecord):
-    """What a sweep is: written once, at its start."""
+    """The description of a sweep, written once at its start."""
 
     name: str
     created_at: str
@@ -123,25 +123,29 @@ class SweepInfo(StoredRecord):
     space: dict[str, str]
     """Searched dotted key -> its distribution in words"""
     recipe: str = ""
-    """Name of the recipe that the base is, and whose values the first trial has; empty where it is none"""
+    """Name of the recipe that the base and the first trial come from; empty if there is none"""
     recipe_values: dict[str, Any] = {}
-    """Dotted key -> value of the published recipe, for every key in which the base is not as that"""
+    """Dotted key -> value of the published recipe, for every key in which the base differs"""
     first_trials: tuple[dict[str, Any], ...] = ()
-    searcher: str = "tpe"
+    sampler: str = Field(default="tpe", validation_alias=AliasChoices("sampler", "searcher"))
+    """Name of ``SAMPLERS``, or the class of an Optuna sampler of the study's own; ``searcher`` in an earlier version"""
+    sampler_options: dict[str, Any] = {}
     scheduler: str = "asha"
+    scheduler_settings: dict[str, float] = {}
+    """Grace epochs and reduction factor; empty in the sweeps of an earlier version"""
     seed: int = 0
     max_epochs: Count
-    """No trial runs longer"""
+    """Most epochs of a trial"""
     classes: tuple[str, ...]
     colors: tuple[Color, ...]
     majority_class: str
     majority_val_miou: float
-    """mIoU of predicting the training split's most frequent class everywhere"""
+    """Validation mIoU of predicting the training split's most frequent class everywhere"""
     val_classes: tuple[str, ...] = ()
-    """The classes that the labels of the validation split hold: val mIoU is the mean over these; empty in the sweeps of
-    an earlier version"""
+    """The classes in the labels of the validation split, over which val mIoU is the mean; empty in sweeps of an earlier
+    version"""
     encoder_weights: str = ""
-    """What encoder_weights=auto came to, in words"""
+    """The choice made for encoder_weights=auto, in words"""
     versions: dict[str, str] = {}
     git_revision: str = ""
     hardware: dict[str, Any] = {}
@@ -154,58 +158,58 @@ class SweepInfo(StoredRecord):
 
     @property
     def baseline_name(self) -> str:
-        """What the search is measured against, as the first trial is called in a sentence."""
+        """The name of the baseline, the first trial, in a sentence."""
         return f"recipe {self.recipe}" if self.recipe else "the first trial"
 
 
 class SplitRecord(StoredRecord):
-    """Which images are on which side, and how they came there: the same for all trials; written once, at the start.
+    """The images of each split and the rule that divided them: the same for all trials, written once at the start.
 
-    Images are under their names, with the bytes of their photo and label files together.
+    Images are listed by name, with the summed size of photo and label file in bytes.
     """
 
     dataset: str
     kind: SplitKind
-    """What data.split.kind came to"""
+    """The kind of split used, never auto"""
     sizes: tuple[float, float, float] | None = None
     """Shares or counts of train, val and test (ratio)"""
     folds: int | None = None
-    """(kfold)"""
+    """Number of folds (kfold)"""
     fold: int | None = None
-    """The part that validates, from 0 (kfold)"""
+    """Fold that validates, from 0 (kfold)"""
     seed: int | None = None
-    """Where chance had a part"""
+    """Seed of a random division"""
     holdout: float = 0.0
-    """Share of the training images that were kept as test split"""
+    """Share of the training images held out as test split"""
     train: dict[str, int]
     val: dict[str, int]
     test: dict[str, int]
     """May be empty"""
     labels: dict[str, str] = {}
-    """For each choice of labels that the space holds, as far as it was checked: hash of the config's part that chooses
-    them -> hash of all that the labels depend on besides the files, such as a K-Means fit"""
+    """Checked choices of labels in the space: hash of the config values that choose labels -> hash of everything that
+    the labels depend on besides the files, such as a K-Means fit"""
 
 
 class SplitScores(StoredRecord):
-    """What a trial's best checkpoint scores on the images of a split. Fractions are 0 to 1."""
+    """Scores of a trial's best checkpoint on the images of a split. Fractions are 0 to 1."""
 
     split: Literal["val", "test"]
     trial: str
     epoch: Count
     num_images: Count
     miou: float | None
-    """Mean IoU over the classes that the labels of the split hold"""
+    """Mean IoU over the classes in the labels of the split"""
     classes: tuple[str, ...]
     iou: tuple[float | None, ...]
     """IoU per class; None for a class that is not in the mean"""
     pixel_accuracy: float | None
     mean_class_accuracy: float | None
     frequency_weighted_iou: float | None
-    """IoU averaged by the classes' shares of the labelled pixels"""
+    """Mean of IoU weighted by the classes' shares of the labelled pixels"""
     cluster_accuracy: float | None = None
-    """As EpochRecord.val_cluster_accuracy has it"""
+    """Accuracy on clusters, as in EpochRecord.val_cluster_accuracy"""
     recorded_val_miou: float | None
-    """The trial's validation figure at that epoch, by which it was chosen"""
+    """The trial's val mIoU at that epoch, by which the trial was chosen"""
     device: str
     """cpu or cuda"""
     evaluated_at: str
@@ -213,31 +217,31 @@ class SplitScores(StoredRecord):
 
     @property
     def num_in_mean(self) -> int:
-        """How many classes ``miou`` is the mean of."""
+        """The number of classes that ``miou`` averages."""
         return sum(iou is not None for iou in self.iou)
 
 
 class OwnerRecord(StoredRecord):
-    """Which start of a sweep may write its files; see `owner.py`."""
+    """The start of a sweep that may write its files; see `owner.py`."""
 
     token: str
     """Drawn at random by the start"""
     host: str
     pid: int
     machine: str
-    """Says where the id is one: `segray.process.machine_id`"""
+    """`segray.process.machine_id`: the machine or container in which the process id is unique"""
     process_start: int
-    """Tells the process from a later one with the same id: `segray.process.ProcessStatus.start`"""
+    """`segray.process.ProcessStatus.start`: tells the process from a later one with the same id"""
     released: bool = False
-    """Whether the start has ended, and said so"""
+    """Whether the start has ended and released the sweep"""
 
 
 SILENCE_SECONDS: Final = 60.0
-"""A running sweep writes its state every few seconds; a reader takes one that is silent for longer for dead."""
+"""Time without a new state after which a reader takes a running sweep for dead; it writes one every few seconds."""
 
 
 class SweepState(StoredRecord):
-    """What a sweep is doing; rewritten every few seconds while it runs."""
+    """The state of a sweep, rewritten every few seconds while the sweep runs."""
 
     status: SweepStatus
     updated_at: float
@@ -245,13 +249,13 @@ class SweepState(StoredRecord):
     seconds: float
     """Wall time over all starts of the sweep"""
     trials: Count
-    """Trials asked for"""
+    """Number of trials asked for"""
     driver: str = ""
-    """HOST:PID of the process that runs it, for a person to read"""
+    """HOST:PID of the process that runs the sweep, for a person to read"""
     repeating: bool = False
-    """Whether the search has come to its end, and what follows is repeats"""
+    """Whether the search has ended and the sweep runs repeats"""
 
     @property
     def is_alive(self) -> bool:
-        """Whether it runs, as far as its files tell."""
+        """Whether the sweep runs, as far as its files tell."""
         return self.status == "running" and time.time() - self.updated_at <= SILENCE_SECONDS

@@ -1,21 +1,21 @@
-"""Where a sweep's files lie, and which record of `records.py` each of them holds.
+"""The files of a sweep, and the record of `records.py` that each file holds.
 
     STORAGE/NAME/
       sweep.json                    SweepInfo: what is searched, on what, with which versions
-      splits.json                   SplitRecord: which images train, validate, and are kept for the end
-      test.json                     SplitScores of the best trial on the images kept for the end, if there are any
-      state.json                    SweepState: running, finished or interrupted, and when that was last true
+      splits.json                   SplitRecord: the images of the training, validation and test split
+      test.json                     SplitScores of the best trial on the test split, if there is one
+      state.json                    SweepState: running, finished or interrupted, and when this was last true
       study.db                      the Optuna study
       report.html                   on local disks, written when the sweep ends
       samples/STEM_photo.png, STEM_truth.png            a few fixed validation images
-      trials/ID/                    0007, or of a repeat 0007-seed1-epochs6
-        values.json                 dotted keys that the search drew, and what follows from them, with the values
+      trials/ID/                    0007, or 0007-seed1-epochs6 for a repeat
+        values.json                 dotted keys and values that the search drew or derived from drawn ones
         config.json                 the resolved RunConfig
-        epochs.jsonl                one EpochRecord a line (on object stores: epochs/EPOCH-ATTEMPT.json)
-        outcome.json                Outcome: how it ended, and why
-        log.txt                     what happened to the trial, a line an event
+        epochs.jsonl                one EpochRecord per line (on object stores: epochs/EPOCH-ATTEMPT.json)
+        outcome.json                Outcome: how the trial ended, and why
+        log.txt                     events of the trial, one per line
         best.json, last.json        CheckpointPointer
-        checkpoints/EPOCH-ATTEMPT/  weights and what loads them; only pointed-to ones count
+        checkpoints/EPOCH-ATTEMPT/  weights and the files to load them; only checkpoints named by a pointer count
         samples/STEM_prediction.png
 
 STORAGE is a local path or a URL of a pyarrow filesystem (s3://, gs://, ...).
@@ -50,14 +50,14 @@ TRAINING_STATE: Final = "training.pt"
 """File of a checkpoint that only a resume needs: optimiser, schedule, epoch."""
 
 BASELINE_ID: Final = "0000"
-"""The first trial: the search is measured against it, so it is trained to its end."""
+"""Id of the first trial. It is trained to its end, since the search is measured against it."""
 
 Record = TypeVar("Record", bound=StoredRecord)
 T = TypeVar("T")
 
 
 def _read(kind: type[Record], folder: Folder, name: str) -> Record | None:
-    """The record in a JSON file, or None if it is missing."""
+    """Return the record in a JSON file, or None if the file is missing."""
     content = folder.read_json(name)
     try:
         return None if content is None else kind.model_validate(content)
@@ -66,7 +66,7 @@ def _read(kind: type[Record], folder: Folder, name: str) -> Record | None:
 
 
 def undamaged(read: Callable[[], T | None]) -> T | None:
-    """What is read, or None if it is missing or damaged."""
+    """Return the result of a read, or None if the file is missing or damaged."""
     try:
         return read()
     except DamagedError:
@@ -74,7 +74,7 @@ def undamaged(read: Callable[[], T | None]) -> T | None:
 
 
 def _damage(readers: Mapping[str, Callable[[], object]]) -> dict[str, str]:
-    """File name -> why it cannot be read, for those that cannot."""
+    """Return file name -> why the file cannot be read, for unreadable files."""
     found = {}
     for name, read in readers.items():
         try:
@@ -88,7 +88,7 @@ def _damage(readers: Mapping[str, Callable[[], object]]) -> dict[str, str]:
 
 @dataclass(frozen=True, order=True)
 class Repeat:
-    """A trial's config trained anew with another seed after the search: a trial folder with a name of its own."""
+    """A trial's config trained again with another seed after the search, in its own trial folder."""
 
     trial: str
     """Id of the trial that is repeated"""
@@ -97,12 +97,12 @@ class Repeat:
 
     @property
     def id(self) -> str:
-        """The name of its folder."""
+        """The name of the repeat's folder."""
         return f"{self.trial}-seed{self.seed}-epochs{self.epochs}"
 
     @classmethod
     def parse(cls, trial_id: str) -> Repeat | None:
-        """The repeat that an id names; None where it names none."""
+        """Return the repeat that an id names; None if the id names no repeat."""
         found = re.fullmatch(r"(\d+)-seed(\d+)-epochs(\d+)", trial_id, re.ASCII)
         return None if found is None else cls(found[1], int(found[2]), int(found[3]))
 
@@ -111,14 +111,14 @@ class Repeat:
 class TrialFiles:
     """The files of one trial.
 
-    A damaged file does not keep the other trials from going on: see what each method makes of it. ``damage`` names it.
+    A damaged file does not stop the other trials: each method says how it treats one, and ``damage`` names them.
     """
 
     id: str
     folder: Folder
 
     def damage(self) -> dict[str, str]:
-        """The small files that cannot be read -> why, in words that follow "trial 0003 ...: "."""
+        """Return small file -> why it cannot be read, in words that follow "trial 0003 ...: "."""
         return _damage(
             {
                 "config.json": self.config,
@@ -130,10 +130,10 @@ class TrialFiles:
         )
 
     def config(self) -> dict[str, Any] | None:
-        """The resolved RunConfig as a nested mapping, or None before the trial started.
+        """Return the resolved RunConfig as a nested mapping, or None before the trial started.
 
         Raises:
-            DamagedError: The file holds something else.
+            DamagedError: The file does not hold a mapping.
         """
         return self._mapping("config.json")
 
@@ -142,10 +142,10 @@ class TrialFiles:
         self.folder.write_json("config.json", config.model_dump(mode="json"))
 
     def values(self) -> dict[str, Any] | None:
-        """What the search drew for this trial, under dotted keys, or None before the trial started.
+        """Return the values that the search drew for this trial by dotted key, or None before the trial started.
 
         Raises:
-            DamagedError: The file holds something else.
+            DamagedError: The file does not hold a mapping.
         """
         return self._mapping("values.json")
 
@@ -154,7 +154,7 @@ class TrialFiles:
         self.folder.write_json("values.json", dict(values))
 
     def append_record(self, record: EpochRecord) -> None:
-        """Keep one epoch's record."""
+        """Add one epoch's record."""
         if self.folder.is_local:
             self.folder.append_line("epochs.jsonl", record.model_dump_json())
         else:
@@ -162,7 +162,7 @@ class TrialFiles:
             self.folder.write_bytes(name, record.model_dump_json().encode())
 
     def records(self) -> list[EpochRecord]:
-        """Records by epoch; of an epoch that ran twice, the later attempt. Damaged lines are left out."""
+        """Return the records by epoch, the later attempt for an epoch that ran twice, without damaged lines."""
         by_epoch: dict[int, EpochRecord] = {}
         for line in self._record_lines():
             try:
@@ -176,7 +176,7 @@ class TrialFiles:
         return [by_epoch[epoch] for epoch in sorted(by_epoch)]
 
     def record_damage(self) -> str:
-        """How many records are missing or damaged, as ``damage`` says it; empty where none is."""
+        """Return how many records are missing or damaged, worded as in ``damage``; empty if none is."""
         known, outcome = {record.epoch for record in self.records()}, self.outcome()
         num_missing = max([*known, outcome.epochs if outcome else 0]) - len(known - {0})
         return f"{num_missing} of its epochs are missing or damaged in epochs.jsonl" if num_missing else ""
@@ -187,19 +187,19 @@ class TrialFiles:
         return self.folder.read_bytes("epochs.jsonl").splitlines() if self.folder.is_file("epochs.jsonl") else []
 
     def outcome(self) -> Outcome | None:
-        """How the trial ended, or None while it has not; of one whose outcome is damaged, that it failed."""
+        """Return how the trial ended, or None while it has not ended; a damaged outcome counts as failed."""
         try:
             return _read(Outcome, self.folder, "outcome.json")
         except DamagedError as error:
             return Outcome(status="failed", reason=error.in_short)
 
     def has_failed(self) -> bool:
-        """Whether the trial ended in a way that its model should not be used."""
+        """Return whether the trial ended so that its model should not be used."""
         outcome = self.outcome()
         return outcome is not None and outcome.status not in ("finished", "stopped")
 
     def finish(self, outcome: Outcome) -> None:
-        """Write outcome.json: the trial is over. Of its checkpoints only the best stays, unless it may be reopened."""
+        """Write outcome.json, and delete all checkpoints but the best one; a failed trial also keeps its last one."""
         self.folder.write_json("outcome.json", outcome.model_dump(mode="json"))
         if outcome.status != "failed":
             self.folder.delete("last.json")
@@ -210,7 +210,7 @@ class TrialFiles:
             self.folder.delete(f"{best.checkpoint}/{TRAINING_STATE}")
 
     def mend_best(self) -> bool:
-        """Write a damaged best.json again if the checkpoint is there that it must have named; returns whether it is."""
+        """Write a damaged best.json again if the checkpoint that it named exists; return whether it exists."""
         last = self.pointer("last")
         if last is None:
             return False
@@ -222,29 +222,29 @@ class TrialFiles:
         return True
 
     def start_afresh(self) -> None:
-        """Delete what earlier attempts trained, so that no figure is left of a model that is not there."""
+        """Delete the results of earlier attempts, so that no score is left of a model that does not exist."""
         for name in ("last.json", "best.json", "epochs.jsonl", "epochs", "checkpoints"):
             self.folder.delete(name)
 
     def is_over(self, *, retry_failed: bool = False) -> bool:
-        """Whether the trial has ended.
+        """Return whether the trial has ended.
 
         Args:
-            retry_failed: Whether one that has failed counts as going on: what failed it, such as lost nodes or a full
-                disk, need not lie in its config.
+            retry_failed: Whether a failed trial counts as going on: the cause, such as lost nodes or a full disk, need
+                not lie in its config.
         """
         outcome = self.outcome()
         return outcome is not None and not (retry_failed and outcome.status == "failed")
 
     def reopen(self) -> None:
-        """Delete outcome.json, so that the trial goes on from its last checkpoint, or else begins again."""
+        """Delete outcome.json, so that the trial goes on from its last checkpoint, or starts over without one."""
         outcome = self.outcome()
         if outcome is not None:
             TrialLog(self.folder).write(f"taken up again; it had {outcome.status}: {outcome.note}")
             self.folder.delete("outcome.json")
 
     def drop_old_checkpoints(self) -> None:
-        """Delete the checkpoints that neither best.json nor last.json names; none while one of these is damaged."""
+        """Delete the checkpoints that neither best.json nor last.json names; none while either is damaged."""
         try:
             pointers = [_read(CheckpointPointer, self.folder, name) for name in ("best.json", "last.json")]
         except DamagedError:
@@ -255,11 +255,11 @@ class TrialFiles:
                 self.folder.delete(f"checkpoints/{name}")
 
     def pointer(self, which: Literal["best", "last"]) -> CheckpointPointer | None:
-        """What best.json or last.json points to, or None if there is none, or it is damaged."""
+        """Return the content of best.json or last.json, or None if the file is missing or damaged."""
         return undamaged(lambda: _read(CheckpointPointer, self.folder, f"{which}.json"))
 
     def write_pointer(self, which: Literal["best", "last"], pointer: CheckpointPointer) -> None:
-        """Point best.json or last.json to a checkpoint that is whole."""
+        """Point best.json or last.json to a checkpoint that is complete."""
         self.folder.write_json(f"{which}.json", pointer.model_dump(mode="json"))
 
     def _mapping(self, name: str) -> dict[str, Any] | None:
@@ -273,13 +273,13 @@ class TrialFiles:
 class SweepFiles:
     """The files of one sweep.
 
-    What is rewritten while a sweep runs counts as missing where it is damaged; ``damage`` names it.
+    A damaged file that a running sweep rewrites counts as missing; ``damage`` names it.
     """
 
     folder: Folder
 
     def damage(self) -> dict[str, str]:
-        """The small files beside sweep.json that cannot be read -> why."""
+        """Return small file beside sweep.json -> why it cannot be read."""
         return _damage(
             {
                 "splits.json": self.splits,
@@ -290,15 +290,15 @@ class SweepFiles:
 
     @property
     def name(self) -> str:
-        """The sweep's name: its folder's."""
+        """The sweep's name, which is the name of its folder."""
         return self.folder.path.rsplit("/", 1)[-1]
 
     def exists(self) -> bool:
-        """Whether a sweep was started here."""
+        """Return whether a sweep was started here."""
         return self.folder.exists("sweep.json")
 
     def info(self) -> SweepInfo:
-        """What the sweep is.
+        """Return the sweep's description.
 
         Raises:
             StorageError: There is no sweep here.
@@ -314,19 +314,19 @@ class SweepFiles:
         """Write sweep.json, once.
 
         Raises:
-            StorageError: Another start of this name was faster, or the place cannot be written.
+            StorageError: Another start with this name was faster, or the folder cannot be written.
         """
         if not self.folder.write_new_json("sweep.json", info.model_dump(mode="json")):
             raise StorageError(
-                f"another start has made {self.folder.path!r} meanwhile; choose another --name, or continue that one "
+                f"another start has made {self.folder.path!r} meanwhile; choose another --name, or continue that sweep "
                 "with --resume when it has ended"
             )
 
     def splits(self) -> SplitRecord | None:
-        """Which images are on which side, or None before the sweep wrote it.
+        """Return the images of each split, or None before the sweep wrote splits.json.
 
         Raises:
-            DamagedError: It is damaged; nothing can take its place.
+            DamagedError: The file is damaged; nothing can replace it.
         """
         return _read(SplitRecord, self.folder, "splits.json")
 
@@ -335,7 +335,7 @@ class SweepFiles:
         self.folder.write_json("splits.json", splits.model_dump(mode="json"))
 
     def test_scores(self) -> SplitScores | None:
-        """What the best trial scored on the test split when it was last judged, or None if it was not."""
+        """Return the last scores of the best trial on the test split, or None if it was never scored."""
         return undamaged(lambda: _read(SplitScores, self.folder, "test.json"))
 
     def write_test_scores(self, scores: SplitScores) -> None:
@@ -343,7 +343,7 @@ class SweepFiles:
         self.folder.write_json("test.json", scores.model_dump(mode="json"))
 
     def state(self) -> SweepState | None:
-        """What the sweep was doing when it last said so."""
+        """Return the last state that the sweep wrote."""
         return undamaged(lambda: _read(SweepState, self.folder, "state.json"))
 
     def write_state(self, state: SweepState) -> None:
@@ -351,24 +351,30 @@ class SweepFiles:
         self.folder.write_json("state.json", state.model_dump(mode="json"))
 
     def trial(self, trial_id: str) -> TrialFiles:
-        """The files of one trial, there or not yet."""
+        """Return the files of a trial, which may not exist yet."""
         return TrialFiles(trial_id, self.folder.child(f"trials/{trial_id}"))
 
+    def trial_names(self) -> list[str]:
+        """Return the names of the folders of trials and repeats, sorted."""
+        return self.folder.names("trials")
+
     def trials(self) -> list[TrialFiles]:
-        """Every trial of the search that has started, by id."""
-        return [self.trial(name) for name in self.folder.names("trials") if name.isdecimal()]
+        """Return all started trials of the search, by id."""
+        return [self.trial(name) for name in self.trial_names() if name.isdecimal()]
 
     def repeats(self) -> dict[Repeat, TrialFiles]:
-        """Every repeat that has started, by trial and seed."""
-        found = sorted(filter(None, map(Repeat.parse, self.folder.names("trials"))))
+        """Return all started repeats, by trial and seed."""
+        found = sorted(filter(None, map(Repeat.parse, self.trial_names())))
         return {repeat: self.trial(repeat.id) for repeat in found}
 
     def trials_and_repeats(self) -> list[TrialFiles]:
-        """Everything that has been trained."""
+        """Return all started trials and repeats."""
         return [*self.trials(), *self.repeats().values()]
 
     def best(self) -> tuple[TrialFiles, CheckpointPointer]:
-        """The trial with the highest validation mIoU so far and its best checkpoint; running ones count, failed do not.
+        """Return the trial with the highest validation mIoU so far and its best checkpoint.
+
+        Running trials count, failed trials do not.
 
         Raises:
             StorageError: There is no sweep here, or none of its trials has a checkpoint.
@@ -387,5 +393,5 @@ class SweepFiles:
 
 
 def open_sweep(location: str | Path) -> SweepFiles:
-    """The sweep at a local path or URL, there or not yet."""
+    """Return the sweep at a local path or URL, which may not exist yet."""
     return SweepFiles(open_folder(location))

@@ -1,4 +1,4 @@
-"""Numbers and values as a person reads them, the same in the terminal and in the report."""
+"""Format numbers and values for a person, the same in the terminal and in the report."""
 
 from __future__ import annotations
 
@@ -10,42 +10,42 @@ _POINTS = "\u00a0points"
 
 
 def is_missing(value: Any) -> bool:
-    """Whether a frame's cell holds nothing: None or NaN."""
+    """Return whether a cell of a frame is empty: None or NaN."""
     return value is None or value != value
 
 
 def percent(fraction: float | None) -> str:
-    """A fraction of 0 to 1 as per cent with one decimal: ``42.3 %``."""
+    """Return a fraction (0 to 1) as per cent with one decimal: ``42.3 %``."""
     return MISSING if fraction is None or math.isnan(fraction) else f"{100 * fraction:.1f}\u00a0%"
 
 
 def points(difference: float) -> str:
-    """The difference of two fractions in percentage points: ``+4.5 points``."""
+    """Return the difference of two fractions in percentage points: ``+4.5 points``."""
     return f"{100 * difference:+.1f}{_POINTS}".replace("-", "−")
 
 
 def percent_range(low: float, high: float) -> str:
-    """A range of fractions in per cent: ``51.7 to 52.6``."""
+    """Return a range of fractions in per cent: ``51.7 to 52.6``."""
     return f"{100 * low:.1f} to {100 * high:.1f}"
 
 
 def points_range(low: float, high: float) -> str:
-    """A range of differences of fractions in percentage points: ``−0.9 to +5.2``."""
+    """Return a range of differences in percentage points: ``−0.9 to +5.2``."""
     return f"{points(low).removesuffix(_POINTS)} to {points(high).removesuffix(_POINTS)}"
 
 
 def counted(number: int, noun: str) -> str:
-    """A number of things: ``1 seed``, ``3 seeds``."""
+    """Return a number with its noun: ``1 seed``, ``3 seeds``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def mean_over(num_classes: int, total: int) -> str:
-    """What an mIoU is the mean of: ``mean over 10 of 19 classes``, ``mean over all 19 classes``."""
+    """Return which classes an mIoU averages: ``mean over 10 of 19 classes``, ``mean over all 19 classes``."""
     return f"mean over all {total} classes" if num_classes == total else f"mean over {num_classes} of {total} classes"
 
 
 def duration(seconds: float) -> str:
-    """Seconds as the two largest units that matter: ``45 s``, ``3 min 20 s``, ``2 h 05 min``, ``3 d 4 h``."""
+    """Return seconds in their two largest units: ``45 s``, ``3 min 20 s``, ``2 h 05 min``, ``3 d 4 h``."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes_left = divmod(minutes, 60)
     days, hours_left = divmod(hours, 24)
@@ -66,7 +66,7 @@ def data_size(num_bytes: int) -> str:
 
 
 def value(content: Any) -> str:
-    """A config value: ``none``, ``true``, ``3.16e-4``, ``224×320``, ``[1, 0.5, 4]``, or the text itself."""
+    """Return a config value as text: ``none``, ``true``, ``3.16e-4``, ``224×320``, ``[1, 0.5, 4]``."""
     if is_missing(content):
         return "none"
     if isinstance(content, bool):
@@ -83,5 +83,5 @@ def value(content: Any) -> str:
 
 
 def words(name: str) -> str:
-    """An identifier as words: ``out_of_memory`` -> ``out of memory``."""
+    """Return an identifier as words: ``out_of_memory`` becomes ``out of memory``."""
     return name.replace("_", " ")

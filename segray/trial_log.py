@@ -1,4 +1,4 @@
-"""The log of a trial, which a person reads."""
+"""The log of a trial, for a person to read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from segray.folder import Folder
 
 
 class TrialLog:
-    """The trial's log.txt, a line an event; a folder of None keeps nothing (ranks other than 0)."""
+    """The trial's log.txt with one line per event; with folder None (ranks other than 0), nothing is kept."""
 
     def __init__(self, folder: Folder | None) -> None:
         self._folder = folder

@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import optuna
 
-from segray.config import RunConfig
-from segray.tuning.command import main
-from segray.tuning.sweep import Sweep
+from segray import RunConfig, Sweep, main
 
 BASE = RunConfig().with_values(
     {

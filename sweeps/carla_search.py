@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import optuna
 
-from segray.recipes import RECIPES
-from segray.tuning.command import main
-from segray.tuning.sweep import Sweep
+from segray import RECIPES, Sweep, main
 
 
 def space(trial: optuna.Trial) -> None:

@@ -12,10 +12,8 @@ from pathlib import Path
 
 import optuna
 
-from segray.config import RunConfig
+from segray import RunConfig, Sweep, main
 from segray.data.synthetic import write_scenes
-from segray.tuning.command import main
-from segray.tuning.sweep import Sweep
 
 SCENES = Path("data/synthetic")
 

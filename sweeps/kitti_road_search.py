@@ -13,9 +13,7 @@ from typing import Any
 
 import optuna
 
-from segray.recipes import RECIPES
-from segray.tuning.command import main
-from segray.tuning.sweep import Sweep
+from segray import RECIPES, Sweep, main
 
 
 def space(trial: optuna.Trial) -> Mapping[str, Any] | None:

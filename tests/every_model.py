@@ -39,7 +39,7 @@ OWN_CONFIGS = [one for name, family in CONFIGS.items() if name != "smp" for one 
 ONE_OF_EACH = [
     one for family in CONFIGS.values() for one in (family[0], family[0].model_copy(update={"output": "rgb"}))
 ]
-"""The first of every family, with logits and with colours as output"""
+"""The first model of every family, with logits and with colours as output"""
 
 
 def name_of(config: ModelConfig) -> str:

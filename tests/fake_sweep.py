@@ -1,4 +1,4 @@
-"""A sweep as tuning would leave it behind, written through segray.storage in a blink: no training, honest shapes."""
+"""Sweeps as tuning leaves them, written through segray.storage without training; all files have realistic content."""
 
 import io
 import time
@@ -9,6 +9,7 @@ from PIL import Image
 
 from segray.config import RunConfig
 from segray.records import CheckpointPointer, EpochRecord, Outcome, SplitRecord, SplitScores, SweepInfo, SweepState
+from segray.results.notes import notes
 from segray.storage import Repeat, SweepFiles, open_sweep
 
 CLASSES = {
@@ -43,7 +44,7 @@ FIRST_DRAWN = FIRST | {
     "train.batch_size": 8,
     "optim.weight_decay": 1e-4,
 }
-"""What the search drew for the rest; the loss has no gamma."""
+"""All values that the search drew for the first trial; its loss has no gamma."""
 TRACEBACK = """Traceback (most recent call last):
   File "segray/engine/loop.py", line 88, in fit
     loss = step(batch)
@@ -54,7 +55,7 @@ HEIGHT_PX, WIDTH_PX = 120, 160
 
 @dataclass(frozen=True)
 class FakeSweep:
-    """Where it lies and what it holds."""
+    """The files and the description of a sweep."""
 
     files: SweepFiles
     info: SweepInfo
@@ -133,7 +134,7 @@ def record(epoch, miou=0.4, *, attempt=1, val_iou=None, best=None, epoch_seconds
 
 
 def empty_sweep(root, name="camvid", **changes):
-    """A sweep of which only sweep.json and state.json are there."""
+    """Write a sweep with only sweep.json and state.json."""
     files = open_sweep(f"{root}/{name}")
     sweep = FakeSweep(files, info(name, **changes))
     files.write_info(sweep.info)
@@ -142,7 +143,7 @@ def empty_sweep(root, name="camvid", **changes):
 
 
 def write_trial(sweep, trial_id, values, mious, *, status="finished", reason="", traceback="", cluster_accuracy=None):
-    """One trial with an epoch per mIoU; ``status=None`` leaves it without an outcome."""
+    """Write a trial with an epoch per mIoU; ``status=None`` leaves it without an outcome."""
     trial = sweep.files.trial(trial_id)
     trial.write_config(RunConfig().with_values(sweep.info.base | values))
     trial.write_values(values)
@@ -173,14 +174,14 @@ def write_trial(sweep, trial_id, values, mious, *, status="finished", reason="",
 
 
 def write_repeats(sweep, trial_id, mious, *, epochs=1, status="finished"):
-    """Repeats of a trial with the seeds from 1, each with one epoch that gave its mIoU."""
+    """Write repeats of a trial with seeds from 1, each with one epoch and the given mIoU."""
     for seed, miou in enumerate(mious, start=1):
         repeat = Repeat(trial_id, seed, epochs)
         write_trial(sweep, repeat.id, {"seed": seed, "train.epochs": epochs}, [miou], status=status)
 
 
 def full_sweep(root, name="camvid", *, num_trials=20, samples=True, **changes):
-    """A sweep with trials of every outcome, in which encoder and learning rate matter most."""
+    """Write a sweep with trials of every outcome, in which encoder and learning rate matter most."""
     sweep = empty_sweep(root, name, **changes)
     random = np.random.default_rng(3)
     failures = {
@@ -205,7 +206,7 @@ def full_sweep(root, name="camvid", *, num_trials=20, samples=True, **changes):
 
 
 def write_samples(sweep, trials, stems=("0016E5_08001", "Seq05VD_f02550")):
-    """Small drawn scenes: photo, truth, and for each trial a truth with an eaten edge."""
+    """Write small drawn scenes: photo, truth, and for each trial a prediction, the truth with an eroded edge."""
     random = np.random.default_rng(0)
     for number, stem in enumerate(stems):
         truth = _scene(number)
@@ -285,3 +286,8 @@ def _indexed_png(ids, palette):
     image = Image.frombytes("P", (ids.shape[1], ids.shape[0]), ids.astype(np.uint8).tobytes())
     image.putpalette(palette.tobytes())
     return _png(image)
+
+
+def note_texts(results, *kinds):
+    """Return the texts of these kinds of notes, with plain spaces."""
+    return [note.text.replace("\u00a0", " ") for note in notes(results, kinds)]

@@ -1,4 +1,4 @@
-"""A thread that does a single thing for too long is named; one that gets on, or waits for others, is not."""
+"""A thread whose activity takes too long is reported; a thread that makes progress or waits for others is not."""
 
 import threading
 import time
@@ -8,7 +8,7 @@ from segray.data.cache.locks import try_lock, wait_for_lock
 
 LIMIT_SECONDS = 0.2
 GENEROUS_SECONDS = 2.0
-"""Of limits that must not be reached, also on a busy machine"""
+"""A limit that must not be reached, even on a busy machine"""
 
 
 class Calls:

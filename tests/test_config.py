@@ -123,7 +123,7 @@ gan: {discriminator: patchgan, optim: {<<: *base, lr: 0.001}}
             "line 1: train.epochs: YAML reads 010 as octal; write 10, or quote it if it is text: '010'",
         ),
         ("data: {exclude: [0001]}", "data.exclude: YAML reads 0001 as octal; write 1, or quote"),
-        ("train: {epochs: 1:30}", "YAML reads 1:30 as a number to the base 60; quote it if it is text: '1:30'"),
+        ("train: {epochs: 1:30}", "YAML reads 1:30 as a number in base 60; quote it if it is text: '1:30'"),
         (
             'data: {root: "C:\\new"}',
             "text must be one line without control characters, but is 'C:\\new' with its escapes",
@@ -242,7 +242,7 @@ def test_a_key_set_twice_is_refused():
 
 
 def bomb(seed, repeated):
-    """Nine levels, each of which repeats the one before nine times."""
+    """Return YAML with nine levels that each repeat the level before nine times."""
     levels = (f"a{n}: &a{n} {repeated.format(', '.join([f'*a{n - 1}'] * 9))}\n" for n in range(1, 10))
     return f"a0: &a0 {seed}\n" + "".join(levels)
 

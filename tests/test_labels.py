@@ -27,5 +27,13 @@ def test_inconsistent_spaces_are_refused(changes):
         space(**changes)
 
 
+def test_a_space_stored_by_an_earlier_version_is_read():
+    stored = space().model_dump(mode="json")
+    assert "ignore_index" not in stored
+    assert LabelSpace.model_validate({**stored, "ignore_index": IGNORE_INDEX}) == space()
+    with pytest.raises(ValidationError, match="ignore_index"):
+        LabelSpace.model_validate({**stored, "ignore_index": 0})
+
+
 def test_distinct_colors_are_distinct():
     assert len(set(distinct_colors(34))) == 34

@@ -13,7 +13,7 @@ NUM_CLASSES = 6
 
 @pytest.fixture
 def maps() -> tuple[torch.Tensor, torch.Tensor]:
-    """Predictions and labels with void pixels; classes 4 and 5 are in neither."""
+    """Return predictions, and labels with void pixels; neither has pixels of classes 4 and 5."""
     generator = torch.Generator().manual_seed(7)
     labels_BHW = torch.randint(0, 4, (3, 20, 30), generator=generator)
     right_BHW = torch.rand(3, 20, 30, generator=generator) < 0.6
@@ -132,7 +132,7 @@ def test_majority_class_of_training_is_scored_on_validation():
 
 def test_majority_class_that_validation_lacks_has_an_miou_of_zero():
     assert majority_class_miou([1, 9], [5, 0]) == (1, 0.0)
-    # Both classes of the labels are missed; the third is in no label, and so not in the mean.
+    # Both labelled classes are missed. The third has no labelled pixel, so it is not in the mean.
     assert majority_class_miou([1, 2, 9], [5, 5, 0]) == (2, 0.0)
 
 

@@ -20,7 +20,7 @@ def quick(monkeypatch):
 
 @pytest.fixture
 def failing(monkeypatch):
-    """Have writes fail with an error number, for a number of times."""
+    """Make the next writes fail with an error number."""
 
     def fail(number, times):
         left = iter(range(times))

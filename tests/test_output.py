@@ -1,4 +1,4 @@
-"""What becomes of a command when nobody reads what it prints."""
+"""Commands whose output nobody reads."""
 
 import os
 import pty
@@ -47,7 +47,7 @@ def full_disk():
 
 
 def run(code, tmp_path, output, *arguments):
-    """Run code with its output at a file descriptor; returns exit code, error and whether it ran to its end."""
+    """Run code with its output at a file descriptor; return exit code, error and whether the code ran to its end."""
     done = tmp_path / "done"
     done.unlink(missing_ok=True)
     command = [sys.executable, "-c", code, str(done), *arguments]
@@ -71,7 +71,7 @@ def test_another_command_ends_quietly_too_where_its_reader_is_gone(tmp_path, out
 def test_another_command_whose_output_does_not_fit_says_so(tmp_path):
     code, error, _ = run(SAY, tmp_path, full_disk())
     assert code == 2
-    assert error == "error: cannot write the output: [Errno 28] No space left on device; it is not whole\n"
+    assert error == "error: cannot write the output: [Errno 28] No space left on device; it is incomplete\n"
 
 
 @pytest.mark.parametrize("arguments", [[], ["sweep"], ["fail"], ["sweep", "fail"]])

@@ -1,4 +1,4 @@
-"""No command writes over what it reads, into a data set, or among a sweep's files; all say so before they begin."""
+"""No command overwrites its input, or writes into a data set or among a sweep's files; it refuses before any work."""
 
 import os
 

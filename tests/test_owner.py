@@ -1,4 +1,4 @@
-"""One start at a time writes a sweep's files."""
+"""Only one start at a time writes a sweep's files."""
 
 import os
 import pickle
@@ -50,7 +50,7 @@ def local(tmp_path):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    """Every look at the owner's file is a new one, and signs of life come often."""
+    """Make every check read the owner's file, and signs of life frequent."""
     monkeypatch.setattr(owner, "FRESH_SECONDS", 0.0)
     monkeypatch.setattr(owner, "BEAT_SECONDS", 0.1)
     monkeypatch.setattr(owner, "WATCH_SECONDS", 2.0)
@@ -62,7 +62,7 @@ def on_another_machine(monkeypatch):
 
 @contextmanager
 def another_start(folder):
-    """A process that has the sweep."""
+    """A process that owns the sweep."""
     started = subprocess.Popen([sys.executable, "-c", OTHER_START, folder.path], stdout=subprocess.PIPE, text=True)
     try:
         assert started.stdout.readline() == "taken\n"

@@ -2,11 +2,11 @@ import fake_sweep
 import pytest
 
 from dashboards.summary import summarise
+from segray.cli.results_table import print_results
 from segray.errors import StorageError
 from segray.folder import open_folder
 from segray.output import call_or_exit
 from segray.results import load
-from segray.results.printing import print_results
 from segray.shown import cell, printable, redacted
 
 ESCAPES = "\x1b]0;owned\x07\x1b[2J\r\u202e[red]"

@@ -86,7 +86,7 @@ def test_state_and_outcome_round_trip(folder, trial):
 
 
 def train(trial, best_epoch):
-    """Leave what three epochs leave."""
+    """Write the files that three epochs leave."""
     for epoch in (1, 2, 3):
         trial.folder.write_bytes(f"checkpoints/{epoch}-1/model.safetensors", b"weights")
         trial.folder.write_bytes(f"checkpoints/{epoch}-1/training.pt", b"optimiser")

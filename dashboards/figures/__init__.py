@@ -1,4 +1,4 @@
-"""The report's figures, in its order. A new figure is one file beside these and one line in FIGURES."""
+"""The report's figures in order. A new figure is one file in this folder and one line in FIGURES."""
 
 from typing import Final
 

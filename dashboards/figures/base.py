@@ -1,4 +1,4 @@
-"""What every figure file offers, and how a figure says that there is nothing to show."""
+"""The type of a figure, and the error of a figure that has nothing to draw."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from segray.results import SweepResults
 
 
 class NothingToDrawError(SegrayError):
-    """The sweep has not given what a figure shows; the message is a sentence for its reader."""
+    """The sweep has no data for a figure yet; the message is a sentence that the report shows instead."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,10 +21,10 @@ class Figure:
 
     title: str
     reading: str
-    """One sentence: what is drawn and how to read it"""
+    """One sentence: what the figure shows and how to read it"""
     plot: Callable[[SweepResults], go.Figure]
-    """Draws it, or raises NothingToDrawError"""
+    """Draws the figure, or raises NothingToDrawError"""
     compares_trials: bool = False
-    """Left out of the report of a single run"""
+    """Whether the report of a single run leaves the figure out"""
     min_width_px: int = 0
-    """On a narrower screen the figure scrolls sideways instead of shrinking"""
+    """Width below which the figure scrolls sideways instead of shrinking"""

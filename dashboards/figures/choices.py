@@ -1,4 +1,4 @@
-"""Choices compared: the trials' best mIoU per encoder, loss, policy and every other searched choice."""
+"""Choices compared: the trials' best mIoU per encoder, loss, policy and other searched choices."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ChoicePoint:
 
     miou: float
     is_cut: bool
-    """Whether it did not run to its end"""
+    """Whether the trial did not run to its end"""
     hover: str
 
 
@@ -32,7 +32,7 @@ class Choice:
 
     @property
     def median_miou(self) -> float:
-        """Median of the trials' best mIoU."""
+        """The median of the trials' best mIoU."""
         return median(point.miou for point in self.points)
 
 
@@ -46,7 +46,7 @@ class ChoiceGroup:
 
 @dataclass(frozen=True)
 class ChoicesInfo:
-    """Every searched key of which trials took different choices."""
+    """The searched keys for which trials took different choices."""
 
     groups: tuple[ChoiceGroup, ...]
 
@@ -116,14 +116,14 @@ def draw_choices(info: ChoicesInfo) -> go.Figure:
 
 
 def plot_choices(results: SweepResults) -> go.Figure:
-    """Best mIoU of the trials per searched choice."""
+    """Plot the trials' best mIoU per searched choice."""
     return draw_choices(choices_info(results))
 
 
 FIGURE = Figure(
     title="Choices compared",
-    reading="Each dot is a trial's best mIoU under the choice it took, with the number of trials behind the name: "
-    "compare the medians, and trust a choice with few dots less.",
+    reading="Each dot is a trial's best mIoU with the choice it took; the number after a name counts the trials. "
+    "Compare the medians, and trust a choice with few dots less.",
     plot=plot_choices,
     compares_trials=True,
 )

@@ -1,4 +1,4 @@
-"""Per-class IoU of the best trials, each at its best epoch."""
+"""IoU per class of the best trials, each at its best epoch."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class ClassScore:
     name: str
     color: tuple[int, int, int]
     ious: tuple[float | None, ...]
-    """IoU in each trial; None where the class is not in the mean, because validation labels lack it"""
+    """IoU in each trial; None if the class is not in the mean, because no validation label has it"""
 
 
 @dataclass(frozen=True)
 class ClassesInfo:
-    """The best trials, the best first, and the classes, the best trial's strongest first."""
+    """The best trials, best first, and the classes, sorted by the best trial's IoU from the highest."""
 
     trials: tuple[str, ...]
     classes: tuple[ClassScore, ...]
@@ -56,6 +56,7 @@ def draw_classes(info: ClassesInfo) -> go.Figure:
     """Draw a row per class: its colour, a mark per trial, and the best trial's value."""
     names = [plain(score.name) for score in info.classes]
     figure = go.Figure()
+    # The best trial is drawn last, so that its marks lie on top.
     for index, trial in reversed(list(enumerate(info.trials))):
         ious = [score.ious[index] for score in info.classes]
         figure.add_scatter(
@@ -110,15 +111,15 @@ def draw_classes(info: ClassesInfo) -> go.Figure:
 
 
 def plot_classes(results: SweepResults) -> go.Figure:
-    """Per-class IoU of the best trials."""
+    """Plot the IoU per class of the best trials."""
     return draw_classes(classes_info(results))
 
 
 FIGURE = Figure(
     title="IoU per class",
-    reading="IoU of each class in the best trials, at the epoch with their best mIoU: "
+    reading="IoU of each class in the best trials, at each trial's best epoch: "
     "the classes at the bottom hold the mean down, and where trials differ most, a combination may gain. "
-    "A class with a dash is not in the mean, for no validation image has it.",
+    "A class with a dash is not in the mean, because no validation image has it.",
     plot=plot_classes,
 )
 

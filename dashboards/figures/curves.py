@@ -24,14 +24,14 @@ class Curve:
     """0 for the best trial, 1 for the second, ...; None for a trial that is not highlighted"""
     epochs: tuple[int, ...]
     mious: tuple[float, ...]
-    """NaN for an epoch without one"""
+    """NaN for an epoch without an mIoU"""
     config: str
     """Searched values, for the hover label"""
 
 
 @dataclass(frozen=True)
 class CurvesInfo:
-    """Curves, the highlighted ones last, the best at the very end."""
+    """The curves; highlighted ones come last, the best at the very end."""
 
     curves: tuple[Curve, ...]
 
@@ -64,6 +64,7 @@ def curves_info(results: SweepResults) -> CurvesInfo:
 def draw_curves(info: CurvesInfo) -> go.Figure:
     """Draw the curves."""
     figure = go.Figure()
+    # Many curves together would hide the highlighted ones.
     grey_opacity = min(0.55, max(0.15, 15 / len(info.curves)))
     for curve in info.curves:
         highlighted = curve.rank is not None
@@ -93,13 +94,13 @@ def draw_curves(info: CurvesInfo) -> go.Figure:
 
 
 def plot_curves(results: SweepResults) -> go.Figure:
-    """Validation mIoU by epoch, the best trials highlighted."""
+    """Plot validation mIoU by epoch, with the best trials highlighted."""
     return draw_curves(curves_info(results))
 
 
 FIGURE = Figure(
     title="Learning curves",
-    reading="Validation mIoU after each epoch, the best three trials in colour: "
-    "curves that still rise at their end may gain from more epochs, those that end early were stopped or failed.",
+    reading="Validation mIoU after each epoch, with the best three trials in colour: "
+    "curves that still rise at their end may gain from more epochs; curves that end early were stopped or failed.",
     plot=plot_curves,
 )

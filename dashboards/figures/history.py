@@ -1,4 +1,4 @@
-"""Optimisation history: every trial's best mIoU in the order of their start, and the best so far."""
+"""Optimisation history: every trial's best mIoU in the order of start, and the best so far."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class TrialPoint:
     """One trial."""
 
     number: int
-    """Place in the order of start, from 1"""
+    """Position in the order of start, from 1"""
     outcome: str
     miou: float | None
     hover: str
@@ -30,11 +30,11 @@ class HistoryInfo:
 
     points: tuple[TrialPoint, ...]
     best_so_far: tuple[float | None, ...]
-    """Highest mIoU up to each trial, failed trials left out"""
+    """Highest mIoU up to each trial, without failed trials"""
     majority_class: str
     majority_miou: float
     first_name: str
-    """What the first trial is called"""
+    """Name of the first trial in a sentence"""
     first_miou: float | None
     """mIoU of the first trial, if it ran to its end"""
 
@@ -69,7 +69,7 @@ def history_info(results: SweepResults) -> HistoryInfo:
 
 
 def draw_history(info: HistoryInfo) -> go.Figure:
-    """Draw the history; trials without an mIoU stand on the bottom line."""
+    """Draw the history; trials without an mIoU lie on the bottom line."""
     figure = go.Figure()
     figure.add_scatter(
         x=[point.number for point in info.points],
@@ -108,14 +108,14 @@ def draw_history(info: HistoryInfo) -> go.Figure:
 
 
 def plot_history(results: SweepResults) -> go.Figure:
-    """Best mIoU of each trial in order of start, with the best so far and the baselines."""
+    """Plot the best mIoU of each trial in order of start, with the best so far and the baselines."""
     return draw_history(history_info(results))
 
 
 FIGURE = Figure(
     title="Optimisation history",
-    reading="Each mark is a trial at its best validation mIoU and the line is the best so far: "
-    "where the line stays flat, further trials brought nothing.",
+    reading="Each mark is a trial at its best validation mIoU, and the line is the best so far: "
+    "where the line stays flat, further trials did not help.",
     plot=plot_history,
     compares_trials=True,
 )

@@ -1,4 +1,4 @@
-"""Hyperparameter importance: how much of the mIoU's variance each searched key explains.
+"""Hyperparameter importance: the share of the mIoU's variance that each searched key explains.
 
 Computed by Optuna's fANOVA (Hutter et al., An Efficient Approach for Assessing Hyperparameter Importance, ICML 2014).
 Optuna's default, PED-ANOVA, compares the best tenth of the trials with the rest: two trials in a sweep of twenty.
@@ -28,7 +28,7 @@ class ImportanceInfo:
     """Searched keys by importance, the highest first."""
 
     num_trials: int
-    """Trials that it was computed from"""
+    """Number of trials that the importance was computed from"""
     shares: tuple[tuple[str, float], ...]
     """Label and share of the variance; the shares sum to 1"""
 
@@ -42,13 +42,14 @@ def importance_info(results: SweepResults) -> ImportanceInfo:
     trials = results.ranked
     if len(trials) < MIN_TRIALS:
         raise NothingToDrawError(
-            f"It takes {MIN_TRIALS} trials with an mIoU to estimate importances; there are {len(trials)}."
+            f"Importances need at least {MIN_TRIALS} trials with an mIoU; there are {len(trials)}."
         )
     rows = trials.to_dict("records")
+    # fANOVA needs a value of every key in every trial.
     in_all = [key for key in results.searched if all(map(key.is_drawn, rows))]
     varied = [key for key in in_all if len({key.shown(row) for row in rows}) > 1]
     if not varied or trials["best_val_miou"].nunique() == 1:
-        raise NothingToDrawError("Either all trials have the same mIoU, or no key that all of them drew differs.")
+        raise NothingToDrawError("All trials have the same mIoU, or the same values of the keys that all of them drew.")
     with _quiet_optuna():
         study = _study(varied, rows)
         shares = optuna.importance.get_param_importances(
@@ -84,14 +85,14 @@ def draw_importance(info: ImportanceInfo) -> go.Figure:
 
 
 def plot_importance(results: SweepResults) -> go.Figure:
-    """How much of the mIoU's variance each searched key explains."""
+    """Plot the share of the mIoU's variance that each searched key explains."""
     return draw_importance(importance_info(results))
 
 
 FIGURE = Figure(
     title="Hyperparameter importance",
-    reading="The share of the differences in mIoU that each searched key explains (fANOVA): "
-    "an estimate that gets rough with few trials, and stopped trials count with what they had reached. "
+    reading="The share of the differences in mIoU that each searched key explains (fANOVA). "
+    "The estimate is rough with few trials; stopped trials count with the mIoU that they had reached. "
     "Keys that only some trials drew are left out.",
     plot=plot_importance,
     compares_trials=True,

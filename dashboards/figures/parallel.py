@@ -1,7 +1,7 @@
 """Parallel coordinates: each trial as a line through its searched values to its mIoU.
 
-Drawn from plain lines: Plotly's own parcoords trace has no hover label, and needs WebGL and evaluated code, which
-printers, remote desktops and a strict content policy lack.
+The figure is drawn from plain lines. Plotly's own parcoords trace has no hover label and needs WebGL and evaluated
+code, which printers, remote desktops and a strict content policy do not offer.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from segray.results import SearchedKey, SweepResults
 HEADING_PX: Final = 12
 SMALL_HEADING_PX: Final = 10
 MANY_AXES: Final = 8
-"""Of more axes the headings are small, so that a word such as discriminator does not reach the next one"""
+"""Number of axes above which headings are small, so that a word such as discriminator does not reach the next axis"""
 LOW_TO_HIGH: Final = ["rgb(172, 180, 189)", "rgb(103, 164, 214)", "rgb(30, 108, 220)"]
 
 
 @dataclass(frozen=True)
 class Tick:
-    """A labelled place on an axis."""
+    """A labelled position on an axis."""
 
     position: float
     """0 at the bottom to 1 at the top"""
@@ -38,7 +38,7 @@ class Tick:
 
 NOT_DRAWN: Final = Tick(0.0, "not drawn")
 DRAWN_FROM: Final = 0.15
-"""Where an axis begins that not all trials drew"""
+"""Position of the lowest value on an axis that not all trials drew"""
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,14 @@ class TrialLine:
     """One trial."""
 
     positions: tuple[float, ...]
-    """Place on each axis, 0 to 1"""
+    """Position on each axis, 0 to 1"""
     miou: float
     hover: str
 
 
 @dataclass(frozen=True)
 class ParallelInfo:
-    """Axes from left to right, the mIoU last; lines from the worst to the best."""
+    """Axes from left to right with the mIoU last; lines from the worst to the best."""
 
     axes: tuple[Axis, ...]
     lines: tuple[TrialLine, ...]
@@ -72,12 +72,13 @@ def parallel_info(results: SweepResults) -> ParallelInfo:
     """Place every trial that has an mIoU and did not fail on the axes.
 
     Raises:
-        NothingToDrawError: Fewer than two such trials, or no key searched.
+        NothingToDrawError: There are fewer than two such trials, or no key was searched.
     """
+    # From the worst to the best, so that the best lines are drawn last and lie on top.
     trials = results.ranked.iloc[::-1]
     if len(trials) < 2 or not results.searched:
         raise NothingToDrawError(
-            f"It takes a searched key and at least two trials with an mIoU, of which there are {len(trials)}."
+            f"This figure needs a searched key and at least two trials with an mIoU; there are {len(trials)} trials."
         )
     rows = trials.to_dict("records")
     scales = [_scale(key, rows) for key in results.searched]
@@ -93,7 +94,7 @@ def parallel_info(results: SweepResults) -> ParallelInfo:
 
 def draw_parallel(info: ParallelInfo) -> go.Figure:
     """Draw axes as vertical lines and trials across them, coloured by the rank of their mIoU."""
-    # By rank, because a few trials stopped at a low mIoU would use up a scale by value.
+    # Coloured by rank, because a few trials stopped at a low mIoU would use up a scale by value.
     figure = go.Figure()
     for index, line in enumerate(info.lines):
         rank = index / (len(info.lines) - 1)
@@ -120,13 +121,13 @@ def draw_parallel(info: ParallelInfo) -> go.Figure:
 
 
 def plot_parallel(results: SweepResults) -> go.Figure:
-    """Each trial as a line through its searched values to its mIoU."""
+    """Plot each trial as a line through its searched values to its mIoU."""
     return draw_parallel(parallel_info(results))
 
 
 FIGURE = Figure(
     title="Parallel coordinates",
-    reading="Each line is a trial, from its searched values to its mIoU, the bluer and thicker the better: "
+    reading="Each line is a trial, from its searched values to its mIoU; the bluer and thicker, the better: "
     "where the strong lines run together, the best trials agree.",
     plot=plot_parallel,
     compares_trials=True,
@@ -141,7 +142,7 @@ class _Scale:
 
 
 def _scale(key: SearchedKey, trials: Sequence[Mapping[Any, Any]]) -> _Scale:
-    """The scale of a key; trials that did not draw it meet in a place of their own below the others."""
+    """Return the scale of a key; trials that did not draw the key meet at a separate position at the bottom."""
     is_drawn = [key.is_drawn(trial) for trial in trials]
     if not any(is_drawn):
         return _Scale(Axis(key.label, False, (NOT_DRAWN,)), (NOT_DRAWN.position,) * len(trials))

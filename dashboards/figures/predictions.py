@@ -1,4 +1,4 @@
-"""Predictions beside truth: a few fixed validation images as the best trial sees them."""
+"""Predictions beside truth: a few fixed validation images with the best trial's predictions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ RIGHT_COLOR: Final = (222, 226, 230)
 VOID_COLOR: Final = (0, 0, 0)
 COLUMN_GAP: Final = 0.012
 ROW_GAP: Final = 0.16
-"""In heights of a row, for its caption"""
+"""Gap above a row for its caption, as a share of the row's height"""
 HEADINGS_PX: Final = 46
 LEGEND_ENTRIES_PER_LINE: Final = 6
 
@@ -45,12 +45,12 @@ class Sample:
     pictures: tuple[str, ...]
     """One per COLUMNS"""
     accuracy: float | None
-    """Share of labelled pixels that are right; None for an image that is all void"""
+    """Share of labelled pixels that are right; None if all pixels are void"""
 
 
 @dataclass(frozen=True)
 class PredictionsInfo:
-    """Samples of the best trial that has any, and the classes in them."""
+    """The samples of the best trial that has any, and the classes in the samples."""
 
     trial: str
     samples: tuple[Sample, ...]
@@ -58,10 +58,10 @@ class PredictionsInfo:
 
 
 def predictions_info(results: SweepResults) -> PredictionsInfo:
-    """Read the sample images of the sweep and of its best trial that has predictions of them.
+    """Read the sweep's sample images and the predictions of the best trial that has any.
 
     Raises:
-        NothingToDrawError: There are no sample images, or no trial that did not fail has predicted them.
+        NothingToDrawError: There are no sample images, or no successful trial has predictions for them.
     """
     suffix = "_truth.png"
     stems = [name.removesuffix(suffix) for name in results.files.folder.names("samples") if name.endswith(suffix)]
@@ -102,14 +102,14 @@ def draw_predictions(info: PredictionsInfo) -> go.Figure:
 
 
 def plot_predictions(results: SweepResults) -> go.Figure:
-    """Photo, truth and prediction of a few validation images."""
+    """Plot photo, truth and prediction of a few validation images."""
     return draw_predictions(predictions_info(results))
 
 
 FIGURE = Figure(
     title="Predictions beside truth",
-    reading="Fixed validation images through the best trial: wrong pixels are orange in the last column, void is "
-    "black; drag over a picture to zoom its row, double-click to return.",
+    reading="Fixed validation images with the best trial's predictions: wrong pixels are orange in the last column, "
+    "void pixels are black. Drag over a picture to zoom its row; double-click to return.",
     plot=plot_predictions,
     min_width_px=720,
 )
@@ -121,7 +121,7 @@ def _read_samples(results: SweepResults, trial: str, stems: list[str]) -> Predic
     samples, present, damage = [], set(), ""
     for stem in stems:
         try:
-            photo = _opened(shared, f"{stem}_photo.png").convert("RGB")
+            photo = _open(shared, f"{stem}_photo.png").convert("RGB")
             photo.thumbnail((MAX_WIDTH_PX, MAX_WIDTH_PX))
             truth = _read_ids(shared, f"{stem}_truth.png", photo.size)
             prediction = _read_ids(own, f"{stem}_prediction.png", photo.size)
@@ -152,7 +152,7 @@ def _sample(stem: str, photo: Image.Image, truth: np.ndarray, prediction: np.nda
     )
 
 
-def _opened(folder: Folder, name: str) -> Image.Image:
+def _open(folder: Folder, name: str) -> Image.Image:
     if not folder.is_file(name):
         raise folder.damaged(name, "there is no such file")
     try:
@@ -164,9 +164,10 @@ def _opened(folder: Folder, name: str) -> Image.Image:
 
 
 def _read_ids(folder: Folder, name: str, size: tuple[int, int]) -> np.ndarray:
-    image = _opened(folder, name)
+    image = _open(folder, name)
     if image.mode not in ("P", "L"):
-        raise folder.damaged(name, f"it must hold one id a pixel, but its mode is {image.mode}")
+        raise folder.damaged(name, f"it must hold one id per pixel, but its mode is {image.mode}")
+    # Any other resampling would mix ids of neighbouring classes into ids of a third class.
     return np.asarray(image.resize(size, Image.Resampling.NEAREST))
 
 

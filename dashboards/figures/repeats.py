@@ -1,4 +1,4 @@
-"""Repeats: the best trial and the baseline trained anew, seed by seed."""
+"""Repeats: the best trial and the baseline with further seeds."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dashboards.figures.base import Figure, NothingToDrawError
 from dashboards.figures.style import ACCENT, MUTED, plain, styled
 from segray import text
 from segray.results import Spread, SweepResults
+from segray.results.notes import notes, repeat_options
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class RepeatedTrial:
 
 @dataclass(frozen=True)
 class RepeatsInfo:
-    """What is compared, the best trial first."""
+    """The compared trials, the best first."""
 
     seeds: tuple[int, ...]
     trials: tuple[RepeatedTrial, ...]
@@ -33,12 +34,13 @@ def repeats_info(results: SweepResults) -> RepeatsInfo:
     """Gather the repeats that can be compared.
 
     Raises:
-        NothingToDrawError: There are none.
+        NothingToDrawError: No repeats can be compared.
     """
     found = results.confirmation()
     if found is None:
-        reason = f"No trial has been repeated with further seeds; {results.repeat_options()} does so."
-        raise NothingToDrawError(results.failed_repeats_note() or reason)
+        reasons = [note.text for note in notes(results, ("failed_repeats",))]
+        reasons += [f"No trial has been repeated with further seeds; {repeat_options(results)} repeats some."]
+        raise NothingToDrawError(reasons[0])
     trials = [RepeatedTrial(f"trial {found.trial}", found.best, is_best=True)]
     if found.baseline is not None:
         trials.append(RepeatedTrial(results.info.baseline_name, found.baseline, is_best=False))
@@ -77,13 +79,13 @@ def draw_repeats(info: RepeatsInfo) -> go.Figure:
 
 
 def plot_repeats(results: SweepResults) -> go.Figure:
-    """Best mIoU of the best trial and the baseline with further seeds."""
+    """Plot the best mIoU of the best trial and the baseline with further seeds."""
     return draw_repeats(repeats_info(results))
 
 
 FIGURE = Figure(
     title="Best trial and baseline, repeated",
-    reading="Each dot is the same config trained anew with another seed, the bar their mean: "
+    reading="Each dot is the same config with another seed, and the bar is their mean: "
     "where the two rows overlap, the gain may be chance.",
     plot=plot_repeats,
     compares_trials=True,

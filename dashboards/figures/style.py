@@ -1,6 +1,6 @@
-"""One look for all figures: a palette safe for colour-blind readers, on light and on dark ground.
+"""One look for all figures: a palette that is safe for colour-blind readers on light and dark backgrounds.
 
-Ground and text follow the page: grounds are transparent, and the report's CSS recolours text and grid.
+Backgrounds are transparent, and the report's CSS recolours text and grid, so that figures follow the page.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ CLEAR: Final = "rgba(0, 0, 0, 0)"
 FONT: Final = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
 SERIES: Final = ("#2b7de0", "#d55e00", "#009e73")
-"""First, second, third: blue, vermilion and green of Okabe and Ito's set, the blue lighter for dark ground."""
+"""Colours of the first three series: blue, vermilion and green of Okabe and Ito's set; the blue is lighter than theirs,
+for dark backgrounds."""
 
 OUTCOME_COLORS: Final = {
     "finished": "#2b7de0",
@@ -45,7 +46,7 @@ OUTCOME_SYMBOLS: Final = {
 
 
 def styled(figure: go.Figure, height_px: int, **layout: Any) -> go.Figure:
-    """The figure with the common look; further layout settings win."""
+    """Give a figure the common look and return it; further layout settings win."""
     figure.update_layout(
         template="none",
         height=height_px,
@@ -72,12 +73,12 @@ def styled(figure: go.Figure, height_px: int, **layout: Any) -> go.Figure:
 
 
 def plain(name: object) -> str:
-    """Text that Plotly shows as it is: its labels take a little HTML, which names and reasons must not be."""
+    """Return text that Plotly shows unchanged: Plotly's labels accept some HTML, so names and reasons are escaped."""
     return html.escape(str(name), quote=False)
 
 
 def wrapped(label: str, limit: int = 16) -> str:
-    """A long name on two lines, broken after a plus, else after the separator nearest to its middle."""
+    """Break a long name into two lines, after a plus or else after the separator nearest to the middle."""
     separators = "+" if "+" in label else "_-*"
     breaks = [index + 1 for index, letter in enumerate(label[:-1]) if letter in separators]
     if len(label) <= limit or not breaks:
@@ -87,11 +88,11 @@ def wrapped(label: str, limit: int = 16) -> str:
 
 
 def config_lines(searched: Sequence[SearchedKey], row: Any) -> str:
-    """The values that a trial drew, one a line, for a hover label."""
+    """Return the values that a trial drew for a hover label, one per line."""
     return "".join(f"<br>{plain(key.label)}: {plain(key.shown(row))}" for key in searched if key.is_drawn(row))
 
 
 def hover(searched: Sequence[SearchedKey], row: Any) -> str:
-    """Hover label of a trial: id, outcome, best mIoU and searched values."""
+    """Return the hover label of a trial: id, outcome, best mIoU and searched values."""
     first = f"<b>trial {plain(row['id'])}</b>, {text.words(row['outcome'])}"
     return f"{first}<br>best val mIoU {text.percent(row['best_val_miou'])}{config_lines(searched, row)}"

@@ -1,12 +1,12 @@
 "use strict";
 (() => {
   const PRINT_WIDTH_PX = 700;
-  // On a touch screen a drag scrolls the page; zooming by drag would trap the reader's finger.
+  // On a touch screen, dragging scrolls the page; zooming by dragging would trap the reader's finger.
   const isTouch = matchMedia("(pointer: coarse)").matches;
   const config = { displayModeBar: false, responsive: true };
   const plots = [...document.querySelectorAll(".plot")];
 
-  // Pictures keep their shape: the height of such a figure follows from its width.
+  // The height of a figure with pictures follows from its width, so that the pictures keep their shape.
   const height = (layout, width) =>
     layout.meta ? layout.meta.extra_height_px + layout.meta.height_per_width * width : layout.height;
 
@@ -39,7 +39,7 @@
       const [a, b] = [first.cells[column], second.cells[column]];
       const [x, y] = [a.dataset.number, b.dataset.number];
       if (x !== undefined && y !== undefined) return sign * (x - y);
-      if (x !== undefined || y !== undefined) return x === undefined ? 1 : -1; // what has no number stays last
+      if (x !== undefined || y !== undefined) return x === undefined ? 1 : -1; // cells without a number stay last
       return sign * a.textContent.localeCompare(b.textContent);
     };
     const body = table.tBodies[0];

@@ -1,4 +1,4 @@
-"""The command line: parse, call, print. Heavy modules are imported by the command that needs them."""
+"""The command line: parse, call, print. Each command imports the heavy modules that it needs."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ app.add_typer(recipes.app, name="recipes")
 
 @app.callback()
 def segray() -> None:
-    """Street-scene segmentation: data, recipes, single runs; results, reports and predictions of what has run."""
+    """Street-scene segmentation: check data, list recipes, train single runs, and look at the results of sweeps."""
 
 
 @app.command()
 def config(
     path: Annotated[
-        Path | None, typer.Argument(help="A YAML config to complete and check; none prints the default")
+        Path | None, typer.Argument(help="YAML config to complete and check (default: print the default config)")
     ] = None,
 ) -> None:
     """Print a full run config as YAML, with a line of help per field."""
@@ -48,8 +48,8 @@ def results(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header")] = False,
 ) -> None:
-    """Print the trials of a sweep, best first; finished, running or dead."""
-    from segray.results.printing import print_results
+    """Print the trials of a finished, running or dead sweep, best first."""
+    from segray.cli.results_table import print_results
 
     print_results(run, as_json=as_json, as_csv=as_csv)
 
@@ -59,7 +59,7 @@ def report(
     run: Annotated[str, typer.Argument(help="Folder or URL of a sweep, such as runs/camvid")],
     output: Annotated[Path, typer.Option("--output", "-o", help="HTML file to write")] = Path("report.html"),
 ) -> None:
-    """Write the report of a sweep as one offline HTML file."""
+    """Write the report of a sweep as a single offline HTML file."""
     from dashboards.report import write_report
 
     size_bytes = write_report(run, output)
@@ -69,7 +69,7 @@ def report(
 @app.command()
 def predict(
     run: Annotated[str, typer.Argument(help="Folder or URL of a sweep, such as runs/camvid")],
-    photo: Annotated[Path, typer.Argument(help="An image file")],
+    photo: Annotated[Path, typer.Argument(help="Image file")],
     output: Annotated[Path, typer.Option("--output", "-o", help="PNG or JPEG file to write")] = Path("overlay.png"),
 ) -> None:
     """Segment a photo with the model of a sweep's best trial and draw the classes over it."""
@@ -82,12 +82,14 @@ def predict(
 def evaluate(
     run: Annotated[str, typer.Argument(help="Folder or URL of a sweep, such as runs/camvid")],
     split: Annotated[str, typer.Option(help="test, or val to repeat the validation")] = "test",
-    trial: Annotated[str | None, typer.Option(help="Id of a trial or repeat; the best one unless given")] = None,
-    data: Annotated[str | None, typer.Option(help="Folder of the data set, where it lies elsewhere here")] = None,
+    trial: Annotated[str | None, typer.Option(help="Id of a trial or repeat (default: the best trial)")] = None,
+    data: Annotated[
+        str | None, typer.Option(help="Folder of the data set, if it lies elsewhere on this machine")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object")] = False,
 ) -> None:
-    """Judge a trial's model on the test images, which no trial was chosen by; the best trial's scores are kept."""
-    from segray.inference.evaluate import print_evaluation
+    """Evaluate a trial's model on the test images, which chose no trial; keep the best trial's scores."""
+    from segray.cli.scores_table import print_evaluation
 
     print_evaluation(run, split=split, trial_id=trial, data_root=data, as_json=as_json)
 

@@ -1,4 +1,4 @@
-"""``segray data``: draw, check, look at, sample and decode data sets."""
+"""``segray data``: draw, check, show, sample and decode data sets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from segray.tuning import options
 if TYPE_CHECKING:
     from segray.config import DataConfig, SizePx
 
-app = typer.Typer(no_args_is_help=True, help="Draw, check, look at, sample and decode data sets.")
+app = typer.Typer(no_args_is_help=True, help="Draw, check, show, sample and decode data sets.")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Data set, such as cityscapes; docs/data.md lists them")]
 Root = Annotated[str, typer.Argument(metavar="ROOT", help="Folder of the data set")]
@@ -27,11 +27,11 @@ _ARGUMENTS = {"data.dataset": "argument NAME", "data.root": "argument ROOT"}
 def synth(
     name: Name,
     dest: Annotated[Path, typer.Argument(metavar="DEST", help="Folder to make")],
-    train: Annotated[int, typer.Option(help="Training scenes")] = 16,
-    val: Annotated[int, typer.Option(help="Validation scenes")] = 4,
-    test: Annotated[int, typer.Option(help="Test scenes")] = 0,
+    train: Annotated[int, typer.Option(help="Number of training scenes")] = 16,
+    val: Annotated[int, typer.Option(help="Number of validation scenes")] = 4,
+    test: Annotated[int, typer.Option(help="Number of test scenes")] = 0,
     size: Annotated[str, typer.Option(metavar="HxW", help="Height x width of a scene in pixels")] = "128x256",
-    seed: Annotated[int, typer.Option(help="Decides what is drawn")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the scenes")] = 0,
 ) -> None:
     """Draw street scenes and write them in the layout of a data set."""
     from segray.config import set_options
@@ -53,7 +53,7 @@ def check(
 ) -> None:
     """Decode every file of a data set; list problems, classes, sizes, splits and duplicates.
 
-    The exit code is 0 where all is well, 1 where there are problems, and 2 where nothing can be checked.
+    The exit code is 0 without problems, 1 with problems, and 2 if nothing can be checked.
     """
     from segray.data.tools.check import check as check_data
     from segray.data.tools.check_report import print_report
@@ -72,13 +72,13 @@ def show(
     output: Annotated[Path, typer.Option("--output", "-o", help="PNG or JPEG file to write")] = Path("grid.png"),
     values: options.Set = None,
     policy: Annotated[str | None, typer.Option(help="Draw training crops with this augmentation policy")] = None,
-    images: Annotated[int, typer.Option(help="Images to draw, spread over the split")] = 4,
+    images: Annotated[int, typer.Option(help="Number of images to draw, spread over the split")] = 4,
     split: Annotated[str, typer.Option(help="train, val or test")] = "train",
-    seed: Annotated[int, typer.Option(help="Decides which images and crops are drawn")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the choice of images and crops")] = 0,
 ) -> None:
     """Draw images of a data set with their labels in colour, a legend and class shares.
 
-    With --policy there are crops as training would see them, of the size in --set data.crop_px='[256, 512]'.
+    With --policy, also draw crops as in training, of the size in --set data.crop_px='[256, 512]'.
     """
     from segray.data.tools.show import show as show_data
 
@@ -94,10 +94,10 @@ def sample(
     root: Root,
     dest: Annotated[Path, typer.Argument(metavar="DEST", help="Folder to make")],
     values: options.Set = None,
-    train: Annotated[int, typer.Option(help="Images for trainA")] = 2000,
-    test: Annotated[int, typer.Option(help="Images for testA")] = 500,
-    size: Annotated[str | None, typer.Option(metavar="HxW", help="Height x width; by default the images' own")] = None,
-    seed: Annotated[int, typer.Option(help="Decides which images are drawn")] = 0,
+    train: Annotated[int, typer.Option(help="Number of images for trainA")] = 2000,
+    test: Annotated[int, typer.Option(help="Number of images for testA")] = 500,
+    size: Annotated[str | None, typer.Option(metavar="HxW", help="Height x width (default: as the images)")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the choice of images")] = 0,
 ) -> None:
     """Draw a random sample of a data set into the trainA and testA folders of SG-GAN."""
     from segray.data.tools.sample import sample as draw_sample
@@ -108,7 +108,7 @@ def sample(
         cut = draw_sample(config, dest, train=train, test=test, seed=seed, size_px=size_px, progress=progress)
     print(f"wrote {train} images to trainA and {test} to testA in {dest}")
     if cut:
-        print(f"note: too few images to keep a sequence on one side: {', '.join(cut)}")
+        print(f"note: too few images to keep a sequence whole on one side: {', '.join(cut)}")
     print(f"check: segray data check trainA {shlex.quote(str(dest))}")
 
 
@@ -118,10 +118,10 @@ def cache(
     root: Root,
     values: options.Set = None,
     every_node: Annotated[
-        bool, typer.Option("--every-node", help="Build on every node of the Ray cluster, not only here")
+        bool, typer.Option("--every-node", help="Build on every node of the Ray cluster, not only on this machine")
     ] = False,
 ) -> None:
-    """Decode a data set ahead into the cache that trials read: see docs/cache.md."""
+    """Decode a data set ahead of training into the cache that trials read: see docs/cache.md."""
     config = data_config(name, root, values)
     if every_node:
         from segray.cluster.node_cache import build_on_every_node
@@ -139,7 +139,7 @@ def cache(
 
 
 def data_config(name: str, root: str, values: list[str] | None) -> DataConfig:
-    """The config of a data set at its defaults, but for ``KEY=VALUE`` with dotted keys and values in YAML.
+    """Return the config of a data set: the defaults with ``KEY=VALUE`` applied (dotted keys, values in YAML).
 
     Raises:
         ConfigError: A value has no key, a key is unknown or not about data, or a value breaks its rule.
@@ -153,10 +153,10 @@ def data_config(name: str, root: str, values: list[str] | None) -> DataConfig:
 
 
 def parse_size(option: str, text: str) -> SizePx:
-    """(height, width) of ``256x512``.
+    """Parse ``256x512`` into (height, width).
 
     Raises:
-        ConfigError: The text is not of that form, or a number is 0.
+        ConfigError: The text has another form, or a number is 0.
     """
     height, _, width = text.partition("x")
     if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 
 @contextmanager
 def progress_bar(description: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on standard error where that is a terminal, nothing elsewhere; it goes when it is done.
+    """Show a progress bar on standard error until the context ends, if standard error is a terminal.
 
     Args:
-        description: What is being done, such as ``decoding``.
+        description: The work, such as ``decoding``.
 
     Yields:
-        What to call with how many of how many are done.
+        A function to call with the number of finished items and their total number.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

@@ -1,4 +1,4 @@
-"""``segray recipes``: the published systems that a run or a study can start from."""
+"""``segray recipes``: list the published systems that a run or a study can start from."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ app = typer.Typer(invoke_without_command=True, add_completion=False)
 
 @app.callback()
 def table(context: typer.Context) -> None:
-    """List published systems; `show` prints one as a config, with the source of every value."""
+    """List the published systems; `show` prints a recipe as a config with the source of every value."""
     if context.invoked_subcommand is not None:
         return
     from rich.console import Console
@@ -30,7 +30,7 @@ def table(context: typer.Context) -> None:
 
 @app.command()
 def show(name: Annotated[str, typer.Argument(metavar="NAME", help="A recipe, such as kitti_fcn8s")]) -> None:
-    """Print a recipe as YAML that `segray config` and `segray train --config` read."""
+    """Print a recipe as YAML for `segray config` and `segray train --config`."""
     from segray.recipes import find_recipe, recipe_yaml
 
     print(recipe_yaml(find_recipe(name)), end="")

@@ -1,12 +1,15 @@
-"""``segray train``: one run of a recipe or of a config file."""
+"""``segray train``: train one recipe or config file."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from segray.cluster.limits import Limits
+from segray.cluster.resources import Resources
 from segray.errors import ConfigError
 from segray.tuning import options
 
@@ -16,36 +19,40 @@ if TYPE_CHECKING:
 _OWN_OPTIONS = {"data.root": "--data", "model.encoder_weights": "--encoder-weights"}
 
 
-def train(
-    recipe: Annotated[str | None, typer.Option(metavar="NAME", help="What `segray recipes` lists")] = None,
-    config: Annotated[Path | None, typer.Option(metavar="YAML", help="Or a file as `segray config` prints it")] = None,
-    data: Annotated[str | None, typer.Option(help="Folder of the data set; a config file may hold it")] = None,
-    values: options.Set = None,
-    storage: options.Storage = None,
-    name: Annotated[
-        str | None, typer.Option(help="Name of the run's folder (default: the recipe's or file's, with the time)")
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the run of this --name")] = False,
-    retry_failed: options.RetryFailed = False,
-    workers_per_trial: options.WorkersPerTrial = 1,
-    cpus_per_worker: options.CpusPerWorker = None,
-    gpus_per_worker: options.GpusPerWorker = None,
-    trial_timeout: options.TrialTimeout = None,
-    silence_limit: options.SilenceLimit = 15.0,
-    encoder_weights: options.EncoderWeights = None,
-) -> None:
-    """Train one model, with the files, the report and the resuming of a sweep.
+@dataclass(frozen=True)
+class Run:
+    """Where a run lies, and whether it continues."""
 
-    The exit code is 0, 1 where there is no model in the end, 2 where something cannot work, 3 where the Ray cluster
-    failed, and 130 after Ctrl-C or SIGTERM.
+    storage: Annotated[str, options.STORAGE] = "runs"
+    resume: Annotated[bool, options.RESUME] = False
+    retry_failed: Annotated[bool, options.RETRY_FAILED] = False
+
+
+def train(
+    context: typer.Context,
+    recipe: Annotated[str | None, typer.Option(metavar="NAME", help="Recipe from `segray recipes`")] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="YAML", help="Instead of a recipe: config file as `segray config` prints it")
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="Folder of the data set; a config file may name it instead")] = None,
+    values: options.Set = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the run's folder (default: name of the recipe or file, with the time)")
+    ] = None,
+    encoder_weights: options.EncoderWeights = None,
+    **given: Any,
+) -> None:
+    """Train one model, with the files and the report of a sweep; the run can be resumed like a sweep.
+
+    The exit code is 0 with a model, 1 without one, 2 if something cannot work, 3 if the Ray cluster failed, and 130
+    after Ctrl-C or SIGTERM.
     """
-    from segray.cluster.limits import Limits
-    from segray.cluster.resources import Resources
-    from segray.tuning.command import default_storage, run_and_exit
+    from segray.tuning.command import default_storage, is_given, run_and_exit
     from segray.tuning.training_run import check_data, new_name, single_run
 
     start = _start(recipe, config)
-    if resume and name is None:
+    run = options.with_options(Run(), given)
+    if run.resume and name is None:
         raise ConfigError("--resume needs --name, the folder of the run to continue")
     set_values = options.parse_values(values, start.config.flat(), _OWN_OPTIONS)
     if data is not None:
@@ -53,20 +60,21 @@ def train(
     if encoder_weights is not None:
         set_values["model.encoder_weights"] = encoder_weights
     base = start.config.with_values(set_values)
-    storage = storage or default_storage()
+    storage = run.storage if is_given(context, "storage") else default_storage()
     asked = single_run(
         base,
         recipe=start.recipe,
         name=name or new_name(start.stem, storage),
         storage=storage,
-        resources=Resources(
-            workers_per_trial=workers_per_trial, cpus_per_worker=cpus_per_worker, gpus_per_worker=gpus_per_worker
-        ),
-        limits=Limits(trial_minutes=trial_timeout, silence_minutes=silence_limit),
-        resume=resume,
-        retry_failed=retry_failed,
+        resources=options.with_options(Resources(), given),
+        limits=options.with_options(Limits(), given),
+        resume=run.resume,
+        retry_failed=run.retry_failed,
     )
     run_and_exit(asked, before=lambda: check_data(start, asked))
+
+
+options.add_options(train, Run(), Resources(), Limits())
 
 
 def _start(recipe: str | None, path: Path | None) -> Start:

@@ -1,100 +1,35 @@
 """The channel of a sweep: one zero-CPU actor that carries tasks to warm worker groups, records to Tune, verdicts back.
 
-Names used here: a *slot* is one warm worker group and the Tune actor in front of it. A *generation* counts the
-starts of a slot's group; a group that was started afresh voids everything its predecessor waited for. A task's
-*attempt* counts the starts of one trial. No wait is without an end: a verdict, a new generation, an interrupt or
-the slot's end resolves it.
+Names used here: A *slot* is one warm worker group and the Tune actor in front of it. A *generation* counts the
+starts of a slot's group; a group that starts again voids everything that its predecessor waited for. A task's
+*attempt* counts the starts of one trial. Every wait ends: with a verdict, a new generation, an interrupt or the slot's
+end.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import replace
 
-from segray.records import EpochRecord, OutcomeStatus
-
-MAX_ATTEMPTS = 3
-"""Deaths of a trial's workers in a row, without an epoch between them, after which the trial has failed.
-
-A group of workers that never gets ready for a trial is started as often.
-"""
+from segray.cluster.messages import Message, Task
+from segray.cluster.slot_state import MAX_ATTEMPTS, Causes, Life, SlotState
 
 GROUP_ENDED = "the trial's worker group could not be kept running"
 
-UNKNOWN = "nobody saw why; the node may be gone, or `/tmp/ray/session_latest/logs` on it may tell"
-
 
 class ChannelError(Exception):
-    """What a worker asked for will not come."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """One trial to run."""
-
-    trial_id: str
-    config: dict[str, Any]
-    """The resolved RunConfig, nested"""
-    attempt: int = 1
-    seconds: float = 0.0
-    """Time spent on the trial before this attempt"""
-
-
-@dataclass(frozen=True)
-class Message:
-    """What a slot hears of its trial: an epoch's record, the trial's end, or both at once; or why an attempt ended."""
-
-    trial_id: str
-    record: EpochRecord | None = None
-    status: OutcomeStatus | Literal["interrupted", "no_storage"] | None = None
-    """None while the trial goes on; no_storage where the sweep's files cannot be written, which ends the sweep"""
-    reason: str = ""
-    traceback: str = ""
-    seconds: float = 0.0
-    """Time spent on a trial that ended in a failure, over all attempts"""
-    log: str = ""
-    """Lines for the trial's log that no worker could write"""
-
-
-@dataclass
-class _Slot:
-    generation: int = 0
-    sequence: int = 0
-    """Counts tasks given, so that every rank takes each of them once"""
-    task: Task | None = None
-    taken_at: float | None = None
-    """time.monotonic() when workers took the trial in flight; None while it waits for some"""
-    deaths: int = 0
-    """How often the trial in flight has lost its workers since its last epoch"""
-    verdict: asyncio.Future[bool] | None = None
-    stop: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the trial in flight must end between two batches"""
-    inbox: asyncio.Queue[Message] = field(default_factory=asyncio.Queue)
-    starts: int = 0
-    unready_starts: int = 0
-    """Starts of the group since one of them was last ready for a trial"""
-    unready_runs: int = 0
-    """Train runs likewise; a run starts the group again and again until the run's controller dies"""
-    finished: bool = False
-    failure: tuple[str, str] = ("", "")
-    """What ended the workers last, as others saw it: the reason, and a traceback or the end of a log"""
-    notes: dict[int, tuple[str, str]] = field(default_factory=dict)
-    """The same as workers said it themselves, by rank, the first that failed before those that only lost it"""
-    ended: bool = False
-    """The group is gone for good"""
-    waiting_since: float | None = None
-    """time.monotonic() when the trial in flight began to wait for workers; None while it has them"""
-    store: tuple[int, dict[str, bytes]] = field(default_factory=lambda: (0, {}))
-    """The number of the latest start that used it, and what torch.distributed keeps there"""
+    """A value that a worker waits for will not come."""
 
 
 class Channel:
-    """Every method is called by name over Ray; state changes notify all waiters."""
+    """The actor between the driver, the slots and the workers.
+
+    Every method is called by name over Ray (see ``handle``). A change of state wakes all waiters.
+    """
 
     def __init__(self) -> None:
-        self._slots: dict[str, _Slot] = {}
+        self._slots: dict[str, SlotState] = {}
         self._changed = asyncio.Condition()
         self._interrupted = False
 
@@ -103,104 +38,95 @@ class Channel:
     async def submit(self, slot: str, task: Task) -> None:
         """Give a slot its next trial."""
         for other in self._slots.values():
-            if other.task is not None and other.task.trial_id == task.trial_id:
-                # The process in front of that slot died; no worker that outlived it may go on with the trial.
-                attempt, seconds = other.task.attempt + 1, self._seconds(other)
+            if other.flight is not None and other.runs(task.trial_id):
+                # The process in front of the other slot died; workers that outlived it must not go on with the trial.
+                attempt, seconds = other.flight.task.attempt + 1, other.flight.seconds()
                 task = replace(task, attempt=max(task.attempt, attempt), seconds=max(task.seconds, seconds))
-                self._void(other)
-                other.task = None
+                other.void()
+                other.flight = None
         state = self._slot(slot)
-        state.task, state.taken_at, state.deaths = task, None, 0
-        # Whoever still waits for the last trial's stop is let go: a waiting call takes a place in this actor.
-        state.stop.set()
-        state.inbox, state.stop = asyncio.Queue(), asyncio.Event()
-        state.sequence += 1
-        state.waiting_since = time.monotonic()
+        state.begin(task)
         if self._interrupted:
-            self._interrupt_slot(state)
-        elif state.ended:
-            self._fail(state, GROUP_ENDED)
+            state.interrupt()
+        elif state.life is Life.ENDED:
+            state.fail(GROUP_ENDED)
         else:
-            self._forget_failures(state)
+            state.causes = Causes()
         await self._notify()
 
     async def next_message(self, slot: str) -> Message:
-        """Wait for what the slot's group says next."""
+        """Wait for the next message of the slot's group."""
         return await self._slot(slot).inbox.get()
 
     async def next_run(self, slot: str, reason: str = "", traceback: str = "") -> bool:
-        """Whether to start a Train run for the slot's group; a trial in flight waits for it.
+        """Return whether to start a Train run for the slot's group; a trial in flight waits for the run.
 
         Args:
-            slot: Which.
-            reason: What ended the run before, such as its controller's death; empty for the first.
-            traceback: Of that.
+            slot: The slot.
+            reason: The cause of the last run's end, such as its controller's death; empty for the first run.
+            traceback: The traceback of that cause.
         """
         state = self._slot(slot)
         gave_up = state.unready_starts > MAX_ATTEMPTS
         if reason:
-            if not (gave_up and self._why(state)[0]):
-                state.failure = reason, traceback
-            self._lost(state)
+            # Train only reports that it gave the group up; the causes that workers gave tell more.
+            if not (gave_up and state.causes.best_known()[0]):
+                state.causes.seen = reason, traceback
+            state.lose_workers()
         state.unready_runs += 1
-        go_on = not gave_up and not state.finished and state.unready_runs <= MAX_ATTEMPTS
+        go_on = not gave_up and state.life is Life.OPEN and state.unready_runs <= MAX_ATTEMPTS
         if not go_on:
-            state.ended = True
-            if state.task is not None:
-                self._fail(state, GROUP_ENDED)
+            state.life = Life.ENDED
+            if state.flight is not None:
+                state.fail(GROUP_ENDED)
         await self._notify()
         return go_on
 
     async def finish(self, slot: str) -> None:
         """Tell the slot's workers to return."""
         state = self._slot(slot)
-        state.finished = True
+        if state.life is Life.OPEN:
+            state.life = Life.FINISHED
         state.stop.set()
         await self._notify()
 
     # ---- called by the driver
 
     async def verdict(self, trial_id: str, go_on: bool) -> None:
-        """Answer the record that a trial handed over last."""
+        """Answer the last record of a trial: whether the trial goes on."""
         for state in self._slots.values():
-            if state.task is None or state.task.trial_id != trial_id:
+            if not state.runs(trial_id):
                 continue
-            if state.verdict is not None and not state.verdict.done():
-                state.verdict.set_result(go_on)
-            elif not go_on:
+            if not state.answer(go_on=go_on) and not go_on:
                 state.stop.set()
             if not go_on:
-                state.task = None
+                state.flight = None
         await self._notify()
 
     async def waiting_seconds(self) -> dict[str, float]:
-        """How long each trial that has no workers has waited for them, by trial id."""
-        return {
-            state.task.trial_id: time.monotonic() - state.waiting_since
-            for state in self._slots.values()
-            if state.task is not None and state.waiting_since is not None
-        }
+        """Return trial id -> seconds that the trial has waited for workers, for trials without workers."""
+        flights = [state.flight for state in self._slots.values() if state.flight is not None]
+        now = time.monotonic()
+        return {flight.task.trial_id: now - flight.since for flight in flights if not flight.has_workers}
 
     async def seconds(self, trial_id: str) -> float:
-        """Time spent on a trial that is in flight."""
-        return max(
-            (self._seconds(state) for state in self._slots.values() if state.task and state.task.trial_id == trial_id),
-            default=0.0,
-        )
+        """Return the time spent on a trial in flight, over all attempts; 0 if the trial is not in flight."""
+        flights = [state.flight for state in self._slots.values() if state.flight is not None]
+        return max((flight.seconds() for flight in flights if flight.task.trial_id == trial_id), default=0.0)
 
     async def interrupt(self) -> None:
-        """End every trial between two batches, and take no new one."""
+        """End every trial between two batches, and take no new trials."""
         self._interrupted = True
         for state in self._slots.values():
-            self._interrupt_slot(state)
+            state.interrupt()
         await self._notify()
 
     # ---- called by Train's controller
 
     async def starting(self, slot: str) -> int | None:
-        """A group's processes are there: the number of this start, or None to give up.
+        """Count a start of the group; return its number.
 
-        That is when they died too often before they were ready for a trial.
+        Return None to give the group up, because its processes died too often before they were ready for a trial.
         """
         state = self._slot(slot)
         state.starts += 1
@@ -208,48 +134,49 @@ class Channel:
         return state.starts if state.unready_starts <= MAX_ATTEMPTS else None
 
     async def stopping(self, slot: str, start: int, rank: int | None = None, reason: str = "", log: str = "") -> None:
-        """A group's processes are about to be ended, or some are dead.
+        """Note that a group's processes are about to be ended, or that some of them are dead.
 
         Args:
-            slot: Which.
-            start: The number of their start.
-            rank: One of them that died, if any did.
-            reason: How that was, unless the worker itself has said why it ends.
-            log: The end of what that one wrote.
+            slot: The slot.
+            start: The number of the processes' start.
+            rank: A rank that died; None if none died.
+            reason: How the rank died; ignored if the worker itself has said why it ends.
+            log: The last lines that the rank wrote.
         """
         state = self._slot(slot)
         if start != state.starts:
             return
         if rank is not None:
-            state.failure = state.notes.get(rank, (reason, log))
-        self._lost(state)
+            state.causes.seen = state.causes.said.get(rank, (reason, log))
+        state.lose_workers()
         await self._notify()
 
     # ---- called by the workers
 
     async def store_set(self, slot: str, start: int, key: str, value: bytes) -> None:
         """Keep a value for torch.distributed."""
-        self._store(slot, start)[key] = value
+        self._slot(slot).store_of(start)[key] = value
         await self._notify()
 
     async def store_add(self, slot: str, start: int, key: str, value: int) -> int:
-        """Add to a number, which begins at 0; returns the sum."""
-        store = self._store(slot, start)
+        """Add to a number, which begins at 0; return the sum."""
+        store = self._slot(slot).store_of(start)
         store[key] = str(int(store.get(key, b"0")) + value).encode()
         await self._notify()
         return int(store[key])
 
     async def store_has(self, slot: str, start: int, keys: list[str]) -> bool:
-        """Whether all keys have a value."""
-        return self._store(slot, start).keys() >= set(keys)
+        """Return whether all keys have a value."""
+        return self._slot(slot).store_of(start).keys() >= set(keys)
 
     async def store_get(self, slot: str, start: int, keys: list[str]) -> list[bytes]:
-        """Wait for the keys' values.
+        """Wait until all keys have a value; return the values.
 
         Raises:
-            ChannelError: A later start of the group has begun, and nobody will set them.
+            ChannelError: A later start of the group has begun, so nobody will set the values.
         """
-        store, state = self._store(slot, start), self._slot(slot)
+        state = self._slot(slot)
+        store = state.store_of(start)
         async with self._changed:
             await self._changed.wait_for(lambda: store.keys() >= set(keys) or state.store[1] is not store)
         if not store.keys() >= set(keys):
@@ -257,51 +184,46 @@ class Channel:
         return [store[key] for key in keys]
 
     async def join(self, slot: str) -> tuple[int, int]:
-        """A group has started (called by rank 0): its generation and the sequence number to ask for tasks after."""
+        """Begin a generation (called by rank 0); return its number and the sequence number to ask for tasks after."""
         state = self._slot(slot)
-        self._lost(state)
-        # What was noted until now is of an earlier trial, or in this one's log.
-        self._forget_failures(state)
+        state.lose_workers()
+        # Earlier causes belong to an earlier trial, or are already in this trial's log.
+        state.causes = Causes()
         after = state.sequence
-        if state.task is not None:
+        if state.flight is not None:
             state.sequence += 1
         await self._notify()
         return state.generation, after
 
     async def next_task(self, slot: str, generation: int, after: int) -> tuple[int, Task] | None:
-        """Wait for the task that follows sequence number ``after``; None when the worker should return."""
+        """Wait for the task that follows sequence number ``after``; return None when the worker should return."""
         state = self._slot(slot)
         if state.generation == generation:
             state.unready_starts = state.unready_runs = 0
 
-        def ready() -> bool:
-            return (
-                state.finished or state.generation != generation or (state.task is not None and state.sequence > after)
-            )
+        def is_over() -> bool:
+            return state.life is not Life.OPEN or state.generation != generation
 
         async with self._changed:
-            await self._changed.wait_for(ready)
-        if state.finished or state.generation != generation or state.task is None:
+            await self._changed.wait_for(lambda: is_over() or (state.flight is not None and state.sequence > after))
+        if is_over() or state.flight is None:
             return None
-        if state.taken_at is None:
-            state.taken_at, state.waiting_since = time.monotonic(), None
-        return state.sequence, state.task
+        state.flight.take()
+        return state.sequence, state.flight.task
 
     async def hand_over(self, slot: str, generation: int, message: Message) -> bool:
-        """Pass an epoch's record on; returns whether to train the next epoch.
+        """Pass on an epoch's record; return whether to train the next epoch.
 
-        A message with a status ends the trial and is not answered by anyone: the result is False at once.
+        A message with a status ends the trial. Nobody answers it, so the result is False at once.
         """
         state = self._slot(slot)
-        current = state.task
-        if state.generation != generation or current is None or current.trial_id != message.trial_id:
+        if state.flight is None or state.generation != generation or not state.runs(message.trial_id):
             return False
         if message.status is not None:
-            state.task = None
-            state.inbox.put_nowait(message)
+            state.end(message)
             return False
-        state.deaths = 0
-        self._forget_failures(state)
+        state.flight.deaths = 0
+        state.causes = Causes()
         state.verdict = asyncio.get_running_loop().create_future()
         state.inbox.put_nowait(message)
         try:
@@ -310,8 +232,8 @@ class Channel:
             return False
 
     async def note_failure(self, slot: str, rank: int, reason: str, traceback: str) -> None:
-        """Keep why a worker is about to end its process; a trial in flight gets another attempt."""
-        self._slot(slot).notes[rank] = reason, traceback
+        """Note why a worker is about to end its process; a trial in flight gets another attempt."""
+        self._slot(slot).causes.said[rank] = reason, traceback
 
     async def should_stop(self, slot: str, generation: int) -> None:
         """Return once the trial in flight must end between two batches."""
@@ -321,77 +243,8 @@ class Channel:
 
     # ---- inside
 
-    def _slot(self, slot: str) -> _Slot:
-        return self._slots.setdefault(slot, _Slot())
-
-    def _store(self, slot: str, start: int) -> dict[str, bytes]:
-        """What a start keeps; of one that is over, a store of its own that nobody reads."""
-        state = self._slot(slot)
-        if start > state.store[0]:
-            state.store = start, {}
-        return state.store[1] if start == state.store[0] else {}
-
-    def _void(self, state: _Slot) -> None:
-        """Let go of all that a slot's workers wait for, and have any that still live end what they do."""
-        state.generation += 1
-        if state.verdict is not None and not state.verdict.done():
-            state.verdict.cancel()
-        state.stop.set()
-        state.stop = asyncio.Event()
-
-    def _why(self, state: _Slot) -> tuple[str, str]:
-        """What ended the workers: the reason, and a traceback or the end of a log; empty where nobody knows."""
-        return state.failure if state.failure[0] else next(iter(state.notes.values()), ("", ""))
-
-    def _forget_failures(self, state: _Slot) -> None:
-        state.failure, state.notes = ("", ""), {}
-
-    def _seconds(self, state: _Slot) -> float:
-        """Time spent on the trial in flight, over all attempts."""
-        assert state.task is not None
-        this_attempt = 0.0 if state.taken_at is None else time.monotonic() - state.taken_at
-        return state.task.seconds + this_attempt
-
-    def _lost(self, state: _Slot) -> None:
-        """The slot has no workers; a trial that they had gets another attempt, or has failed."""
-        self._void(state)
-        if state.waiting_since is None:
-            state.waiting_since = time.monotonic()
-        task = state.task
-        if task is None or state.taken_at is None:
-            return
-        why, log = self._why(state)
-        ended = f"attempt {task.attempt} ended: {why or UNKNOWN}"
-        state.inbox.put_nowait(Message(task.trial_id, log=f"{ended}\n{log}".strip()))
-        state.task = replace(task, attempt=task.attempt + 1, seconds=self._seconds(state))
-        state.taken_at = None
-        state.deaths += 1
-        if state.deaths >= MAX_ATTEMPTS:
-            self._fail(state, f"its workers died {MAX_ATTEMPTS} times in a row before an epoch was done")
-
-    def _interrupt_slot(self, state: _Slot) -> None:
-        state.stop.set()
-        if state.verdict is not None and not state.verdict.done():
-            state.verdict.set_result(False)
-        if state.task is not None:
-            message = Message(state.task.trial_id, status="interrupted")
-            state.task = None
-            state.inbox.put_nowait(message)
-
-    def _fail(self, state: _Slot, what: str) -> None:
-        task = state.task
-        assert task is not None
-        why, details = self._why(state)
-        state.inbox.put_nowait(
-            Message(
-                task.trial_id,
-                status="failed",
-                reason=f"{what}: {why or UNKNOWN}",
-                traceback=details,
-                seconds=task.seconds,
-            )
-        )
-        state.task = None
+    def _slot(self, slot: str) -> SlotState:
+        return self._slots.setdefault(slot, SlotState())
 
     async def _notify(self) -> None:
         async with self._changed:

@@ -1,4 +1,4 @@
-"""Joining or starting a Ray cluster."""
+"""Join a Ray cluster, or start one."""
 
 from __future__ import annotations
 
@@ -7,32 +7,30 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from functools import partial
-from pathlib import Path
+from collections.abc import Callable
+from contextlib import suppress
 
 import ray
-from ray._common.utils import get_ray_address_file
-from ray._private import services
 
 from segray.cluster.orphans import free_orphans
+from segray.cluster.ray_internals import address_file, sessions_of_their_own, token_file
 from segray.cluster.watch import watch_ray
 from segray.errors import ClusterError, ResourceError
 
 ANSWER_SECONDS = 5.0
-"""How long the head of a cluster may take to answer; Ray itself would try for minutes."""
+"""Time for the head of a cluster to answer; Ray itself would try for minutes."""
 
 
 class Connection:
-    """A cluster, joined or started while the caller does something else; use as a context manager.
+    """A context manager that joins or starts a cluster while the caller does something else.
+
+    The connection joins the cluster that RAY_ADDRESS or a running ``ray start`` names. Without one, it starts a cluster
+    on this machine that ends with the context. Everything happens in one thread, since Linux ends Ray's processes with
+    the thread that started them.
 
     Args:
-        when_lost: Called in a thread of its own when Ray's node process on this machine, or the head, is gone. No call
-            to Ray can be trusted to return then.
-
-    It joins the cluster that RAY_ADDRESS or a running ``ray start`` names, or starts one on this machine that ends with
-    the context. All of it happens in one thread: Linux ends Ray's processes with the thread that started them.
+        when_lost: Called in a thread of its own when Ray's process on this machine or the head is gone. After that, no
+            call to Ray can be trusted to return.
     """
 
     def __init__(self, when_lost: Callable[[ClusterError], None] = lambda _error: None) -> None:
@@ -42,7 +40,7 @@ class Connection:
         self._thread = threading.Thread(target=self._run, name="ray-connection", daemon=True)
 
     def __enter__(self) -> Connection:
-        _check_that_it_answers()
+        _check_cluster_answers()
         self._thread.start()
         return self
 
@@ -51,10 +49,10 @@ class Connection:
         self._thread.join()
 
     def nodes(self) -> list[dict[str, float]]:
-        """Ray resources of every living node; waits until the cluster is there.
+        """Wait until the cluster is there, and return the Ray resources of every living node.
 
         Raises:
-            ResourceError: There is no cluster where one should be joined, or none could be started.
+            ResourceError: The cluster cannot be joined, or none could be started.
         """
         self._ready.wait()
         if self._error:
@@ -62,10 +60,10 @@ class Connection:
         return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
     def _run(self) -> None:
-        # A slot is several processes, most of which wait: let more of them start at once than there are CPUs.
+        # A slot is several processes, and most of them wait: let more of them start at once than there are CPUs.
         os.environ.setdefault("RAY_worker_maximum_startup_concurrency", "16")
         try:
-            with _sessions_of_their_own():
+            with sessions_of_their_own():
                 ray.init(logging_level=logging.ERROR, log_to_driver=False)
             _hide_token()
         except Exception as error:
@@ -88,16 +86,16 @@ class Connection:
 
 
 def _hide_token() -> None:
-    """Let nobody else read the token that opens this person's clusters: Ray writes it for every user of the machine."""
+    """Make the token that opens this person's clusters private: Ray lets every user of the machine read it."""
     with suppress(OSError):
-        (Path.home() / ".ray" / "auth_token").chmod(0o600)
+        token_file().chmod(0o600)
 
 
-def _check_that_it_answers() -> None:
-    """Raise ResourceError unless the cluster that Ray would join is there, or none is named."""
+def _check_cluster_answers() -> None:
+    """Raise ResourceError if the cluster that Ray would join does not answer."""
     address, named_by = os.environ.get("RAY_ADDRESS", ""), "RAY_ADDRESS"
     if address in ("", "auto"):
-        file = Path(get_ray_address_file(None))
+        file = address_file()
         address, named_by = file.read_text().strip() if file.exists() else "", f"`ray start` named it in {file}"
     if address in ("", "local"):
         return
@@ -114,17 +112,3 @@ def _check_that_it_answers() -> None:
             f"no Ray cluster answers at {address!r} ({named_by}): {error}; start it, or set RAY_ADDRESS=local to use "
             "this machine alone"
         ) from None
-
-
-@contextmanager
-def _sessions_of_their_own() -> Iterator[None]:
-    """Keep from Ray's processes what a terminal, `timeout`, `docker stop` or Slurm sends to this one's process group.
-
-    The driver must hear SIGTERM first, and end the workers between two batches. Ray 2.60 blocks only SIGINT.
-    """
-    popen = services.ConsolePopen
-    services.ConsolePopen = partial(popen, start_new_session=True)
-    try:
-        yield
-    finally:
-        services.ConsolePopen = popen

@@ -1,4 +1,4 @@
-"""How a process of Ray's died. Ray does not say it: the process's own last lines do, in the log on its node."""
+"""Find out how a process of Ray's died: from its own last lines in the log on its node, since Ray does not say."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ import ray
 from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from segray.cluster.ray_internals import logs_folder
+
 LOG_LINES = 50
 """Lines of a dead process's log that are kept."""
 
 TAIL_BYTES = 2**18
-"""Of a log that may be of any size, what is read of its end."""
+"""Bytes that are read from the end of a log of any size."""
 
 LOOK_SECONDS = 20.0
-"""How long another node may take to look at its dead processes."""
+"""Time for another node to look at its dead processes."""
 
 HUNG = "hung: "
-"""What the line begins with that a worker writes before it ends itself, because it hangs"""
+"""Start of the line that a hung worker writes before it ends itself"""
 
 _HANG = re.compile(f"^{HUNG}.*", re.MULTILINE)
 _SIGNAL = re.compile(r"^\*\*\* (SIG[A-Z]+) received", re.MULTILINE)
@@ -39,17 +41,17 @@ _NOISE = ("Extension modules: ", ":job_id:", ":actor_name:", ":task_name:")
 
 @dataclass(frozen=True)
 class Death:
-    """How a worker of a group died."""
+    """The death of a worker in a group."""
 
     rank: int
     reason: str
     """A sentence such as: the worker ended with exit code 3"""
     log: str
-    """The end of what it wrote"""
+    """The last lines that the worker wrote"""
 
 
 def note_exit() -> None:
-    """Have this process write down who ends it through ``os._exit``, which leaves no other trace."""
+    """Make ``os._exit`` in this process log the exit code and the caller, since it leaves no other trace."""
     pid, leave = os.getpid(), os._exit
 
     def noted(status: int) -> NoReturn:
@@ -63,11 +65,11 @@ def note_exit() -> None:
 
 
 def find_death(workers: Mapping[int, tuple[str, int]], errors: Mapping[int, BaseException]) -> Death | None:
-    """How the first worker of a group died whose process is gone; None where all of them live.
+    """Return the death of the group's first worker whose process is gone; None if all workers live.
 
     Args:
         workers: Node id and process id of every rank.
-        errors: What Train says of the ranks that it knows to have failed.
+        errors: Train's errors of the ranks that it knows to have failed.
     """
     found = _look_on_nodes(set(workers.values()))
     for rank, where in workers.items():
@@ -86,7 +88,7 @@ KILLED = (
 
 
 def ray_reason(error: BaseException | None) -> str:
-    """What Ray knows of an actor's death beyond its being dead, as what follows on "a worker"; else an empty text."""
+    """Return what Ray knows about an actor's death, as a phrase that follows "a worker"; empty if Ray knows nothing."""
     text = str(error or "")
     if died := _NODE_DIED.search(text):
         return f"was lost with its node: {died[0]}"
@@ -97,15 +99,15 @@ def ray_reason(error: BaseException | None) -> str:
 
 
 def read_death(logs: Path, pid: int) -> tuple[str, str]:
-    """What the logs of a process of this node tell of its end.
+    """Read from the logs of a dead process of this node how it ended.
 
     Args:
         logs: Folder of the Ray session's logs.
-        pid: The process, which is dead.
+        pid: Id of the dead process.
 
     Returns:
-        What follows on "a worker", such as "ended with exit code 3", or an empty text where the logs do not tell; and
-        their end.
+        A phrase that follows "a worker", such as "ended with exit code 3", or an empty text if the logs do not tell;
+        and the last lines of the logs.
     """
     error_log, output = (_newest(logs.glob(f"worker-*-{pid}.{end}")) for end in ("err", "out"))
     lines = [line for line in (output + error_log).splitlines() if not line.startswith(_NOISE)]
@@ -123,7 +125,7 @@ def _reason(error_log: str) -> str:
 
 
 def _newest(files: Iterable[Path]) -> str:
-    """The end of the file that was written last, for a process id may be used again; empty where none can be read."""
+    """Return the end of the file that was written last, since process ids are used again; empty if none is readable."""
     try:
         newest = max(files, key=lambda file: file.stat().st_mtime, default=None)
         if newest is None:
@@ -136,14 +138,14 @@ def _newest(files: Iterable[Path]) -> str:
 
 
 def _look_on_nodes(processes: set[tuple[str, int]]) -> dict[tuple[str, int], tuple[str, str]]:
-    """How those of the processes died that are dead, as far as their nodes can be asked."""
+    """Return (node, process id) -> reason and log of the dead processes, as far as their nodes answer."""
     here = ray.get_runtime_context().get_node_id()
     waiting = {}
     found = {}
     for node in {node for node, _ in processes}:
         pids = [pid for at, pid in processes if at == node]
         if node == here:
-            # No process needs to start for it.
+            # A remote task would first have to start a process.
             found[node] = _look(pids)
         else:
             there = NodeAffinitySchedulingStrategy(node, soft=False)
@@ -158,8 +160,7 @@ def _look_on_nodes(processes: set[tuple[str, int]]) -> dict[tuple[str, int], tup
 
 
 def _look(pids: list[int]) -> dict[int, tuple[str, str]]:
-    node = ray._private.worker._global_node
-    logs = Path(node.get_logs_dir_path())
+    logs = logs_folder()
     return {pid: read_death(logs, pid) for pid in pids if not _is_alive(pid)}
 
 

@@ -1,4 +1,4 @@
-"""A worker that hangs ends its process, so that the group starts afresh and the trial goes on from its checkpoint."""
+"""End the process of a worker that hangs: the group starts again, and the trial goes on from its checkpoint."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from segray.cluster.deaths import HUNG
 from segray.engine.loop import TRAINING
 
 PRECEDENCE_SECONDS: Final = 10.0
-"""A training step may wait for another rank's gradients: the rank that hangs ends first."""
+"""Head start of the rank that hangs: in a training step, the other ranks only wait for its gradients."""
 
 
 @contextmanager
 def ending_hangs(limit_minutes: float) -> Iterator[None]:
-    """Kill this process where it does a single thing for longer than a limit; its own log says what, and where.
+    """Kill this process when a single step takes longer than a limit; its own log says which step, and where.
 
-    Neither storage nor the channel is told, for they may be what hangs.
+    Neither storage nor the channel hears of the end, since either may be the cause of the hang.
     """
 
     def give_up(what: str, stack: str) -> None:
         if what == TRAINING and dist.get_world_size() > 1:
             time.sleep(PRECEDENCE_SECONDS)
-        # Past sys.stderr, which Train writes to two logs.
+        # Written to the file itself: Train copies sys.stderr to two logs.
         os.write(2, f"\n{HUNG}{what} took more than {limit_minutes:g} min (--silence-limit)\n{stack}\n".encode())
         os.kill(os.getpid(), signal.SIGKILL)
 

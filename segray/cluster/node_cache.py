@@ -1,4 +1,4 @@
-"""Decoded images built ahead on every node of a cluster, so that no trial waits for them."""
+"""Build the cache of decoded images on every node of a cluster ahead of a sweep, so that no trial waits for it."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from segray.text import data_size
 
 @dataclass(frozen=True, kw_only=True)
 class NodeCache:
-    """What a node has got."""
+    """A node's entry of the cache."""
 
     node: str
-    """Its host name, or address where several share it"""
+    """The node's host name, with its id if several nodes share the name"""
     folder: str = ""
     num_bytes: int = 0
-    """Space that the folder takes"""
+    """Size of the folder"""
     num_images: int = 0
     shortage: str = ""
-    """Why the images are not stored, but decoded whenever they are used; empty where they are stored"""
+    """Why the images are decoded at each use instead of stored; empty if they are stored"""
     built: bool = False
-    """Whether it was built now; else it was there"""
+    """Whether the entry was built now; otherwise it was there"""
     seconds: float = 0.0
     error: str = ""
-    """Why it failed; empty where it did not"""
+    """Why the build failed; empty if it did not"""
 
     def describe(self) -> str:
-        """One line for a person, or more where there is an error."""
+        """Return a line for a person, or several lines for an error."""
         if self.error:
             return f"{self.node}: failed: {self.error}"
         done = f"built in {self.seconds:.1f} s" if self.built else "was there"
@@ -46,25 +46,25 @@ class NodeCache:
 
 
 def build_on_every_node(config: DataConfig, announce: Callable[[str], None] = print) -> list[NodeCache]:
-    """Build the data set's entry of the cache on every living node of the cluster, on all at the same time.
+    """Build the data set's entry of the cache on all living nodes of the cluster at the same time.
 
-    The cluster is the one that RAY_ADDRESS or a running ``ray start`` names, else this machine alone. The data set's
-    folder must be there on every node under the same path. The task that builds takes no CPU from Ray: it starts at
-    once, also beside a sweep, and decodes on all cores of its node.
+    The cluster is the one that RAY_ADDRESS or a running ``ray start`` names, or else this machine alone. The data set's
+    folder must be on every node under the same path. The building task asks Ray for no CPU, so that it starts at once,
+    even beside a sweep; it decodes on all cores of its node.
 
     Args:
-        config: The data set, as its runs will have it.
-        announce: Told a line for each node as it is done.
+        config: The data set, with the config that its runs will use.
+        announce: Called with a line when a node is done.
 
     Returns:
-        What each node has got, by node; a node that fails is one of them, with its error.
+        The entries sorted by node; the entry of a node that failed holds the error.
 
     Raises:
-        ResourceError: There is no cluster where one should be joined.
+        ResourceError: The named cluster cannot be joined.
     """
     config = with_absolute_paths(config)
     with Connection() as connection:
-        connection.nodes()  # waits until the cluster is there
+        connection.nodes()  # called for its wait until the cluster is there
         names = _names([node for node in ray.nodes() if node["Alive"]])
         announce(f"building {config.dataset} on {len(names)} nodes: {', '.join(names.values())}")
         waiting = {_submit(node_id, config): name for node_id, name in names.items()}
@@ -77,7 +77,7 @@ def build_on_every_node(config: DataConfig, announce: Callable[[str], None] = pr
 
 
 def _names(nodes: list[Mapping[str, Any]]) -> dict[str, str]:
-    """Node id -> a name that no other node has."""
+    """Return node id -> a name that no other node has."""
     hosts = [node["NodeManagerHostname"] for node in nodes]
     return {
         node["NodeID"]: host if hosts.count(host) == 1 else f"{host} ({node['NodeID'][:8]})"
@@ -91,7 +91,7 @@ def _submit(node_id: str, config: DataConfig) -> Any:
 
 
 def _build(config: DataConfig) -> NodeCache:
-    """Runs on the node; its name is filled in by the driver."""
+    """Build the entry on the node that runs this task; the driver fills in the node's name."""
     start = time.monotonic()
     try:
         data = prepare(config)

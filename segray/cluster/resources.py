@@ -1,33 +1,35 @@
-"""What a trial takes of the cluster, and how many trials fit at once."""
+"""The share of the cluster that a trial takes, and the number of trials that fit at once."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 from segray import text
 from segray.errors import ConfigError, ResourceError
+from segray.option import Option
 
 CPU_SLOTS = 8
-"""Trials at once that a machine without GPUs runs at most, unless `cpus_per_worker` says otherwise."""
+"""Most trials at once on a machine without GPUs, unless `cpus_per_worker` says otherwise."""
 
 # Measured as proportional set size (Pss in /proc/PID/smaps_rollup), so that shared pages count once.
 HELPERS_BYTES = 400_000_000
-"""A slot's processes beside its workers: Tune's actor, Train's controller, and a helper of Train (360 MB)."""
+"""Memory of a slot's processes beside its workers: Tune's actor, Train's controller and a helper of Train (360 MB)."""
 CPU_WORKER_BYTES = 1_000_000_000
-"""A worker with a small model and batch (320 MB once its libraries are imported, 800 to 1,100 MB in training)."""
+"""Memory of a worker with a small model and batch (320 MB with its libraries, 800 to 1,100 MB in training)."""
 GPU_WORKER_BYTES = 2_500_000_000
-"""A guess: a CPU's worker, with CUDA's libraries, page-locked batches and loader processes."""
+"""A guess: the memory of a CPU worker, plus CUDA's libraries, page-locked batches and loader processes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """What a person asks for; None is worked out from the cluster."""
+    """The resources that a person asks for; None is worked out from the cluster."""
 
-    workers_per_trial: int = 1
-    cpus_per_worker: float | None = None
-    gpus_per_worker: float | None = None
+    workers_per_trial: Annotated[int, Option("Data-parallel workers of a trial")] = 1
+    cpus_per_worker: Annotated[float | None, Option("CPUs of a worker")] = None
+    gpus_per_worker: Annotated[float | None, Option("GPUs of a worker; may be 0.5")] = None
 
     def __post_init__(self) -> None:
         if self.workers_per_trial < 1:
@@ -40,13 +42,13 @@ class Resources:
         if gpus is not None and gpus != int(gpus) and (gpus > 1 or self.workers_per_trial > 1):
             raise ConfigError(
                 f"--gpus-per-worker must be a whole number, or below 1 with one worker per trial, but got {gpus:g} "
-                f"with {self.workers_per_trial} workers; DDP needs a GPU of its own for each worker"
+                f"with {self.workers_per_trial} workers; DDP needs a separate GPU for each worker"
             )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How a sweep uses the cluster."""
+    """A sweep's use of the cluster."""
 
     workers_per_trial: int
     cpus_per_worker: float
@@ -57,12 +59,12 @@ class Plan:
     total_gpus: float
     num_nodes: int
     memory_note: str = ""
-    """Why there are fewer slots than CPUs and GPUs allow for; empty where there are not"""
+    """Why there are fewer slots than CPUs and GPUs allow; empty if there are as many"""
     helpers_bytes: int = 1
-    """Memory that Ray sets aside for a slot's helpers: it puts each slot on the node that has most left"""
+    """Memory that Ray reserves for a slot's helpers; Ray puts each slot on the node with the most memory left"""
 
     def describe(self) -> str:
-        """One line for a person."""
+        """Return a line for a person."""
         trials = text.counted(self.slots, "trial")
         workers = text.counted(self.workers_per_trial, "worker")
         gpus = f" and {self.gpus_per_worker:g} GPU" if self.gpus_per_worker else ""
@@ -74,34 +76,34 @@ class Plan:
 
     @property
     def trial_bytes(self) -> int:
-        """Memory that a trial takes at least, with its slot's helpers; an estimate."""
+        """Estimate of the least memory that a trial takes, with its slot's helpers."""
         worker = GPU_WORKER_BYTES if self.gpus_per_worker else CPU_WORKER_BYTES
         return HELPERS_BYTES + self.workers_per_trial * worker
 
 
 def make_plan(resources: Resources, nodes: Sequence[Mapping[str, float]], max_slots: int | None = None) -> Plan:
-    """Work out how many trials fit at once, by CPUs and GPUs, and by memory as far as that can be foreseen.
+    """Work out how many trials fit at once by CPUs, GPUs and the estimated memory.
 
     Args:
-        resources: What a trial takes.
+        resources: The resources that a trial takes.
         nodes: Ray resources of every living node, such as ``{"CPU": 8.0, "GPU": 1.0, "memory": 16e9}``.
-        max_slots: Trials there are to run; more slots than that would stand idle.
+        max_slots: Number of trials to run; further slots would be idle.
 
     Raises:
-        ResourceError: CPUs and GPUs do not hold even one trial. One trial is always tried, however small the memory.
+        ResourceError: CPUs and GPUs do not hold even one trial. Little memory raises nothing: one trial always runs.
     """
     widest = _plan_without_memory(resources, nodes, max_slots)
     slots = min(widest.slots, max(1, _slots_in_memory(widest, nodes)))
-    # Fewer trials have more CPUs each.
+    # Planned again, since fewer trials get more CPUs each.
     plan = widest if slots == widest.slots else _plan_without_memory(resources, nodes, slots)
     memory = [node.get("memory", 0.0) for node in nodes]
     if slots < widest.slots:
         note = (
-            f"; not {widest.slots} at once, because {sum(memory) / 1e9:.1f} GB of memory hold {slots} of about "
+            f"; not {widest.slots} at once: {sum(memory) / 1e9:.1f} GB of memory hold {slots} trials of about "
             f"{plan.trial_bytes / 1e9:.1f} GB each"
         )
         plan = replace(plan, memory_note=note)
-    # Never so much that the last slot would wait for memory.
+    # Bounded, so that the last slot never waits for memory.
     return replace(plan, helpers_bytes=max(1, min(HELPERS_BYTES, int(max(memory) / (2 * slots)))))
 
 
@@ -147,7 +149,7 @@ def _plan_without_memory(resources: Resources, nodes: Sequence[Mapping[str, floa
 def _cpu_share(
     nodes: Sequence[Mapping[str, float]], gpus_per_worker: float, workers_per_trial: int, max_slots: int | None
 ) -> float:
-    """CPUs a worker can have without leaving a GPU idle; without GPUs, the most at which all slots fit."""
+    """Return the CPUs that a worker can have without leaving a GPU idle; without GPUs, the most at which all fit."""
     if not gpus_per_worker:
         slots = _most_cpu_slots(nodes) if max_slots is None else min(_most_cpu_slots(nodes), max_slots)
         largest = max((int(node.get("CPU", 0.0)) for node in nodes), default=0)
@@ -170,6 +172,6 @@ def _workers_on(node: Mapping[str, float], cpus: float, gpus: float) -> int:
     if not gpus:
         return by_cpu
     num_gpus = node.get("GPU", 0.0)
-    # A fraction is a part of one GPU: Ray never puts a worker astride two.
+    # A fraction is part of one GPU: Ray never spreads a worker over two.
     by_gpu = int(num_gpus) * int(1 / gpus + 1e-9) if gpus < 1 else int(num_gpus / gpus)
     return min(by_cpu, by_gpu)

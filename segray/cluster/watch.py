@@ -1,7 +1,7 @@
-"""Whether the Ray that a driver stands on is there: its node process on this machine (the raylet), and the head (GCS).
+"""Watch Ray's process on this machine (the raylet) and the cluster's head (GCS) for a driver.
 
-Where the raylet is gone, Ray 2.60 raises nothing in the driver: calls wait for ever, or the process ends with exit
-code 1. Where the head is gone, it tries for 60 s, then ends the process.
+When the raylet is gone, Ray 2.60 raises nothing in the driver: calls wait for ever, or the process ends with exit
+code 1. When the head is gone, Ray tries to reach it for 60 s, then ends the process.
 """
 
 from __future__ import annotations
@@ -13,26 +13,24 @@ import struct
 import threading
 import time
 
-import ray
-
+from segray.cluster import ray_internals
 from segray.errors import ClusterError
 
 LOOK_SECONDS = 1.0
 
 HEAD_SILENCE_SECONDS = 30.0
-"""How long the head may refuse connections; Ray itself gives up after twice as long."""
+"""Time for which the head may refuse connections; Ray itself gives up after twice that time."""
 
 
 def watch_ray(close: threading.Event) -> ClusterError | None:
     """Wait until Ray fails, or ``close`` is set.
 
     Returns:
-        What failed, or None.
+        The failure, or None after ``close``.
     """
-    node = ray._private.worker.global_worker.node
-    raylet = os.pidfd_open(_listener(node.raylet_socket_name))
+    raylet = os.pidfd_open(_listener(ray_internals.raylet_socket()))
     try:
-        return _watch(raylet, node.gcs_address, close)
+        return _watch(raylet, ray_internals.head_address(), close)
     finally:
         os.close(raylet)
 
@@ -64,7 +62,7 @@ def _answers(address: str) -> bool:
 
 
 def _listener(path: str) -> int:
-    """Id of the process that listens on a Unix socket."""
+    """Return the id of the process that listens on a Unix socket."""
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(path)
         credentials = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))

@@ -1,4 +1,4 @@
-"""What runs in every process of a warm worker group: take a trial, train it, hand over its records, take the next."""
+"""The loop in every process of a warm worker group: take a trial, train it, hand over its records, take the next."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import gc
 import time
 import traceback
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import ray
 import torch
 import torch.distributed as dist
 from ray.util.metrics import Gauge
 
-from segray.cluster.channel import Message, Task
+from segray.cluster.handle import ChannelHandle, wait_for
 from segray.cluster.hang import ending_hangs
 from segray.cluster.limits import Limits
+from segray.cluster.messages import Message, Task
 from segray.cluster.rendezvous import join_process_group
 from segray.config import run_config
 from segray.engine.loop import Diverged, Interrupted
@@ -26,32 +27,31 @@ from segray.storage import SweepFiles
 from segray.trial_log import TrialLog
 
 LOOK_SECONDS = 0.5
-"""How often a worker looks, between batches, whether its trial must end."""
+"""Time after which a worker looks again, between batches, whether its trial must end."""
 
 
 @dataclass(frozen=True)
 class WorkerConfig:
-    """What a worker loop needs to know."""
+    """The settings of a worker loop."""
 
-    channel: Any
-    """Handle of the sweep's channel actor"""
+    channel: ChannelHandle
     slot: str
     sweep: SweepFiles
     device: Literal["cpu", "cuda"]
     num_loader_workers: int
-    """Loader processes where a trial's config leaves them open"""
+    """Loader processes if a trial's config does not say"""
     limits: Limits = field(default_factory=Limits)
 
 
 def worker_loop(worker: WorkerConfig) -> None:
-    """Train trial after trial until the channel says that there is none left; one call per worker process."""
+    """Train trial after trial until the channel has no more; one call per worker process."""
     join_process_group(worker.channel, worker.slot, worker.device)
-    joined = [ray.get(worker.channel.join.remote(worker.slot)) if dist.get_rank() == 0 else None]
+    joined = [wait_for(worker.channel.join.remote(worker.slot)) if dist.get_rank() == 0 else None]
     dist.broadcast_object_list(joined, src=0)
     assert joined[0] is not None
     generation, after = joined[0]
     gauges = Gauges(worker.sweep.name)
-    while given := ray.get(worker.channel.next_task.remote(worker.slot, generation, after)):
+    while given := wait_for(worker.channel.next_task.remote(worker.slot, generation, after)):
         after, task = given
         with ending_hangs(worker.limits.silence_minutes):
             run_task(task, worker, generation, gauges)
@@ -59,10 +59,11 @@ def worker_loop(worker: WorkerConfig) -> None:
 
 
 def run_task(task: Task, worker: WorkerConfig, generation: int, gauges: Gauges) -> None:
-    """One attempt at one trial; whatever happens, the channel hears how it ended, as long as the sweep is its driver's.
+    """Make one attempt at a trial and tell the channel how it ended, unless the driver has lost the sweep.
 
     Raises:
-        Exception: What only this rank saw, or what the process cannot be trusted after; the group starts afresh.
+        Exception: An error that only this rank may have seen, or after which the process cannot be trusted. The group
+            starts again.
     """
     if _is_taken(worker.sweep):
         return
@@ -108,7 +109,7 @@ def run_task(task: Task, worker: WorkerConfig, generation: int, gauges: Gauges) 
                 break
         except (Exception, SystemExit) as error:
             if not alone and not isinstance(error, SegrayError):
-                # Another rank may have died, and this one only lost its connection: the trial is tried again.
+                # Another rank may have died, and this rank only lost its connection: the trial is tried again.
                 raise
             trace = traceback.format_exc()
             if isinstance(error, WriteError | OutageError):
@@ -121,7 +122,7 @@ def run_task(task: Task, worker: WorkerConfig, generation: int, gauges: Gauges) 
             break
         else:
             break
-        # Out of memory. The exception, which held the model, is gone only now.
+        # Out of memory. Memory is freed here because the exception, which is gone only now, held the model.
         micro_batches = min(2 * micro_batches, most)
         _free_memory()
         log.write(f"out of memory; trying again with {micro_batches} micro-batches a step")
@@ -129,7 +130,7 @@ def run_task(task: Task, worker: WorkerConfig, generation: int, gauges: Gauges) 
 
 
 class Line:
-    """A trial's line to the channel: what `train_trial` says to and hears from the world."""
+    """A trial's line to the channel: carries records, ends and stops between `train_trial` and the driver."""
 
     def __init__(self, task: Task, worker: WorkerConfig, generation: int, gauges: Gauges) -> None:
         self._task, self._channel, self._slot, self._generation = task, worker.channel, worker.slot, generation
@@ -140,13 +141,13 @@ class Line:
         self._trial_minutes = worker.limits.trial_minutes
 
     def hand_over(self, record: EpochRecord, final: bool) -> bool:
-        """Pass on an epoch's record (rank 0); returns whether to train on."""
+        """Pass on an epoch's record (rank 0); return whether to train on."""
         self._gauges.show(self._task.trial_id, record)
         message = Message(self._task.trial_id, record=record, status="finished" if final else None)
-        return bool(ray.get(self._channel.hand_over.remote(self._slot, self._generation, message)))
+        return wait_for(self._channel.hand_over.remote(self._slot, self._generation, message))
 
     def interrupted(self) -> bool:
-        """Whether the trial must end before its next batch; asks at most every half second."""
+        """Return whether the trial must end before its next batch; look at most every half second."""
         now = time.monotonic()
         if now < self._next_look:
             return False
@@ -155,11 +156,11 @@ class Line:
 
     @property
     def is_late(self) -> bool:
-        """Whether the trial has had its time."""
+        """Whether the trial has used up its time."""
         return self._trial_minutes is not None and time.monotonic() - self._started > 60 * self._trial_minutes
 
     def end_late(self, *, has_model: bool) -> None:
-        """Say that the trial's time is over: with a model it was stopped, without one it has failed."""
+        """Report that the trial's time is over: a trial with a model was stopped, a trial without one has failed."""
         result = "its best checkpoint is kept" if has_model else "no epoch was complete"
         self.end(
             "stopped" if has_model else "failed",
@@ -167,14 +168,14 @@ class Line:
         )
 
     def end(self, status: OutcomeStatus | Literal["no_storage"], reason: str, trace: str = "") -> None:
-        """Say how the trial ended other than with its last epoch."""
+        """Report the end of a trial that ended before its last epoch."""
         seconds = time.monotonic() - self._started
         message = Message(self._task.trial_id, status=status, reason=reason, traceback=trace, seconds=seconds)
-        ray.get(self._channel.hand_over.remote(self._slot, self._generation, message))
+        wait_for(self._channel.hand_over.remote(self._slot, self._generation, message))
 
 
 class Gauges:
-    """What Ray's dashboard and Prometheus show of a running trial."""
+    """The figures of a running trial in Ray's dashboard and Prometheus."""
 
     NAMES = ("val_miou", "train_loss", "images_per_second", "epoch")
 
@@ -194,7 +195,7 @@ class Gauges:
 
 
 def _is_taken(sweep: SweepFiles) -> bool:
-    """Whether the driver, which may be stopped, has lost the sweep: then nothing it asks for may be written."""
+    """Return whether the driver, which may be stopped, has lost the sweep: then its workers must write nothing."""
     try:
         sweep.folder.check_guard()
     except SweepTakenError:

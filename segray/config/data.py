@@ -1,4 +1,4 @@
-"""Sections that say which data, at which size, how augmented."""
+"""The config sections about data: data set, sizes, splits, augmentation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OF_CLUSTERS = Mark(
         Use(
             key="data.pairs.labels",
             rule="must be 'kmeans' on cityscapes_pairs",
-            fix="set it to 'kmeans', for palette labels have no clusters",
+            fix="set it to 'kmeans', since palette labels have no clusters",
             is_met=lambda config: config.data.dataset == "cityscapes_pairs" and config.data.pairs.labels == "kmeans",
         ),
     ),
@@ -26,7 +26,7 @@ OF_CUSTOM_POLICY = Mark(
         Use(
             key="data.policy",
             rule="must be 'custom'",
-            fix="set it to 'custom', for a named policy has its own strengths",
+            fix="set it to 'custom', since a named policy has fixed strengths",
             is_met=lambda config: config.data.policy == "custom",
         ),
     ),
@@ -34,20 +34,20 @@ OF_CUSTOM_POLICY = Mark(
 
 
 class FolderConfig(Section):
-    """Where the `folder` data set finds its files; the other data sets know their own layout."""
+    """Layout of the `folder` data set; the other data sets have a fixed layout."""
 
     images: str = "images/{split}"
     """Images folder below data.root; `{split}` stands for train, val and test, without it data.split divides"""
     labels: str = "labels/{split}"
-    """Labels folder below data.root, or the images' own; a label has its image's stem and holds a class id a pixel"""
+    """Labels folder below data.root, may equal images; a label has its image's stem and one class id per pixel"""
     image_suffix: str = ""
-    """What an image's stem has at its end that its label's lacks, such as _sat"""
+    """Ending of an image's stem that its label's stem lacks, such as _sat"""
     label_suffix: str = ""
-    """What a label's stem has at its end that its image's lacks, such as _mask"""
+    """Ending of a label's stem that its image's stem lacks, such as _mask"""
     classes: tuple[str, ...] = ()
     """Class names, in the order of their ids"""
     class_ids: tuple[int, ...] = ()
-    """Id of each class in the label files, 0 to 255; empty counts from 0 and leaves out void_ids"""
+    """Id of each class in the label files, 0 to 255; empty counts from 0 and skips void_ids"""
     void_ids: tuple[int, ...] = (255,)
     """Label values that loss and metrics ignore, 0 to 255"""
 
@@ -69,35 +69,35 @@ class PairsConfig(Section):
     """Options of the `cityscapes_pairs` data set, whose labels are blurred colours."""
 
     labels: Literal["palette", "kmeans"] = "palette"
-    """palette: the nearest Cityscapes colour; kmeans: the nearest of the colours that K-Means found in the masks"""
+    """palette: nearest Cityscapes colour; kmeans: nearest colour that K-Means found in the masks"""
     max_distance: float = Field(default=60.0, gt=0)
-    """Euclidean RGB distance (0 to 441) to the nearest colour beyond which a pixel is void (palette)"""
+    """Euclidean RGB distance (0 to 441) to the nearest colour above which a pixel is void (palette)"""
     num_clusters: Annotated[int, OF_CLUSTERS] = Field(default=10, ge=2, le=64)
-    """K (kmeans)"""
+    """Number of clusters K (kmeans)"""
     kmeans_seed: Annotated[int, OF_CLUSTERS] = 0
     """Seed of the K-Means fit (kmeans)"""
 
 
 class SplitConfig(Section):
-    """Which images train, validate, and are kept for the end."""
+    """Division of the images into training, validation and test split."""
 
     kind: Literal["auto", "official", "ratio", "kfold"] = "auto"
-    """official: by the data set's folders; ratio, kfold: by seed; auto: official where there is one, else ratio"""
+    """official: by the data set's folders; ratio, kfold: by seed; auto: official if there is one, else ratio"""
     sizes: tuple[float, float, float] | None = None
-    """train, val, test as shares that sum to 1 or as counts (ratio); null takes the data set's own"""
+    """train, val, test as shares that sum to 1 or as counts (ratio); null takes the data set's own sizes"""
     folds: int = Field(default=5, ge=2)
-    """Parts of the images, each of which validates once (kfold)"""
+    """Number of folds (kfold)"""
     fold: int = Field(default=0, ge=0)
-    """The part that validates, from 0 (kfold)"""
+    """Fold that validates, from 0 (kfold)"""
     seed: int = 0
     """Seed of ratio, kfold and holdout; the same for all trials of a sweep"""
 
 
 class AugmentConfig(Section):
-    """Strengths of the `custom` policy; 0 switches a part off, zoom 1."""
+    """Strengths of the `custom` policy; 0 switches a transform off, and 1 switches zoom off."""
 
     zoom: float = Field(default=1.0, ge=1, le=4)
-    """Largest zoom: crops are scaled by 1/zoom to zoom, evenly on a log scale"""
+    """Largest zoom: crops are scaled by 1/zoom to zoom, uniformly on a log scale"""
     mirror: float = Field(default=0.5, ge=0, le=1)
     """Probability of a left-right mirror"""
     brightness: float = Field(default=0.0, ge=0, le=1)
@@ -105,7 +105,7 @@ class AugmentConfig(Section):
     contrast: float = Field(default=0.0, ge=0, le=1)
     """Largest change of contrast, as a share"""
     hue: float = Field(default=0.0, ge=0, le=0.5)
-    """Largest turn of the hue, in turns of the colour circle"""
+    """Largest rotation of the hue, in turns of the colour circle"""
     saturation: float = Field(default=0.0, ge=0, le=1)
     """Largest change of saturation, as a share"""
     gamma: float = Field(default=0.0, ge=0, le=1)
@@ -119,34 +119,34 @@ class AugmentConfig(Section):
 
 
 class DataConfig(Section):
-    """Which data, at which size, how augmented."""
+    """Data set, sizes, splits and augmentation."""
 
     dataset: Annotated[str, Mark(Decides.LABELS, registry="segray.data.datasets:DATASETS")] = "cityscapes"
     """Name of the data set: cityscapes, cityscapes_pairs, camvid, carla, kitti_road, gta5, trainA, folder"""
     root: Annotated[str, PLACE] = ""
     """Folder of the data set"""
     classes: Annotated[str, LABELS] = ""
-    """Which of the data set's class lists: docs/data.md names them; empty takes the first"""
+    """Class list of the data set, one of those in docs/data.md; empty takes the first"""
     exclude: Annotated[tuple[str, ...], IMAGES] = ()
-    """Names of images to leave out, such as ones known to be damaged"""
+    """Names of images to leave out, such as damaged ones"""
     folder: Annotated[FolderConfig, LABELS] = FolderConfig()
     cityscapes: Annotated[CityscapesConfig, LABELS] = CityscapesConfig()
     pairs: Annotated[PairsConfig, LABELS] = PairsConfig()
     split: Annotated[SplitConfig, SPLITS] = SplitConfig()
     holdout: Annotated[float, SPLITS] = Field(default=0.0, ge=0, lt=1)
-    """Share of the training images kept as test split, which no trial is chosen by"""
+    """Share of the training images held out as test split, which never chooses a trial"""
     resize_px: Annotated[SizePx | None, IMAGES] = None
-    """(height, width) to which photos and labels are resized when they are decoded; null keeps their size"""
+    """(height, width) to which decoding resizes photos and labels; null keeps their size"""
     crop_px: Annotated[SizePx | None, SAMPLING] = None
-    """(height, width) of the training crop, padded with void where the image is smaller; null trains on whole images"""
+    """(height, width) of training crops; smaller images are padded with void; null trains on whole images"""
     policy: Annotated[str, Mark(Decides.SAMPLING, registry="segray.data.batches.augmentation:POLICY_NAMES")] = "light"
     """Augmentation policy: none, light, medium, strong, custom"""
     augment: Annotated[AugmentConfig, OF_CUSTOM_POLICY] = AugmentConfig()
     rare_class_crops: Annotated[float, SAMPLING] = Field(default=0.0, ge=0, le=1)
-    """Share of training crops placed on a pixel of a class drawn by rarity instead of anywhere"""
+    """Share of training crops placed on a pixel of a class drawn by rarity; other crops lie anywhere"""
     num_loader_workers: Annotated[int | None, LOADING] = Field(default=None, ge=0)
-    """Loader processes per training worker; null takes the CPUs that the worker has beyond one"""
+    """Loader processes per training worker; null takes one less than the worker's CPUs"""
     cache_dir: Annotated[str | None, PLACE] = None
-    """Where decoded shards lie on each node; null takes $SEGRAY_CACHE or ~/.cache/segray"""
+    """Folder of decoded shards on each node; null takes $SEGRAY_CACHE or ~/.cache/segray"""
     cache_limit_gb: Annotated[float | None, PLACE] = Field(default=None, gt=0)
-    """Most that all decoded shards in that folder take, in 10^9 bytes; null sets no limit"""
+    """Most space for all decoded shards in that folder, in 10^9 bytes; null sets no limit"""

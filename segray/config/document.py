@@ -1,4 +1,4 @@
-"""YAML that people write: what YAML would read as something else than it looks like is refused, with its line."""
+"""Parse YAML that people write, and refuse values that YAML would misread, with their line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads 1e-4 as a number too, as YAML 1.2 and JSON do; YAML 1.1 wants a point and a sign."""
+    """A loader that reads 1e-4 as a number, as YAML 1.2 and JSON do; YAML 1.1 asks for a point and a sign."""
 
 
 _Loader.add_implicit_resolver(
@@ -28,19 +28,19 @@ _Loader.add_implicit_resolver(
 
 
 def parse_yaml(text: str) -> Any:
-    """What a YAML document holds.
+    """Return the content of a YAML document.
 
     Raises:
-        ConfigError: The text is no YAML document, has a key twice, or has a value that YAML reads as another.
+        ConfigError: The text is no YAML document, has a key twice, or has a value that YAML misreads.
     """
     return _parse(text)[0]
 
 
 def parse_value(text: str) -> Any:
-    """What a single value in YAML is, such as that of ``--set``.
+    """Return a single value written in YAML, such as the value of ``--set``.
 
     Raises:
-        ConfigError: As ``parse_yaml``, or a part of the text is a comment.
+        ConfigError: As for ``parse_yaml``, or part of the text is a comment.
     """
     value, end = _parse(text)
     if text[end:].strip():
@@ -49,20 +49,22 @@ def parse_value(text: str) -> Any:
 
 
 def decode(content: bytes) -> str:
-    """The text of a file that an editor saved as UTF-8 or, with its mark at the beginning, as UTF-16.
+    """Return the text of a file saved as UTF-8, or as UTF-16 with a byte-order mark.
 
     Raises:
-        ConfigError: It is neither.
+        ConfigError: The file is neither.
     """
     is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
         return content.decode("utf-16" if is_utf16 else "utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ConfigError(f"not YAML: must be saved as UTF-8, but byte {error.start} is not; save it so") from None
+        raise ConfigError(
+            f"not YAML: must be saved as UTF-8, but byte {error.start} is not; save it as UTF-8"
+        ) from None
 
 
 def _parse(text: str) -> tuple[Any, int]:
-    """The value, and where it ends."""
+    """Return the value and the position of its end in the text."""
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
@@ -78,13 +80,13 @@ def _parse(text: str) -> tuple[Any, int]:
         raise ConfigError(f"not YAML: {error}; {fix}") from None
     except ConfigError:
         raise
-    except Exception as error:  # a tag that does not fit its value leads PyYAML anywhere
+    except Exception as error:  # PyYAML raises all kinds of errors for a tag that does not fit its value
         raise ConfigError(f"not YAML: {in_short(error)}") from None
     return value, node.end_mark.index
 
 
 def _problems(node: yaml.Node, key: str, seen: set[int]) -> Iterator[str]:
-    """What is wrong with a node and those below it; an alias is looked at once."""
+    """Yield what is wrong with a node and the nodes below it; an alias is checked once."""
     if id(node) in seen:
         return
     seen.add(id(node))
@@ -109,15 +111,15 @@ def _repeated(node: yaml.MappingNode, key: str) -> Iterator[str]:
             whole = f"{key}.{name.value}".lstrip(".")
             yield (
                 f"{_where(name)}{whole} must be there once, but is there twice, first in line "
-                f"{earlier.start_mark.line + 1}; put the two together"
+                f"{earlier.start_mark.line + 1}; merge the two"
             )
 
 
 def _misread(node: yaml.ScalarNode) -> str:
-    """What YAML would make of a value that it does not look like; empty where there is nothing."""
+    """Return how YAML misreads a value; empty if YAML reads the value as a person would."""
     text, is_number = node.value, node.tag.endswith((":int", ":float"))
     if is_number and ":" in text:
-        return f"YAML reads {text} as a number to the base 60; quote it if it is text: {text!r}"
+        return f"YAML reads {text} as a number in base 60; quote it if it is text: {text!r}"
     if node.tag.endswith(":int") and _OCTAL.fullmatch(text):
         number = re.sub(r"^([-+]?)0+_*(?=\d)", r"\1", text)
         return f"YAML reads {text} as octal; write {number}, or quote it if it is text: {text!r}"

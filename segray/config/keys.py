@@ -1,4 +1,4 @@
-"""What each config key decides, as the marks on the fields say."""
+"""Answer from the marks on the fields what each config key decides."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ from segray.config.section import Section
 AnySection = TypeVar("AnySection", bound=Section)
 
 FREE_ON_RESUME: Final = (Decides.PLACE, Decides.LOADING)
-"""What a resume may change: it says where a sweep runs, not what it trains."""
+"""Decisions that a resume may change: they say where a sweep runs, not what it trains."""
 
 SAME_IN_ALL_TRIALS: Final = (Decides.PLACE, Decides.IMAGES, Decides.LABELS, Decides.SPLITS)
-"""What trials must share to be comparable: images, sizes of labels, and classes."""
+"""Decisions that trials must share to be comparable: images, sizes of labels, and classes."""
 
 NOT_DECODED: Final = (Decides.SPLITS, Decides.SAMPLING, Decides.LOADING)
-"""What decoded images do not depend on."""
+"""Decisions that do not affect decoded images."""
 
 READ_LABELS: Final = (Decides.LABELS, Decides.TARGETS)
-"""What the ids of a decoded label depend on."""
+"""Decisions that affect the ids of a decoded label."""
 
 
 @lru_cache
 def marks() -> Mapping[str, Mark]:
-    """The mark of every dotted key, in the order of the config."""
+    """Return the mark of every dotted key, in the order of the config."""
     return MappingProxyType(dict(_marks(RunConfig, "", None)))
 
 
 @lru_cache
 def keys_deciding(*decisions: Decides) -> tuple[str, ...]:
-    """The dotted keys that decide any of these, in the order of the config."""
+    """Return the dotted keys that make any of these decisions, in the order of the config."""
     return tuple(key for key, mark in marks().items() if mark.decides in decisions)
 
 
 def values_deciding(data: DataConfig, *decisions: Decides) -> dict[str, Any]:
-    """The values of section ``data`` that decide any of these, under dotted keys; JSON types only."""
+    """Return the values of section ``data`` that make any of these decisions, by dotted key; JSON types only."""
     values = flatten({"data": data.model_dump(mode="json")})
     return {key: values[key] for key in keys_deciding(*decisions) if key in values}
 
 
 def without(data: DataConfig, *decisions: Decides) -> DataConfig:
-    """Section ``data`` with everything that decides any of these at its default."""
+    """Return section ``data`` with the fields that make any of these decisions at their defaults."""
     return _without(data, "data.", frozenset(keys_deciding(*decisions)))
 
 

@@ -1,4 +1,4 @@
-"""The mark of a config field: what the field decides, and when it means anything."""
+"""The mark of a config field: what the field decides, and when the field is used."""
 
 from __future__ import annotations
 
@@ -12,48 +12,48 @@ if TYPE_CHECKING:
 
 
 class Decides(Enum):
-    """What a config field decides. Each question about keys is asked of these (`segray.config.keys`)."""
+    """The decision that a config field makes. `segray.config.keys` answers every question about keys from it."""
 
     PLACE = auto()
-    """Where files lie: the same on every machine of a sweep, and free to change on a resume"""
+    """Location of files: the same on every machine of a sweep, and free to change on a resume"""
     LOADING = auto()
-    """How fast images are loaded, but not which"""
+    """Speed of loading images, but not the choice of images"""
     IMAGES = auto()
-    """Which images there are, and at which size"""
+    """Images and their size"""
     LABELS = auto()
-    """How label files are read, and by which classes predictions are judged"""
+    """Reading of label files, and classes by which predictions are scored"""
     TARGETS = auto()
-    """What the network is trained on where it is judged by something else"""
+    """Training targets that differ from the scored classes"""
     SPLITS = auto()
-    """Which images train, validate and are kept for the end"""
+    """Images of the training, validation and test split"""
     SAMPLING = auto()
-    """How training draws from its images"""
+    """Sampling and augmentation of training images"""
     NETWORK = auto()
     TRAINING = auto()
-    """What is minimised, how, and for how long"""
+    """Loss, optimiser and length of training"""
 
 
 @dataclass(frozen=True)
 class Use:
-    """When a field means anything to a run."""
+    """A condition on another key, without which a field has no effect."""
 
     key: str
-    """The key that decides over it"""
+    """The other key"""
     rule: str
-    """What that key must be"""
+    """The required value of the other key, in words"""
     fix: str
     is_met: Callable[[RunConfig], bool]
 
 
 @dataclass(frozen=True)
 class Mark:
-    """Stands beside a field's type, or beside a section's for all its fields that have none of their own."""
+    """The mark beside a field's type, or beside a section's type for all its fields without a mark."""
 
     decides: Decides
     registry: str = ""
-    """Where a name's choices are, which its help text lists: module and collection, such as segray.losses:LOSSES"""
+    """Module and collection of the field's choices, such as segray.losses:LOSSES; the help text lists the choices"""
     uses: tuple[Use, ...] = ()
-    """All must be met"""
+    """Conditions that must all be met for the field to have an effect"""
 
 
 PLACE = Mark(Decides.PLACE)

@@ -1,4 +1,4 @@
-"""Sections that say which network."""
+"""The config sections about the network."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ class FcnConfig(Section):
     dropout: float = Field(default=0.5, ge=0, lt=1)
     """Share of the values dropped after fc6 and fc7"""
     score_std: float = Field(default=0.01, gt=0)
-    """Standard deviation of the truncated normal that the 1x1 score convolutions start from"""
+    """Standard deviation of the truncated normal that initialises the 1x1 score convolutions"""
 
 
 class UnetConfig(Section):
     """Options of the `unet` model."""
 
     widths: tuple[PositiveInt, ...] = (64, 128, 256, 512, 512)
-    """Channels of the encoder's stages; each but the last halves the map, so their number is the depth"""
+    """Channels of the encoder's stages; each stage but the last halves the map, so their number is the depth"""
     convolutions: tuple[PositiveInt, ...] = (2, 2, 3, 3, 3)
-    """3x3 convolutions of each encoder stage, as many numbers as widths"""
+    """Number of 3x3 convolutions in each encoder stage, as many numbers as widths"""
     decoder_widths: tuple[PositiveInt, ...] = (256, 128, 64, 32)
     """Channels of the decoder's stages from the coarsest, one number fewer than widths"""
     width_multiplier: float = Field(default=1.0, gt=0, le=8)
-    """Factor on all widths: one number that a search can draw"""
+    """Factor on all widths: a single number that a search can draw"""
     batch_norm: bool = False
     """Batch normalisation after every 3x3 convolution"""
 
@@ -44,26 +44,26 @@ class GeneratorConfig(Section):
     width: PositiveInt = 64
     """Channels of the first stage; later ones have up to 8 times (U-Nets) or 4 times (resnet) as many"""
     depth: int = Field(default=8, ge=2, le=10)
-    """How often the map is halved: 8 is the U-Net 256 of pix2pix, 7 its U-Net 128 (pix2pix, unet_instance_norm)"""
+    """Number of times the map is halved: 8 is pix2pix's U-Net 256, 7 its U-Net 128 (pix2pix, unet_instance_norm)"""
     num_blocks: PositiveInt = 9
-    """Residual blocks (resnet)"""
+    """Number of residual blocks (resnet)"""
     dropout: float = Field(default=0.5, ge=0, lt=1)
     """Share of the values dropped in the decoder's three coarsest stages (pix2pix, unet_instance_norm)"""
 
 
 class ModelConfig(Section):
-    """Which network."""
+    """The network."""
 
     name: Annotated[str, Mark(Decides.NETWORK, registry="segray.models.build:MODELS")] = "smp"
     """Model family: smp, fcn8s, unet, pix2pix, unet_instance_norm, resnet"""
     output: Literal["logits", "rgb"] = "logits"
-    """logits: one per class; rgb: a colour, which stands for the class of the nearest colour"""
+    """logits: one per class; rgb: a colour, which means the class with the nearest colour"""
     arch: str = "Unet"
     """Architecture of segmentation-models-pytorch, such as Unet, FPN, DeepLabV3Plus, Segformer (smp)"""
     encoder: str = "resnet18"
     """Encoder of SMP, or of timm with the prefix tu- (smp); vgg16, vgg16_bn, tu-vgg16, tu-vgg16_bn (fcn8s)"""
     encoder_weights: str = "auto"
-    """none, imagenet, a weights file, or auto: imagenet where it can be fetched, else none (smp, fcn8s)"""
+    """none, imagenet, a weights file, or auto: imagenet if it can be fetched, else none (smp, fcn8s)"""
     fcn: FcnConfig = FcnConfig()
     unet: UnetConfig = UnetConfig()
     generator: GeneratorConfig = GeneratorConfig()

@@ -1,4 +1,4 @@
-"""RunConfig: one training run, complete and typed. What a trial searches are dotted keys of it."""
+"""RunConfig: the complete, typed config of one training run. A sweep searches its dotted keys."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from segray.foreign import read_limited
 
 
 class RunConfig(Section):
-    """One training run."""
+    """The config of one training run."""
 
     data: DataConfig = DataConfig()
     model: Annotated[ModelConfig, NETWORK] = ModelConfig()
@@ -39,11 +39,11 @@ class RunConfig(Section):
     """Seed of initial weights, data order and augmentation"""
 
     def flat(self) -> dict[str, Any]:
-        """All values under dotted keys, such as ``{"model.encoder": "resnet18", ...}``; JSON types only."""
+        """Return all values by dotted key, such as ``{"model.encoder": "resnet18", ...}``; JSON types only."""
         return flatten(self.model_dump(mode="json"))
 
     def with_values(self, values: Mapping[str, Any]) -> RunConfig:
-        """A copy with some dotted keys replaced.
+        """Return a copy with new values for some dotted keys.
 
         Args:
             values: Dotted key -> new value.
@@ -66,10 +66,10 @@ class RunConfig(Section):
 
 
 def run_config(tree: Mapping[str, Any]) -> RunConfig:
-    """RunConfig from a nested mapping, missing keys at their defaults.
+    """Make a RunConfig from a nested mapping; missing keys take their defaults.
 
     Raises:
-        ConfigError: A key is unknown or a value breaks its rule; every such key is named.
+        ConfigError: A key is unknown or a value breaks its rule; the message names every such key.
     """
     try:
         return RunConfig.model_validate(tree)
@@ -78,7 +78,7 @@ def run_config(tree: Mapping[str, Any]) -> RunConfig:
 
 
 def read_yaml(path: str | Path) -> RunConfig:
-    """RunConfig from a YAML file as ``segray config`` prints it; keys may be left out.
+    """Read a RunConfig from a YAML file as ``segray config`` prints it; keys may be left out.
 
     Raises:
         ConfigError: The file cannot be read, is not YAML, has a key twice, or holds an unknown key or value.
@@ -95,11 +95,11 @@ def read_yaml(path: str | Path) -> RunConfig:
 
 
 def to_yaml(config: RunConfig, notes: Mapping[str, str] | None = None) -> str:
-    """The config as YAML with one line of help above every field; ``read_yaml`` reads it back.
+    """Return the config as YAML with a line of help above every field; ``read_yaml`` reads the YAML back.
 
     Args:
-        config: What to write.
-        notes: Dotted key -> a further comment above that field.
+        config: The config to write.
+        notes: Dotted key -> a further comment above the field.
     """
     return "\n".join(_yaml_lines(config, notes or {})) + "\n"
 
@@ -121,7 +121,7 @@ def _yaml_lines(section: Section, notes: Mapping[str, str], prefix: str = "") ->
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The leaves of a nested mapping under dotted keys."""
+    """Return the leaves of a nested mapping by dotted key."""
     flat: dict[str, Any] = {}
     for key, value in tree.items():
         if isinstance(value, dict):
@@ -132,7 +132,7 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """The nested mapping of values under dotted keys."""
+    """Return the nested mapping of values given by dotted key."""
     tree: dict[str, Any] = {}
     for key, value in flat.items():
         *parents, last = key.split(".")
@@ -150,12 +150,12 @@ def _problem(detail: Any) -> str:
         if len(detail["loc"]) == 1 and key in RunConfig().flat():
             return f"config key {key!r} must be nested in YAML, as {section}: {{{name}: ...}}"
         return unknown_name("config key", key, RunConfig().flat())
-    fix = _quoting(detail["input"]) if detail["type"] == "string_type" else ""
+    fix = _quoting_hint(detail["input"]) if detail["type"] == "string_type" else ""
     return f"{key}: {detail['msg'][0].lower()}{detail['msg'][1:]}, but got {detail['input']!r}{fix}"
 
 
-def _quoting(value: Any) -> str:
-    """How to write a text that YAML reads as something else."""
+def _quoting_hint(value: Any) -> str:
+    """Return how to write a text that YAML has read as another type."""
     if value is None:
         return ", which is how YAML reads null, ~ and nothing at all; if it is meant as text, quote it: 'null' or ''"
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""What every config section is."""
+"""The base class of every config section."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ SizePx = tuple[PositiveInt, PositiveInt]
 
 
 class Section(BaseModel):
-    """Base of every config section: frozen, keyword-only, unknown keys, NaN and infinity refused."""
+    """Base of every config section: frozen and keyword-only; refuses unknown keys, NaN and infinity."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
     @field_validator("*", mode="before")
     @classmethod
-    def _is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
-        """Refuse true where a number is meant, which pydantic takes for 1."""
+    def _refuse_bool_as_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse true for a number, since pydantic takes true for 1."""
         assert info.field_name is not None
         parts = _parts(cls.model_fields[info.field_name].annotation)
         items = value if isinstance(value, list | tuple) else [value]
-        # A field that takes words too, such as balanced, has a rule and a message of its own.
+        # A field that also takes words, such as balanced, has its own rule and message.
         is_number = parts & {int, float} and bool not in parts and not any(isinstance(part, str) for part in parts)
         if is_number and any(isinstance(item, bool) for item in items):
             raise PydanticCustomError("number", "must be a number")
@@ -31,5 +31,5 @@ class Section(BaseModel):
 
 
 def _parts(annotation: Any) -> set[Any]:
-    """The types that a type is made of."""
+    """Return the types that a union or generic type is made of."""
     return set().union(*map(_parts, get_args(annotation))) if get_args(annotation) else {annotation}

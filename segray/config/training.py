@@ -1,4 +1,4 @@
-"""Sections that say what is minimised, how, against whom, and for how long."""
+"""The config sections about training: loss, optimiser, discriminator, length."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ def _check_alpha(value: Any) -> Any:
 
 _HAS_DISCRIMINATOR = Use(
     key="gan.discriminator",
-    rule="must name one",
+    rule="must name a discriminator",
     fix="set it to patchgan or semantic",
     is_met=lambda config: config.gan.discriminator != "none",
 )
 _HAS_ADVERSARIAL_LOSS = Use(
     key="gan.adversarial_weight",
     rule="must be above 0",
-    fix="set it to 1, say, or search other keys, for at 0 there is no discriminator",
+    fix="set it to 1, say, or search other keys, since 0 means no discriminator",
     is_met=lambda config: config.gan.has_discriminator,
 )
 _HAS_SEGMENTATION_LOSS = Use(
     key="gan.segmentation_weight",
     rule="must be above 0",
-    fix="set it to 1, say, for at 0 section loss is left out",
+    fix="set it to 1, say, since 0 leaves section loss out",
     is_met=lambda config: config.gan.discriminator == "none" or config.gan.segmentation_weight > 0,
 )
 OF_DISCRIMINATOR = Mark(Decides.TRAINING, uses=(_HAS_DISCRIMINATOR, _HAS_ADVERSARIAL_LOSS))
@@ -63,36 +63,36 @@ FocalAlpha = Annotated[float | Literal["balanced"] | tuple[float, ...], BeforeVa
 
 
 class LossConfig(Section):
-    """What is minimised, such as dice or 0.5*cross_entropy+dice; void pixels never count."""
+    """The segmentation loss, such as dice or 0.5*cross_entropy+dice; void pixels never count."""
 
     name: Annotated[str, replace(OF_SEGMENTATION, registry="segray.losses:LOSSES")] = "cross_entropy"
-    """One, or a weighted sum: cross_entropy, ohem, focal, boundary, dice, jaccard, tversky, focal_tversky, lovasz"""
+    """Loss or weighted sum: cross_entropy, ohem, focal, boundary, dice, jaccard, tversky, focal_tversky, lovasz"""
     class_weights: ClassWeights = "none"
-    """balanced (inverse log frequency in training) or a number per class weigh cross_entropy, ohem, focal, boundary"""
+    """none, balanced (inverse log frequency) or a number per class (cross_entropy, ohem, focal, boundary)"""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     """Share of the target spread over all classes (cross_entropy)"""
     focal_gamma: float = Field(default=2.0, ge=0)
     """Focusing exponent (focal)"""
     focal_alpha: FocalAlpha = 1.0
-    """Factor of every pixel's loss, above 0 and at most 1; or by its class: balanced, or a number per class (focal)"""
+    """Factor on each pixel's loss, above 0 and at most 1; or by class: balanced, or a number per class (focal)"""
     ohem_fraction: float = Field(default=0.25, gt=0, le=1)
-    """Share of the hardest pixels kept (ohem)"""
+    """Share of pixels kept, the hardest ones (ohem)"""
     tversky_alpha: float = Field(default=0.3, ge=0)
     """Weight of false positives (tversky, focal_tversky)"""
     tversky_beta: float = Field(default=0.7, ge=0)
     """Weight of false negatives (tversky, focal_tversky)"""
     tversky_gamma: float = Field(default=4 / 3, ge=1)
-    """A class's loss is raised to 1 / gamma; 1 is tversky (focal_tversky)"""
+    """A class's loss is raised to 1 / gamma; 1 is the same as tversky (focal_tversky)"""
     boundary_weight: float = Field(default=5.0, ge=0)
-    """What a pixel at a boundary counts more than one far from it, which counts 1 (boundary)"""
+    """Extra weight of a pixel at a boundary; a pixel far from any boundary has weight 1 (boundary)"""
     boundary_width_px: int = Field(default=3, ge=1, le=100)
     """Distance to another class, in pixels of the crop, up to which a pixel is near a boundary (boundary)"""
     boundary_kind: Literal["hard", "soft"] = "hard"
-    """hard: all near pixels count alike; soft: less with distance (boundary)"""
+    """hard: all pixels near a boundary weigh the same; soft: the weight falls with distance (boundary)"""
 
 
 class OptimConfig(Section):
-    """Optimiser and learning-rate schedule, stepped once a batch."""
+    """Optimiser and learning-rate schedule, stepped once per batch."""
 
     name: Literal["adamw", "adam", "sgd"] = "adamw"
     """Optimiser"""
@@ -101,21 +101,21 @@ class OptimConfig(Section):
     weight_decay: float = Field(default=1e-4, ge=0)
     """Weight decay; not applied to biases and normalisation"""
     l2: float = Field(default=0.0, ge=0)
-    """Factor c of a penalty c * sum(w^2) on chosen kernels, in the gradient as 2 * c * w (adam, sgd)"""
+    """Factor c of a penalty c * sum(w^2) on chosen kernels; adds 2 * c * w to the gradient (adam, sgd)"""
     l2_layers: str = ""
-    """Start of the names of the kernels that l2 holds for, as network.decoder., or a regular expression; empty: all"""
+    """Start of the names of kernels with l2, such as network.decoder., or a regular expression; empty: all"""
     momentum: float = Field(default=0.9, ge=0, lt=1)
     """Momentum (sgd)"""
     beta1: float = Field(default=0.9, ge=0, lt=1)
-    """Decay of the mean of gradients, around which onecycle moves it by 0.05 (adam, adamw)"""
+    """Decay of the mean of gradients; onecycle varies it by 0.05 either way (adam, adamw)"""
     beta2: float = Field(default=0.999, ge=0, lt=1)
     """Decay of the mean of squared gradients (adam, adamw)"""
     schedule: Literal["cosine", "poly", "linear", "onecycle", "constant"] = "onecycle"
-    """Learning-rate schedule over the whole run; linear is constant for the first half, then falls evenly"""
+    """Learning-rate schedule over the whole run; linear is constant for the first half, then falls linearly"""
     final_lr: float = Field(default=0.0, ge=0)
     """Learning rate at the end (cosine, poly, linear)"""
     warmup_epochs: float = Field(default=0.0, ge=0)
-    """Epochs of linear warm-up before all schedules but onecycle, which has its own"""
+    """Epochs of linear warm-up before the schedule; onecycle has its own warm-up"""
     poly_power: float = Field(default=0.9, gt=0)
     """Exponent (poly)"""
     grad_clip: float | None = Field(default=None, gt=0)
@@ -123,32 +123,32 @@ class OptimConfig(Section):
 
 
 class TrainConfig(Section):
-    """How long, how large, in which precision."""
+    """Length, batch size and precision of training."""
 
     epochs: int = Field(default=20, ge=1)
     """Passes over the training split"""
     batch_size: int = Field(default=8, ge=1)
-    """Images a step over all workers of the run together"""
+    """Images per step over all workers of the run together"""
     patience: int | None = Field(default=None, ge=1)
-    """Stop after so many epochs without a better val mIoU; null never does"""
+    """Number of epochs without a better val mIoU after which training stops; null never stops"""
     ema_decay: float | None = Field(default=None, gt=0, lt=1)
-    """Decay of an exponential moving average of the weights, which is then what is validated and kept; null for none"""
+    """Decay of an exponential moving average of the weights, which is validated and kept; null for no average"""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """auto is bfloat16 autocast where the hardware has it, else float32"""
+    """auto is bfloat16 autocast if the hardware supports it, else float32"""
     channels_last: bool = True
     """Store tensors channels-last: faster convolutions on CPUs and on GPUs with tensor cores"""
     deterministic: bool = False
-    """On a GPU, use deterministic kernels where PyTorch has them, which are slower; a CPU's records repeat anyway"""
+    """On a GPU, use PyTorch's deterministic kernels, which are slower; on a CPU, results repeat anyway"""
 
 
 _OF_DISCRIMINATOR = {"name": "adam", "lr": 2e-4, "weight_decay": 0.0, "beta1": 0.5, "schedule": "constant"}
 
 
 class GanConfig(Section):
-    """Training against a discriminator, which tells the model's label images from those made of the labels."""
+    """Training against a discriminator, which tells the model's label images from real ones, made from labels."""
 
     discriminator: Literal["none", "patchgan", "semantic"] = "none"
-    """none trains without; patchgan judges patches; semantic has a judgement per class, and takes the label's"""
+    """none; patchgan: scores patches; semantic: scores patches per class, weighted by the true classes"""
     receptive_field_px: Literal[16, 70, 286] = 70
     """Side of the patches, in pixels"""
     width: PositiveInt = 64
@@ -160,25 +160,25 @@ class GanConfig(Section):
     conditioned: bool = True
     """Whether the discriminator sees the photo beside the label image"""
     loss: Literal["bce", "lsgan", "hinge"] = "bce"
-    """What both minimise: binary cross-entropy, least squares, or hinge"""
+    """Adversarial loss of model and discriminator: binary cross-entropy, least squares, or hinge"""
     adversarial_weight: float = Field(default=1.0, ge=0)
-    """Weight of the adversarial loss in what the model minimises; 0 leaves the discriminator out"""
+    """Weight of the adversarial loss in the model's total loss; 0 leaves the discriminator out"""
     segmentation_weight: Annotated[float, OF_LABEL_IMAGES] = Field(default=1.0, ge=0)
-    """Weight of the segmentation loss, section loss, in what the model minimises"""
+    """Weight of the segmentation loss (section loss) in the model's total loss"""
     l1_weight: Annotated[float, OF_LABEL_IMAGES] = Field(default=0.0, ge=0)
-    """Weight of the mean absolute difference between the model's label image and the label's"""
+    """Weight of the mean absolute difference between the model's and the real label image"""
     gradient_weight: Annotated[float, OF_LABEL_IMAGES] = Field(default=0.0, ge=0)
-    """Weight of the gradient-sensitive loss: label images shall have the same edges"""
+    """Weight of the gradient-sensitive loss, which asks for the same edges in both label images"""
     gradient_kind: Annotated[Literal["hard", "soft"], OF_LABEL_IMAGES] = "hard"
-    """hard: edges count at class boundaries alone; soft: 0.9 more there than elsewhere, where they count 0.1"""
+    """hard: edges count only at class boundaries; soft: edges count 1 at class boundaries and 0.1 elsewhere"""
     label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
-    """What the discriminator's target for real label images is below 1 (bce, lsgan)"""
+    """Difference between 1 and the discriminator's target for real label images (bce, lsgan)"""
     r1_weight: float = Field(default=0.0, ge=0)
     """Weight gamma of the penalty gamma / 2 * |gradient of the scores' sum by the real label image|^2 / patches"""
     pool_size: int = Field(default=0, ge=0)
-    """Label images of the model kept per worker from the epoch's earlier batches; half of what is shown are such"""
+    """Model's label images kept per worker from the epoch's earlier batches; half of those shown come from the pool"""
     optim: OptimConfig = OptimConfig.model_validate(_OF_DISCRIMINATOR)
-    """The discriminator's"""
+    """The discriminator's optimiser"""
 
     @field_validator("optim", mode="before")
     @classmethod
@@ -187,5 +187,5 @@ class GanConfig(Section):
 
     @property
     def has_discriminator(self) -> bool:
-        """Whether one is trained: with an adversarial weight of 0 none is, and the other losses are left."""
+        """Whether a discriminator is trained; with an adversarial weight of 0, only the other losses are used."""
         return self.discriminator != "none" and self.adversarial_weight > 0

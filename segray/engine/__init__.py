@@ -1,1 +1,1 @@
-"""Training one run: fit(), what it needs, and the checkpoints it leaves; knows nothing of Ray."""
+"""The training of one run: fit(), the parts it is made of, and checkpoints. Nothing here imports Ray."""

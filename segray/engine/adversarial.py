@@ -1,12 +1,10 @@
-"""Learn against a discriminator: what one batch does to both.
+"""The adversarial training step: one batch updates the model and a discriminator.
 
 Goodfellow et al. 2014 (arXiv 1406.2661); for segmentation Luc et al. 2016 (arXiv 1611.08408) and, with label images in
 colours, Isola et al. 2017, "pix2pix" (arXiv 1611.07004).
 """
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,37 +14,31 @@ from segray.data.batches.loaders import Batch
 from segray.engine.adversary import Adversary, LabelImages
 from segray.engine.precision import autocast
 from segray.engine.state import TrainState
-from segray.engine.steps import mean_over_ranks, to_device, update_model
-from segray.labels import IGNORE_INDEX, LabelSpace
+from segray.engine.steps import MicroBatch, mean_over_ranks, split_batch, update_model
+from segray.labels import LabelSpace
 from segray.losses.adversarial import build_adversarial_loss, r1_penalty
 from segray.losses.label_images import absolute_difference, gradient_difference
 from segray.losses.masks import class_masks
 
 
-class _Part(NamedTuple):
-    """Images that go through the networks at once."""
-
-    photos_BCHW: Tensor
-    labels_BHW: Tensor
-
-
 class AdversarialStep:
-    """Both learn from the same forward: the model against the discriminator as it is, that from what the model made.
+    """A step that updates model and discriminator from one forward pass of the model.
 
-    The model minimises the sum of the adversarial, segmentation, L1 and gradient-sensitive losses that ``gan`` weighs.
-    The adversarial one is a mean over patches. The others count by labelled pixels, as in SupervisedStep. A state
-    without an adversary (``gan.adversarial_weight`` 0) has the others alone.
+    The model minimises the sum of the adversarial, segmentation, L1 and gradient-sensitive losses, weighted by ``gan``.
+    The adversarial loss is a mean over patches. The other losses are weighted by labelled pixels, as in SupervisedStep.
+    If the state has no adversary (``gan.adversarial_weight`` is 0), the model minimises the other losses only.
 
     Args:
         loss: (logits_BCHW, labels_BHW) -> scalar, the segmentation loss.
         config: Kinds and weights of the losses.
-        label_space: The classes, whose colours a model that paints is shown.
-        device: Where the model lies.
-        precision: dtype of autocast, as ``resolve_precision`` gives it.
-        micro_batches: Parts the batch is split into to save memory, as even as can be; normalisation sees the parts.
+        label_space: The classes; a model with RGB output is trained on their colours.
+        device: The model's device.
+        precision: dtype of autocast, from ``resolve_precision``.
+        micro_batches: Number of near-equal parts that a batch is split into to save memory; normalisation layers see
+            one part at a time.
 
     Raises:
-        ConfigError: The adversarial loss cannot work.
+        ConfigError: The adversarial loss does not support the config's label smoothing.
     """
 
     def __init__(
@@ -68,17 +60,18 @@ class AdversarialStep:
         self._colors_CK = torch.tensor(label_space.colors, dtype=torch.float32, device=device) / 127.5 - 1
 
     def __call__(self, state: TrainState, batch: Batch) -> dict[str, Tensor]:
-        """Train both on one batch.
+        """Train model and discriminator on one batch.
 
         Returns:
             ``train_loss`` and, with a discriminator, ``train_discriminator_loss``, ``train_real_accuracy`` and
-            ``train_fake_accuracy``: detached float32 scalars on the device, whose means over ranks are those of the
-            whole batch.
+            ``train_fake_accuracy``: detached float32 scalars on the device. Their means over ranks are the values of
+            the whole batch.
         """
-        parts = self._parts(batch, channels_last=state.config.train.channels_last)
-        labelled = torch.stack([(part.labels_BHW != IGNORE_INDEX).sum() for part in parts])
+        channels_last = state.config.train.channels_last
+        parts = split_batch(batch, self.micro_batches, self.device, channels_last=channels_last)
+        labelled = torch.stack([part.num_labelled for part in parts])
         images = torch.tensor([len(part.photos_BCHW) for part in parts]).to(self.device, non_blocking=True)
-        # DistributedDataParallel takes the mean over ranks, which may have unequal shares of the batch.
+        # DistributedDataParallel averages gradients over ranks, but ranks may hold unequal shares of the batch.
         shares = torch.stack([labelled, images])
         shares = shares / mean_over_ranks(shares.sum(dim=1, keepdim=True))
         model_loss = torch.zeros((), device=self.device)
@@ -100,16 +93,10 @@ class AdversarialStep:
         names = ("train_discriminator_loss", "train_real_accuracy", "train_fake_accuracy")
         return {"train_loss": model_loss, **dict(zip(names, of_discriminator, strict=True))}
 
-    def _parts(self, batch: Batch, *, channels_last: bool) -> list[_Part]:
-        photos_BCHW, labels_BHW = to_device(batch, self.device, channels_last=channels_last)
-        count = min(self.micro_batches, len(photos_BCHW))
-        pairs = zip(photos_BCHW.tensor_split(count), labels_BHW.tensor_split(count), strict=True)
-        return [_Part(photos, labels) for photos, labels in pairs]
+    def _label_images(self, state: TrainState, part: MicroBatch) -> tuple[LabelImages, LabelImages, Tensor]:
+        """Return the real label images, the model's label images and the model's logits.
 
-    def _label_images(self, state: TrainState, part: _Part) -> tuple[LabelImages, LabelImages, Tensor]:
-        """The labels' and the model's label images, and the model's logits.
-
-        Void is 0 in both images, so that its shape betrays neither.
+        Void pixels are 0 in both images, so that the discriminator cannot tell them apart by the shape of void.
         """
         model = state.network
         with autocast(self.device, self.precision):
@@ -141,9 +128,10 @@ class AdversarialStep:
         return self.config.adversarial_weight * self.adversarial.model(scores)
 
     def _learn_to_tell(self, adversary: Adversary, real: LabelImages, fake: LabelImages, share: Tensor) -> Tensor:
-        """Give the discriminator its gradients; returns what it minimises, and its accuracies on both kinds, (3,)."""
+        """Add the discriminator's gradients; return its loss and its accuracies on real and on fake patches, (3,)."""
         penalised, smoothing = self.config.r1_weight > 0, self.config.label_smoothing
         if penalised:
+            # The R1 penalty is a gradient by the real image, which therefore must require one.
             real = real._replace(image_BCHW=real.image_BCHW.detach().requires_grad_())
         with autocast(self.device, self.precision):
             real_scores, fake_scores = adversary.real_and_fake(real, fake)

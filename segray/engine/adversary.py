@@ -1,4 +1,4 @@
-"""Adversary: the discriminator of a run, with all that training changes of it."""
+"""Adversary: the discriminator of a run, with its optimiser, its learning-rate schedule and its image pool."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from segray.models import Discriminator, build_discriminator, check_discriminato
 from segray.models.meta import without_memory
 
 SECTION = "gan.optim"
-"""Where a discriminator's optimiser is configured."""
+"""The config section of the discriminator's optimiser."""
 
 
 class LabelImages(NamedTuple):
-    """What a discriminator is shown: some label images and what belongs to them."""
+    """A discriminator's input: label images with their photos and labels."""
 
     photos_BCHW: Tensor
     image_BCHW: Tensor
@@ -35,14 +35,15 @@ class LabelImages(NamedTuple):
     """Class ids, 255 for void, uint8"""
 
     def detached(self) -> LabelImages:
-        """Without a way back to the model that made them."""
+        """Return the same label images, detached from the model that made them."""
         return self._replace(image_BCHW=self.image_BCHW.detach())
 
 
 class RealAndFake(nn.Module):
-    """Scores both kinds in one call, so that DistributedDataParallel sees one forward for one backward.
+    """A wrapper that scores real and fake images in one call: DistributedDataParallel needs one forward per backward.
 
-    They go through the discriminator apart: batch normalisation over both would tell them apart by its statistics.
+    Real and fake images go through the discriminator separately. In a joint batch, batch normalisation would reveal
+    which is which by its statistics.
     """
 
     def __init__(self, discriminator: Discriminator, num_classes: int) -> None:
@@ -51,11 +52,11 @@ class RealAndFake(nn.Module):
         self._num_classes = num_classes
 
     def forward(self, real: LabelImages, fake: LabelImages) -> tuple[PatchScores, PatchScores]:
-        """Scores of the labels' and of the model's label images."""
+        """Return the scores of the real label images and of the model's label images."""
         return self.score(real), self.score(fake)
 
     def score(self, images: LabelImages) -> PatchScores:
-        """Scores of some label images; a patch without a labelled pixel in its middle does not count."""
+        """Return the scores of label images; a patch without a labelled pixel in its middle does not count."""
         masks_BCHW, labelled_B1HW = class_masks(images.labels_BHW, self._num_classes)
         classes_BCHW = masks_BCHW.float() if self.discriminator.semantic else None
         scores_B1hw = self.discriminator(images.photos_BCHW, images.image_BCHW, classes_BCHW)
@@ -64,13 +65,13 @@ class RealAndFake(nn.Module):
 
 @dataclass
 class Adversary:
-    """The model's opponent between two epochs."""
+    """The discriminator that the model trains against, and its training state."""
 
     real_and_fake: nn.Module
-    """Around the discriminator; wrapped in DistributedDataParallel where several ranks train it"""
+    """The discriminator in its wrapper; also wrapped in DistributedDataParallel if several ranks train it"""
     optimizer: Optimizer
     schedule: LRScheduler
-    """Stepped once a batch"""
+    """Stepped once per batch"""
     pool: ImagePool
 
     @property
@@ -84,7 +85,9 @@ class Adversary:
         return cast(RealAndFake, module.module if isinstance(module, DistributedDataParallel) else module)
 
     def score_frozen(self, images: LabelImages) -> PatchScores:
-        """Scores of some label images, whose gradient goes to the images alone."""
+        """Return the scores of label images; their gradient reaches the images, not the discriminator."""
+        # The model's loss must not add to the gradients of the discriminator's own step. DistributedDataParallel is
+        # bypassed, because it expects a backward through the discriminator after every forward.
         self.discriminator.requires_grad_(False)
         try:
             return self._unwrapped.score(images)
@@ -92,7 +95,7 @@ class Adversary:
             self.discriminator.requires_grad_(True)
 
     def update(self, grad_clip: float | None) -> None:
-        """Move the discriminator along its gradients, clear them, and let the schedule follow."""
+        """Take an optimiser step on the discriminator, clear its gradients, and step its schedule."""
         if grad_clip is not None:
             nn.utils.clip_grad_norm_(self.discriminator.parameters(), grad_clip)
         self.optimizer.step()
@@ -100,7 +103,7 @@ class Adversary:
         self.schedule.step()
 
     def state_dict(self) -> dict[str, Any]:
-        """Tensors (not copied) and plain values; the pool is empty between two epochs."""
+        """Return tensors (not copied) and plain values; the pool is left out, since it is empty between two epochs."""
         return {
             "discriminator": self.discriminator.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -108,7 +111,7 @@ class Adversary:
         }
 
     def load_state_dict(self, values: dict[str, Any]) -> None:
-        """Continue from what ``state_dict`` gave, on this or another device."""
+        """Load what ``state_dict`` returned, on this or another device."""
         self.discriminator.load_state_dict(values["discriminator"])
         self.optimizer.load_state_dict(values["optimizer"])
         self.schedule.load_state_dict(values["schedule"])
@@ -116,11 +119,11 @@ class Adversary:
 
 @dataclass
 class ImagePool:
-    """Past label images of the model, so that the discriminator does not forget them within an epoch.
+    """A pool of the model's past label images, so that the discriminator does not forget them within an epoch.
 
-    Until it is full it takes what comes; then it gives back, for every second image, an earlier one in its place
-    (Shrivastava et al. 2017, arXiv 1612.07828; one image at a time as in CycleGAN, arXiv 1703.10593). It is emptied at
-    every epoch's start: a checkpoint, written between two epochs, need not hold it.
+    The pool takes every image until it is full. Then it replaces each new image, with probability 0.5, by an earlier
+    one (Shrivastava et al. 2017, arXiv 1612.07828; one image at a time as in CycleGAN, arXiv 1703.10593). The pool is
+    emptied at the start of every epoch, so that a checkpoint, which is written between two epochs, need not hold it.
     """
 
     size: int
@@ -128,10 +131,10 @@ class ImagePool:
     _kept: list[LabelImages] = field(default_factory=list)
 
     def exchange(self, fake: LabelImages, epoch: int) -> LabelImages:
-        """As many label images, past or new, with their own photos and labels.
+        """Return as many label images as given, past or new, each with its own photo and labels.
 
         Args:
-            fake: New ones, detached.
+            fake: New label images, detached.
             epoch: Completed epochs.
         """
         if self.size == 0:
@@ -145,7 +148,7 @@ class ImagePool:
     def _one(self, new: LabelImages) -> LabelImages:
         if len(self._kept) == self.size and torch.rand(()) < 0.5:
             return new
-        # What is given are views of whole batches.
+        # The new tensors are views of a whole batch, which the pool would keep in memory.
         own = LabelImages(*(tensor.clone() for tensor in new))
         if len(self._kept) < self.size:
             self._kept.append(own)
@@ -158,13 +161,13 @@ class ImagePool:
 def build_adversary(
     config: RunConfig, label_space: LabelSpace, steps_per_epoch: int, device: torch.device
 ) -> Adversary:
-    """The opponent that ``gan`` describes, before the first epoch; alike on every rank for the same random state.
+    """Build the adversary that ``gan`` describes, before the first epoch; equal random states give equal adversaries.
 
     Args:
         config: A run whose ``gan`` names a discriminator.
         label_space: The classes.
-        steps_per_epoch: Training batches an epoch.
-        device: Where to train.
+        steps_per_epoch: Training batches per epoch.
+        device: The device to train on.
 
     Raises:
         ConfigError: The optimiser or its schedule cannot be built.
@@ -190,22 +193,26 @@ def build_adversary(
 
 
 def check_adversary(config: GanConfig, epochs: int, size_px: SizePx | None = None) -> None:
-    """Check what can be known of a discriminator before it trains; of none, nothing.
+    """Check the ``gan`` section before training; without a discriminator there is nothing to check.
 
     Args:
-        config: Which one.
-        epochs: How long it trains.
-        size_px: (height, width) of its training images, if they are known.
+        config: The ``gan`` section.
+        epochs: Number of epochs that the discriminator trains.
+        size_px: (height, width) of its training images, if known.
 
     Raises:
-        ConfigError: The patches are larger than the images, or losses, optimiser or schedule do not go together.
+        ConfigError: A patch is larger than the images, every loss weight is 0, or the losses, optimiser or schedule
+            have settings that cannot be combined.
     """
     if config.discriminator == "none":
         return
     build_adversarial_loss(config)
     weights = ("adversarial_weight", "segmentation_weight", "l1_weight", "gradient_weight")
     if not any(getattr(config, name) for name in weights):
-        raise ConfigError(f"one of gan.{', gan.'.join(weights)} must be above 0, or the model has nothing to minimise")
+        raise ConfigError(
+            f"one of gan.{', gan.'.join(weights)} must be above 0, but all are 0, so the model has nothing to "
+            "minimise; raise at least one"
+        )
     if not config.has_discriminator:
         return
     if size_px:

@@ -1,13 +1,13 @@
-"""Checkpoints: a folder that holds a model ready for use, and beside it what training needs to go on.
+"""Checkpoints: a folder with a model that is ready to use, and the state that training resumes from.
 
-    model.safetensors   the weights to use (the moving average where it is on), float32
+    model.safetensors   the weights to use, float32; the moving average if it is on
     config.json         RunConfig
     label_space.json    LabelSpace
-    preprocessing.json  Normalisation of the photos; those of an earlier version have none, and ImageNet's holds
-    training.pt         optimiser, schedule, epoch and best so far; the trained weights where model.safetensors
-                        holds their average. Not written once the run is finished: it is most of the bytes
+    preprocessing.json  Normalisation of the photos; missing in checkpoints of an earlier version, which used ImageNet's
+    training.pt         optimiser, schedule, epoch and best epoch so far; also the trained weights if model.safetensors
+                        holds their average. Not written once the run is finished, because it is the largest file
 
-Files are written one by one; a checkpoint counts once a pointer that is written after it names it.
+The files are written one after another. A checkpoint counts only when a pointer, which is written last, names it.
 """
 
 from __future__ import annotations
@@ -36,16 +36,17 @@ PREPROCESSING: Final = "preprocessing.json"
 
 
 def save(state: TrainState, folder: Folder) -> None:
-    """Write a checkpoint; of several ranks only the first needs to.
+    """Write a checkpoint; with several ranks, only the first needs to call this.
 
     Args:
         state: A run between two epochs.
-        folder: Where to; made if it is not there.
+        folder: The checkpoint's folder; created if it does not exist.
 
     Raises:
         StorageError: The folder cannot be written.
     """
     training = state.state_dict()
+    # safetensors refuses channels-last tensors, which are not contiguous.
     weights = {name: tensor.contiguous() for name, tensor in training.pop("kept").items()}
     folder.write_bytes("model.safetensors", safetensors.torch.save(weights))
     if not state.is_finished:
@@ -58,32 +59,32 @@ def save(state: TrainState, folder: Folder) -> None:
 
 
 def restore(state: TrainState, folder: Folder) -> None:
-    """Continue a run from a checkpoint of the same config; every rank reads it.
+    """Restore a run from a checkpoint of the same config; every rank reads the checkpoint.
 
     Args:
-        state: As ``build_state`` gives it for the checkpoint's config; changed in place.
-        folder: What ``save`` wrote.
+        state: A state that ``build_state`` made from the checkpoint's config; changed in place.
+        folder: A folder that ``save`` wrote.
 
     Raises:
-        DamagedError: A file is missing or damaged; the state may have changed in part.
-        StorageError: The checkpoint cannot be read, or is of another model.
+        DamagedError: A file is missing or damaged; the state may be partly changed.
+        StorageError: The checkpoint cannot be read, or belongs to another model.
     """
-    training = _unpickled(folder, TRAINING_STATE)
-    training["kept"] = _weights(folder)
-    normalisation = _normalisation(folder)
+    training = _unpickle(folder, TRAINING_STATE)
+    training["kept"] = _read_weights(folder)
+    normalisation = _read_normalisation(folder)
     try:
         state.load_state_dict(training)
-    except torch.OutOfMemoryError:
+    except torch.OutOfMemoryError:  # also a RuntimeError, but says nothing about the checkpoint
         raise
     except RuntimeError as error:
         raise StorageError(f"cannot resume from the checkpoint at {folder.path!r}: {error}") from None
-    except Exception as error:  # whatever its content leads torch to
+    except Exception as error:  # damaged content can make torch raise any exception
         raise folder.damaged(TRAINING_STATE, in_short(error)) from None
     state.normalise_by(normalisation)
 
 
 def load_model(location: str | Path | Folder) -> tuple[SegmentationModel, RunConfig, LabelSpace]:
-    """The trained model of a checkpoint, in eval mode on the CPU; needs nothing but the checkpoint's folder.
+    """Load the trained model of a checkpoint, in eval mode, on the CPU; needs only the checkpoint's folder.
 
     Args:
         location: A checkpoint folder, such as ``runs/NAME/trials/ID/checkpoints/6-1``: a path, URL or Folder.
@@ -92,32 +93,33 @@ def load_model(location: str | Path | Folder) -> tuple[SegmentationModel, RunCon
         The model (uint8 or float RGB photos, BCHW, 0 to 255 -> logits, BCHW), its run's config and its classes.
 
     Raises:
-        StorageError: There is no checkpoint, it is damaged, or its weights are of another architecture or class count.
+        StorageError: There is no checkpoint, it is damaged, or its weights have another architecture or class count.
     """
     folder = location if isinstance(location, Folder) else open_folder(location)
     config_json, label_space_json = folder.read_json("config.json"), folder.read_json("label_space.json")
     if config_json is None or label_space_json is None:
         raise StorageError(
-            f"no checkpoint at {folder.path!r}: a checkpoint's folder holds model.safetensors, config.json and "
-            "label_space.json; best.json in a trial's folder names the trial's best one"
+            f"no checkpoint at {folder.path!r}: a checkpoint folder must hold model.safetensors, config.json and "
+            "label_space.json; see best.json in the trial's folder for the path of its best checkpoint"
         )
-    config, label_space = _config(folder, config_json), _label_space(folder, label_space_json)
+    config, label_space = _parse_config(folder, config_json), _parse_label_space(folder, label_space_json)
+    # All weights come from the checkpoint, so none are fetched here.
     untrained = config.model.model_copy(update={"encoder_weights": "none"})
     model = build_model(untrained, label_space.num_classes, palette=label_space.colors)
-    weights = _weights(folder)
+    weights = _read_weights(folder)
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
         raise StorageError(
-            f"the weights at {folder.path!r} must be of the model that config.json and label_space.json beside them "
-            f"describe, which tells {label_space.num_classes} classes apart, but are not: {misfits(error)}; restore "
-            "these files from one checkpoint"
+            f"the weights at {folder.path!r} must fit the model of {label_space.num_classes} classes that config.json "
+            f"and label_space.json in the same folder describe, but do not: {misfits(error)}; restore all three files "
+            "from one checkpoint"
         ) from None
-    model.normalise_by(_normalisation(folder))
+    model.normalise_by(_read_normalisation(folder))
     return model.eval(), config, label_space
 
 
-def _normalisation(folder: Folder) -> Normalisation:
+def _read_normalisation(folder: Folder) -> Normalisation:
     content = folder.read_json(PREPROCESSING)
     try:
         return IMAGENET if content is None else Normalisation.model_validate(content)
@@ -125,40 +127,40 @@ def _normalisation(folder: Folder) -> Normalisation:
         raise folder.damaged(PREPROCESSING, in_short(error)) from None
 
 
-def _config(folder: Folder, content: Any) -> RunConfig:
+def _parse_config(folder: Folder, content: Any) -> RunConfig:
     try:
         return run_config(content)
     except ConfigError as error:
         raise folder.damaged("config.json", in_short(error)) from None
 
 
-def _label_space(folder: Folder, content: Any) -> LabelSpace:
+def _parse_label_space(folder: Folder, content: Any) -> LabelSpace:
     try:
         return LabelSpace.model_validate(content)
     except ValidationError as error:
         raise folder.damaged("label_space.json", in_short(error)) from None
 
 
-def _weights(folder: Folder) -> dict[str, Tensor]:
-    content = _content(folder, "model.safetensors")
+def _read_weights(folder: Folder) -> dict[str, Tensor]:
+    content = _read_bytes(folder, "model.safetensors")
     try:
         return safetensors.torch.load(content)
-    except Exception as error:  # a header of its own format leads it anywhere
+    except Exception as error:  # a damaged header can make safetensors raise any exception
         raise folder.damaged("model.safetensors", in_short(error)) from None
 
 
-def _unpickled(folder: Folder, name: str) -> dict[str, Any]:
-    content = _content(folder, name)
+def _unpickle(folder: Folder, name: str) -> dict[str, Any]:
+    content = _read_bytes(folder, name)
     try:
         values = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except Exception as error:  # a zip file of pickles leads it anywhere
+    except Exception as error:  # a damaged zip file of pickles can make torch raise any exception
         raise folder.damaged(name, in_short(error)) from None
     if not isinstance(values, dict):
-        raise folder.damaged(name, f"it must hold a mapping, but holds a {type(values).__name__}")
+        raise folder.damaged(name, f"the file must hold a mapping, but holds a {type(values).__name__}")
     return values
 
 
-def _content(folder: Folder, name: str) -> bytes:
+def _read_bytes(folder: Folder, name: str) -> bytes:
     if not folder.is_file(name):
         raise folder.damaged(name, "there is no such file")
     return folder.read_bytes(name)

@@ -1,4 +1,4 @@
-"""Kernels that give the same bits every time, for as long as one run asks for them."""
+"""Deterministic kernels, switched on for the length of one run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ _CUBLAS = "CUBLAS_WORKSPACE_CONFIG"
 
 @contextmanager
 def deterministic(wanted: bool) -> Iterator[None]:
-    """Take deterministic kernels inside, where PyTorch has them; it warns of the others. Afterwards all is as before.
+    """Use PyTorch's deterministic kernels inside the context, and restore the settings afterwards.
+
+    PyTorch warns about an operation that has no deterministic kernel.
 
     Args:
         wanted: False changes nothing.
@@ -23,8 +25,9 @@ def deterministic(wanted: bool) -> Iterator[None]:
         return
     was_on, warned = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     tuned, workspace = torch.backends.cudnn.benchmark, os.environ.get(_CUBLAS)
-    # cuBLAS reads it when the process first multiplies matrices on a GPU, and never again.
+    # cuBLAS reads this variable once, when the process first multiplies matrices on a GPU.
     os.environ.setdefault(_CUBLAS, ":4096:8")
+    # The benchmark chooses kernels by their speed, which varies from run to run.
     torch.backends.cudnn.benchmark = False
     torch.use_deterministic_algorithms(True, warn_only=True)
     try:

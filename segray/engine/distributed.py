@@ -1,4 +1,4 @@
-"""Sums, maxima, gradients and buffers over the ranks of torch.distributed; plain values where there is one process."""
+"""Sums, maxima, gradients and buffers over the ranks of torch.distributed; with one process, the plain values."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ T = TypeVar("T")
 
 
 def world_size() -> int:
-    """Number of processes that train together."""
+    """Return the number of processes that train together."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def rank() -> int:
-    """This process's number among them."""
+    """Return this process's rank, from 0."""
     return dist.get_rank() if world_size() > 1 else 0
 
 
 def sum_over_ranks(values: Tensor) -> Tensor:
-    """Add a tensor up over ranks, in place; every rank gets the sum."""
+    """Sum a tensor over ranks, in place; every rank gets the sum."""
     if world_size() > 1:
         with waiting_for_others():
             dist.all_reduce(values, op=dist.ReduceOp.SUM)
@@ -34,7 +34,7 @@ def sum_over_ranks(values: Tensor) -> Tensor:
 
 
 def max_over_ranks(values: Tensor) -> Tensor:
-    """Take a tensor's maximum over ranks, in place; every rank gets it."""
+    """Take a tensor's elementwise maximum over ranks, in place; every rank gets the maximum."""
     if world_size() > 1:
         with waiting_for_others():
             dist.all_reduce(values, op=dist.ReduceOp.MAX)
@@ -42,7 +42,7 @@ def max_over_ranks(values: Tensor) -> Tensor:
 
 
 def gather_over_ranks(value: Any) -> Sequence[Any]:
-    """Every rank's value, by rank; any small picklable object."""
+    """Return every rank's value, in the order of ranks; a value is any small picklable object."""
     if world_size() == 1:
         return [value]
     values: list[Any] = [None] * world_size()
@@ -52,7 +52,7 @@ def gather_over_ranks(value: Any) -> Sequence[Any]:
 
 
 def from_first_rank(make: Callable[[], T]) -> T:
-    """What ``make`` gives on rank 0, where alone it is called, on every rank; any small picklable object."""
+    """Call ``make`` on rank 0 only and return its result, any small picklable object, on every rank."""
     values = [make() if rank() == 0 else None]
     if world_size() > 1:
         with waiting_for_others():
@@ -61,17 +61,17 @@ def from_first_rank(make: Callable[[], T]) -> T:
 
 
 def data_parallel(model: nn.Module, device: torch.device, *, static_graph: bool = False) -> nn.Module:
-    """The model, which averages its gradients over ranks in its backward where there are several.
+    """Wrap a model so that its backward averages gradients over ranks; with one process, return the model itself.
 
     Args:
-        model: A model on ``device``, alike on every rank; called once between two updates.
-        device: Where it lies.
-        static_graph: For a model that may leave parameters unused, always the same ones: they are found at the first
-            step, where find_unused_parameters would search at every step.
+        model: A model on ``device``, equal on every rank; called once between two updates.
+        device: The model's device.
+        static_graph: True for a model that may leave parameters unused, the same ones at every step. They are found
+            once, at the first step; find_unused_parameters would search at every step.
     """
     if world_size() == 1:
         return model
-    # Buffers are made equal once, before validation; to do it at every step would cost a broadcast a step.
+    # broadcast_buffers makes the buffers equal once, before validation; syncing here would cost a broadcast per step.
     return DistributedDataParallel(
         model,
         device_ids=[device] if device.type == "cuda" else None,
@@ -81,7 +81,7 @@ def data_parallel(model: nn.Module, device: torch.device, *, static_graph: bool 
 
 
 def broadcast_buffers(model: nn.Module) -> None:
-    """Give every rank the buffers of rank 0: each rank's BatchNorm statistics saw other images."""
+    """Copy the buffers of rank 0 to every rank: BatchNorm statistics differ, because each rank sees other images."""
     if world_size() > 1:
         with waiting_for_others():
             for buffer in model.buffers():

@@ -11,11 +11,11 @@ from segray.models import SegmentationModel
 
 
 class Ema:
-    """A copy of a model whose weights follow the trained ones slowly.
+    """A copy of a model whose weights are a moving average of the trained weights.
 
-    Buffers are averaged too, so that BatchNorm's statistics fit the averaged weights. The decay rises to
-    ``decay`` as (1 + n) / (10 + n) over the first n steps, or a short run would keep its random start
-    (as in TensorFlow's ``ExponentialMovingAverage``).
+    Buffers are averaged too, so that BatchNorm's statistics fit the averaged weights. After n steps the decay is
+    (1 + n) / (10 + n), and at most ``decay``, as in TensorFlow's ``ExponentialMovingAverage``: with a constant decay,
+    the average of a short run would be mostly its random start.
 
     Attributes:
         model: The averaged model, in eval mode and without gradients.
@@ -27,11 +27,12 @@ class Ema:
 
     @torch.no_grad()
     def update(self, model: nn.Module, num_steps: int) -> None:
-        """Move the average towards ``model``, which has been trained for ``num_steps`` steps in all."""
+        """Move the average towards ``model``, which has trained for ``num_steps`` steps in total."""
         decay = min(self.decay, (1 + num_steps) / (10 + num_steps))
         averages, values = _tensors(self.model), _tensors(model)
         pairs = list(zip(averages, values, strict=True))
         floats = [(average, value) for average, value in pairs if average.is_floating_point()]
+        # One call for all tensors is faster than one call for each.
         torch._foreach_lerp_([average for average, _ in floats], [value for _, value in floats], 1 - decay)
         for average, value in pairs:
             if not average.is_floating_point():

@@ -1,18 +1,18 @@
-"""How a run ends before its last epoch, as exceptions that every rank raises alike."""
+"""Exceptions that end a run before its last epoch; every rank raises the same one."""
 
 from __future__ import annotations
 
 
 class Interrupted(Exception):  # noqa: N818 - control flow, not an error
-    """The caller asked to stop between two batches; the state is in the middle of an epoch."""
+    """A stop between two batches, at the caller's request; the state is in the middle of an epoch."""
 
 
 class Diverged(Exception):  # noqa: N818 - an outcome of a trial, not an error of the program
-    """The training loss became NaN or infinite.
+    """A training loss that became NaN or infinite.
 
     Attributes:
-        epoch: The epoch it happened in, from 1.
-        step: The step of that epoch at which it was noticed, from 1.
+        epoch: The epoch of the loss, from 1.
+        step: The step in that epoch at which the loss was checked, from 1.
     """
 
     def __init__(self, epoch: int, step: int) -> None:

@@ -1,4 +1,4 @@
-"""Validation: one confusion matrix over all ranks, the mean loss, and a few predictions to look at."""
+"""Validation: one confusion matrix over all ranks, the mean loss, and a few sample predictions."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from segray.metrics import confusion_matrix, scores
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a model does on a split; the same on every rank."""
+    """The results of a model on a split; the same on every rank."""
 
     confusion: Tensor
-    """(C, C) int64 on the CPU: rows truth, columns prediction, in pixels, of the classes that are judged by"""
+    """Pixel counts over the scored classes, (C, C) int64 on the CPU: rows truth, columns prediction"""
     loss: float
     """Mean over images, each weighted by its labelled pixels"""
     samples: dict[int, np.ndarray]
-    """Image index -> predicted ids of the classes that are judged by, (H, W) uint8"""
+    """Image index -> predicted ids of the scored classes, (H, W) uint8"""
     cluster_accuracy: float | None = None
-    """Share of labelled pixels whose class of training is right, where that is not what is judged by"""
+    """Share of labelled pixels with the right training class; None if the training classes are the scored ones"""
     cluster_miou: float | None = None
-    """Mean IoU of the classes of training, where these are not what is judged by"""
+    """Mean IoU over the training classes; None if the training classes are the scored ones"""
 
 
 @torch.inference_mode()
@@ -50,26 +50,27 @@ def evaluate(
     sample_indices: Collection[int] = (),
     interrupted: Callable[[], bool] = lambda: False,
 ) -> Evaluation:
-    """Predict every image of a loader once and compare with its label.
+    """Predict every image of a loader once and compare the predictions with the labels.
 
-    Leaves the model in eval mode, with the buffers of rank 0 on every rank, so that N ranks count the same
-    pixels as one.
+    Leaves the model in eval mode and every rank with the buffers of rank 0, so that N ranks count the same pixels as
+    one process would.
 
     Args:
-        model: The model itself, not wrapped, on ``device``.
-        loader: This rank's batches; over all ranks every image comes once.
-        loss: (logits_BCHW, labels_BHW) -> scalar; called for one image at a time, so that batches do not matter.
+        model: The model, without a DistributedDataParallel wrapper, on ``device``.
+        loader: This rank's batches; all ranks together load every image once.
+        loss: (logits_BCHW, labels_BHW) -> scalar; called on one image at a time, so that the batch size does not
+            change the result.
         num_classes: Number of the model's classes, void not counted.
-        device: Where to compute.
-        precision: dtype of autocast, as ``resolve_precision`` gives it.
-        channels_last: Whether photos are laid out channels-last, as the model should be then.
-        scoring: Where predictions are not judged by the labels: they are mapped to its classes, and compared with the
-            batches' truth.
+        device: The device to compute on.
+        precision: dtype of autocast, from ``resolve_precision``.
+        channels_last: Whether photos have the channels-last memory layout; the model should have the same.
+        scoring: Given if the model is scored by other classes than it is trained on: predictions are mapped to these
+            classes and compared with ``truth_BHW`` of the batches.
         sample_indices: Images whose predictions are kept.
-        interrupted: Asked before every batch; True ends the evaluation on all ranks.
+        interrupted: Called before every batch; True ends the evaluation on all ranks.
 
     Raises:
-        Interrupted: ``interrupted`` gave True on some rank.
+        Interrupted: ``interrupted`` returned True on some rank.
     """
     broadcast_buffers(model)
     model.eval()
@@ -92,27 +93,36 @@ def evaluate(
             if index in sample_indices:
                 samples[index] = predictions_BHW[position].to(torch.uint8).cpu().numpy()
 
-    # Ranks have unequal numbers of batches, so a stop is only agreed on here: no collective inside the loop.
+    # Ranks have unequal numbers of batches, so a collective call inside the loop would hang: agree on a stop here.
     if max_over_ranks(torch.tensor(int(stopped), device=device)).item():
         raise Interrupted
+    return _reduce(judge, loss_sum, samples)
+
+
+def _reduce(judge: _Judge, loss_sum: Tensor, samples: dict[int, np.ndarray]) -> Evaluation:
+    """Combine the counts, losses and samples of all ranks."""
     trained = sum_over_ranks(judge.trained).cpu()
-    of_clusters = None if scoring is None else scores(trained)
+    mean_loss = sum_over_ranks(loss_sum).item() / max(1, int(trained.sum()))
+    all_samples = {index: sample for part in gather_over_ranks(samples) for index, sample in part.items()}
+    if judge.scoring is None:
+        return Evaluation(confusion=trained, loss=mean_loss, samples=all_samples)
+    cluster_scores = scores(trained)
     return Evaluation(
-        confusion=trained if scoring is None else sum_over_ranks(judge.scored).cpu(),
-        loss=sum_over_ranks(loss_sum).item() / max(1, int(trained.sum())),
-        samples={index: sample for part in gather_over_ranks(samples) for index, sample in part.items()},
-        cluster_accuracy=of_clusters and of_clusters.pixel_accuracy,
-        cluster_miou=of_clusters and of_clusters.miou,
+        confusion=sum_over_ranks(judge.scored).cpu(),
+        loss=mean_loss,
+        samples=all_samples,
+        cluster_accuracy=cluster_scores.pixel_accuracy,
+        cluster_miou=cluster_scores.miou,
     )
 
 
 class _Judge:
-    """Counts pixels by true and predicted class: those of training, and those that predictions are judged by."""
+    """Confusion matrices of the training classes and of the scored classes."""
 
     def __init__(self, num_classes: int, scoring: Scoring | None, device: torch.device) -> None:
         self.trained = torch.zeros((num_classes, num_classes), dtype=torch.int64, device=device)
         self.scored = self.trained
-        self._scoring = scoring
+        self.scoring = scoring
         if scoring is not None:
             num_scored = scoring.label_space.num_classes
             standing = [index for index, class_id in enumerate(scoring.class_of) if class_id is not None]
@@ -121,10 +131,10 @@ class _Judge:
             self._class_of = torch.tensor([scoring.class_of[index] for index in standing], device=device)
 
     def __call__(self, logits_BCHW: Tensor, labels_BHW: Tensor, truth_BHW: Tensor | None) -> Tensor:
-        """Count a batch; gives the predicted ids of the classes that are judged by, (B, H, W)."""
+        """Count a batch; return the predicted ids of the scored classes, (B, H, W)."""
         predictions_BHW = _most_likely(logits_BCHW)
         self.trained += confusion_matrix(predictions_BHW, labels_BHW, len(self.trained))
-        if self._scoring is None:
+        if self.scoring is None:
             return predictions_BHW
         assert truth_BHW is not None
         mapped_BHW = self._class_of[_most_likely(logits_BCHW[:, self._standing])]
@@ -134,5 +144,5 @@ class _Judge:
 
 
 def _most_likely(logits_BCHW: Tensor) -> Tensor:
-    # On a CPU max is 4 times as fast as argmax where logits are contiguous, as fast where they are channels-last.
+    # On a CPU, max is 4 times as fast as argmax on contiguous logits, and as fast on channels-last ones.
     return logits_BCHW.max(dim=1).indices

@@ -1,11 +1,11 @@
-"""fit(): the training loop, from the first epoch to the last record."""
+"""fit(): the training loop."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -25,17 +25,17 @@ from segray.records import EpochRecord
 __all__ = ["TRAINING", "Diverged", "EpochLoader", "Interrupted", "fit"]
 
 TRAINING = "training on a batch"
-"""What a process does that may wait for the other ranks' gradients"""
+"""The activity of a process in a training step, where it may wait for the gradients of other ranks."""
 
 
 class EpochLoader(Protocol):
-    """Training batches of this rank: as many on every rank, drawn anew every epoch, the same in every run."""
+    """The training batches of this rank: equally many on every rank, redrawn every epoch, the same in every run."""
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch that the next iteration gives."""
+        """Choose the epoch of the next iteration."""
 
     def __iter__(self) -> Iterator[Batch]:
-        """One epoch's batches."""
+        """Yield the batches of one epoch."""
 
 
 def fit(
@@ -47,45 +47,30 @@ def fit(
     attempt: int = 1,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> Iterator[EpochRecord]:
-    """Train from the state's epoch to the config's last, yielding a record after every epoch.
+    """Train from the state's epoch to the last one, and yield a record after every epoch.
 
-    The caller owns the state: while the generator is suspended it is whole, and is what a checkpoint keeps.
-    With torch.distributed every rank runs this, and all get equal records and raise alike.
+    The caller owns the state. While the generator is suspended, the state is complete and can be saved as a checkpoint.
+    With torch.distributed every rank runs this; all ranks yield equal records and raise the same exceptions.
 
     Args:
         state: The run, new or restored; changed in place.
-        step: What one batch does.
+        step: The training step, called once per batch.
         train_loader: This rank's training batches.
-        validate: Evaluates the model that it is given.
-        attempt: Which start of the run this is, from 1; noted in the records.
-        interrupted: Asked between batches; True on any rank ends the run on all of them.
+        validate: Evaluates a model on the validation split.
+        attempt: Number of this start of the run, from 1; kept in the records.
+        interrupted: Called between batches; True on any rank ends the run on all ranks.
 
     Yields:
-        One record per completed epoch; the last is that of ``train.epochs`` or of an early stop.
+        One record per completed epoch; the last is of epoch ``train.epochs`` or of an early stop.
 
     Raises:
-        Interrupted: ``interrupted`` gave True.
+        Interrupted: ``interrupted`` returned True on some rank.
         Diverged: The training loss became NaN or infinite.
     """
     peak_memory = PeakMemory(state.device)
-    # To look at a loss on a GPU is to wait for it, so it is done now and then.
-    check_every = 1 if state.device.type == "cpu" else 10
     while not state.is_finished:
         epoch, epoch_started = state.epoch + 1, time.perf_counter()
-        torch.manual_seed(_epoch_seed(state.config.seed, epoch))
-        train_loader.set_epoch(epoch)
-        state.model.train()
-        totals = _Totals(state.device)
-        num_steps = 0
-        learning_rate = math.nan
-        for batch in each(train_loader, getting="loading a training batch", using=TRAINING):
-            if num_steps % check_every == 0:
-                _check(totals, interrupted(), epoch, num_steps)
-            learning_rate = state.optimizer.param_groups[0]["lr"]
-            totals.add(step(state, batch), len(batch.indices))
-            num_steps += 1
-        _check(totals, interrupted(), epoch, num_steps)
-        means, num_images = totals.over_ranks()
+        trained = _train_epoch(state, step, train_loader, interrupted)
         train_seconds = time.perf_counter() - epoch_started
 
         evaluation = validate(state.kept_model)
@@ -97,7 +82,7 @@ def fit(
         yield EpochRecord(
             epoch=epoch,
             attempt=attempt,
-            **means,
+            **trained.means,
             val_loss=evaluation.loss if math.isfinite(evaluation.loss) else None,
             val_miou=val.miou,
             val_iou=val.iou,
@@ -105,8 +90,8 @@ def fit(
             val_mean_class_accuracy=val.mean_class_accuracy,
             val_cluster_accuracy=evaluation.cluster_accuracy,
             val_cluster_miou=evaluation.cluster_miou,
-            learning_rate=learning_rate,
-            images_per_second=num_images / train_seconds,
+            learning_rate=trained.learning_rate,
+            images_per_second=trained.num_images / train_seconds,
             epoch_seconds=time.perf_counter() - epoch_started,
             peak_memory_bytes=peak_memory.num_bytes(),
             best_val_miou=state.best_val_miou,
@@ -114,13 +99,53 @@ def fit(
         )
 
 
+class _TrainedEpoch(NamedTuple):
+    """The training half of an epoch's record, equal on every rank."""
+
+    means: dict[str, float]
+    """A step's scalars, averaged over the epoch"""
+    num_images: int
+    learning_rate: float
+    """The rate of the last step; NaN if the epoch had no step"""
+
+
+def _train_epoch(
+    state: TrainState, step: Step, train_loader: EpochLoader, interrupted: Callable[[], bool]
+) -> _TrainedEpoch:
+    """Train the epoch after the state's; the state's epoch is not yet counted up.
+
+    Raises:
+        Interrupted: ``interrupted`` returned True on some rank.
+        Diverged: The training loss became NaN or infinite.
+    """
+    epoch = state.epoch + 1
+    # Reading a loss from a GPU waits for the device, so it is read only at every tenth step.
+    check_every = 1 if state.device.type == "cpu" else 10
+    torch.manual_seed(_epoch_seed(state.config.seed, epoch))
+    train_loader.set_epoch(epoch)
+    state.model.train()
+    totals = _Totals(state.device)
+    num_steps = 0
+    learning_rate = math.nan
+    for batch in each(train_loader, getting="loading a training batch", using=TRAINING):
+        if num_steps % check_every == 0:
+            _check(totals, interrupted(), epoch, num_steps)
+        learning_rate = state.optimizer.param_groups[0]["lr"]
+        totals.add(step(state, batch), len(batch.indices))
+        num_steps += 1
+    _check(totals, interrupted(), epoch, num_steps)
+    means, num_images = totals.over_ranks()
+    return _TrainedEpoch(means, num_images, learning_rate)
+
+
 def _epoch_seed(seed: int, epoch: int) -> int:
-    # Seeding every epoch, not keeping generator states, makes a resumed run draw what the unbroken one drew.
+    # With one seed per epoch, a resumed run draws the same numbers as an unbroken run, and a checkpoint need not keep
+    # the states of random generators.
     return int(np.random.SeedSequence((seed, epoch, rank())).generate_state(1)[0])
 
 
 class _Totals:
-    """What a step returned, added up over an epoch's steps, all of which have as many images; stays on the device."""
+    """Sums of a step's scalars over an epoch, kept on the device; all steps have the same number of images."""
 
     def __init__(self, device: torch.device) -> None:
         self.sums = torch.zeros(1, dtype=torch.float64, device=device)
@@ -134,13 +159,14 @@ class _Totals:
         self._num_images += num_images
 
     def over_ranks(self) -> tuple[dict[str, float], int]:
-        """Means by name, and the number of images."""
+        """Return the mean of each scalar by name, and the number of images."""
         counts = self.sums.new_tensor([self._num_steps, self._num_images])
         *sums, num_steps, num_images = sum_over_ranks(torch.cat([self.sums, counts])).tolist()
         return {name: total / num_steps for name, total in zip(self._names, sums, strict=True)}, int(num_images)
 
 
 def _check(totals: _Totals, interrupted: bool, epoch: int, num_steps: int) -> None:
+    """Raise Interrupted or Diverged on all ranks if any rank has a reason."""
     sums = totals.sums
     flags = torch.stack([sums.new_tensor(interrupted), sums.isfinite().all().logical_not().double()])
     stop, diverged = max_over_ranks(flags).tolist()

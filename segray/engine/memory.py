@@ -1,4 +1,4 @@
-"""How much memory a run takes at most."""
+"""The peak memory of a run."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ _PROCESS = Path("/proc/self")
 
 
 class PeakMemory:
-    """The most that this process held since this was made: on a GPU by its allocator, else resident memory.
+    """A meter of peak memory since its creation: allocated memory on a GPU, else the process's resident memory.
 
-    A process that trains run after run makes one for each: its all-time peak is that of the largest run so far.
+    A process that trains several runs needs one meter per run, because the process's own peak is that of its largest
+    run so far.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -24,7 +25,7 @@ class PeakMemory:
             torch.cuda.reset_peak_memory_stats(device)
 
     def num_bytes(self) -> int | None:
-        """The largest over ranks; None where no rank can tell, as Linux alone lets a process forget its peak."""
+        """Return the maximum over ranks; None if no rank can measure, as only Linux lets a process reset its peak."""
         peak = 0
         if self._is_known:
             on_gpu = self._device.type == "cuda"
@@ -34,6 +35,7 @@ class PeakMemory:
 
 def _forget_resident_peak() -> bool:
     try:
+        # Writing 5 resets the peak resident memory (VmHWM); see proc(5).
         (_PROCESS / "clear_refs").write_text("5")
     except OSError:
         return False

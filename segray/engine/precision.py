@@ -1,4 +1,4 @@
-"""Which precision a device computes in."""
+"""The floating-point precision that a device computes in."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ Precision = Literal["auto", "float32", "bfloat16"]
 
 
 def resolve_precision(precision: Precision, device: torch.device) -> torch.dtype:
-    """The dtype of autocast; ``auto`` is bfloat16 where the hardware computes in it, else float32.
+    """Return the dtype of autocast; ``auto`` is bfloat16 if the hardware computes in bfloat16, else float32.
 
-    Emulated bfloat16 does not count: it is slower than float32.
+    Emulated bfloat16 does not count, because it is slower than float32.
     """
     if precision == "auto":
         return torch.bfloat16 if _has_bfloat16(device) else torch.float32
@@ -20,7 +20,7 @@ def resolve_precision(precision: Precision, device: torch.device) -> torch.dtype
 
 
 def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
-    """Autocast to ``dtype``; off for float32. bfloat16 has float32's range, so no loss scaling is needed."""
+    """Return an autocast context, off for float32; bfloat16 has the range of float32 and needs no loss scaling."""
     return torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32)
 
 

@@ -1,4 +1,4 @@
-"""Where a trial goes on: its last checkpoint, else its best one, else its start; what is damaged is passed over."""
+"""Resuming a trial from its last checkpoint; if that is damaged, from its best one; else from the start."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from segray.trial_log import TrialLog
 
 
 def reached_checkpoints(files: TrialFiles, log: TrialLog) -> list[CheckpointPointer]:
-    """The checkpoints of earlier attempts that this one may start from, the latest first; for rank 0.
+    """Return the checkpoints of earlier attempts that this attempt may resume from, the latest first; for rank 0.
+
+    Removes partly written files of killed attempts, and mends the record of the last epoch and best.json.
 
     Args:
-        files: The trial, in which no other process may write; what attempts that were killed left goes.
-        log: Told which pointer is damaged.
+        files: The trial; no other process may write to it.
+        log: The log for damaged pointers.
 
     Raises:
         StorageError: The storage cannot be reached.
@@ -28,12 +30,12 @@ def reached_checkpoints(files: TrialFiles, log: TrialLog) -> list[CheckpointPoin
     damage = files.damage()
     last = files.pointer("last")
     if last is not None:
-        # The crash may have come between the pointer and the record.
+        # The earlier attempt may have died after writing the pointer and before writing the record.
         files.append_record(last.record)
     if "last.json" in damage:
-        log.write(f"{damage['last.json']}: the trial goes on from its best checkpoint, or starts afresh")
+        log.write(f"{damage['last.json']}: the trial resumes from its best checkpoint, or starts afresh")
     if "best.json" in damage:
-        mended = "it is written again" if files.mend_best() else "no checkpoint is known to be the best"
+        mended = "best.json is written again" if files.mend_best() else "the best checkpoint is not known"
         log.write(f"{damage['best.json']}: {mended}")
     pointers = {pointer.checkpoint: pointer for pointer in (last, files.pointer("best")) if pointer}
     return list(pointers.values())
@@ -42,16 +44,16 @@ def reached_checkpoints(files: TrialFiles, log: TrialLog) -> list[CheckpointPoin
 def resumed_state(
     reached: Sequence[CheckpointPointer], files: TrialFiles, log: TrialLog, build: Callable[[], TrainState]
 ) -> tuple[TrainState, CheckpointPointer | None]:
-    """The state to train on, and the checkpoint that it is from; every rank calls this alike.
+    """Return the state to train on, and the checkpoint that it comes from; every rank calls this.
 
     Args:
-        reached: What ``reached_checkpoints`` gave.
+        reached: The result of ``reached_checkpoints``.
         files: The trial.
-        log: Told which checkpoint cannot be used, and what is done instead.
-        build: Makes a run before its first epoch.
+        log: The log for checkpoints that cannot be used, and for what happens instead.
+        build: Builds the state of a run before its first epoch.
 
     Raises:
-        StorageError: A checkpoint cannot be read, or is of another model.
+        StorageError: A checkpoint cannot be read, or belongs to another model.
     """
     for pointer in reached:
         state = build()
@@ -66,7 +68,7 @@ def resumed_state(
 
 
 def _restore(state: TrainState, files: TrialFiles, pointer: CheckpointPointer) -> str:
-    """Restore a state; why it is damaged on any rank, else nothing."""
+    """Restore a state; return the damage that any rank found, or an empty string."""
     doing("reading a checkpoint")
     try:
         checkpoint.restore(state, files.folder.child(pointer.checkpoint))

@@ -1,4 +1,4 @@
-"""TrainState: all that training changes, and so all that a checkpoint holds."""
+"""TrainState: everything that training changes, and therefore everything that a checkpoint holds."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from segray.models.normalisation import Normalisation
 
 @dataclass
 class TrainState:
-    """A run between two epochs. Random numbers are drawn anew per epoch from the seed, so none are kept."""
+    """A run between two epochs; every epoch reseeds the random generators, so their states are not part of it."""
 
     config: RunConfig
     label_space: LabelSpace
     model: nn.Module
-    """What a step calls: the network, wrapped in DistributedDataParallel where several ranks train it"""
+    """The module that a step calls: the network, wrapped in DistributedDataParallel if several ranks train it"""
     optimizer: Optimizer
     schedule: LRScheduler
-    """Stepped once a batch; its ``last_epoch`` counts steps"""
+    """Stepped once per batch; its ``last_epoch`` counts steps"""
     ema: Ema | None
     adversary: Adversary | None = None
-    """The discriminator that the model learns against, if there is one"""
+    """The discriminator that the model trains against, if there is one"""
     epoch: int = 0
     """Completed epochs"""
     best_val_miou: float | None = None
@@ -43,32 +43,32 @@ class TrainState:
 
     @property
     def network(self) -> SegmentationModel:
-        """The trained model itself."""
+        """The trained model, without a wrapper."""
         model = self.model.module if isinstance(self.model, DistributedDataParallel) else self.model
         return cast(SegmentationModel, model)
 
     @property
     def kept_model(self) -> SegmentationModel:
-        """The model that is validated and kept: the moving average where it is on."""
+        """The model that is validated and kept: the moving average if it is on, else the trained model."""
         return self.ema.model if self.ema else self.network
 
     @property
     def is_finished(self) -> bool:
-        """Whether all epochs are done, or the last ``patience`` of them brought nothing better."""
+        """Whether all epochs are done, or the last ``train.patience`` epochs brought no better mIoU."""
         return is_finished(self.config.train, self.epoch, self.best_epoch)
 
     @property
     def device(self) -> torch.device:
-        """Where the model lies."""
+        """The model's device."""
         return next(self.network.parameters()).device
 
     def normalise_by(self, normalisation: Normalisation) -> None:
-        """Normalise photos as an earlier part of this run did, whatever the encoder's weights ask for today."""
+        """Use the normalisation of this run's checkpoint, in place of the one that the encoder's weights ask for."""
         self.network.normalise_by(normalisation)
         self.kept_model.normalise_by(normalisation)
 
     def state_dict(self) -> dict[str, Any]:
-        """Tensors (not copied) and plain values; ``kept`` and, if they differ from it, ``trained`` are weights."""
+        """Return tensors (not copied) and plain values; ``kept`` and, if ``ema`` is on, ``trained`` are weights."""
         return {
             "kept": self.kept_model.state_dict(),
             "trained": self.network.state_dict() if self.ema else None,
@@ -81,7 +81,7 @@ class TrainState:
         }
 
     def load_state_dict(self, values: dict[str, Any]) -> None:
-        """Continue from what ``state_dict`` gave, on this or another device."""
+        """Load what ``state_dict`` returned, on this or another device."""
         self.kept_model.load_state_dict(values["kept"])
         if self.ema:
             self.network.load_state_dict(values["trained"])
@@ -95,19 +95,19 @@ class TrainState:
 
 
 def is_finished(train: TrainConfig, epoch: int, best_epoch: int | None) -> bool:
-    """Whether a run that has completed ``epoch`` epochs has none to go."""
+    """Return whether a run is finished after ``epoch`` completed epochs: all done, or out of patience."""
     out_of_patience = train.patience is not None and epoch - (best_epoch or 0) >= train.patience
     return epoch >= train.epochs or out_of_patience
 
 
 def build_state(config: RunConfig, label_space: LabelSpace, steps_per_epoch: int, device: torch.device) -> TrainState:
-    """A run before its first epoch; the same config and seed give the same weights on every rank.
+    """Build the state of a run before its first epoch; the same config and seed give the same weights on every rank.
 
     Args:
-        config: The run; ``model.encoder_weights`` "auto" is settled here, by this process.
-        label_space: The classes to tell apart.
-        steps_per_epoch: Training batches an epoch, at least 1.
-        device: Where to train.
+        config: The run; this process resolves a ``model.encoder_weights`` of "auto".
+        label_space: The classes.
+        steps_per_epoch: Training batches per epoch, at least 1.
+        device: The device to train on.
 
     Raises:
         ConfigError: A network, an optimiser or a schedule cannot be built.
@@ -121,7 +121,7 @@ def build_state(config: RunConfig, label_space: LabelSpace, steps_per_epoch: int
     return TrainState(
         config=config,
         label_space=label_space,
-        # Some networks leave parameters unused: EfficientNet its head, PSPNet the deepest stages.
+        # Some networks leave parameters unused: EfficientNet's head, and the deepest stages in PSPNet.
         model=data_parallel(model, device, static_graph=True),
         optimizer=optimizer,
         schedule=build_schedule(optimizer, config.optim, epochs=config.train.epochs, steps_per_epoch=steps_per_epoch),

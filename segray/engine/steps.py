@@ -1,8 +1,9 @@
-"""What one batch does. A step is called with the state and this rank's batch and returns detached scalars by name."""
+"""The training step: a call with the state and this rank's batch, which returns detached scalars by name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,29 +15,51 @@ from segray.engine.state import TrainState
 from segray.labels import IGNORE_INDEX
 
 Step = Callable[[TrainState, Batch], Mapping[str, Tensor]]
-"""Gives means over the batch under names of EpochRecord, ``train_loss`` among them; the same names every time."""
+"""Returns means over the batch by field names of EpochRecord, always the same names; one is ``train_loss``."""
 
 
 def to_device(batch: Batch, device: torch.device, *, channels_last: bool) -> tuple[Tensor, Tensor]:
-    """The batch's photos (uint8, BCHW) and labels (int64, BHW) on a device."""
+    """Return the batch's photos (uint8, BCHW) and labels (int64, BHW) on a device."""
     layout = torch.channels_last if channels_last else torch.contiguous_format
     photos_BCHW = batch.photos_BCHW.to(device, non_blocking=True, memory_format=layout)
     labels_BHW = batch.labels_BHW.to(device, non_blocking=True).long()
     return photos_BCHW, labels_BHW
 
 
-class SupervisedStep:
-    """Learn from labelled photos: forward, loss, backward, optimiser, schedule, moving average.
+class MicroBatch(NamedTuple):
+    """The images of a batch that go through the networks together, on the training device."""
 
-    Ranks and micro-batches count by their labelled pixels, so a loss that is a mean over labelled pixels has the
-    gradients of the whole batch, however that is split. Any other loss is the mean of what it is on the parts.
+    photos_BCHW: Tensor
+    """RGB in 0..255, uint8"""
+    labels_BHW: Tensor
+    """Training ids or 255 for void, int64"""
+
+    @property
+    def num_labelled(self) -> Tensor:
+        """The number of labelled pixels, an int64 scalar."""
+        return (self.labels_BHW != IGNORE_INDEX).sum()
+
+
+def split_batch(batch: Batch, num_parts: int, device: torch.device, *, channels_last: bool) -> list[MicroBatch]:
+    """Move a batch to a device and split it into near-equal parts, at most one per image."""
+    photos_BCHW, labels_BHW = to_device(batch, device, channels_last=channels_last)
+    num_parts = min(num_parts, len(photos_BCHW))
+    pairs = zip(photos_BCHW.tensor_split(num_parts), labels_BHW.tensor_split(num_parts), strict=True)
+    return [MicroBatch(photos, labels) for photos, labels in pairs]
+
+
+class SupervisedStep:
+    """A step on labelled photos: forward, loss, backward, optimiser, schedule, moving average.
+
+    Ranks and micro-batches are weighted by their labelled pixels. A loss that is a mean over labelled pixels therefore
+    has the gradients of the whole batch, however the batch is split. Any other loss is averaged over the parts.
 
     Args:
         loss: (logits_BCHW, labels_BHW) -> scalar, a mean over the batch.
-        device: Where the model lies.
-        precision: dtype of autocast, as ``resolve_precision`` gives it.
-        micro_batches: Parts the batch is split into to save memory, as even as can be; more than its images is its
-            images. BatchNorm sees the parts, not the whole.
+        device: The model's device.
+        precision: dtype of autocast, from ``resolve_precision``.
+        micro_batches: Number of near-equal parts that a batch is split into to save memory, at most one per image.
+            BatchNorm sees one part at a time.
     """
 
     def __init__(
@@ -51,19 +74,17 @@ class SupervisedStep:
         """Train on one batch.
 
         Returns:
-            ``train_loss``: a detached float32 scalar on the device, whose mean over ranks is that of the whole batch.
+            ``train_loss``: a detached float32 scalar on the device; its mean over ranks is the whole batch's loss.
         """
-        photos_BCHW, labels_BHW = to_device(batch, self.device, channels_last=state.config.train.channels_last)
-        labelled_BHW = labels_BHW != IGNORE_INDEX
-        num_labelled = mean_over_ranks(labelled_BHW.sum())
+        channels_last = state.config.train.channels_last
+        parts = split_batch(batch, self.micro_batches, self.device, channels_last=channels_last)
+        num_labelled = torch.stack([part.num_labelled for part in parts])
+        shares = num_labelled / mean_over_ranks(num_labelled.sum())
         batch_loss = torch.zeros((), device=self.device)
-        num_parts = min(self.micro_batches, len(photos_BCHW))
-        for photos, labels, labelled in zip(
-            *(whole.tensor_split(num_parts) for whole in (photos_BCHW, labels_BHW, labelled_BHW)), strict=True
-        ):
+        for part, share in zip(parts, shares, strict=True):
             with autocast(self.device, self.precision):
-                logits = state.model(photos)
-            loss = self.loss(logits.float(), labels) * (labelled.sum() / num_labelled)
+                logits_BCHW = state.model(part.photos_BCHW)
+            loss = self.loss(logits_BCHW.float(), part.labels_BHW) * share
             loss.backward()
             batch_loss += loss.detach()
 
@@ -72,12 +93,15 @@ class SupervisedStep:
 
 
 def mean_over_ranks(count: Tensor) -> Tensor:
-    """A count's mean over ranks, at least one in all: what DistributedDataParallel's mean of gradients divides by."""
+    """Return a count's mean over ranks; the sum over ranks is taken as at least 1, so that a share is never 0 / 0.
+
+    A rank's count divided by this mean is the weight of its loss, because DistributedDataParallel averages gradients.
+    """
     return sum_over_ranks(count).clamp(min=1) / world_size()
 
 
 def update_model(state: TrainState) -> None:
-    """Move the model along its gradients, clear them, and let schedule and moving average follow."""
+    """Take an optimiser step on the model, clear its gradients, and update schedule and moving average."""
     if state.config.optim.grad_clip is not None:
         nn.utils.clip_grad_norm_(state.network.parameters(), state.config.optim.grad_clip)
     state.optimizer.step()

@@ -1,4 +1,4 @@
-"""One trial from its config to its files: data, state, fit(), checkpoints. Knows nothing of Ray."""
+"""One trial, from its config to its files: data, state, fit(), checkpoints. Nothing here imports Ray."""
 
 from __future__ import annotations
 
@@ -42,22 +42,22 @@ from segray.storage import TrialFiles
 from segray.trial_log import TrialLog
 
 NUM_SAMPLES = 4
-"""Validation images whose predictions are kept for the report."""
+"""Number of validation images whose predictions are kept for the report."""
 
 MAX_VAL_LOADER_WORKERS: Final = 2
-"""Validation images are copied from the shards as they are, without augmentation."""
+"""Two suffice: validation images are copied from the shards without augmentation."""
 
 CPU: Final = torch.device("cpu")
 
 
 class Reporter(Protocol):
-    """Whom a trial tells of its epochs, and who may end it."""
+    """The receiver of a trial's epoch records, which may also end the trial."""
 
     def hand_over(self, record: EpochRecord, final: bool) -> bool:
-        """Take a record (called on rank 0); returns whether to train on."""
+        """Take a record (called on rank 0); return whether to continue training."""
 
     def interrupted(self) -> bool:
-        """Whether to end before the next batch (called on every rank)."""
+        """Return whether to stop before the next batch (called on every rank)."""
 
 
 class _LoaderOptions(TypedDict):
@@ -81,50 +81,50 @@ def train_trial(
 ) -> None:
     """Train one trial from its last checkpoint, or from the start, until it ends or the reporter ends it.
 
-    Every rank of torch.distributed calls this alike; rank 0 writes the files.
+    Every rank of torch.distributed calls this with the same arguments; rank 0 writes the files.
 
     Args:
-        config: The run; its train.batch_size is that of all ranks together.
-        files: Where records and checkpoints go, and where the last checkpoint is looked for.
-        reporter: Hears of every epoch after its checkpoint is written.
-        log: Gets a line an epoch, and what is said while the data is prepared.
-        device: Where to train.
-        attempt: Which start of the trial this is, from 1.
-        seconds_before: Time spent on it before this start; at least what its last checkpoint says.
-        micro_batches: Parts a batch is split into, and validation batches alike; see the steps.
-        num_loader_workers: Loader processes where the config leaves them open.
-        splits: The images that the sweep began with, which this machine must have too; None for whatever it has.
+        config: The run; ``train.batch_size`` counts all ranks together.
+        files: The trial's folder: records and checkpoints are written there, and an earlier checkpoint is read there.
+        reporter: Receives every epoch's record after the epoch's checkpoint is written.
+        log: Gets one line per epoch, and the messages of data preparation.
+        device: The device to train on.
+        attempt: Number of this start of the trial, from 1.
+        seconds_before: Time spent on the trial before this start; raised to the time that its last checkpoint records.
+        micro_batches: Parts that a training batch is split into; validation batches shrink by the same factor.
+        num_loader_workers: Number of loader processes if ``data.num_loader_workers`` is not set.
+        splits: The images that the sweep started with, which this machine must have too; None skips the check.
 
     Raises:
         ConfigError: The config cannot work.
-        DataError: The data set cannot be read, or is another than the sweep's.
+        DataError: The data set cannot be read, or differs from the sweep's.
         Interrupted: The reporter ended the trial between two batches.
         Diverged: The training loss became NaN or infinite.
     """
     started = time.monotonic()
     reached = from_first_rank(lambda: reached_checkpoints(files, log))
     if reached and is_finished(config.train, reached[0].record.epoch, reached[0].record.best_epoch):
-        # The trial had come to its end, and died before anyone heard.
+        # An earlier attempt finished the trial, but died before it handed over the last record.
         if rank() == 0:
             reporter.hand_over(reached[0].record, final=True)
         return
     doing("listing the data")
     if splits is not None:
         check_splits(splits, config.data)
-    data = _prepared(config.data, log)
-    batch_size = per_rank_batch_size(config)
-    common = _LoaderOptions(rank=rank(), world_size=world_size(), pin_memory=device.type == "cuda")
+    data = _prepare(config.data, log)
+    part_size = math.ceil(per_rank_batch_size(config) / micro_batches)
     workers = num_loader_workers if config.data.num_loader_workers is None else config.data.num_loader_workers
     loader = train_loader(
-        data.train, config.data, batch_size=config.train.batch_size, seed=config.seed, num_workers=workers, **common
+        data.train,
+        config.data,
+        batch_size=config.train.batch_size,
+        seed=config.seed,
+        num_workers=workers,
+        **_loader_options(device),
     )
-    whole_images = val_loader(
-        data.val,
-        batch_size=val_batch_size(config.data, data, math.ceil(batch_size / micro_batches)),
-        num_workers=min(workers, MAX_VAL_LOADER_WORKERS),
-        **common,
+    validation = _build_validation(
+        config, data, device, reporter.interrupted, train_part_size=part_size, num_workers=workers
     )
-    validation = Validation(config, data, whole_images, device, reporter.interrupted)
     doing("building the model")
     state, last = resumed_state(reached, files, log, lambda: build_state(config, data.label_space, len(loader), device))
     step = build_step(config, data, device, micro_batches)
@@ -135,32 +135,61 @@ def train_trial(
     log.write(f"attempt {attempt} on {device.type}, {world_size()} workers, from epoch {state.epoch}")
     with deterministic(config.train.deterministic):
         for record in fit(state, step, loader, validation, attempt=attempt, interrupted=reporter.interrupted):
-            go_on = torch.zeros(1, device=device)
+            go_on = True
             if rank() == 0:
                 doing("writing a checkpoint")
                 seconds = seconds_before + time.monotonic() - started
                 keeper.keep(state, record, seconds, validation.samples)
-                log.write(_log_line(record, config))
+                log.write(_format_record(record, config))
                 with waiting_for_others():
-                    go_on += reporter.hand_over(record, state.is_finished)
-            if world_size() > 1:
-                with waiting_for_others():
-                    dist.broadcast(go_on, src=0)
-            if not go_on.item():
+                    go_on = reporter.hand_over(record, state.is_finished)
+            if not _answer_of_first_rank(go_on, device):
                 return
 
 
+def _loader_options(device: torch.device) -> _LoaderOptions:
+    return _LoaderOptions(rank=rank(), world_size=world_size(), pin_memory=device.type == "cuda")
+
+
+def _build_validation(
+    config: RunConfig,
+    data: PreparedData,
+    device: torch.device,
+    interrupted: Callable[[], bool],
+    *,
+    train_part_size: int,
+    num_workers: int,
+) -> Validation:
+    """Build the validation of a trial; its batches have no more pixels than ``train_part_size`` training images."""
+    whole_images = val_loader(
+        data.val,
+        batch_size=val_batch_size(config.data, data, train_part_size),
+        num_workers=min(num_workers, MAX_VAL_LOADER_WORKERS),
+        **_loader_options(device),
+    )
+    return Validation(config, data, whole_images, device, interrupted)
+
+
+def _answer_of_first_rank(go_on: bool, device: torch.device) -> bool:
+    """Return rank 0's answer on every rank."""
+    answer = torch.tensor(int(go_on), device=device)
+    if world_size() > 1:
+        with waiting_for_others():
+            dist.broadcast(answer, src=0)
+    return bool(answer.item())
+
+
 def build_step(config: RunConfig, data: PreparedData, device: torch.device, micro_batches: int = 1) -> Step:
-    """What one batch does in a run: learn from labels, or against a discriminator where the config names one.
+    """Build the training step of a run: adversarial if the config names a discriminator, else supervised.
 
     Args:
         config: The run.
-        data: Its data.
-        device: Where it trains.
-        micro_batches: Parts a batch is split into.
+        data: The run's data.
+        device: The device to train on.
+        micro_batches: Number of parts that a batch is split into.
 
     Raises:
-        ConfigError: A loss cannot work.
+        ConfigError: A loss has settings that cannot work.
     """
     loss = build_loss(config.loss, data.train.class_pixels)
     precision = resolve_precision(config.train.precision, device)
@@ -169,8 +198,8 @@ def build_step(config: RunConfig, data: PreparedData, device: torch.device, micr
     return AdversarialStep(loss, config.gan, data.label_space, device, precision, micro_batches=micro_batches)
 
 
-def _prepared(config: DataConfig, log: TrialLog) -> PreparedData:
-    """The data; what is said goes to the log: on rank 0 at once, then what only other ranks said, with their host."""
+def _prepare(config: DataConfig, log: TrialLog) -> PreparedData:
+    """Prepare the data; log the messages of rank 0 at once, then those that only other ranks had, with their host."""
     said: list[str] = []
 
     def announce(text: str) -> None:
@@ -187,27 +216,27 @@ def _prepared(config: DataConfig, log: TrialLog) -> PreparedData:
 
 
 def per_rank_batch_size(config: RunConfig, num_workers: int | None = None) -> int:
-    """Images a step on the worker that gets the fewest.
+    """Return the images per step on the worker that gets the fewest.
 
     Raises:
-        ConfigError: There are fewer images than workers.
+        ConfigError: The batch has fewer images than there are workers.
     """
     num_workers = num_workers or world_size()
     if config.train.batch_size < num_workers:
         raise ConfigError(
             f"train.batch_size is shared by all workers of a trial and must be at least their number, but got batch "
-            f"{config.train.batch_size} with {num_workers} workers; take a larger batch or fewer workers"
+            f"{config.train.batch_size} with {num_workers} workers; use a larger batch or fewer workers"
         )
     return config.train.batch_size // num_workers
 
 
 def max_micro_batches(config: RunConfig) -> int:
-    """Most parts into which a worker's batch can be split.
+    """Return the largest number of parts that a worker's batch can be split into.
 
-    Single images, or pairs where the architecture cannot train on a single one; see ``check_train_shape``.
+    A part is at least one image, or two if the architecture cannot train on one; see ``check_train_shape``.
 
     Args:
-        config: The run of a trial that is under way.
+        config: The run of a trial that is being trained.
     """
     batch_size = per_rank_batch_size(config)
     size_px = training_size(prepare(config.data).train, config.data.crop_px)
@@ -219,23 +248,23 @@ def max_micro_batches(config: RunConfig) -> int:
 
 
 def val_batch_size(config: DataConfig, data: PreparedData, train_batch_size: int) -> int:
-    """Validation images that hold no more pixels than a training batch, whose images may be crops; at least one."""
+    """Return how many validation images have no more pixels than a training batch of crops; at least one."""
     train_pixels = train_batch_size * math.prod(training_size(data.train, config.crop_px))
     return max(1, train_pixels // int(data.val.sizes.prod(axis=1).max()))
 
 
 def sample_indices(shard: Shard) -> list[int]:
-    """The validation images that a sweep shows: a few, evenly spread."""
+    """Return the indices of the few validation images that a sweep shows, evenly spread."""
     return sorted({round(index) for index in np.linspace(0, len(shard) - 1, NUM_SAMPLES)})
 
 
 def sample_name(shard: Shard, index: int) -> str:
-    """What the files of a sample image begin with."""
+    """Return the first part of the file names of a sample image."""
     return shard.names[index].replace("/", "-")
 
 
 def write_samples(folder: Folder, data: PreparedData) -> None:
-    """Write the sample images: samples/STEM_photo.png, and as STEM_truth.png the classes that they are judged by."""
+    """Write the sample images as samples/STEM_photo.png, and their true scored classes as samples/STEM_truth.png."""
     for index in sample_indices(data.val):
         stem = sample_name(data.val, index)
         stream = io.BytesIO()
@@ -254,14 +283,14 @@ def write_labels(folder: Folder, name: str, labels_HW: np.ndarray, label_space: 
 
 
 class Validation:
-    """What fit() calls to validate, and what judges a trial's model later; keeps the last call's sample predictions.
+    """The validation of a trial's model, in fit() and after training; keeps the sample predictions of the last call.
 
     Args:
         config: The trial's run.
-        data: Its ``val`` is what the loader loads.
+        data: The trial's data; the loader loads its ``val``.
         loader: This rank's validation batches.
-        device: Where the model lies.
-        interrupted: Asked before every batch; True ends the validation.
+        device: The model's device.
+        interrupted: Called before every batch; True ends the validation.
     """
 
     def __init__(
@@ -297,13 +326,16 @@ class Validation:
 
 
 class _Keeper:
-    """Writes a trial's checkpoints, and deletes those that neither best.json nor last.json names."""
+    """The writer of a trial's checkpoints, which deletes those that neither best.json nor last.json names."""
 
     def __init__(self, files: TrialFiles, label_space: LabelSpace) -> None:
         self._files, self._label_space = files, label_space
 
     def keep(self, state: TrainState, record: EpochRecord, seconds: float, samples: dict[str, np.ndarray]) -> None:
-        """Write a checkpoint, then what points to it, then the record, then delete the one that it replaces."""
+        """Write a checkpoint, then its pointers, then the record, and delete the checkpoints that it replaces.
+
+        The order makes every crash recoverable: a pointer never names a checkpoint that is only partly written.
+        """
         name = f"checkpoints/{record.epoch}-{record.attempt}"
         checkpoint.save(state, self._files.folder.child(name))
         pointer = CheckpointPointer(checkpoint=name, record=record, seconds=seconds)
@@ -316,18 +348,16 @@ class _Keeper:
         self._files.drop_old_checkpoints()
 
 
-def _log_line(record: EpochRecord, config: RunConfig) -> str:
+def _format_record(record: EpochRecord, config: RunConfig) -> str:
     def text(value: float | None) -> str:
         return "none" if value is None else f"{value:.4f}"
 
-    discriminator = (
-        ""
-        if record.train_discriminator_loss is None
-        else (
+    discriminator = ""
+    if record.train_discriminator_loss is not None:
+        discriminator = (
             f"discriminator loss {text(record.train_discriminator_loss)}, right about "
             f"{text(record.train_real_accuracy)} of real and {text(record.train_fake_accuracy)} of fake patches, "
         )
-    )
     return (
         f"epoch {record.epoch}/{config.train.epochs}: train loss {text(record.train_loss)}, {discriminator}"
         f"val loss {text(record.val_loss)}, val mIoU {text(record.val_miou)} (best {text(record.best_val_miou)}), "

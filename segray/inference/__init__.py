@@ -1,1 +1,1 @@
-"""Using a trained model; needs no ray."""
+"""The use of a trained model: prediction and evaluation. Nothing here imports ray."""

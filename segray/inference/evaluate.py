@@ -1,19 +1,15 @@
-"""Judging a trained model on a whole split: the figure that a sweep ends with, and the same again by hand."""
+"""The evaluation of a trained model on a whole split: at the end of a sweep, and by `segray evaluate`."""
 
 from __future__ import annotations
 
 import shlex
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from typing import Final
 
 import torch
-from rich.console import Console
-from rich.table import Table
 
 from segray import text
 from segray.config import RunConfig
@@ -25,15 +21,14 @@ from segray.engine.determinism import deterministic
 from segray.engine.evaluate import Evaluation
 from segray.engine.trial import Validation, val_batch_size
 from segray.errors import ConfigError, DataError, SegrayError, StorageError, unknown_name
-from segray.folder import location_below
 from segray.metrics import scores
 from segray.models import SegmentationModel
 from segray.records import CheckpointPointer, SplitScores
-from segray.shown import cell, printable, redacted
+from segray.shown import redacted
 from segray.storage import SweepFiles, TrialFiles, open_sweep
 
 LINE_SECONDS: Final = 20.0
-"""How often a line says how far it is."""
+"""Time between two progress lines."""
 
 Announce = Callable[[str], None]
 
@@ -46,27 +41,27 @@ def evaluate_sweep(
     data_root: str | None = None,
     announce: Announce = print,
 ) -> tuple[SplitScores, bool]:
-    """Judge a trial of a sweep; what the best one scores on the test split is kept in test.json.
+    """Evaluate a trial of a sweep, and write the test scores of the best trial to test.json.
 
     Args:
         location: Folder or URL of the sweep.
-        split: test, or val to repeat the figure that the trial was chosen by.
-        trial_id: Which trial or repeat; None for the best one.
-        data_root: Where the data set lies on this machine; None for where the sweep found it.
-        announce: Told what is decoded, and how far it is.
+        split: test, or val to repeat the score that the trial was chosen by.
+        trial_id: Id of a trial or repeat; None for the best trial.
+        data_root: The data set's folder on this machine; None for the folder that the trial trained on.
+        announce: Called with lines on decoding and progress.
 
     Returns:
         The scores, and whether they were written to test.json.
 
     Raises:
-        StorageError: There is no such sweep or trial, it has no checkpoint, or test.json cannot be written.
+        StorageError: There is no such sweep or trial, the trial has no checkpoint, or test.json cannot be written.
         ConfigError: The split is unknown, or the data's classes are not the model's.
-        DataError: The data set cannot be read, is not the sweep's, or has no image in the split.
+        DataError: The data set cannot be read, is not the sweep's, or has no labelled image in the split.
     """
     if split not in ("test", "val"):
         raise ConfigError(f"--split must be test or val, but got {split!r}")
     files = open_sweep(location)
-    trial, pointer = files.best() if trial_id is None else _find(files, trial_id)
+    trial, pointer = files.best() if trial_id is None else _find_trial(files, trial_id)
     found = judge(files, trial, pointer, split=split, data_root=data_root, announce=announce)
     is_kept = split == "test" and _is_best(files, trial)
     if is_kept:
@@ -77,19 +72,19 @@ def evaluate_sweep(
 def judge_best(
     files: SweepFiles, location: str, announce: Announce, *, data_root: str | None = None, cache_dir: str | None = None
 ) -> bool:
-    """Judge the best trial of a sweep on its test split, if it has one, unless this very checkpoint has been.
+    """Evaluate the best trial of a sweep on its test split, if there is one and its checkpoint is not evaluated yet.
 
-    Whatever goes wrong is told, not raised, Ctrl-C included: the sweep itself has come to its end.
+    Errors are announced and not raised, Ctrl-C included, because the sweep itself is complete.
 
     Args:
-        files: A sweep that has come to its end.
-        location: Its folder or URL as a person would type it.
-        announce: Told before it is judged, how far it is, and what to do where it could not be judged.
-        data_root: As in ``judge``.
-        cache_dir: As in ``judge``.
+        files: A sweep that has ended.
+        location: The sweep's folder or URL, as a person would type it.
+        announce: Called with a line at the start, with progress, and on failure with what to do.
+        data_root: See ``judge``.
+        cache_dir: See ``judge``.
 
     Returns:
-        Whether there are new scores in test.json.
+        Whether test.json has new scores.
     """
     splits = files.splits()
     if splits is None or not splits.test:
@@ -101,19 +96,19 @@ def judge_best(
     earlier = files.test_scores()
     if earlier is not None and (earlier.trial, earlier.epoch) == (trial.id, pointer.record.epoch):
         return False
-    announce(f"judging trial {trial.id} on the {len(splits.test)} test images, which no trial was chosen by")
+    announce(f"judging trial {trial.id} on the {len(splits.test)} test images, which chose no trial")
     later = f"segray evaluate {shlex.quote(redacted(location))}"
     try:
         files.write_test_scores(
             judge(files, trial, pointer, split="test", data_root=data_root, cache_dir=cache_dir, announce=announce)
         )
     except KeyboardInterrupt:
-        announce(f"judging was interrupted; the sweep is complete, and this judges it later: {later}")
+        announce(f"judging was interrupted; the sweep is complete, and you can judge it later: {later}")
     except Exception as error:
         name = "" if isinstance(error, SegrayError) else f"{type(error).__name__}: "
         announce(
-            f"the test images could not be judged here: {name}{error}\n"
-            f"the sweep is complete; later, or on a machine that can, run: {later} --data ROOT"
+            f"the model could not be judged here on the test images: {name}{error}\n"
+            f"the sweep is complete; to judge it later or on another machine, run: {later} --data ROOT"
         )
     else:
         return True
@@ -130,45 +125,30 @@ def judge(
     cache_dir: str | None = None,
     announce: Announce = print,
 ) -> SplitScores:
-    """Evaluate a checkpoint on a split just as its trial was validated; on a GPU where there is one.
+    """Evaluate a checkpoint on a split in the same way as its trial was validated; on a GPU if there is one.
 
     Args:
-        files: The sweep, whose splits the data must give.
-        trial: One of its trials.
+        files: The sweep; the data must give the splits that it recorded.
+        trial: One of the sweep's trials.
         pointer: The checkpoint.
         split: test or val.
-        data_root: Where the data set lies on this machine; None for where the trial found it.
-        cache_dir: Where its decoded images lie then; None for where they lie by default.
-        announce: Told what is decoded, and how far it is.
+        data_root: The data set's folder on this machine; None for the folder that the trial trained on.
+        cache_dir: Folder of decoded images, used with ``data_root``; None for the default folder.
+        announce: Called with lines on decoding and progress.
 
     Raises:
         StorageError: There is no checkpoint, or it is damaged.
         ConfigError: The data's classes are not the model's.
-        DataError: The data set cannot be read, is not the sweep's, or has no image in the split.
+        DataError: The data set cannot be read, is not the sweep's, or has no labelled image in the split.
     """
     model, config, label_space = load_model(trial.folder.child(pointer.checkpoint))
     if data_root:
         here = config.data.model_copy(update={"root": data_root, "cache_dir": cache_dir})
         config = config.model_copy(update={"data": with_absolute_paths(here)})
-    splits = files.splits()
-    if splits is not None:
-        check_splits(splits, config.data)
-    data = prepare(config.data, announce)
-    if split == "test":
-        data = replace(data, val=data.test)
-    if not len(data.val):
-        raise DataError(
-            f"this sweep has no test images: {config.data.dataset} must come with labelled ones, or data.split.sizes "
-            "or data.holdout keep some when a sweep begins; --split val repeats the validation"
-        )
-    if not data.val.truth_pixels.any():
-        raise DataError(
-            f"the {split} labels of {config.data.dataset} must have a pixel of a class, but those of all "
-            f"{len(data.val)} images are void"
-        )
+    data = _prepare_split(files, config, split, announce)
     if data.label_space != label_space:
         raise ConfigError(
-            f"the model of trial {trial.id} tells {', '.join(label_space.names)} apart, but the data set gives "
+            f"the data set must have the classes of trial {trial.id}'s model, {', '.join(label_space.names)}, but has "
             f"{', '.join(data.label_space.names)}; evaluate with the versions of segray and scikit-learn in sweep.json"
         )
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -177,8 +157,8 @@ def judge(
     num_recorded = sum(iou is not None for iou in pointer.record.val_iou)
     if split == "val" and num_recorded > len(data.val_classes):
         announce(
-            f"the recorded val mIoU is the {text.mean_over(num_recorded, len(found.iou))}, for an earlier version of "
-            "segray counted classes that no validation image has"
+            f"the recorded val mIoU is the {text.mean_over(num_recorded, len(found.iou))}, because an earlier version "
+            "of segray counted classes that no validation image has"
         )
     return SplitScores(
         split="test" if split == "test" else "val",
@@ -194,41 +174,29 @@ def judge(
     )
 
 
-def print_evaluation(
-    location: str, *, split: str, trial_id: str | None, data_root: str | None, as_json: bool = False
-) -> None:
-    """Judge a trial, as ``evaluate_sweep`` does, and print its scores: a table for a person, or one JSON object.
+def _prepare_split(files: SweepFiles, config: RunConfig, split: str, announce: Announce) -> PreparedData:
+    """Prepare a trial's data, with the split to evaluate as ``val``.
 
-    What is said on the way goes to standard error.
+    Raises:
+        DataError: The data set cannot be read, is not the sweep's, or has no labelled image in the split.
     """
-    announce = partial(print, file=sys.stderr, flush=True)
-    found, is_kept = evaluate_sweep(location, split=split, trial_id=trial_id, data_root=data_root, announce=announce)
-    if as_json:
-        print(found.model_dump_json(indent=2))
-        return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("class")
-    table.add_column("IoU", justify="right")
-    for name, iou in zip(found.classes, found.iou, strict=True):
-        table.add_row(cell(name), text.percent(iou))
-    console = Console(highlight=False)
-    console.print(table)
-    console.print(printable("\n".join(_lines(found))), markup=False, soft_wrap=True)
-    if is_kept:
-        print(f"wrote {redacted(location_below(location, 'test.json'))}")
-
-
-def _lines(found: SplitScores) -> list[str]:
-    recorded, clusters = text.percent(found.recorded_val_miou), found.cluster_accuracy
-    return [
-        f"{found.split} mIoU {text.percent(found.miou)} ({text.mean_over(found.num_in_mean, len(found.classes))}) of "
-        f"trial {found.trial}, epoch {found.epoch}, on {found.num_images} images (val mIoU when it was trained: "
-        f"{recorded})",
-        f"pixel accuracy {text.percent(found.pixel_accuracy)}, "
-        f"mean class accuracy {text.percent(found.mean_class_accuracy)}, "
-        f"frequency-weighted IoU {text.percent(found.frequency_weighted_iou)}",
-        *([] if clusters is None else [f"pixel accuracy on the K-Means clusters of training {text.percent(clusters)}"]),
-    ]
+    splits = files.splits()
+    if splits is not None:
+        check_splits(splits, config.data)
+    data = prepare(config.data, announce)
+    if split == "test":
+        data = replace(data, val=data.test)
+    if not len(data.val):
+        raise DataError(
+            f"this sweep has no test images: {config.data.dataset} must come with labelled ones, or data.split.sizes "
+            "or data.holdout must keep some when a sweep starts; use --split val to repeat the validation"
+        )
+    if not data.val.truth_pixels.any():
+        raise DataError(
+            f"the {split} labels of {config.data.dataset} must have a pixel of a class, but those of all "
+            f"{len(data.val)} images are void; check the label files"
+        )
+    return data
 
 
 def _is_best(files: SweepFiles, trial: TrialFiles) -> bool:
@@ -238,33 +206,36 @@ def _is_best(files: SweepFiles, trial: TrialFiles) -> bool:
         return False
 
 
-def _find(files: SweepFiles, trial_id: str) -> tuple[TrialFiles, CheckpointPointer]:
+def _find_trial(files: SweepFiles, trial_id: str) -> tuple[TrialFiles, CheckpointPointer]:
     trials = {trial.id: trial for trial in (*files.trials(), *files.repeats().values())}
     if trial_id not in trials:
         raise StorageError(unknown_name("trial", trial_id, trials))
     pointer = trials[trial_id].pointer("best")
     if pointer is None and (damage := trials[trial_id].damage().get("best.json")):
-        raise StorageError(f"trial {trial_id} of {files.folder.path!r} has no model that can be found: {damage}")
+        raise StorageError(f"the checkpoint of trial {trial_id} of {files.folder.path!r} cannot be found: {damage}")
     if pointer is None:
-        raise StorageError(f"trial {trial_id} of {files.folder.path!r} has no checkpoint: it has completed no epoch")
+        raise StorageError(
+            f"trial {trial_id} of {files.folder.path!r} has no checkpoint, because it has completed no epoch; choose "
+            "another trial"
+        )
     return trials[trial_id], pointer
 
 
 def _evaluation(
     model: SegmentationModel, config: RunConfig, data: PreparedData, device: torch.device, announce: Announce
 ) -> Evaluation:
-    """Evaluate on ``data.val``, in batches as in training: which kernel runs may depend on them."""
+    """Evaluate on ``data.val``, with the batch size of training, because kernels may depend on the batch size."""
     model = model.to(device)
     if config.train.channels_last:
         model = model.to(memory_format=torch.channels_last)
     batch_size = val_batch_size(config.data, data, config.train.batch_size)
     loader = val_loader(data.val, batch_size=batch_size, pin_memory=device.type == "cuda")
     with deterministic(config.train.deterministic):
-        return Validation(config, data, _told(loader, len(data.val), announce), device)(model)
+        return Validation(config, data, _announce_progress(loader, len(data.val), announce), device)(model)
 
 
-def _told(loader: Iterable[Batch], num_images: int, announce: Announce) -> Iterator[Batch]:
-    """The loader's batches; now and then a line says how many images are done."""
+def _announce_progress(loader: Iterable[Batch], num_images: int, announce: Announce) -> Iterator[Batch]:
+    """Yield the loader's batches, and announce how many images are done every ``LINE_SECONDS``."""
     done, last = 0, time.monotonic()
     for batch in loader:
         yield batch

@@ -1,4 +1,4 @@
-"""Predicting a photo with a trained model, and drawing what it saw."""
+"""The prediction of a photo with a trained model, and an overlay of the predicted classes."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ OVERLAY_OPACITY = 0.55
 
 
 def predict_file(sweep: str, photo: Path, overlay: Path) -> str:
-    """Predict a photo with the model of a sweep's best trial and write the photo with the classes' colours over it.
+    """Predict a photo with the model of a sweep's best trial, and write an overlay of the classes' colours.
 
     Args:
         sweep: Folder or URL of the sweep.
-        photo: An image file, of any size.
+        photo: An image file of any size.
         overlay: PNG or JPEG file to write, of the photo's size.
 
     Returns:
-        One line for a person: which trial's model, and the classes that it saw.
+        One line for a person: the trial, its val mIoU, and the most frequent predicted classes.
 
     Raises:
         StorageError: There is no sweep or no trained model, or the overlay cannot be written.
-        DataError: The photo cannot be read, or does not decode.
+        DataError: The photo cannot be read or decoded.
     """
     check_picture(overlay, inputs=[photo])
     trial, pointer = open_sweep(sweep).best()
@@ -51,14 +51,14 @@ def predict_file(sweep: str, photo: Path, overlay: Path) -> str:
 
 @torch.inference_mode()
 def predict(model: SegmentationModel, photo_HWC: np.ndarray, config: RunConfig) -> np.ndarray:
-    """Training ids of every pixel, at the photo's own size.
+    """Return the predicted training id of every pixel, at the photo's own size.
 
-    The photo is brought to the size that the model was trained and validated at, and the logits back.
+    The photo is resized to the size of training and validation, and the logits are resized back.
 
     Args:
-        model: In eval mode.
+        model: A model in eval mode.
         photo_HWC: RGB, uint8.
-        config: The model's run; its ``data.resize_px`` counts.
+        config: The model's run config; ``data.resize_px`` is the size of training.
 
     Returns:
         (H, W) uint8.
@@ -75,7 +75,7 @@ def predict(model: SegmentationModel, photo_HWC: np.ndarray, config: RunConfig) 
 
 
 def draw_overlay(photo_HWC: np.ndarray, labels_HW: np.ndarray, label_space: LabelSpace) -> np.ndarray:
-    """The photo with the classes' colours over it, (H, W, 3) uint8."""
+    """Return the photo with the classes' colours over it, (H, W, 3) uint8."""
     colors_HWC = label_space.palette()[labels_HW]
     blended = OVERLAY_OPACITY * colors_HWC + (1 - OVERLAY_OPACITY) * photo_HWC
     rounded: np.ndarray = np.rint(blended).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""What training minimises; void pixels never count."""
+"""The losses that training minimises; void pixels never count."""
 
 from __future__ import annotations
 
@@ -28,35 +28,36 @@ LOSSES: dict[str, Callable[[LossConfig, Tensor], nn.Module]] = {
     "ohem": build_ohem,
     "tversky": build_tversky,
 }
-"""Name -> builder from the config and the pixels of each class in the training split.
+"""Name -> builder, called with the config and the pixels of each class in the training split.
 
-What it builds maps float32 logits (B, C, H, W) and int64 labels (B, H, W) to a scalar. Void pixels (255) add neither
-to it nor to the gradient, and a batch of nothing else gives 0.0.
+The loss that it builds maps float32 logits (B, C, H, W) and int64 labels (B, H, W) to a scalar. Void pixels (255) add
+nothing to the loss or the gradient; the loss of a batch that is all void is 0.0.
 """
 
 
 def check_loss(config: LossConfig) -> None:
-    """Check what can be known of a loss before the number of classes is.
+    """Check a loss before the number of classes is known.
 
     Raises:
-        ConfigError: As ``build_loss``, where the number of classes has no part in it.
+        ConfigError: A name or a setting cannot work, whatever the number of classes.
     """
     given = [value for value in (config.class_weights, config.focal_alpha) if isinstance(value, tuple)]
-    build_loss(config, [1] * (len(given[0]) if given else 1))
+    num_classes = len(given[0]) if given else 1
+    build_loss(config, [1] * num_classes)
 
 
 def build_loss(config: LossConfig, class_pixels: Sequence[int] | np.ndarray) -> nn.Module:
-    """The loss that a config names.
+    """Build the loss that a config names.
 
     Args:
-        config: Which losses, and their settings.
+        config: Names and settings of the losses.
         class_pixels: Pixels of each class in the training split; its length is the number of classes.
 
     Returns:
         A module ``(logits_BCHW, labels_BHW) -> scalar``: logits in any float dtype, int64 labels, float32 loss.
 
     Raises:
-        ConfigError: The name or a setting cannot work.
+        ConfigError: A name is unknown, or a setting cannot work.
     """
     terms = parse_terms(config.name, LOSSES)
     pixels = torch.as_tensor(np.asarray(class_pixels), dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""What a model and a discriminator minimise against each other. Scores are raw, one per patch; higher means real.
+"""Adversarial losses of a model and a discriminator. Scores are raw, one per patch; a higher score means real.
 
     bce     binary cross-entropy, with the model's non-saturating form: Goodfellow et al. 2014, arXiv 1406.2661
     lsgan   least squares: Mao et al. 2017, arXiv 1611.04076
@@ -23,48 +23,48 @@ from segray.errors import ConfigError
 
 
 class PatchScores(NamedTuple):
-    """A discriminator's scores of some label images, (B, 1, h, w), and which of them count."""
+    """A discriminator's scores of label images, (B, 1, h, w), and a mask of the scores that count."""
 
     scores: Tensor
     counted: Tensor
-    """1 for a patch that holds a labelled pixel, else 0; of the scores' shape, float32"""
+    """1 for a patch that counts, else 0; same shape as the scores, float32"""
 
     def mean(self, values: Tensor) -> Tensor:
-        """Mean over images of the mean over an image's counted patches, of one value per patch; 0 where none counts."""
+        """Average one value per patch over each image's counted patches (0 if none counts), then over images."""
         return (_sum(values * self.counted) / self.num_counted).mean()
 
     @property
     def num_counted(self) -> Tensor:
-        """Patches of each image that count, at least 1, (B,)."""
+        """Number of counted patches of each image, at least 1, (B,)."""
         return _sum(self.counted).clamp(min=1)
 
 
 @dataclass(frozen=True)
 class AdversarialLoss:
-    """One of the losses; each function gives a value per score."""
+    """An adversarial loss; its functions map every score to a value."""
 
     of_real: Callable[[Tensor, float], Tensor]
-    """(scores of the labels' label images, target in 0.5..1) -> what the discriminator minimises on them"""
+    """(scores of real label images, target in 0.5..1) -> the discriminator's loss"""
     of_fake: Callable[[Tensor], Tensor]
-    """Scores of the model's label images -> what the discriminator minimises on them"""
+    """Scores of the model's label images -> the discriminator's loss"""
     of_model: Callable[[Tensor], Tensor]
-    """Scores of the model's label images -> what the model minimises"""
+    """Scores of the model's label images -> the model's loss"""
     middle: Callable[[float], float]
-    """Target -> score of a discriminator that cannot tell; above it a patch is taken for real"""
+    """Target -> score of an undecided discriminator; a patch with a higher score is taken for real"""
     takes_target: bool = True
-    """Whether label smoothing means anything to it"""
+    """Whether the loss has a target, which label smoothing lowers"""
 
     def discriminator(self, real: PatchScores, fake: PatchScores, label_smoothing: float = 0.0) -> Tensor:
-        """Scalar that the discriminator minimises: the mean of both kinds' means, in float32."""
+        """Return the discriminator's loss: the mean of its losses on real and on fake images, a float32 scalar."""
         of_real = real.mean(self.of_real(real.scores.float(), 1 - label_smoothing))
         return (of_real + fake.mean(self.of_fake(fake.scores.float()))) / 2
 
     def model(self, fake: PatchScores) -> Tensor:
-        """Scalar that the model minimises, in float32."""
+        """Return the model's loss, a float32 scalar."""
         return fake.mean(self.of_model(fake.scores.float()))
 
     def accuracies(self, real: PatchScores, fake: PatchScores, label_smoothing: float = 0.0) -> tuple[Tensor, Tensor]:
-        """Shares of the real and of the fake patches that are on their side, float32."""
+        """Return the shares of real and of fake patches that the discriminator gets right, float32 scalars."""
         middle = self.middle(1 - label_smoothing)
         return real.mean((real.scores > middle).float()), fake.mean((fake.scores <= middle).float())
 
@@ -93,25 +93,26 @@ ADVERSARIAL_LOSSES: dict[str, AdversarialLoss] = {
 
 
 def build_adversarial_loss(config: GanConfig) -> AdversarialLoss:
-    """The adversarial loss that a config names.
+    """Return the adversarial loss that a config names.
 
     Raises:
-        ConfigError: Label smoothing with a loss that has no target.
+        ConfigError: Label smoothing is set, but the loss has no target.
     """
     loss = ADVERSARIAL_LOSSES[config.loss]
     if config.label_smoothing > 0 and not loss.takes_target:
         raise ConfigError(
             f"gan.label_smoothing must be 0 with gan.loss {config.loss}, which has no target to smooth, but got "
-            f"{config.label_smoothing:g}; take bce or lsgan, or set it to 0"
+            f"{config.label_smoothing:g}; set gan.label_smoothing to 0, or gan.loss to bce or lsgan"
         )
     return loss
 
 
 def r1_penalty(real: PatchScores, image_BCHW: Tensor) -> Tensor:
-    """Half the mean over images and patches of |gradient of a patch's score by the real label image|^2.
+    """Return half the mean over images and patches of |gradient of a patch's score by the real label image|^2.
 
-    Mescheder, Geiger and Nowozin 2018, arXiv 1801.04406, eq. 9 without its factor gamma, for a score per patch. Patches
-    overlap, and the gradient is that of their sum: theirs by the pixels that they share add up first.
+    Mescheder, Geiger and Nowozin 2018, arXiv 1801.04406, eq. 9 without its factor gamma, for a score per patch. The
+    gradient is taken of the sum of all scores: patches overlap, and at a shared pixel their gradients add up before
+    they are squared.
 
     Args:
         real: The discriminator's scores of ``image_BCHW``.

@@ -1,4 +1,4 @@
-"""Where classes meet, and a cross-entropy that counts the pixels there more.
+"""The map of class boundaries, and a cross-entropy with more weight near them.
 
 Shape suffixes: B images, C classes, H height, W width.
 """
@@ -17,24 +17,24 @@ from segray.losses.class_weights import PixelWeights, class_weights
 
 
 def boundary_map(labels_BHW: Tensor, width_px: int, kind: Literal["hard", "soft"]) -> Tensor:
-    """How near each pixel is to a pixel of another class.
+    """Return how near each pixel is to a pixel of another class, from 0 (far) to 1 (near).
 
-    The distance d is in pixels along the rows or columns, whichever is more, so 1 to any of the eight neighbours. Void
-    is no class: a pixel beside void is not near a boundary for that, and a void pixel never is. Void between two
-    classes counts in their distance like any other pixel.
+    The distance d is the larger of the distances along rows and columns, in pixels; it is 1 to each of the eight
+    neighbours. Void is not a class: it makes no boundary, and a void pixel is never near one. Void pixels between two
+    classes count in their distance like any other pixels.
 
     Args:
         labels_BHW: Class ids, 255 for void, in any integer dtype.
-        width_px: The largest distance that counts, at least 1; on both sides of a boundary.
-        kind: hard: 1 where d is at most the width; soft: ``(width + 1 - d) / width`` there, so 1 at a boundary and
-            1 / width at the end. Both are 0 beyond.
+        width_px: The largest distance that counts, at least 1; applies on both sides of a boundary.
+        kind: With "hard", 1 where d is at most the width. With "soft", ``(width + 1 - d) / width`` there: 1 at a
+            boundary, 1 / width at the largest distance. Both are 0 beyond the width.
 
     Returns:
         Shape (B, H, W), float32, on the labels' device.
     """
     void_BHW = labels_BHW == IGNORE_INDEX
     ids_BHW = labels_BHW.float()
-    # The largest id of a window and the largest negative one add up to 0 where it holds one class only.
+    # The largest id of a window plus the largest negated id is 0 exactly if the window holds a single class.
     extremes_B2HW = torch.stack([ids_BHW, -ids_BHW], dim=1).masked_fill(void_BHW.unsqueeze(1), -torch.inf)
     steps = [width_px] if kind == "hard" else [1] * width_px
     near_BHW = torch.zeros_like(ids_BHW)
@@ -48,8 +48,8 @@ def boundary_map(labels_BHW: Tensor, width_px: int, kind: Literal["hard", "soft"
 class Boundary(nn.Module):
     """Mean of the cross-entropy over labelled pixels, weighted by ``class weight * (1 + weight * boundary map)``.
 
-    A weight of 0 is cross-entropy. Ronneberger et al., U-Net (arXiv:1505.04597), eq. 2, add such a term to the class
-    weights; theirs falls off as a Gaussian of the distances to the two nearest cells.
+    With a weight of 0 the loss is cross-entropy. Ronneberger et al., U-Net (arXiv:1505.04597), eq. 2, add a similar
+    term to the class weights, which falls off as a Gaussian of the distances to the two nearest cells.
     """
 
     def __init__(self, class_weights_C: Tensor, weight: float, width_px: int, kind: Literal["hard", "soft"]):
@@ -60,7 +60,7 @@ class Boundary(nn.Module):
         self.kind = kind
 
     def forward(self, logits_BCHW: Tensor, labels_BHW: Tensor) -> Tensor:
-        """Scalar loss of a batch."""
+        """Return the scalar loss of a batch."""
         losses_BHW = F.cross_entropy(logits_BCHW, labels_BHW, ignore_index=IGNORE_INDEX, reduction="none")
         near_BHW = boundary_map(labels_BHW, self.width_px, self.kind)
         weights_BHW: Tensor = self.pixel_weights(labels_BHW) * (1 + self.weight * near_BHW)
@@ -68,7 +68,7 @@ class Boundary(nn.Module):
 
 
 def build_boundary(config: LossConfig, class_pixels_C: Tensor) -> nn.Module:
-    """Boundary-aware cross-entropy with the config's weight and width."""
+    """Build the boundary-aware cross-entropy with the config's weight, width and kind."""
     return Boundary(
         class_weights(config, class_pixels_C), config.boundary_weight, config.boundary_width_px, config.boundary_kind
     )

@@ -1,4 +1,4 @@
-"""Class weights, and the weight of every pixel that follows from them."""
+"""Weights of classes, and the weights of pixels by their class."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from segray.labels import IGNORE_INDEX
 
 
 def class_weights(config: LossConfig, class_pixels_C: Tensor) -> Tensor:
-    """The weight of each class that a config asks for.
+    """Return the class weights that a config asks for.
 
     Args:
-        config: Its ``class_weights`` says how to weigh.
+        config: The losses' config, with ``class_weights``.
         class_pixels_C: Pixels of each class in the training split.
 
     Returns:
-        Shape (C,), float32; ones where classes are not weighed.
+        Shape (C,), float32; ones if ``class_weights`` is "none".
 
     Raises:
-        ConfigError: The weights are given, but not one for each class.
+        ConfigError: The config lists weights, but not one for each class.
     """
     if config.class_weights == "none":
         return torch.ones(len(class_pixels_C))
@@ -33,23 +33,23 @@ def class_weights(config: LossConfig, class_pixels_C: Tensor) -> Tensor:
 
 
 def given_weights(weights: Sequence[float], num_classes: int, key: str) -> Tensor:
-    """Weights that a config key gives, in the order of the classes; shape (C,), float32.
+    """Return the weights that a config key lists, in the order of the classes; shape (C,), float32.
 
     Raises:
-        ConfigError: They are not one for each class.
+        ConfigError: The list does not have one weight for each class.
     """
     if len(weights) != num_classes:
         raise ConfigError(
-            f"{key} must have one number for each of the {num_classes} classes, in the order in which `segray data "
-            f"check` lists them, but has {len(weights)}"
+            f"{key} must have one number for each of the {num_classes} classes, in the order that `segray data "
+            f"check` prints, but has {len(weights)}"
         )
     return torch.tensor(weights, dtype=torch.float32)
 
 
 def balanced_weights(class_pixels_C: Tensor) -> Tensor:
-    """Inverse log class frequency, ``1 / ln(1.02 + p)``, scaled to a mean of 1.
+    """Return inverse log class frequencies, ``1 / ln(1.02 + p)``, scaled to a mean of 1.
 
-    The constant bounds the weight of a rare class, so one without any pixel gets a finite weight too.
+    The constant 1.02 bounds the weight of a rare class: even a class without a pixel gets a finite weight.
     Source: Paszke et al., ENet (arXiv:1606.02147), section 5.2.
 
     Args:
@@ -64,15 +64,16 @@ def balanced_weights(class_pixels_C: Tensor) -> Tensor:
 
 
 class PixelWeights(nn.Module):
-    """The weight of a pixel by its label: its class's, and 0 where it is void."""
+    """A lookup table from labels to pixel weights: the weight of the class, 0 for void."""
 
     def __init__(self, class_weights_C: Tensor):
         super().__init__()
+        # With an entry for void, a lookup needs no masking.
         table = torch.zeros(IGNORE_INDEX + 1)
         table[: len(class_weights_C)] = class_weights_C
         self.table: Tensor
         self.register_buffer("table", table)
 
     def forward(self, labels_BHW: Tensor) -> Tensor:
-        """Float32 weights in the labels' shape."""
+        """Return float32 weights of the labels' shape."""
         return self.table[labels_BHW]

@@ -16,8 +16,8 @@ from segray.losses.class_weights import PixelWeights, class_weights
 class CrossEntropy(nn.Module):
     """Weighted mean of the cross-entropy over labelled pixels.
 
-    Equals ``torch.nn.functional.cross_entropy`` with the mean reduction wherever that is defined; where all is void,
-    torch divides by zero.
+    Equals ``torch.nn.functional.cross_entropy`` with the mean reduction, except that a batch that is all void gives 0:
+    torch divides by zero there.
     """
 
     def __init__(self, class_weights_C: Tensor, label_smoothing: float):
@@ -26,7 +26,7 @@ class CrossEntropy(nn.Module):
         self.label_smoothing = label_smoothing
 
     def forward(self, logits_BCHW: Tensor, labels_BHW: Tensor) -> Tensor:
-        """Scalar loss of a batch."""
+        """Return the scalar loss of a batch."""
         total = F.cross_entropy(
             logits_BCHW,
             labels_BHW,
@@ -40,5 +40,5 @@ class CrossEntropy(nn.Module):
 
 
 def build_cross_entropy(config: LossConfig, class_pixels_C: Tensor) -> nn.Module:
-    """Cross-entropy with the config's label smoothing."""
+    """Build the cross-entropy with the config's class weights and label smoothing."""
     return CrossEntropy(class_weights(config, class_pixels_C), config.label_smoothing)

@@ -1,7 +1,7 @@
-"""How far the label image that a model makes is from the one made of the labels.
+"""Differences between a model's label image (fake) and the label image made from the labels (real).
 
-A label image has a channel per class (probabilities, and one-hot labels), or three (colours in -1..1). Where a pixel
-is void, both are 0.
+A label image has one channel per class (probabilities or one-hot labels), or three (colours in -1..1). Void pixels are
+0 in both images.
 
 Shape suffixes: B images, C channels, H height, W width.
 """
@@ -18,15 +18,15 @@ from segray.labels import IGNORE_INDEX
 from segray.losses.boundary import boundary_map
 
 SOFT_WEIGHTS = (0.9, 0.1)
-"""What an edge counts more at a class boundary, and what it counts everywhere, in the soft form."""
+"""Weights of the soft form: the extra weight at a class boundary, and the weight everywhere."""
 
 
 def absolute_difference(fake_BCHW: Tensor, real_BCHW: Tensor, labels_BHW: Tensor) -> Tensor:
-    """Mean over labelled pixels and channels of |fake - real|; 0 where all is void.
+    """Return the mean over labelled pixels and channels of |fake - real|; 0 if all pixels are void.
 
     Args:
         fake_BCHW: The model's label images, float32.
-        real_BCHW: The labels' label images, of the same shape.
+        real_BCHW: Label images made from the labels, of the same shape.
         labels_BHW: Class ids, 255 for void.
     """
     return _mean((fake_BCHW - real_BCHW).abs().mean(dim=1), labels_BHW != IGNORE_INDEX)
@@ -35,17 +35,18 @@ def absolute_difference(fake_BCHW: Tensor, real_BCHW: Tensor, labels_BHW: Tensor
 def gradient_difference(
     fake_BCHW: Tensor, real_BCHW: Tensor, labels_BHW: Tensor, kind: Literal["hard", "soft"]
 ) -> Tensor:
-    """The gradient-sensitive loss: mean over labelled pixels of weight * ||gradient of fake| - |gradient of real||.
+    """Return the gradient-sensitive loss.
 
-    Gradients are those of the Sobel operator, along rows and columns, averaged over channels. Li et al. 2018,
-    "Semantic-aware Grad-GAN for Virtual-to-Real Urban Scene Adaption", arXiv 1801.01726, whose authors' code has the
-    weights of the soft form.
+    The loss is the mean over labelled pixels of weight * ||gradient of fake| - |gradient of real||.
+    Gradients come from the Sobel operator along rows and columns, and are averaged over channels. Li et al. 2018,
+    "Semantic-aware Grad-GAN for Virtual-to-Real Urban Scene Adaption", arXiv 1801.01726; the weights of the soft form
+    are from the authors' code.
 
     Args:
         fake_BCHW: The model's label images, float32.
-        real_BCHW: The labels' label images, of the same shape.
+        real_BCHW: Label images made from the labels, of the same shape.
         labels_BHW: Class ids, 255 for void.
-        kind: hard: the weight is 1 beside a pixel of another class, else 0; soft: 1.0 and 0.1.
+        kind: With "hard", the weight is 1 next to a pixel of another class, else 0. With "soft", 1.0 and 0.1.
     """
     difference_BHW = (_sobel(fake_BCHW).abs() - _sobel(real_BCHW).abs()).abs().mean(dim=1)
     weights_BHW = boundary_map(labels_BHW, width_px=1, kind="hard")
@@ -56,7 +57,7 @@ def gradient_difference(
 
 
 def _sobel(image_BCHW: Tensor) -> Tensor:
-    """Derivatives along columns and rows of every channel, (B, 2 C, H, W); the border is repeated."""
+    """Return derivatives along columns and rows of every channel, (B, 2 C, H, W); the border pixels are repeated."""
     padded = F.pad(image_BCHW, (1, 1, 1, 1), mode="replicate")
     along_columns = padded[..., 2:] - padded[..., :-2]
     along_rows = padded[..., 2:, :] - padded[..., :-2, :]

@@ -1,4 +1,4 @@
-"""Which pixels belong to which class.
+"""Masks of the pixels of each class.
 
 Shape suffixes: B images, C classes, H height, W width.
 """
@@ -12,9 +12,9 @@ from segray.labels import IGNORE_INDEX
 
 
 def class_masks(labels_BHW: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
-    """Boolean masks of each class (B, C, H, W) and of all labelled pixels (B, 1, H, W).
+    """Return boolean masks of each class (B, C, H, W) and of all labelled pixels (B, 1, H, W).
 
-    A tenth of the memory of ``torch.nn.functional.one_hot``, and without its error on void pixels.
+    The masks take a tenth of the memory of ``torch.nn.functional.one_hot``, which also fails on void pixels.
     """
     labels_B1HW = labels_BHW.to(torch.uint8).unsqueeze(1)
     classes_C11 = torch.arange(num_classes, dtype=torch.uint8, device=labels_BHW.device).view(-1, 1, 1)

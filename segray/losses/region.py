@@ -1,4 +1,4 @@
-"""Dice, Jaccard, Tversky and focal Tversky: losses of overlapping regions, one formula with four settings.
+"""Dice, Jaccard, Tversky and focal Tversky: losses of region overlap, one formula with four settings.
 
 Shape suffixes: B images, C classes, H height, W width.
 """
@@ -16,12 +16,12 @@ from segray.losses.masks import class_masks
 class Tversky(nn.Module):
     """``(1 - TP / (TP + alpha FP + beta FN))^(1 / gamma)`` of softmax probabilities, mean over the classes present.
 
-    A class without a pixel in the batch has no overlap to speak of and is left out; what probability it takes from
-    the pixels of other classes counts against those. Alpha = beta = 0.5 is Dice, alpha = beta = 1 is Jaccard.
-    Gamma above 1 is focal Tversky: it makes steeper what is left of a class that is nearly right.
+    A class without a pixel in the batch has no overlap and is left out; the probability that it takes from pixels of
+    other classes counts as missed by those classes. Alpha = beta = 0.5 is Dice, alpha = beta = 1 is Jaccard. Gamma
+    above 1 is focal Tversky: the loss is steeper for a class that is nearly right.
 
     Source: Salehi et al., Tversky loss function for image segmentation (arXiv:1706.05721); gamma: Abraham and Khan, A
-    Novel Focal Tversky loss function (arXiv:1810.07842), whose alpha weighs what beta does here.
+    Novel Focal Tversky loss function (arXiv:1810.07842), where alpha weighs the false negatives, as beta does here.
     """
 
     def __init__(self, alpha: float, beta: float, gamma: float = 1.0):
@@ -31,8 +31,8 @@ class Tversky(nn.Module):
         self.exponent = 1 / gamma
 
     def forward(self, logits_BCHW: Tensor, labels_BHW: Tensor) -> Tensor:
-        """Scalar loss of a batch."""
-        # Softmax and sums over planes take half the time that they take over channels-last pixels.
+        """Return the scalar loss of a batch."""
+        # On contiguous memory, softmax and sums take half the time that they take on channels-last memory.
         probabilities_BCHW = logits_BCHW.contiguous().softmax(dim=1)
         truth_BCHW, labelled_B1HW = class_masks(labels_BHW, logits_BCHW.shape[1])
         pixels_C = truth_BCHW.sum(dim=(0, 2, 3))
@@ -46,23 +46,23 @@ class Tversky(nn.Module):
 
 
 def _power(losses_C: Tensor, exponent: float) -> Tensor:
-    # Below an exponent of 1 the power has an infinite slope at 0; up to 1e-6, about float32's doubt, take its chord.
+    # An exponent below 1 has an infinite slope at 0. Up to 1e-6, about float32's precision, use a straight line.
     tiny = 1e-6
     return torch.where(losses_C < tiny, losses_C * tiny ** (exponent - 1), losses_C.clamp(min=tiny).pow(exponent))
 
 
 def build_dice(config: LossConfig, class_pixels_C: Tensor) -> nn.Module:  # noqa: ARG001
-    """Dice loss."""
+    """Build the Dice loss."""
     return Tversky(alpha=0.5, beta=0.5)
 
 
 def build_jaccard(config: LossConfig, class_pixels_C: Tensor) -> nn.Module:  # noqa: ARG001
-    """Jaccard loss: soft IoU."""
+    """Build the Jaccard loss (soft IoU)."""
     return Tversky(alpha=1.0, beta=1.0)
 
 
 def build_tversky(config: LossConfig, class_pixels_C: Tensor) -> nn.Module:  # noqa: ARG001
-    """Tversky loss with the config's weights of false positives and false negatives.
+    """Build the Tversky loss with the config's weights of false positives and false negatives.
 
     Raises:
         ConfigError: Both weights are 0, which makes the loss constant.
@@ -71,7 +71,7 @@ def build_tversky(config: LossConfig, class_pixels_C: Tensor) -> nn.Module:  # n
 
 
 def build_focal_tversky(config: LossConfig, class_pixels_C: Tensor) -> nn.Module:  # noqa: ARG001
-    """Focal Tversky loss with the config's weights and gamma.
+    """Build the focal Tversky loss with the config's weights and gamma.
 
     Raises:
         ConfigError: Both weights are 0, which makes the loss constant.

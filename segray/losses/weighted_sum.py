@@ -12,7 +12,7 @@ from segray.errors import ConfigError, unknown_name
 
 
 class WeightedSum(nn.Module):
-    """Sum of weighted losses, computed in float32 whatever autocast says."""
+    """Sum of weighted losses, computed in float32 even inside autocast."""
 
     def __init__(self, terms: Sequence[tuple[float, nn.Module]]):
         super().__init__()
@@ -20,7 +20,7 @@ class WeightedSum(nn.Module):
         self.losses = nn.ModuleList(loss for _, loss in terms)
 
     def forward(self, logits_BCHW: Tensor, labels_BHW: Tensor) -> Tensor:
-        """Scalar loss of a batch; logits of any float dtype, int64 labels."""
+        """Return the scalar loss of a batch; logits of any float dtype, int64 labels."""
         with torch.autocast(logits_BCHW.device.type, enabled=False):
             logits_BCHW = logits_BCHW.float()
             terms = [w * loss(logits_BCHW, labels_BHW) for w, loss in zip(self.weights, self.losses, strict=True)]
@@ -28,7 +28,7 @@ class WeightedSum(nn.Module):
 
 
 def parse_terms(text: str, names: Iterable[str]) -> dict[str, float]:
-    """Loss name -> weight of a sum, in the order written.
+    """Return the weights of a sum by loss name, in the order written.
 
     Args:
         text: Terms joined by ``+``; a term is a name, or a positive weight, ``*`` and a name.
@@ -44,7 +44,10 @@ def parse_terms(text: str, names: Iterable[str]) -> dict[str, float]:
         if name not in names:
             raise ConfigError(unknown_name("loss", name, names) + f" (in loss.name={text!r})")
         if name in terms:
-            raise ConfigError(f"a loss may appear once in a sum, but {name!r} is there twice in loss.name={text!r}")
+            raise ConfigError(
+                f"a loss may appear only once in a sum, but {name!r} appears twice in loss.name={text!r}; add its "
+                "weights up"
+            )
         terms[name] = _weight(weight.strip(), text) if star else 1.0
     return terms
 

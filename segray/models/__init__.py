@@ -1,4 +1,4 @@
-"""Networks: photos in, one logit per class and pixel out; and the discriminators that judge what they give."""
+"""Networks that map photos to one logit per class and pixel, and discriminators that judge their label images."""
 
 from segray.models.build import MODELS, WITHOUT_ENCODER, build_model, resolve_encoder_weights
 from segray.models.check import check_model, check_train_shape, meta_model

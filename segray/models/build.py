@@ -1,4 +1,4 @@
-"""Model families by name, and the model that a config names."""
+"""The model families by name, and the building of the model that a config names."""
 
 from __future__ import annotations
 
@@ -25,31 +25,31 @@ MODELS: dict[str, Callable[[ModelConfig, int], SegmentationModel]] = {
     "unet_instance_norm": build_unet_instance_norm,
     "resnet": build_resnet,
 }
-"""Family -> builder from the config and the number of outputs: the classes, or 3 for RGB."""
+"""Family -> builder, called with the config and the number of output channels: one per class, or 3 for RGB."""
 
 WITHOUT_ENCODER = frozenset({"unet", "pix2pix", "unet_instance_norm", "resnet"})
-"""Families that have no pretrained encoder, to which model.encoder and model.encoder_weights mean nothing."""
+"""Families without a pretrained encoder; model.encoder has no effect on them."""
 
 
 def build_model(config: ModelConfig, num_classes: int, palette: Sequence[Color] | None = None) -> SegmentationModel:
-    """The model that a config names, on the default device, its encoder's weights loaded.
+    """Build the model that a config names, on the default device, with its encoder's weights loaded.
 
     Args:
-        config: Which network; ``encoder_weights`` "auto" is settled by ``resolve_encoder_weights``.
+        config: The network; ``resolve_encoder_weights`` decides what ``encoder_weights`` "auto" means.
         num_classes: Logits per pixel.
-        palette: One RGB colour (0 to 255) per class; only a model whose output is RGB needs it.
+        palette: One RGB colour (0 to 255) per class; needed only if the output is RGB.
 
     Raises:
-        ConfigError: A name is unknown, architecture and encoder do not go together, weights cannot be had or loaded, or
-            the output is RGB and there is no palette or some of its colours are alike.
+        ConfigError: A name is unknown, the architecture does not take the encoder, weights cannot be fetched or loaded,
+            or the output is RGB and the palette is missing or has colours that are too similar.
     """
     if config.output == "logits":
-        return _built(config, num_classes)
+        return _build_family(config, num_classes)
     if palette is None:
         raise ConfigError(NEEDS_PALETTE.format(got="none was given"))
     assert len(palette) == num_classes, "one colour per class"
     check_palette(palette)
-    model = _built(config, num_outputs=3)
+    model = _build_family(config, num_outputs=3)
     return SegmentationModel(
         model.network,
         model.stride,
@@ -59,7 +59,7 @@ def build_model(config: ModelConfig, num_classes: int, palette: Sequence[Color] 
     )
 
 
-def _built(config: ModelConfig, num_outputs: int) -> SegmentationModel:
+def _build_family(config: ModelConfig, num_outputs: int) -> SegmentationModel:
     if config.name not in MODELS:
         raise ConfigError(unknown_name("model.name", config.name, MODELS))
     if config.encoder_weights == "auto":
@@ -70,17 +70,17 @@ def _built(config: ModelConfig, num_outputs: int) -> SegmentationModel:
 
 
 def resolve_encoder_weights(config: ModelConfig) -> tuple[str, str]:
-    """What a choice of encoder weights comes to on this machine, so that all trials start alike.
+    """Resolve a choice of encoder weights on this machine, so that all trials start from the same weights.
 
     Args:
-        config: A model that ``check_model`` lets pass.
+        config: A model that passed ``check_model``.
 
     Returns:
-        The value that ``build_model`` then takes ("none", "imagenet" or a path), and a line for a person.
+        The value for ``build_model`` ("none", "imagenet" or a path), and a line for a person.
 
     Raises:
-        ConfigError: "imagenet" cannot be fetched, or a file is missing, does not fit, or is for a family without an
-            encoder.
+        ConfigError: "imagenet" cannot be fetched, or a file is missing, does not fit, or is given for a family without
+            an encoder.
     """
     if config.name in WITHOUT_ENCODER and config.encoder_weights not in ("none", "imagenet", "auto"):
         raise ConfigError(
@@ -93,7 +93,8 @@ def resolve_encoder_weights(config: ModelConfig) -> tuple[str, str]:
     if choice == "none":
         return "none", f"encoder weights: none, {encoder} starts from scratch"
     if choice not in ("auto", "imagenet"):
-        _built(config, num_outputs=1)
+        # Building the model once checks that the file exists and fits the encoder.
+        _build_family(config, num_outputs=1)
         return choice, f"encoder weights: {choice} for {encoder}"
     try:
         imagenet_file(encoder)

@@ -1,4 +1,4 @@
-"""What can be known of a model before it trains."""
+"""Checks of a model before it trains."""
 
 from __future__ import annotations
 
@@ -15,46 +15,47 @@ _PROBE_PX: SizePx = (256, 384)
 
 
 def check_model(config: ModelConfig) -> None:
-    """Check that a model can be built and takes photos of any size; its weights are not looked at.
+    """Check that a model can be built and takes photos of any size; the encoder's weights are not checked.
 
-    Takes about 0.1 s and needs no network.
+    The check takes about 0.1 s and needs no network connection.
 
     Raises:
-        ConfigError: A family, architecture or encoder is unknown (the nearest names are given), the architecture does
-            not take the encoder, or a family's own options do not go together.
+        ConfigError: A family, architecture or encoder is unknown (the message suggests the nearest names), the
+            architecture does not take the encoder, or a family's options contradict each other.
     """
     model = meta_model(config).eval()
-    failure = _failure(model, batch_size=1, size_px=_PROBE_PX)
+    failure = _find_failure(model, batch_size=1, size_px=_PROBE_PX)
     if failure:
         raise ConfigError(
-            f"{_named(config)} cannot segment photos of any size, tried {_times(_PROBE_PX)} px ({failure}); "
+            f"{_name(config)} must segment photos of any size, but failed on {_format_size(_PROBE_PX)} px ({failure}); "
             "choose another encoder or architecture"
         )
 
 
 def check_train_shape(config: ModelConfig, *, batch_size: int, size_px: SizePx) -> None:
-    """Check that one worker's training batch goes through the model.
+    """Check that the model can train on one worker's batch.
 
     Args:
-        config: A model that ``check_model`` lets pass.
-        batch_size: Images a step on one worker.
+        config: A model that passed ``check_model``.
+        batch_size: Images per step on one worker.
         size_px: (height, width) of the crop.
 
     Raises:
         ConfigError: The crop is too small for the architecture, or batch normalisation would get one value per channel.
     """
-    failure = _failure(meta_model(config).train(), batch_size, size_px)
+    failure = _find_failure(meta_model(config).train(), batch_size, size_px)
     if not failure:
         return
-    fix = "take a larger data.crop_px or another architecture"
+    fix = "choose a larger data.crop_px or another architecture"
     if "more than 1 value per channel" in failure:
-        fix = "take at least 2 images per worker (train.batch_size over the workers), or "
+        fix = "use at least 2 images per worker (train.batch_size is shared by all workers), or choose "
         fix += "an architecture such as Unet" if config.name == "smp" else "a larger data.crop_px"
-    shape = f"{batch_size} x {_times(size_px)} px"
-    raise ConfigError(f"{_named(config)} cannot train on {shape} a worker ({failure}); {fix}")
+    shape = f"{batch_size} x {_format_size(size_px)} px"
+    raise ConfigError(f"{_name(config)} cannot train on {shape} per worker ({failure}); {fix}")
 
 
-def _failure(model: SegmentationModel, batch_size: int, size_px: SizePx) -> str | None:
+def _find_failure(model: SegmentationModel, batch_size: int, size_px: SizePx) -> str | None:
+    """Return the reason why a batch does not go through the model, or None if it does."""
     photos_BCHW = torch.empty(batch_size, 3, *size_px, device="meta")
     try:
         with torch.no_grad(), ShapesOnly():
@@ -65,20 +66,20 @@ def _failure(model: SegmentationModel, batch_size: int, size_px: SizePx) -> str 
 
 
 def meta_model(config: ModelConfig) -> SegmentationModel:
-    """The model that a config names, on the meta device: names and shapes of its parameters, without memory.
+    """Build the model on the meta device: its parameters have names and shapes, but take no memory.
 
     Raises:
-        ConfigError: As ``check_model`` does for what cannot be built.
+        ConfigError: The model cannot be built; see ``check_model``.
     """
     with without_memory():
         return build_model(config.model_copy(update={"encoder_weights": "none"}), 2, palette=distinct_colors(2))
 
 
-def _named(config: ModelConfig) -> str:
+def _name(config: ModelConfig) -> str:
     if config.name != "smp":
         return f"model.name={config.name!r}"
     return f"model.arch={config.arch!r} with model.encoder={config.encoder!r}"
 
 
-def _times(size_px: SizePx) -> str:
+def _format_size(size_px: SizePx) -> str:
     return f"{size_px[0]}x{size_px[1]}"

@@ -1,4 +1,4 @@
-"""Dilated depthwise convolutions in float32 where a CPU would take bfloat16, which gets their gradients wrong."""
+"""Dilated depthwise convolutions in float32 on a CPU, because their bfloat16 gradients are wrong there."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 
 def keep_exact(network: nn.Module) -> None:
-    """Have a network's dilated depthwise convolutions computed in float32 under a CPU's autocast.
+    """Make a network compute its dilated depthwise convolutions in float32 inside a CPU's autocast.
 
-    In bfloat16 and channels-last, oneDNN 3.13 (PyTorch 2.15) reads memory that nobody wrote when it works out the
-    gradient of their kernels: it is as wrong as it is large, and now and then NaN. In float32 it is right, and so are
-    all other convolutions.
+    In bfloat16 and channels-last, oneDNN 3.13 (PyTorch 2.15) reads uninitialised memory when it computes the gradient
+    of their kernels: the error is as large as the gradient, and sometimes the result is NaN. The gradient is right in
+    float32, and other convolutions are right in bfloat16 too.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1 and max(module.dilation) > 1:
@@ -24,7 +24,7 @@ def keep_exact(network: nn.Module) -> None:
 
 @functools.cache
 def _in_float32(kind: Any) -> Any:
-    """A kind of convolution, as it is but for its precision under a CPU's autocast."""
+    """Return a subclass of a convolution class that computes in float32 inside a CPU's autocast."""
 
     class InFloat32(kind):  # type: ignore[misc]
         def forward(self, x_BCHW: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Discriminators: they score, patch by patch, whether a label image was made of the labels or by a model.
+"""Discriminators: they score, patch by patch, whether a label image was made from the labels or by a model.
 
 ``patchgan``: Isola, Zhu, Zhou and Efros, 2017, "Image-to-Image Translation with Conditional Adversarial Networks",
 arXiv 1611.07004, appendix 6.1.2. ``semantic``: Li, Liang, Jia and Xing, 2018, "Semantic-aware Grad-GAN for
@@ -22,15 +22,15 @@ from segray.errors import ConfigError
 from segray.models.gan_layers import norm_layer, start_normal
 
 WIDTH_FACTORS: Final = {16: (1, 2), 70: (1, 2, 4, 8), 286: (1, 2, 4, 8, 8, 8)}
-"""Receptive field, in pixels -> channels of the layers before the score, as multiples of the first one's."""
+"""Receptive field, in pixels -> channels of each layer before the score, as multiples of the first layer's."""
 
 
 def build_discriminator(config: GanConfig, *, num_classes: int, image_channels: int) -> Discriminator:
-    """The discriminator that a config names, on the default device.
+    """Build the discriminator that a config names, on the default device.
 
     Args:
-        config: Which one; ``discriminator`` is not "none".
-        num_classes: Classes of the labels.
+        config: The ``gan`` section; its ``discriminator`` is not "none".
+        num_classes: Number of classes in the labels.
         image_channels: Channels of the label images: one per class, or 3 for RGB.
     """
     assert config.discriminator != "none", "there is nothing to build"
@@ -41,8 +41,8 @@ def check_discriminator(config: GanConfig, size_px: SizePx) -> None:
     """Check that the discriminator's patches fit into the training images.
 
     Args:
-        config: Which discriminator, if any.
-        size_px: (height, width) of what is trained on.
+        config: The ``gan`` section.
+        size_px: (height, width) of the training images.
 
     Raises:
         ConfigError: A patch is larger than the image.
@@ -52,20 +52,20 @@ def check_discriminator(config: GanConfig, size_px: SizePx) -> None:
         smaller = f"a smaller gan.receptive_field_px ({' or '.join(fitting)}) or " if fitting else ""
         raise ConfigError(
             "gan.receptive_field_px must be at most the smaller side of the training image, which has "
-            f"{size_px[0]}x{size_px[1]} px, but got {config.receptive_field_px}; take {smaller}a larger "
+            f"{size_px[0]}x{size_px[1]} px, but got {config.receptive_field_px}; choose {smaller}a larger "
             "data.crop_px or data.resize_px"
         )
 
 
 class Discriminator(nn.Module):
-    """4x4 convolutions that end in one score per patch or, if semantic, in one per patch and class.
+    """A stack of 4x4 convolutions that ends in one score per patch or, if semantic, one per patch and class.
 
-    A semantic discriminator judges each patch by its true classes: it takes the mean of their scores, each weighed by
-    how much of the patch's middle the class covers.
+    A semantic discriminator judges each patch by its true classes: the patch's score is the mean of the classes'
+    scores, weighted by the share of the patch's middle that each class covers.
 
     Args:
-        config: Kind, receptive field, width, normalisations, and whether it sees the photo.
-        num_classes: Classes of the labels.
+        config: Kind, receptive field, width, normalisations, and whether the discriminator sees the photo.
+        num_classes: Number of classes in the labels.
         image_channels: Channels of the label images.
     """
 
@@ -77,7 +77,9 @@ class Discriminator(nn.Module):
         self.stride = 2 ** (len(widths) - 1)
         """Pixels from one patch to the next"""
         layers: list[nn.Module] = []
-        for index, (inputs, width) in enumerate(pairwise((image_channels + 3 * self.conditioned, *widths))):
+        input_channels = image_channels + 3 if self.conditioned else image_channels
+        for index, (inputs, width) in enumerate(pairwise((input_channels, *widths))):
+            # As published, the first layer has no normalisation.
             norm = config.norm if index and config.norm != "none" else None
             stride = 1 if index == len(widths) - 1 else 2
             layers.append(nn.Conv2d(inputs, width, kernel_size=4, stride=stride, padding=1, bias=norm is None))
@@ -87,22 +89,23 @@ class Discriminator(nn.Module):
         layers.append(nn.Conv2d(widths[-1], num_classes if self.semantic else 1, kernel_size=4, padding=1))
         self.layers = nn.Sequential(*layers)
         start_normal(self)
+        # After start_normal: spectral_norm replaces the weights by a function of the ones set here.
         if config.spectral_norm:
             for layer in self.layers:
                 if isinstance(layer, nn.Conv2d):
                     spectral_norm(layer)
 
     def forward(self, photos_BCHW: Tensor, image_BCHW: Tensor, classes_BCHW: Tensor | None) -> Tensor:
-        """Scores before any activation: high for label images that were made of the labels.
+        """Return the scores, without an activation: high for label images that were made from the labels.
 
         Args:
-            photos_BCHW: RGB in 0..255, uint8 or float; looked at only if conditioned.
+            photos_BCHW: RGB in 0..255, uint8 or float; used only if conditioned.
             image_BCHW: The label image to judge.
-            classes_BCHW: The true labels as floats, 1 in the channel of a pixel's class, all 0 where it is void;
-                needed only if semantic.
+            classes_BCHW: The true labels as floats: 1 in the channel of a pixel's class, 0 in all channels of a void
+                pixel; needed only if semantic.
 
         Returns:
-            (B, 1, h, w); with a semantic discriminator a patch without any label in its middle has 0.
+            (B, 1, h, w); a semantic discriminator gives 0 to a patch without labels in its middle.
         """
         inputs_BCHW = image_BCHW
         if self.conditioned:
@@ -113,13 +116,13 @@ class Discriminator(nn.Module):
         assert classes_BCHW is not None
         shares_BChw = self.middles(classes_BCHW)
         weighed_B1hw = (scores_BChw * shares_BChw).sum(dim=1, keepdim=True)
-        # Void covers the rest of a middle: its shares are those of what is labelled.
+        # With void in a middle the shares sum to less than 1, so divide by their sum.
         return weighed_B1hw / shares_BChw.sum(dim=1, keepdim=True).clamp(min=torch.finfo(shares_BChw.dtype).eps)
 
     def middles(self, values_BCHW: Tensor) -> Tensor:
-        """Means over the middle of each patch, a square as wide as patches are apart; (B, C, h, w).
+        """Return the mean over the middle of each patch, (B, C, h, w); a middle is a square with sides of one stride.
 
-        Patches overlap; their middles do not, and leave no gap. The outermost patches reach over the image's edge by so
-        much that their middles begin one stride inside it.
+        Patches overlap, but their middles tile the image without gaps. The outermost patches extend over the image's
+        edge so far that their middles begin one stride inside the image.
         """
         return F.avg_pool2d(values_BCHW, self.stride)[..., 1:-1, 1:-1]

@@ -1,4 +1,4 @@
-"""Where an encoder's weights come from: a file of one's own, or ImageNet weights from the Hugging Face hub."""
+"""The source of an encoder's weights: a file of the user's own, or ImageNet weights from the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _ANSWER_SECONDS = 4.0
 
 
 def encoder_file(encoder: str, choice: str) -> Path | None:
-    """The file that a resolved choice of encoder weights stands for.
+    """Return the weights file of a resolved choice of encoder weights.
 
     Args:
         encoder: Name of a known encoder.
         choice: none, imagenet, or a path.
 
     Returns:
-        A file on this machine, fetched if need be; None for none.
+        A file on this machine, fetched if necessary; None for none.
 
     Raises:
-        ConfigError: ImageNet weights cannot be had, or there is no such file.
+        ConfigError: ImageNet weights cannot be fetched, or there is no such file.
     """
     if choice == "none":
         return None
@@ -51,12 +51,12 @@ def encoder_file(encoder: str, choice: str) -> Path | None:
 
 
 def imagenet_file(encoder: str) -> Path:
-    """ImageNet weights of an encoder: the copy in the hub's cache on this machine, else fetched.
+    """Return the file of an encoder's ImageNet weights, from the hub's cache on this machine or else fetched.
 
-    The hub is asked once per process whether it answers, because its own client retries for half a minute.
+    A short request tests once per process whether the hub answers, because the hub's client retries for half a minute.
 
     Raises:
-        ConfigError: There are no such weights, or they are not in the cache and cannot be fetched.
+        ConfigError: The encoder has no ImageNet weights, or they are not in the cache and cannot be fetched.
     """
     repository, filename, revision = _hub_location(encoder)
     cached = huggingface_hub.try_to_load_from_cache(repository, filename, revision=revision)
@@ -66,28 +66,28 @@ def imagenet_file(encoder: str) -> Path:
     if failure is None:
         try:
             return Path(huggingface_hub.hf_hub_download(repository, filename, revision=revision))
-        except Exception as error:  # those of its HTTP client are not all OSErrors
+        except Exception as error:  # not all errors of the hub's HTTP client are OSErrors
             failure = (str(error).splitlines() or [type(error).__name__])[0]
     raise ConfigError(
         f"ImageNet weights of {encoder!r} ({repository}) cannot be fetched: {failure}; "
-        "model.encoder_weights=none and a file need no network"
+        "model.encoder_weights=none and a weights file need no network connection"
     )
 
 
 @functools.cache
 def hub_failure(endpoint: str) -> str | None:
-    """Why the hub does not answer within a few seconds, or None if it does."""
+    """Return the reason why the hub does not answer within a few seconds, or None if it answers."""
     answers: list[str | None] = []
 
     def knock() -> None:
         try:
             huggingface_hub.get_session().head(endpoint, timeout=_ANSWER_SECONDS)
-        except Exception as error:  # whichever HTTP client the hub's library uses
+        except Exception as error:  # the type depends on the HTTP client that the hub's library uses
             answers.append(f"{endpoint} does not answer ({error})")
         else:
             answers.append(None)
 
-    # A resolver without a route hangs longer than any timeout of the HTTP client: hence the thread.
+    # A DNS lookup without a network route can hang longer than the HTTP client's timeout, so a thread waits for it.
     thread = threading.Thread(target=knock, daemon=True)
     thread.start()
     thread.join(_ANSWER_SECONDS)
@@ -97,10 +97,10 @@ def hub_failure(endpoint: str) -> str | None:
 def load_encoder(encoder: nn.Module, name: str, path: Path) -> None:
     """Load a weights file into an SMP encoder.
 
-    The file holds the encoder's own state dict or, for a ``tu-`` encoder, the whole timm model's.
+    The file holds the encoder's own state dict or, for a ``tu-`` encoder, that of the whole timm model.
 
     Raises:
-        ConfigError: The file cannot be read, or its keys or shapes are not the encoder's.
+        ConfigError: The file cannot be read, or its keys or shapes do not fit the encoder.
     """
     weights = read_weights(path)
     try:
@@ -110,10 +110,10 @@ def load_encoder(encoder: nn.Module, name: str, path: Path) -> None:
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """State dict in a .safetensors file, or in any other that ``torch.load(weights_only=True)`` reads.
+    """Read a state dict from a .safetensors file, or from a file that ``torch.load(weights_only=True)`` reads.
 
     Raises:
-        ConfigError: The file cannot be read or holds something else.
+        ConfigError: The file cannot be read, or does not hold a state dict.
     """
     try:
         if path.suffix == ".safetensors":
@@ -121,8 +121,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         weights: Any = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise ConfigError(
-            f"{str(path)!r} must hold a state dict, such as torch.save(encoder.state_dict(), path) writes, but is "
-            "damaged or holds other objects, which are not loaded because loading them can run code"
+            f"{str(path)!r} must hold a state dict, as written by torch.save(encoder.state_dict(), path), but is "
+            "damaged or holds other objects; segray does not load those, because loading them can run code"
         ) from None
     except (OSError, EOFError, RuntimeError, SafetensorError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
@@ -133,20 +133,20 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def unfitting(name: str, path: Path, error: Exception) -> str:
-    """Message for weights that torch refuses to load into an encoder."""
+    """Return the message for weights that torch refuses to load into an encoder."""
     return f"{str(path)!r} does not fit encoder {name!r}: {misfits(error)}"
 
 
 def misfits(error: Exception) -> str:
-    """The first few keys of each kind that torch names when it refuses to load weights."""
+    """Return the first few keys of each kind that torch names when it refuses to load weights."""
     lines = [line.strip() for line in str(error).splitlines()[1:4]]
     return " ".join(line if len(line) < 160 else line[:160].rpartition(",")[0] + ", ..." for line in lines)
 
 
 def _from_timm(encoder: nn.Module, name: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weights under the encoder's keys; the classifier's, which timm's models have beyond them, left out.
+    """Rename a timm model's weights to the encoder's keys, and leave out the classifier's weights.
 
-    timm's feature extractors flatten some keys: ``stages.0.blocks`` there is ``stages_0.blocks`` here.
+    timm's feature extractors flatten some keys: ``stages.0.blocks`` of the model is ``stages_0.blocks`` of the encoder.
     """
     with without_memory():
         model = timm.create_model(name.removeprefix(TIMM_PREFIX))
@@ -160,7 +160,7 @@ def _flat(key: str) -> str:
 
 
 def _hub_location(encoder: str) -> tuple[str, str, str | None]:
-    """Repository, file and revision on the Hugging Face hub."""
+    """Return repository, file and revision of an encoder's ImageNet weights on the Hugging Face hub."""
     if encoder.startswith(TIMM_PREFIX):
         source = timm.get_pretrained_cfg(encoder.removeprefix(TIMM_PREFIX))
         if source is not None and source.hf_hub_id:
@@ -168,8 +168,10 @@ def _hub_location(encoder: str) -> tuple[str, str, str | None]:
             return repository, source.hf_hub_filename or "model.safetensors", revision or None
     else:
         settings = smp_encoders[encoder]["pretrained_settings"]
-        # Three DPN encoders know their ImageNet weights, pretrained on 5,000 more classes, by another name.
+        # Three DPN encoders list their ImageNet weights, pretrained on 5,000 more classes, under another name.
         chosen = settings.get("imagenet") or settings.get("imagenet+5k")
         if chosen:
             return chosen["repo_id"], "model.safetensors", chosen["revision"]
-    raise ConfigError(f"encoder {encoder!r} has no ImageNet weights; model.encoder_weights=none and a file need none")
+    raise ConfigError(
+        f"encoder {encoder!r} has no ImageNet weights; set model.encoder_weights to none or to a weights file"
+    )

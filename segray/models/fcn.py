@@ -1,4 +1,4 @@
-"""FCN-8s, FCN-16s and FCN-32s: scores of several layers of VGG-16, added up at the finest.
+"""FCN-8s, FCN-16s and FCN-32s: class scores from several layers of VGG-16, summed from coarse to fine.
 
 Long, Shelhamer and Darrell, 2015, "Fully Convolutional Networks for Semantic Segmentation", arXiv 1411.4038.
 """
@@ -16,18 +16,18 @@ from segray.models.segmentation import SegmentationModel
 from segray.models.vgg import Vgg16, load_vgg
 
 ENCODERS = {"vgg16": False, "vgg16_bn": True, "tu-vgg16": False, "tu-vgg16_bn": True}
-"""Encoder -> whether it has batch normalisation; the prefix tu- takes the ImageNet weights of timm instead of SMP's."""
+"""Encoder -> whether it has batch normalisation; with the prefix tu-, ImageNet weights are timm's instead of SMP's."""
 
 
 def build_fcn(config: ModelConfig, num_classes: int) -> SegmentationModel:
-    """Build an FCN, its encoder's weights loaded.
+    """Build an FCN, with its encoder's weights loaded.
 
     Args:
-        config: Encoder, its weights (none, imagenet or a file), and the options in ``fcn``.
+        config: Encoder, encoder weights (none, imagenet or a file), and the options in ``fcn``.
         num_classes: Logits per pixel.
 
     Raises:
-        ConfigError: The encoder is no VGG-16, or its weights cannot be had or do not fit.
+        ConfigError: The encoder is not a VGG-16, or its weights cannot be fetched or do not fit.
     """
     if config.encoder not in ENCODERS:
         raise ConfigError(unknown_name("model.encoder of model.name='fcn8s'", config.encoder, ENCODERS))
@@ -41,10 +41,11 @@ def build_fcn(config: ModelConfig, num_classes: int) -> SegmentationModel:
 
 
 class Fcn(nn.Module):
-    """Scores of VGG-16's layer 7, pool4 and pool3, each doubled in size and added to the next.
+    """A network that doubles the class scores of VGG-16's layer 7 in size and adds those of pool4, then of pool3.
 
     Args:
-        config: Stride of the finest scores, width and dropout of the fully connected layers, start of the scores.
+        config: Stride of the finest scores, width and dropout of the fully connected layers, and the standard
+            deviation that the score layers start with.
         num_classes: Logits per pixel.
         batch_norm: Whether VGG-16 has batch normalisation.
     """
@@ -55,13 +56,13 @@ class Fcn(nn.Module):
         self.decoder = FcnDecoder(config, num_classes)
 
     def forward(self, inputs_BCHW: Tensor) -> Tensor:
-        """Logits of the input's size, whose sides must be multiples of 32."""
+        """Return logits of the input's size; the input's sides must be multiples of 32."""
         logits_BCHW: Tensor = self.decoder(*self.encoder(inputs_BCHW))
         return logits_BCHW
 
 
 class FcnDecoder(nn.Module):
-    """1x1 score convolutions, and the transposed convolutions that bring the scores to the input's size."""
+    """The 1x1 score convolutions, and the transposed convolutions that enlarge the scores to the input's size."""
 
     def __init__(self, config: FcnConfig, num_classes: int):
         super().__init__()
@@ -72,14 +73,14 @@ class FcnDecoder(nn.Module):
             for stride, channels in skips.items()
             if stride >= config.output_stride
         )
-        self.doublings = nn.ModuleList(_bilinear(num_classes, factor=2) for _ in self.scores)
-        self.upsampling = _bilinear(num_classes, factor=config.output_stride)
+        self.doublings = nn.ModuleList(_bilinear_upsampling(num_classes, factor=2) for _ in self.scores)
+        self.upsampling = _bilinear_upsampling(num_classes, factor=config.output_stride)
         for score in (self.score7, *self.scores):
             nn.init.trunc_normal_(score.weight, std=config.score_std, a=-2 * config.score_std, b=2 * config.score_std)
             nn.init.zeros_(score.bias)
 
     def forward(self, pool3_BCHW: Tensor, pool4_BCHW: Tensor, layer7_BCHW: Tensor) -> Tensor:
-        """Logits at eight times the size of pool3."""
+        """Return logits at eight times the size of pool3."""
         scores_BCHW: Tensor = self.score7(layer7_BCHW)
         skips = (pool4_BCHW, pool3_BCHW)[: len(self.scores)]
         for double, score, skip_BCHW in zip(self.doublings, self.scores, skips, strict=True):
@@ -88,8 +89,8 @@ class FcnDecoder(nn.Module):
         return logits_BCHW
 
 
-def _bilinear(num_classes: int, factor: int) -> nn.ConvTranspose2d:
-    """A transposed convolution that starts as bilinear interpolation of every class by itself, and is then learnt."""
+def _bilinear_upsampling(num_classes: int, factor: int) -> nn.ConvTranspose2d:
+    """Build a trainable transposed convolution that starts as bilinear interpolation of each class separately."""
     size = 2 * factor
     layer = nn.ConvTranspose2d(num_classes, num_classes, size, stride=factor, padding=factor // 2, bias=False)
     ramp = 1 - (torch.arange(size) + 0.5 - factor).abs() / factor

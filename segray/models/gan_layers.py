@@ -1,4 +1,4 @@
-"""What generators and discriminators of the pix2pix kind share: normalisation, and the start of the weights."""
+"""Parts shared by generators and discriminators of the pix2pix kind: normalisation layers and initial weights."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ NORMS: Final[dict[str, type[nn.Module]]] = {"batch": nn.BatchNorm2d, "instance":
 
 
 def norm_layer(name: str, channels: int) -> nn.Module:
-    """A normalisation with a learnt scale and offset, which stands in for the bias of the convolution before it.
+    """Build a normalisation layer with a learnt scale and offset; the convolution before it needs no bias.
 
     Args:
         name: batch or instance.
-        channels: Of the map.
+        channels: Channels of the map.
     """
     return NORMS[name](channels, affine=True)
 
 
 def start_normal(network: nn.Module) -> None:
-    """Start as pix2pix does: kernels normal(0, 0.02), scales of normalisations normal(1, 0.02), the rest 0."""
+    """Set initial weights as pix2pix does: kernels normal(0, 0.02), normalisation scales normal(1, 0.02), biases 0."""
     for module in network.modules():
         if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
             nn.init.normal_(module.weight, std=START_STD)

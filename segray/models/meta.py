@@ -1,4 +1,4 @@
-"""Networks without memory or arithmetic, on torch's meta device: only names, shapes and errors are real."""
+"""Networks on torch's meta device, without memory or arithmetic: names, shapes and errors are real, values are not."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from torch.overrides import TorchFunctionMode
 
 @contextmanager
 def without_memory() -> Iterator[None]:
-    """Build modules without memory: the largest encoder takes a second, not a minute of random numbers."""
+    """Build modules on the meta device; the largest encoder takes a second instead of a minute of random numbers."""
     with torch.device("meta"), _RealLinspace():
         yield
 
 
 class _RealLinspace(TorchFunctionMode):
-    """Lets transformers read the drop rates of their blocks, which they lay out by ``torch.linspace``."""
+    """A mode that keeps ``torch.linspace`` on the CPU: transformers read their blocks' drop rates from its values."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -31,12 +31,12 @@ class _RealLinspace(TorchFunctionMode):
 
 
 class ShapesOnly(TorchFunctionMode):
-    """Runs a network on the meta device without batch normalisation's arithmetic, which is most of its time there."""
+    """A mode that skips the arithmetic of batch normalisation, where a network on the meta device spends most time."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Give an output of the input's shape; of one value per channel, which the function refuses, what it gives."""
+        """Return an empty output of the input's shape; one value per channel still raises batch_norm's own error."""
         if func is batch_norm and args[0].numel() > args[0].shape[1]:
             return torch.empty_like(args[0])
         return func(*args, **(kwargs or {}))

@@ -1,4 +1,4 @@
-"""Mean and standard deviation of the photos that an encoder's weights were trained on."""
+"""The normalisation of photos that an encoder's weights were trained with: mean and standard deviation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _Deviation = Annotated[float, Field(gt=0)]
 
 
 class Normalisation(BaseModel):
-    """How a network's input follows from a photo: (RGB in 0..1 - mean) / std, by channel."""
+    """The map from a photo to a network's input: (RGB in 0..1 - mean) / std, per channel."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -22,7 +22,7 @@ class Normalisation(BaseModel):
 
 
 IMAGENET: Final = Normalisation(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
-"""ImageNet's own statistics: those of most encoders, and of every network that starts from scratch."""
+"""ImageNet's statistics, used by most encoders and by every network that starts from scratch."""
 
 _INCEPTION: Final = Normalisation(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 _DPN: Final = Normalisation(mean=(124 / 255, 117 / 255, 104 / 255), std=(1 / (0.0167 * 255),) * 3)
@@ -34,9 +34,9 @@ _OF_SMP: Final = {
     "timm-tf_efficientnet_lite": _INCEPTION,
     "dpn": _DPN,
 }
-"""Start of the name of an SMP encoder -> its ImageNet weights' normalisation, where it is not ImageNet's.
+"""Start of an SMP encoder's name -> the normalisation of its ImageNet weights, if it differs from ImageNet's.
 
-SMP keeps these numbers beside the weights, on the hub; they are those of timm's `pretrained_cfg` for the same weights.
+SMP keeps these numbers on the hub, beside the weights. timm's `pretrained_cfg` has the same numbers for these weights.
 """
 
 
@@ -45,8 +45,8 @@ def encoder_normalisation(encoder: str, choice: str) -> Normalisation:
 
     Args:
         encoder: Name of a known encoder.
-        choice: Resolved choice of its weights: none, imagenet, or a file, which is taken for weights that were trained
-            as the encoder's own ImageNet weights were.
+        choice: Resolved choice of its weights: none, imagenet, or a file. The weights in a file are assumed to have
+            the normalisation of the encoder's ImageNet weights.
     """
     if choice == "none":
         return IMAGENET

@@ -1,4 +1,4 @@
-"""Colours as a model's output: what a data set's classes must be like for it."""
+"""Checks of class colours for models whose output is RGB."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ from segray.errors import ConfigError
 from segray.labels import Color, LabelSpace
 
 MIN_DISTANCE: Final = 10.0
-"""Least distance of two classes' colours, in RGB levels. In Cityscapes bus and train are the nearest, 20 apart. Among
-its label ids some share a colour; segray tells them apart by one level of blue in files, which no network could hit."""
+"""Smallest distance between two classes' colours, in RGB levels. In Cityscapes, the closest training classes are bus
+and train, 20 apart. Some of its label ids share a colour; segray's files tell them apart by one level of blue, a
+difference that no network could reproduce."""
 
 NEEDS_PALETTE: Final = (
-    "model.output='rgb' needs a data set with a palette, one colour per class, to which the model's colours are "
-    "compared, but {got}; take a data set with colours of its own, or model.output='logits'"
+    "model.output='rgb' needs a data set with a palette of one colour per class, to which the model's colours are "
+    "compared, but {got}; choose a data set with its own colours, or model.output='logits'"
 )
 
 
 def check_output(config: ModelConfig, label_space: LabelSpace, *, has_palette: bool) -> None:
-    """Check that the classes can be told apart by what the model gives.
+    """Check that a model's output can tell the classes apart.
 
     Args:
-        config: Which output.
-        label_space: The classes that it is trained on.
-        has_palette: Whether the data set has colours of its own; made-up ones were never published as label images.
+        config: The model, with its ``output``.
+        label_space: The classes that the model is trained on.
+        has_palette: Whether the data set has its own colours; colours that segray made up do not count.
 
     Raises:
-        ConfigError: The output is RGB, and there is no palette or some of its colours are alike.
+        ConfigError: The output is RGB, and the data set has no palette or some of its colours are too similar.
     """
     if config.output == "logits":
         return
@@ -39,31 +40,31 @@ def check_output(config: ModelConfig, label_space: LabelSpace, *, has_palette: b
 
 
 def check_palette(palette: Sequence[Color], names: Sequence[str] | None = None) -> None:
-    """Check that no two classes have the same colour, or nearly so.
+    """Check that no two classes have the same colour, or nearly the same.
 
     Args:
         palette: One RGB colour (0 to 255) per class.
-        names: The classes' names, for the message; without them it gives their numbers.
+        names: The classes' names for the message; without them the message gives training ids.
 
     Raises:
-        ConfigError: Some classes cannot be told apart by their colours; they are named.
+        ConfigError: Some classes have colours that are too similar; the message names the classes.
     """
     alike = [
         ", ".join(names[index] if names else str(index) for index in group)
         + f" (RGB {', '.join(str(value) for value in palette[group[0]])})"
-        for group in _alike(palette)
+        for group in _similar_classes(palette)
     ]
     if alike:
         raise ConfigError(
             f"model.output='rgb' tells classes apart by their colours, which must be at least {MIN_DISTANCE:g} of 255 "
-            f"levels apart, but these share one or nearly so: {'; '.join(alike)}; choose data.classes with distinct "
-            "colours (Cityscapes' train_ids and categories, SG-GAN's groups), fewer data.pairs.num_clusters, or "
-            "model.output='logits'"
+            f"levels apart, but these classes have the same colour or nearly the same: {'; '.join(alike)}; choose "
+            "data.classes with distinct colours (Cityscapes' train_ids and categories, SG-GAN's groups), fewer "
+            "data.pairs.num_clusters, or model.output='logits'"
         )
 
 
-def _alike(palette: Sequence[Color]) -> list[list[int]]:
-    """Classes with a colour near that of the first of their group, where there is more than one."""
+def _similar_classes(palette: Sequence[Color]) -> list[list[int]]:
+    """Return the groups of two or more classes whose colours are near the colour of the group's first class."""
     groups: list[list[int]] = []
     for index, color in enumerate(palette):
         for group in groups:

@@ -14,9 +14,9 @@ from segray.models.gan_layers import norm_layer, start_normal
 from segray.models.segmentation import SegmentationModel
 
 LARGEST_FACTOR = 8
-"""The widest stages have so many times the channels of the first."""
+"""Channels of the widest stages, as a multiple of the first stage's."""
 NUM_DROPPED = 3
-"""Decoder stages with dropout, from the coarsest."""
+"""Number of decoder stages with dropout, counted from the coarsest."""
 
 
 def build_pix2pix(config: ModelConfig, num_outputs: int) -> SegmentationModel:
@@ -30,7 +30,7 @@ def build_pix2pix(config: ModelConfig, num_outputs: int) -> SegmentationModel:
 
 
 def build_unet_instance_norm(config: ModelConfig, num_outputs: int) -> SegmentationModel:
-    """Build the generator with instance normalisation, as CycleGAN-tensorflow and SG-GAN have it.
+    """Build the generator with instance normalisation, as in CycleGAN-tensorflow and SG-GAN.
 
     Args:
         config: The options in ``generator``.
@@ -44,11 +44,11 @@ def _build(config: GeneratorConfig, num_outputs: int, norm: str) -> Segmentation
 
 
 class Pix2PixUnet(nn.Module):
-    """4x4 convolutions that halve the map ``depth`` times, transposed ones that double it as often, and skips.
+    """A U-Net of ``depth`` 4x4 convolutions that halve the map, as many transposed ones that double it, and skips.
 
     Args:
         config: Width, depth, and dropout of the three coarsest decoder stages.
-        num_outputs: Channels of the output, to which no activation is applied.
+        num_outputs: Channels of the output, which has no activation.
         norm: batch or instance.
     """
 
@@ -57,21 +57,21 @@ class Pix2PixUnet(nn.Module):
         widths = [config.width * min(2**stage, LARGEST_FACTOR) for stage in range(config.depth)]
         self.encoder = nn.ModuleList([nn.Conv2d(3, widths[0], kernel_size=4, stride=2, padding=1)])
         for stage in range(1, config.depth):
-            # The innermost map of a photo of the stride's size is one pixel, whose mean takes all of it away.
+            # The innermost map can be a single pixel, and a normalisation that subtracts its mean would leave 0.
             innermost = stage == config.depth - 1
-            self.encoder.append(_down(widths[stage - 1], widths[stage], None if innermost else norm))
+            self.encoder.append(_build_down(widths[stage - 1], widths[stage], None if innermost else norm))
         self.decoder = nn.ModuleList()
         for stage in reversed(range(1, config.depth)):
             inputs = widths[stage] if stage == config.depth - 1 else 2 * widths[stage]
             dropped = config.depth - 1 - stage < NUM_DROPPED
-            self.decoder.append(_up(inputs, widths[stage - 1], norm, config.dropout if dropped else 0.0))
+            self.decoder.append(_build_up(inputs, widths[stage - 1], norm, config.dropout if dropped else 0.0))
         self.decoder.append(
             nn.Sequential(nn.ReLU(), nn.ConvTranspose2d(2 * widths[0], num_outputs, kernel_size=4, stride=2, padding=1))
         )
         start_normal(self)
 
     def forward(self, inputs_BCHW: Tensor) -> Tensor:
-        """Outputs of the input's size, whose sides must be multiples of 2 to the depth."""
+        """Return outputs of the input's size; the input's sides must be multiples of 2 to the power of ``depth``."""
         skips = []
         x_BCHW = inputs_BCHW
         for stage in self.encoder:
@@ -85,16 +85,18 @@ class Pix2PixUnet(nn.Module):
         return x_BCHW
 
 
-# Activations come before the convolutions and write to new tensors, because the skips carry what they act on.
-def _down(in_channels: int, width: int, norm: str | None) -> nn.Sequential:
+# Activations come before the convolutions and do not work in place, because the skips carry the values before them.
+def _build_down(in_channels: int, width: int, norm: str | None) -> nn.Sequential:
     layers: list[nn.Module] = [
         nn.LeakyReLU(0.2),
         nn.Conv2d(in_channels, width, kernel_size=4, stride=2, padding=1, bias=norm is None),
     ]
-    return nn.Sequential(*layers, *([norm_layer(norm, width)] if norm else []))
+    if norm:
+        layers.append(norm_layer(norm, width))
+    return nn.Sequential(*layers)
 
 
-def _up(in_channels: int, width: int, norm: str, dropout: float) -> nn.Sequential:
+def _build_up(in_channels: int, width: int, norm: str, dropout: float) -> nn.Sequential:
     return nn.Sequential(
         nn.ReLU(),
         nn.ConvTranspose2d(in_channels, width, kernel_size=4, stride=2, padding=1, bias=False),

@@ -1,4 +1,4 @@
-"""SegmentationModel: what surrounds every network, so that loaders, prediction and export need not.
+"""SegmentationModel: the normalisation, padding and decoding around every network.
 
 Shape suffixes: B images, C channels or classes, H height, W width.
 """
@@ -18,22 +18,24 @@ from segray.models.normalisation import IMAGENET, Normalisation
 SHARPNESS = 10.0
 """Factor of the logits of a colour. Squared distances between colours in -1..1 are small, so without a factor the
 cross-entropy of a perfect label image would be far from 0: 1.5 in the mean over Cityscapes' 19 classes. With 10 it is
-0.17, and 0.08 where colours shy away from their neighbours'; bus and train, whose colours are the nearest, stay at 0.6,
-a little better than a guess between the two. The first steps' losses grow with the factor: a grey image has 12.5."""
+0.17, and 0.08 if the output keeps its distance from the neighbours' colours. Bus and train, whose colours are the
+closest, stay at 0.6, a little better than a guess between the two. The loss of the first steps grows with the factor: a
+grey image has 12.5."""
 
 
 class SegmentationModel(nn.Module):
-    """A network between normalisation and padding: photos in, one logit per class and pixel out.
+    """A network with its normalisation and padding, which maps photos to one logit per class and pixel.
 
-    With a palette the network paints: its output is a colour, and the logits say how near each class's colour is.
+    With a palette the network paints: it outputs a colour per pixel, and the logits tell how near each class's colour
+    is.
 
     Args:
-        network: Maps normalised photos (B, 3, H, W) with sides that are multiples of the stride to outputs of that
-            size: one channel per class, or 3 with a palette.
-        stride: What the network's input sides must be a multiple of, in pixels.
+        network: Maps normalised photos (B, 3, H, W), with sides that are multiples of the stride, to outputs of the
+            same size: one channel per class, or 3 with a palette.
+        stride: The sides of the network's input are multiples of this number of pixels.
         palette: RGB colours (0 to 255) of the classes, if the network paints.
         min_side_px: The smallest input side that the network takes.
-        normalisation: What the network's weights were trained with.
+        normalisation: The normalisation that the network's weights were trained with.
     """
 
     scale: Tensor
@@ -66,7 +68,7 @@ class SegmentationModel(nn.Module):
             )
 
     def normalise_by(self, normalisation: Normalisation) -> None:
-        """Normalise photos by other statistics from now on."""
+        """Replace the statistics that photos are normalised by."""
         self.normalisation = normalisation
         mean = self.scale.new_tensor(normalisation.mean).view(1, 3, 1, 1)
         std = self.scale.new_tensor(normalisation.std).view(1, 3, 1, 1)
@@ -74,18 +76,18 @@ class SegmentationModel(nn.Module):
         self.offset.copy_(-mean / std)
 
     def forward(self, photos_BCHW: Tensor, *, raw: bool = False) -> Tensor:
-        """Logits for photos of any size.
+        """Return logits for photos of any size.
 
-        Sides are padded to the stride and the smallest side, at the bottom and on the right, by repeating the last row
-        and column: zeros would draw an edge where there is none, and reflection fails on photos narrower than the
-        padding.
+        Sides are padded to a multiple of the stride and to the smallest side, at the bottom and on the right. The
+        padding repeats the last row and column: zeros would draw an edge that is not there, and reflection fails on
+        photos narrower than the padding.
 
         Args:
             photos_BCHW: RGB in 0..255, uint8 or float.
-            raw: What the network gives, before ``decode``: RGB in -1..1 if it paints.
+            raw: Return the network's output before ``decode``: RGB in -1..1 if the network paints.
 
         Returns:
-            Logits (B, classes, H, W), H and W being the photos'; or colours (B, 3, H, W), if raw and it paints.
+            Logits (B, classes, H, W) at the photos' size; or colours (B, 3, H, W), if raw and the network paints.
         """
         height, width = photos_BCHW.shape[-2:]
         inputs_BCHW = torch.addcmul(self.offset, photos_BCHW.to(self.scale.dtype), self.scale)
@@ -103,27 +105,27 @@ class SegmentationModel(nn.Module):
         return smallest_px + -smallest_px % self.stride - side_px
 
     def decode(self, raw_BCHW: Tensor) -> Tensor:
-        """Logits from what ``forward`` gives raw, which they are already unless the network paints.
+        """Return logits from the raw output of ``forward``; the raw output of a network that does not paint is logits.
 
-        A colour's logit is minus its squared distance to the class's, times ``SHARPNESS``, up to a term that all
-        classes share; so the class of the nearest colour has the largest.
+        The logit of a class is minus the squared distance between the output colour and the class's colour, times
+        ``SHARPNESS``, up to a term that all classes share. The class of the nearest colour has the largest logit.
 
         Args:
-            raw_BCHW: RGB in -1..1 if the network paints.
+            raw_BCHW: Raw output of ``forward``: RGB in -1..1 if the network paints.
 
         Returns:
             Logits (B, classes, H, W).
         """
         if not self.paints:
             return raw_BCHW
-        # No convolution: on GPUs those compute in TF32, which is too coarse too.
+        # Not a convolution: on GPUs convolutions compute in TF32, which is too coarse as well.
         with _without_autocast(raw_BCHW.device.type):
             products_BCHW = torch.einsum("bkhw,ck->bchw", raw_BCHW.to(self.color_kernel.dtype), self.color_kernel)
             return products_BCHW + self.color_bias
 
 
 def _without_autocast(device_type: str) -> AbstractContextManager[object]:
-    """Full precision: in bfloat16 the logits of bus and train would often be rounded to the same number."""
+    """Return a context without autocast: bfloat16 would often round the logits of bus and train to the same number."""
     if not torch.amp.is_autocast_available(device_type):  # such as meta
         return nullcontext()
     return torch.autocast(device_type, enabled=False)

@@ -25,9 +25,9 @@ from segray.models.segmentation import SegmentationModel
 ARCHITECTURES: dict[str, type[nn.Module]] = {arch.__name__: arch for arch in smp.MODEL_ARCHITECTURES_MAPPING.values()}
 
 MIN_SIDES_PX = {"PAN": 128}
-"""PAN pools its coarsest map three times, which leaves nothing of photos of up to 112 px."""
+"""Architecture -> smallest input side. PAN pools its coarsest map three times: photos up to 112 px pool to nothing."""
 
-# What a refusal proposes instead: one small encoder of each kind.
+# One small encoder of each kind, to suggest when an architecture refuses an encoder.
 _SMALL_ENCODERS = (
     "resnet18",
     "mobilenet_v2",
@@ -38,24 +38,24 @@ _SMALL_ENCODERS = (
     "tu-vit_tiny_patch16_224",
 )
 
-# How SMP and timm say that they do not take an argument or one another.
+# The exceptions of SMP and timm for an unsupported argument or an unsupported pair of architecture and encoder.
 _REFUSALS = (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
 def build_smp(config: ModelConfig, num_classes: int) -> SegmentationModel:
-    """Build an SMP network, its encoder's weights loaded.
+    """Build an SMP network, with its encoder's weights loaded.
 
     Args:
         config: Architecture, encoder, and encoder weights: none, imagenet or a file.
         num_classes: Logits per pixel.
 
     Raises:
-        ConfigError: An unknown architecture or encoder, a pair that SMP refuses, or weights that cannot be had or do
-            not fit.
+        ConfigError: The architecture or encoder is unknown, SMP refuses the pair, or the weights cannot be fetched or
+            do not fit.
     """
     _check_names(config)
     path = encoder_file(config.encoder, config.encoder_weights)
-    # timm converts the older layouts among its own files; everyone else's must fit as they are.
+    # timm converts old layouts of its own files on loading; any other file must fit without conversion.
     by_timm = config.encoder_weights == "imagenet" and config.encoder.startswith(TIMM_PREFIX)
     try:
         network = _construct(config.arch, config.encoder, num_classes, timm_file=path if by_timm else None)
@@ -92,6 +92,7 @@ def _construct(arch: str, encoder: str, num_classes: int, timm_file: Path | None
     arguments: dict[str, Any] = dict(_any_image_size(encoder))
     if timm_file is not None:
         arguments["pretrained_cfg_overlay"] = {"file": str(timm_file), "custom_load": False}
+    # With any weights except None, SMP asks timm for pretrained weights, which timm then reads from the overlay's file.
     weights = None if timm_file is None else True
     with _quiet():
         return ARCHITECTURES[arch](encoder_name=encoder, encoder_weights=weights, classes=num_classes, **arguments)
@@ -99,7 +100,7 @@ def _construct(arch: str, encoder: str, num_classes: int, timm_file: Path | None
 
 @functools.cache
 def _any_image_size(encoder: str) -> dict[str, bool]:
-    """The argument that lets a transformer of timm take images of other sizes than it was trained on, if it has one."""
+    """Return the argument that lets a timm transformer take images of any size, if the transformer has one."""
     name = encoder.removeprefix(TIMM_PREFIX)
     source = timm.get_pretrained_cfg(name) if name != encoder else None
     if source is None or not source.fixed_input_size:
@@ -114,14 +115,14 @@ def _any_image_size(encoder: str) -> dict[str, bool]:
 
 def _stride(arch: str, network: Any) -> int:
     stride: int = network.encoder.output_stride
-    # DPT halves a vision transformer's grid of 16 px patches once more, which SMP's own check overlooks.
+    # DPT halves a vision transformer's grid of 16 px patches once more, which SMP's own size check overlooks.
     return math.lcm(stride, 32) if arch == "DPT" else stride
 
 
 def _refusal(config: ModelConfig, error: Exception) -> str:
     reason = (str(error).splitlines() or [""])[0][:160] or type(error).__name__
-    archs = [arch for arch in ARCHITECTURES if _goes(arch, config.encoder)]
-    encoders = [encoder for encoder in _SMALL_ENCODERS if _goes(config.arch, encoder)]
+    archs = [arch for arch in ARCHITECTURES if _fits(arch, config.encoder)]
+    encoders = [encoder for encoder in _SMALL_ENCODERS if _fits(config.arch, encoder)]
     advice = f"encoders that {config.arch} takes: {', '.join(encoders)}"
     if archs:
         advice += f"; architectures that take {config.encoder}: {', '.join(archs)}"
@@ -129,7 +130,7 @@ def _refusal(config: ModelConfig, error: Exception) -> str:
 
 
 @functools.cache
-def _goes(arch: str, encoder: str) -> bool:
+def _fits(arch: str, encoder: str) -> bool:
     try:
         with without_memory():
             _construct(arch, encoder, num_classes=1)
@@ -140,7 +141,7 @@ def _goes(arch: str, encoder: str) -> bool:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence SMP's notes on deprecated prefixes and timm's on classifier keys: neither is the reader's doing."""
+    """Silence SMP's warnings on deprecated prefixes and timm's on classifier keys: the user causes neither."""
     logger = logging.getLogger("timm")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -18,7 +18,7 @@ from segray.models.segmentation import SegmentationModel
 from segray.models.vgg import conv_layers, start_he
 
 DECODER_CONVOLUTIONS = 2
-"""3x3 convolutions of a decoder stage."""
+"""Number of 3x3 convolutions in a decoder stage."""
 
 
 def build_unet(config: ModelConfig, num_classes: int) -> SegmentationModel:
@@ -29,14 +29,14 @@ def build_unet(config: ModelConfig, num_classes: int) -> SegmentationModel:
         num_classes: Logits per pixel.
 
     Raises:
-        ConfigError: The lists of widths and convolutions do not go together.
+        ConfigError: The lists of widths and convolutions have lengths that do not fit each other.
     """
     _check_lengths(config.unet)
     return SegmentationModel(Unet(config.unet, num_classes), stride=2 ** (len(config.unet.widths) - 1))
 
 
 class Unet(nn.Module):
-    """Encoder stages with max pooling between them; decoder stages with transposed convolutions and skips.
+    """A U-Net: encoder stages with max pooling in between, and decoder stages with transposed convolutions and skips.
 
     Args:
         config: Widths and convolutions of the stages, and whether they have batch normalisation.
@@ -45,10 +45,10 @@ class Unet(nn.Module):
 
     def __init__(self, config: UnetConfig, num_classes: int):
         super().__init__()
-        widths = _multiplied(config.widths, config.width_multiplier)
-        decoder_widths = _multiplied(config.decoder_widths, config.width_multiplier)
+        widths = _scale(config.widths, config.width_multiplier)
+        decoder_widths = _scale(config.decoder_widths, config.width_multiplier)
         self.encoder = nn.ModuleList(
-            _stage(inputs, width, count, config.batch_norm)
+            _build_stage(inputs, width, count, config.batch_norm)
             for inputs, width, count in zip((3, *widths[:-1]), widths, config.convolutions, strict=True)
         )
         self.upsamplings = nn.ModuleList(
@@ -56,14 +56,14 @@ class Unet(nn.Module):
             for inputs, width in pairwise((widths[-1], *decoder_widths))
         )
         self.decoder = nn.ModuleList(
-            _stage(width + skip, width, DECODER_CONVOLUTIONS, config.batch_norm)
+            _build_stage(width + skip, width, DECODER_CONVOLUTIONS, config.batch_norm)
             for width, skip in zip(decoder_widths, widths[-2::-1], strict=True)
         )
         start_he(self)
         self.score = nn.Conv2d(decoder_widths[-1], num_classes, kernel_size=1)
 
     def forward(self, inputs_BCHW: Tensor) -> Tensor:
-        """Logits of the input's size, whose sides must be multiples of 2 to the number of poolings."""
+        """Return logits of the input's size; its sides must be multiples of 2 to the number of poolings."""
         skips = []
         x_BCHW = inputs_BCHW
         for index, stage in enumerate(self.encoder):
@@ -76,11 +76,11 @@ class Unet(nn.Module):
         return logits_BCHW
 
 
-def _stage(in_channels: int, width: int, count: int, batch_norm: bool) -> nn.Sequential:
+def _build_stage(in_channels: int, width: int, count: int, batch_norm: bool) -> nn.Sequential:
     return nn.Sequential(*conv_layers(in_channels, width, count, batch_norm=batch_norm))
 
 
-def _multiplied(widths: tuple[int, ...], factor: float) -> tuple[int, ...]:
+def _scale(widths: tuple[int, ...], factor: float) -> tuple[int, ...]:
     return tuple(max(1, round(width * factor)) for width in widths)
 
 

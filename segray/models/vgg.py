@@ -1,4 +1,4 @@
-"""VGG-16 as a fully convolutional network, and the stages that VGG-like networks are made of.
+"""VGG-16 as a fully convolutional network, and the convolution stages of VGG-like networks.
 
 Simonyan and Zisserman, 2015, "Very Deep Convolutional Networks for Large-Scale Image Recognition", arXiv 1409.1556.
 """
@@ -14,9 +14,10 @@ from segray.models.encoder_weights import read_weights, unfitting
 
 WIDTHS = (64, 128, 256, 512, 512)
 CONVOLUTIONS = (2, 2, 3, 3, 3)
-"""Channels and 3x3 convolutions of the five stages of VGG-16, each of which halves the map at its end."""
+"""Channels and 3x3 convolutions of the five stages of VGG-16; each stage ends by halving the map."""
 
-# How torchvision and timm name the fully connected layers; the third, which scores ImageNet's classes, is left out.
+# Names of the fully connected layers in torchvision and timm -> names here; the third, ImageNet's classifier, is left
+# out.
 _LAYERS = {
     "classifier.0": "fc6",
     "classifier.3": "fc7",
@@ -31,9 +32,9 @@ class Vgg16(nn.Module):
     """VGG-16 with its first two fully connected layers as convolutions, and without the third.
 
     Args:
-        batch_norm: Batch normalisation after every 3x3 convolution.
+        batch_norm: Whether batch normalisation follows every 3x3 convolution.
         head_width: Channels of ``fc6`` and ``fc7``; 4096 as published.
-        dropout: Share of the values dropped after each of the two.
+        dropout: Share of the values dropped after each of ``fc6`` and ``fc7``.
     """
 
     def __init__(self, *, batch_norm: bool, head_width: int, dropout: float):
@@ -51,7 +52,7 @@ class Vgg16(nn.Module):
         start_he(self)
 
     def forward(self, inputs_BCHW: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Maps of pool3, pool4 and layer 7, at 1/8, 1/16 and 1/32 of the input's size."""
+        """Return the maps of pool3, pool4 and layer 7, at 1/8, 1/16 and 1/32 of the input's size."""
         pools = []
         x_BCHW = inputs_BCHW
         for layer in self.features:
@@ -64,7 +65,7 @@ class Vgg16(nn.Module):
 
 
 def conv_layers(in_channels: int, width: int, count: int, *, batch_norm: bool) -> list[nn.Module]:
-    """``count`` 3x3 convolutions that keep the size, each with a ReLU and perhaps a batch normalisation before it."""
+    """Build ``count`` 3x3 convolutions that keep the size, each followed by batch normalisation (optional) and ReLU."""
     layers: list[nn.Module] = []
     for index in range(count):
         layers.append(nn.Conv2d(width if index else in_channels, width, kernel_size=3, padding=1))
@@ -75,7 +76,7 @@ def conv_layers(in_channels: int, width: int, count: int, *, batch_norm: bool) -
 
 
 def start_he(network: nn.Module) -> None:
-    """Start all convolutions as He et al. 2015 (arXiv 1502.01852), so that values keep their spread through ReLUs."""
+    """Initialise convolutions as in He et al. 2015 (arXiv 1502.01852), which keeps the spread of values over ReLUs."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
@@ -84,23 +85,23 @@ def start_he(network: nn.Module) -> None:
 
 
 def load_vgg(vgg: Vgg16, encoder: str, path: Path) -> None:
-    """Load a weights file of torchvision, timm or SMP.
+    """Load a VGG-16 weights file of torchvision, timm or SMP.
 
-    ``fc6`` and ``fc7`` keep their start where the file has no fully connected layers, or such of another width.
+    ``fc6`` and ``fc7`` keep their initial weights if the file has no fully connected layers, or wider or narrower ones.
 
     Args:
-        vgg: Whose weights are replaced.
-        encoder: Its name, for messages.
-        path: The state dict of a VGG-16, whole or convolutions only.
+        vgg: The network to load into.
+        encoder: The encoder's name, for messages.
+        path: File with the state dict of a VGG-16, with or without its fully connected layers.
 
     Raises:
-        ConfigError: The file cannot be read, or its keys or shapes are not those of the network.
+        ConfigError: The file cannot be read, or its keys or shapes do not fit the network.
     """
     own = vgg.state_dict()
-    weights = _own_names(read_weights(path))
+    weights = _rename(read_weights(path))
     head = {key: value for key, value in own.items() if key.startswith("fc")}
     if len(weights.get("fc6.weight", ())) == vgg.fc6.out_channels:
-        head = {key: _shaped_like(value, own[key]) for key, value in weights.items() if key in head}
+        head = {key: _reshape_like(value, own[key]) for key, value in weights.items() if key in head}
     features = {key: value for key, value in weights.items() if not key.startswith("fc")}
     try:
         vgg.load_state_dict(features | head)
@@ -108,7 +109,7 @@ def load_vgg(vgg: Vgg16, encoder: str, path: Path) -> None:
         raise ConfigError(unfitting(encoder, path, error)) from None
 
 
-def _own_names(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+def _rename(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     renamed = {}
     for key, value in weights.items():
         layer, _, parameter = key.rpartition(".")
@@ -119,6 +120,6 @@ def _own_names(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return renamed
 
 
-def _shaped_like(value: Tensor, own: Tensor) -> Tensor:
-    """A fully connected layer's matrix as the kernel of a convolution: both run over channels, rows, columns."""
+def _reshape_like(value: Tensor, own: Tensor) -> Tensor:
+    """Reshape a fully connected layer's matrix to a convolution kernel: both are ordered by channels, rows, columns."""
     return value.reshape(own.shape) if value.numel() == own.numel() else value

@@ -1,4 +1,4 @@
-"""Published systems as full configs, one file each; a new one is its file and its line in RECIPES."""
+"""Published systems as full configs, one file each; a new recipe is a file and a line in RECIPES."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ __all__ = ["RECIPES", "Difference", "Recipe", "Setting", "find_recipe", "recipe_
 
 
 def find_recipe(name: str) -> Recipe:
-    """The recipe of that name.
+    """Return the recipe of a name.
 
     Raises:
-        ConfigError: There is none; the nearest names are given.
+        ConfigError: There is no such recipe; the message suggests the nearest names.
     """
     if name not in RECIPES:
         raise ConfigError(unknown_name("recipe", name, RECIPES))

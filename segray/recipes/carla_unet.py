@@ -6,11 +6,11 @@ from segray.recipes.recipe import NORMALISATION, PRECISION, Difference, Recipe, 
 
 CARLA_UNET = Recipe(
     name="carla_unet",
-    summary="A VGG-like U-Net from scratch with focal loss tells the 13 classes of the Lyft challenge",
+    summary="A VGG-like U-Net, trained from scratch with focal loss on the 13 classes of the Lyft challenge",
     settings={
         "data.dataset": Setting("carla", "README: the Lyft and Udacity challenge, 800 x 600 photos of CARLA"),
-        "data.classes": Setting("", "train.py: 13 classes, the label ids as they are; the data set's first list, raw"),
-        "data.split.kind": Setting("ratio", "README: divided by its author"),
+        "data.classes": Setting("", "train.py: 13 classes, the raw label ids; the data set's first list, raw"),
+        "data.split.kind": Setting("ratio", "README: split by its author"),
         "data.split.sizes": Setting([3000, 1000, 1000], "README: 3000 / 1000 / 1000 images"),
         "data.resize_px": Setting([512, 512], "train.py: input of 512 x 512"),
         "data.policy": Setting("none", "README: augmentation is a to-do"),
@@ -32,24 +32,24 @@ CARLA_UNET = Recipe(
     differences=(
         Difference(
             "focal loss of each class against all others, alpha 0.25 for the true class and 0.75 for the others, "
-            "summed over pixels, on outputs that are cut to 0 to 1 instead of a sigmoid",
-            "focal loss over a softmax, 0.25 one factor on every pixel, mean over pixels",
-            "one pixel has one class; a mean does not depend on the image's size, and Adam divides a factor out again",
+            "summed over pixels, on outputs that are clipped to 0 to 1 instead of passed through a sigmoid",
+            "focal loss over a softmax, alpha 0.25 as one factor on every pixel, mean over pixels",
+            "a pixel has one class; a mean does not depend on the image's size, and Adam divides a constant factor out",
         ),
         Difference(
-            "lane markings and the bonnet of the own car are classes as labelled",
-            "the same; data.classes=challenge makes markings road and takes the bonnet out",
-            "the challenge scores that list, but the system was trained on raw labels",
+            "lane markings and the bonnet of the own car are classes, as labelled",
+            "the same; data.classes=challenge turns markings into road and leaves the bonnet out",
+            "the challenge scores the second list, but the system was trained on raw labels",
         ),
         Difference(
-            "frames divided one by one",
-            "frames of one drive stay on one side, so a count can be missed by part of a drive",
-            "neighbouring frames on both sides flatter the score",
+            "frames split one by one",
+            "all frames of a drive are in the same split, so split sizes can be off by part of a drive",
+            "neighbouring frames in different splits inflate the score",
         ),
         Difference(
-            "Glorot's start of all convolutions",
-            "He's start of the 3x3 convolutions",
-            "it is made for layers that end in a ReLU, and there is no normalisation to make up for it",
+            "Glorot initialisation of all convolutions",
+            "He initialisation of the 3x3 convolutions",
+            "He initialisation is made for layers that end in a ReLU, and no normalisation corrects a poor start",
         ),
         NORMALISATION,
         PRECISION,

@@ -6,14 +6,14 @@ from segray.recipes.recipe import PRECISION, Difference, Recipe, Setting
 
 CITYSCAPES_SMP = Recipe(
     name="cityscapes_smp",
-    summary="DeepLabV3+ on EfficientNet-B4 tells the 19 classes of Cityscapes",
+    summary="DeepLabV3+ on EfficientNet-B4 for the 19 classes of Cityscapes",
     settings={
         "data.dataset": Setting("cityscapes", "README: Cityscapes"),
         "data.cityscapes.labels": Setting("fine", "launch.py: fine labels"),
         "data.classes": Setting("", "dataset_cityscapes.py: 19 training ids; the data set's first list, train_ids"),
         "data.split.kind": Setting("official", "launch.py: the official train, val and test"),
         "data.crop_px": Setting([512, 512], "launch.py: random crops of 512 x 512"),
-        "data.policy": Setting("none", "launch.py: no augmentation but the crop"),
+        "data.policy": Setting("none", "launch.py: no augmentation except the crop"),
         "model.name": Setting("smp", "README: a model of segmentation-models-pytorch"),
         "model.arch": Setting("DeepLabV3Plus", "README: DeepLabV3+ in its video"),
         "model.encoder": Setting("efficientnet-b4", "README: EfficientNet-B4 in its video"),
@@ -29,24 +29,24 @@ CITYSCAPES_SMP = Recipe(
     },
     differences=(
         Difference(
-            "20 classes: what is none of the 19 is trained as class background",
-            "19 classes; the rest is void, which neither trains nor counts",
-            "the benchmark ignores it; learnt, it takes pixels away from the classes that count",
+            "20 classes: pixels of none of the 19 classes are trained as class background",
+            "19 classes; the rest is void, which counts neither in training nor in scores",
+            "the benchmark ignores the background; a trained background class would take pixels from the other classes",
         ),
         Difference(
-            "IoU averaged over images, and called IoU",
+            "IoU averaged over images, reported as IoU",
             "mIoU from one confusion matrix over the split",
-            "that is the benchmark's figure",
+            "the benchmark reports the mIoU of one confusion matrix",
         ),
         Difference(
-            "validates after every fifth epoch and keeps the best of these",
+            "validates after every fifth epoch and keeps the best of the validated epochs",
             "validates after every epoch",
-            "the best and early stopping are decided between epochs",
+            "segray chooses the best epoch, and stops early, by the validation of every epoch",
         ),
         Difference(
             "the learning rate falls after every epoch",
-            "it falls after every batch",
-            "segray's schedules are stepped once a batch; the curve is the same",
+            "the learning rate falls after every batch",
+            "segray steps its schedules once per batch; the curve is the same",
         ),
         PRECISION,
     ),

@@ -6,7 +6,7 @@ from segray.recipes.recipe import PRECISION, Difference, Recipe, Setting
 
 KITTI_FCN8S = Recipe(
     name="kitti_fcn8s",
-    summary="FCN-8s on VGG-16 tells road from not road",
+    summary="FCN-8s on VGG-16 separates road from not road",
     settings={
         "data.dataset": Setting("kitti_road", "README: the KITTI Road data set"),
         "data.classes": Setting("", "README: 2 classes, road or not; the data set's only list"),
@@ -22,39 +22,39 @@ KITTI_FCN8S = Recipe(
         "loss.name": Setting("cross_entropy", "README: cross-entropy"),
         "optim.name": Setting("adam", "README: Adam"),
         "optim.lr": Setting(1e-3, "README: 0.001"),
-        "optim.weight_decay": Setting(0.0, "main.py: none but that of the decoder"),
+        "optim.weight_decay": Setting(0.0, "main.py: none except on the decoder"),
         "optim.l2": Setting(5e-4, "main.py: l2_regularizer(1e-3), which takes half the sum of squares"),
         "optim.l2_layers": Setting("network.decoder.", "main.py: kernels of the 1x1 and the transposed convolutions"),
         "optim.schedule": Setting("constant", "main.py: one learning rate"),
-        "train.epochs": Setting(50, "README: 50 of 10, 25, 40 and 50"),
-        "train.batch_size": Setting(5, "README: 5 of 1, 5 and 10"),
+        "train.epochs": Setting(50, "README: 50, chosen from 10, 25, 40 and 50"),
+        "train.batch_size": Setting(5, "README: 5, chosen from 1, 5 and 10"),
     },
     differences=(
         Difference(
-            "every pixel that is not the colour of not-road is road, the black ones too",
+            "every pixel without the colour of not-road is road, including the black ones",
             "black is void; (255, 0, 255) is road",
             "black is outside the area that the benchmark evaluates",
         ),
         Difference(
-            "all 289 labelled images train, none validates",
-            "80 % train, 20 % validate, in blocks of neighbouring frames",
-            "a figure on images that were trained on says nothing; data.split changes it",
+            "all 289 labelled images are for training, none for validation",
+            "80 % for training, 20 % for validation, in blocks of neighbouring frames",
+            "scores on training images say nothing about new images; data.split sets other sizes",
         ),
         Difference(
-            "labels resized with blending, so that edges have colours of no class",
+            "labels resized with blending, which gives edges colours of no class",
             "labels resized to the nearest pixel",
-            "a blend of two colours is no class",
+            "a blend of two colours is not a class",
         ),
         Difference(
             "transposed convolutions start at random, scores from a normal distribution",
             "transposed convolutions start as bilinear interpolation, scores from a normal distribution cut at two "
             "standard deviations",
-            "so in the paper; a network that enlarges from the first step on has less to learn",
+            "the paper starts this way; a network that enlarges its scores from the first step has less to learn",
         ),
         Difference(
             "the L2 penalty is built with the layers, but main.py never adds it to the loss that it minimises",
-            "the penalty is in the gradient; it is not in the recorded losses",
-            "the README says that it is there, and losses without it compare between trials",
+            "the penalty is in the gradient, but not in the recorded losses",
+            "the README says that the penalty applies; losses without it can be compared between trials",
         ),
         PRECISION,
     ),

@@ -1,4 +1,4 @@
-"""What a recipe is: a published system as a full config, with the source of every value and what is not the same."""
+"""Recipe: a published system as a full config, with the source of every value and the differences from the source."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from segray.config import RunConfig, to_yaml
 
 
 class Setting(NamedTuple):
-    """The value of a config key, and where it comes from in a few words."""
+    """The value of a config key, and its source in a few words."""
 
     value: Any
     source: str
 
 
 class Difference(NamedTuple):
-    """Something that segray does not do as published."""
+    """A difference between the published system and segray's, with its reason."""
 
     published: str
     segray: str
@@ -34,7 +34,7 @@ class Recipe:
     summary: str
     """One line"""
     settings: Mapping[str, Setting]
-    """Dotted config key -> value and source, for every key that the published system decides"""
+    """Dotted config key -> value and source, for every key that the published system defines"""
     differences: tuple[Difference, ...]
     published: str | None
     """The result that the source publishes"""
@@ -42,37 +42,37 @@ class Recipe:
 
     @property
     def config(self) -> RunConfig:
-        """The whole run, without the folder of its data."""
+        """The full run config, without the folder of its data."""
         return RunConfig().with_values({key: setting.value for key, setting in self.settings.items()})
 
     @property
     def dataset(self) -> str:
-        """Name of the data set that the system was published on."""
+        """The name of the data set that the system was published on."""
         return self.config.data.dataset
 
     @property
     def sources(self) -> dict[str, str]:
-        """Where the values come from, by dotted key."""
+        """The sources of the values, by dotted key."""
         return {key: setting.source for key, setting in self.settings.items()}
 
 
 PRECISION = Difference(
     "float32 throughout",
     "train.precision auto: bfloat16 autocast where the hardware has it, losses and weights in float32",
-    "about twice as fast; train.precision=float32 gives it back",
+    "about twice as fast; train.precision=float32 restores float32",
 )
-"""Holds for every system."""
+"""A difference of every recipe."""
 
 NORMALISATION = Difference(
     "photos scaled to 0 to 1, or to -1 to 1",
     "photos normalised by ImageNet's mean and standard deviation",
     "segray's models take plain RGB photos, so that every model is used in the same way",
 )
-"""Holds for the systems that do not use a library's own preprocessing."""
+"""A difference of the recipes whose system does not use a library's own preprocessing."""
 
 
 def recipe_yaml(recipe: Recipe) -> str:
-    """The recipe's config as YAML that ``read_yaml`` reads back, with comments on where it comes from."""
+    """Return the recipe's config as YAML for ``read_yaml``, with comments on sources and differences."""
     notes = {key: f"source: {source}" for key, source in recipe.sources.items()}
     return "\n".join(_header(recipe)) + "\n\n" + to_yaml(recipe.config, notes)
 
@@ -85,7 +85,7 @@ def _header(recipe: Recipe) -> list[str]:
         *_comment(f"Published result: {recipe.published or 'none'}"),
         *_comment(f"Data set: {recipe.dataset}; run it: {run}"),
         "#",
-        *_comment("What is not as published:"),
+        *_comment("Differences from the published system:"),
     ]
     for published, here, why in recipe.differences:
         lines += _comment(f"- Published: {published}. Here: {here}. Why: {why}.", indent="  ")
@@ -93,6 +93,7 @@ def _header(recipe: Recipe) -> list[str]:
 
 
 def _comment(text: str, indent: str = "") -> list[str]:
+    # URLs and commands stay whole, so that a reader can copy them.
     return textwrap.wrap(
         text,
         width=118,

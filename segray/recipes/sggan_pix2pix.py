@@ -7,10 +7,10 @@ from segray.recipes.sggan import DATA_AND_OPTIMISERS, SHARED_DIFFERENCES
 
 SGGAN_PIX2PIX = Recipe(
     name="sggan_pix2pix",
-    summary="The U-Net of pix2pix paints the label image against a 70 x 70 PatchGAN",
+    summary="The U-Net of pix2pix, which paints label images, trained against a 70 x 70 PatchGAN",
     settings={
         **DATA_AND_OPTIMISERS,
-        "model.name": Setting("pix2pix", "README: Pix2Pix; at 128 px its U-Net 128"),
+        "model.name": Setting("pix2pix", "README: Pix2Pix; its U-Net 128 for 128 px"),
         "gan.discriminator": Setting("patchgan", "module.py: PatchGAN"),
         "gan.norm": Setting("batch", "pix2pix: batch normalisation"),
         "gan.conditioned": Setting(True, "pix2pix: the discriminator sees the photo too"),

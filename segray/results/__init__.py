@@ -1,4 +1,4 @@
-"""A sweep's files as pandas frames; needs neither torch nor ray."""
+"""A sweep's files as pandas frames and notes; needs neither torch nor ray."""
 
 from segray.results.confirmation import Confirmation, Spread
 from segray.results.searched import SearchedKey

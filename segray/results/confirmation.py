@@ -1,4 +1,4 @@
-"""Confirmation: the best trial and the baseline over further seeds, which is what their gain can be trusted by."""
+"""Confirmation: the best trial and the baseline over further seeds, to tell a gain from chance."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from segray import text
 
 @dataclass(frozen=True)
 class Spread:
-    """Fractions that the same config gave with different seeds, or their differences."""
+    """Scores of one config with different seeds, or differences of scores; fractions."""
 
     values: tuple[float, ...]
-    """In the order of the seeds; at least one"""
+    """One value per seed, in the order of the seeds; at least one"""
 
     @property
     def mean(self) -> float:
-        """Their mean."""
+        """The mean of the values."""
         return fmean(self.values)
 
     @property
     def low(self) -> float:
-        """The lowest."""
+        """The lowest value."""
         return min(self.values)
 
     @property
     def high(self) -> float:
-        """The highest."""
+        """The highest value."""
         return max(self.values)
 
     @property
     def deviation(self) -> float | None:
-        """Sample standard deviation; None of a single value."""
+        """The sample standard deviation; None for a single value."""
         return stdev(self.values) if len(self.values) > 1 else None
 
     def as_json(self) -> dict[str, Any]:
-        """Values and figures under their names."""
+        """Return the values and their statistics by name, in types that JSON has."""
         return {
             "values": list(self.values),
             "mean": self.mean,
@@ -53,21 +53,21 @@ class Spread:
 
 @dataclass(frozen=True)
 class Confirmation:
-    """The best trial and the baseline, trained anew for as many epochs with the same further seeds."""
+    """The repeats of the best trial and of the baseline, with the same further seeds and number of epochs."""
 
     trial: str
     """Id of the best trial"""
     epochs: int
     seeds: tuple[int, ...]
-    """Those that all have a figure of"""
+    """The seeds with a score of every compared trial"""
     best: Spread
     """Best val mIoU of the best trial's repeats"""
     baseline: Spread | None
-    """Of the baseline's; None where that is the best trial itself, or failed in the search"""
+    """Best val mIoU of the baseline's repeats; None if the baseline is the best trial itself or failed in the search"""
 
     @cached_property
     def gain(self) -> Spread | None:
-        """By how much the best is above the baseline, seed by seed."""
+        """The difference between best trial and baseline, seed by seed."""
         if self.baseline is None:
             return None
         pairs = zip(self.best.values, self.baseline.values, strict=True)
@@ -80,11 +80,11 @@ class Confirmation:
 
     @property
     def counted_seeds(self) -> str:
-        """How many seeds, in words."""
+        """The number of seeds in words."""
         return text.counted(len(self.seeds), "seed")
 
     def as_json(self) -> dict[str, Any]:
-        """All figures, in types that JSON has."""
+        """Return all scores, in types that JSON has."""
         baseline, gain = self.baseline, self.gain
         return {
             "trial": self.trial,
@@ -98,20 +98,20 @@ class Confirmation:
 
 
 def compared_repeats(repeats: pd.DataFrame, best: Mapping[Any, Any], baseline_id: str | None) -> pd.DataFrame:
-    """Those rows of SweepResults.repeats that are of the best trial or the baseline, at the best one's own epochs."""
+    """Return the repeats of the best trial and of the baseline that train for the best trial's number of epochs."""
     return repeats[repeats["trial"].isin([best["id"], baseline_id]) & (repeats["epochs"] == best.get("train.epochs"))]
 
 
 def confirm(repeats: pd.DataFrame, best: Mapping[Any, Any], baseline_id: str | None) -> Confirmation | None:
-    """Compare the repeats of the best trial, at its own epochs, with those of the baseline at the same.
+    """Compare the repeats of the best trial with the baseline's repeats.
 
     Args:
-        repeats: What ``compared_repeats`` gave.
+        repeats: The result of ``compared_repeats``.
         best: Row of the best trial.
-        baseline_id: Id of the trial that it is compared with; None where there is none to compare with.
+        baseline_id: Id of the baseline; None if there is no baseline to compare with.
 
     Returns:
-        None where no seed has a figure of all that are compared.
+        None if no seed has a score of every compared trial.
     """
     valid = repeats[(repeats["outcome"] == "finished") & repeats["best_val_miou"].notna()]
     compared = {best["id"], baseline_id}
@@ -119,6 +119,7 @@ def confirm(repeats: pd.DataFrame, best: Mapping[Any, Any], baseline_id: str | N
     of_best, of_baseline = mious[best["id"]], mious[baseline_id]
     seeds = of_best.index.sort_values()
     if baseline_id is not None:
+        # The gain is paired by seed, so a seed without a score of both says nothing about it.
         seeds = seeds.intersection(of_baseline.index)
     if seeds.empty:
         return None

@@ -1,4 +1,4 @@
-"""Trials' files -> the frames: trials, epochs, classes, repeats."""
+"""Read trials' files into the frames: trials, epochs, classes, repeats."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ CLASS_COLUMNS: Final = {"trial": "str", "epoch": "int64", "class": "str", "iou":
 
 @dataclass(frozen=True)
 class TrialContent:
-    """What one trial's files hold."""
+    """The content of one trial's files."""
 
     id: str
     drawn: tuple[str, ...]
@@ -57,22 +57,22 @@ class TrialContent:
     outcome: Outcome | None
     seconds: float
     damage: str = ""
-    """Which of its files is damaged, and why; empty where none is"""
+    """Which file is damaged, and why; empty if no file is"""
     is_left_out: bool = False
-    """Whether the trial cannot be compared with others for that"""
+    """Whether the damage keeps the trial from being compared with others"""
 
 
 def read_trials(trials: Sequence[TrialFiles]) -> list[TrialContent]:
-    """Read trials side by side: on an object store, reading is waiting."""
+    """Read trials in parallel, since reading from an object store is mostly waiting."""
     with ThreadPoolExecutor(max_workers=16) as pool:
         return list(pool.map(_read_trial, trials))
 
 
 def trials_frame(trials: Iterable[TrialContent], unended: str) -> pd.DataFrame:
-    """One row per trial: TRIAL_COLUMNS and one column per dotted config key.
+    """Return one row per trial: TRIAL_COLUMNS and one column per dotted config key.
 
     Args:
-        trials: What their files hold.
+        trials: Content of the trials' files.
         unended: Outcome of a trial that has not written one: ``running`` or ``interrupted``.
     """
     contents = list(trials)
@@ -84,7 +84,7 @@ def trials_frame(trials: Iterable[TrialContent], unended: str) -> pd.DataFrame:
 
 
 def epochs_frame(trials: Iterable[TrialContent]) -> pd.DataFrame:
-    """One row per trial and epoch: every scalar of the EpochRecord."""
+    """Return one row per trial and epoch: every scalar of the EpochRecord."""
     rows = [
         {"trial": trial.id, **record.model_dump(exclude={"val_iou"})} for trial in trials for record in trial.records
     ]
@@ -92,7 +92,7 @@ def epochs_frame(trials: Iterable[TrialContent]) -> pd.DataFrame:
 
 
 def classes_frame(trials: Iterable[TrialContent], classes: Sequence[str]) -> pd.DataFrame:
-    """One row per trial, epoch and class; IoU is NaN for a class that is not in the mean."""
+    """Return one row per trial, epoch and class; IoU is NaN for a class that is not in the mean."""
     rows = [
         {"trial": trial.id, "epoch": record.epoch, "class": name, "iou": iou}
         for trial in trials
@@ -103,10 +103,10 @@ def classes_frame(trials: Iterable[TrialContent], classes: Sequence[str]) -> pd.
 
 
 def repeats_frame(repeats: Mapping[Repeat, TrialContent], unended: str) -> pd.DataFrame:
-    """One row per repeat: REPEAT_COLUMNS; ``epochs`` are those that it is to train.
+    """Return one row per repeat: REPEAT_COLUMNS; ``epochs`` is the number of epochs that the repeat shall train.
 
     Args:
-        repeats: What their files hold.
+        repeats: Content of the repeats' files.
         unended: Outcome of a repeat that has not written one.
     """
     rows = [
@@ -156,7 +156,7 @@ def _known_keys() -> frozenset[str]:
 
 
 def _wrong_value(config: Mapping[str, Any]) -> str:
-    """What is wrong with a config; other versions may have further keys, but these are no columns of a trial."""
+    """Return what is wrong with a config; unknown keys are fine, since other versions of segray have more keys."""
     if clash := config.keys() & TRIAL_COLUMNS.keys():
         return f"{min(clash)} is no config key"
     try:
@@ -169,6 +169,7 @@ def _wrong_value(config: Mapping[str, Any]) -> str:
 def _seconds(trial: TrialFiles, records: Sequence[EpochRecord], outcome: Outcome | None) -> float:
     if outcome is not None:
         return outcome.seconds
+    # The pointer also counts time of attempts that were lost before their epoch ended.
     trained = sum(record.epoch_seconds for record in records)
     last = trial.pointer("last")
     return trained if last is None else max(trained, last.seconds)
@@ -179,7 +180,8 @@ def _trial_row(trial: TrialContent, unended: str) -> dict[str, Any]:
     valued = [record for record in trial.records if not is_missing(record.val_miou)]
     best = max(valued, key=lambda record: record.val_miou or 0.0, default=None)
     if outcome.best_val_miou is not None and best is not None and outcome.best_val_miou > (best.val_miou or 0.0):
-        best = None  # its record is damaged, but not its outcome
+        # The record of the best epoch is damaged, but the outcome still knows that epoch's score.
+        best = None
     return {
         "id": trial.id,
         "outcome": unended if trial.outcome is None else outcome.status,
@@ -199,6 +201,6 @@ def _frame(rows: Sequence[dict[str, Any]], dtypes: dict[str, str]) -> pd.DataFra
 
 
 def _config_column(values: Sequence[Any]) -> pd.Series[Any]:
-    # With a hole in it, a column of integers would turn into floats: left as Python objects, they stay what they are.
+    # A missing value would turn a column of integers into floats; Python objects keep their type.
     column = pd.Series(values, dtype=object)
     return column if any(value is None for value in values) else column.infer_objects()

@@ -1,4 +1,4 @@
-"""SearchedKey: what a sweep varied, and how its values are compared."""
+"""SearchedKey: a config key that a sweep searched, and the way to compare its values."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from segray import text
 Kind = Literal["choice", "linear", "log"]
 
 MAX_CHOICES = 6
-"""Numbers that take at most so many values, each at least twice on average, are compared as choices: batch sizes."""
+"""Most distinct numbers that are compared as choices, such as batch sizes, if each occurs at least twice on average."""
 LOG_RATIO = 10.0
-"""Positive numbers whose largest is more than so many times the smallest are read on a log scale."""
+"""Ratio of largest to smallest number above which positive numbers are shown on a log scale."""
 
 
 @dataclass(frozen=True)
@@ -25,19 +25,19 @@ class SearchedKey:
     label: str
     """Short name, such as ``encoder`` for ``model.encoder``"""
     kind: Kind
-    """How its values compare: as choices, or as numbers on a linear or log scale"""
+    """How values compare: as choices, or as numbers on a linear or log scale"""
 
     def is_drawn(self, trial: Mapping[Any, Any]) -> bool:
-        """Whether a trial, a row of the trials frame, drew it; else its config has the base's value, unused."""
+        """Return whether a trial (a row of the trials frame) drew the key; otherwise the base's value is unused."""
         return self.key in trial["drawn"]
 
     def shown(self, trial: Mapping[Any, Any]) -> str:
-        """The value that a trial drew as a person reads it; a dash where it drew none."""
+        """Return the value that a trial drew, as text for a person; a dash if the trial drew none."""
         return text.value(trial[self.key]) if self.is_drawn(trial) else text.MISSING
 
 
 def searched_keys(values: Mapping[str, Sequence[Any]]) -> tuple[SearchedKey, ...]:
-    """Searched keys with short labels and kinds.
+    """Return the searched keys with short labels and kinds.
 
     Args:
         values: Dotted key -> the values that trials drew, at least one.
@@ -47,9 +47,9 @@ def searched_keys(values: Mapping[str, Sequence[Any]]) -> tuple[SearchedKey, ...
 
 
 def short_labels(keys: Iterable[str]) -> dict[str, str]:
-    """Dotted key -> the shortest of its parts that is clear; the whole key where two would read alike.
+    """Return dotted key -> its shortest clear part; the whole key if two labels would be the same.
 
-    ``model.encoder`` is ``encoder``, and ``loss.name`` is ``loss``.
+    ``model.encoder`` becomes ``encoder``, and ``loss.name`` becomes ``loss``.
     """
     short = {key: _short(key) for key in keys}
     count = Counter(short.values())

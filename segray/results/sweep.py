@@ -1,4 +1,4 @@
-"""load(): a sweep's files -> SweepResults, whether the sweep is finished, running or dead."""
+"""load(): read a sweep's files into SweepResults, whether the sweep is finished, running or dead."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from segray.storage import BASELINE_ID, Repeat, SweepFiles, open_sweep
 
 @dataclass(frozen=True, eq=False)
 class SweepResults:
-    """What a sweep has given so far. Fractions are 0 to 1; what is not there is NaN."""
+    """The results of a sweep so far. Fractions are 0 to 1; missing values are NaN."""
 
     files: SweepFiles
     info: SweepInfo
     state: SweepStatus
     """``finished``, ``running``, or ``interrupted``: stopped on purpose, or dead"""
     num_planned: int
-    """Trials asked for; where only time is limited, those that have ended"""
+    """Number of trials asked for; if only time is limited, the number of trials that have ended"""
     seconds: float
     """Wall time of the sweep over all its starts"""
     trials: pd.DataFrame
-    """One row per trial: id, outcome, reason, traceback, epochs, best_epoch, best_val_miou, cluster_accuracy (of that
-    epoch), seconds, drawn (keys that the search drew, and that follow from them), config keys"""
+    """One row per trial: id, outcome, reason, traceback, epochs, best_epoch, best_val_miou, cluster_accuracy (at the
+    best epoch), seconds, drawn (keys that the search drew or derived from drawn keys), config keys"""
     epochs: pd.DataFrame
     """One row per trial and epoch: trial and every scalar of the EpochRecord"""
     classes: pd.DataFrame
@@ -49,17 +49,17 @@ class SweepResults:
     """One row per repeat of the best trial or the baseline: trial, id, seed, epochs (to train), outcome, reason,
     best_val_miou, seconds"""
     num_test_images: int
-    """Images that no trial is chosen by; 0 where the data has none"""
+    """Number of images that no trial is chosen by; 0 if the data has none"""
     last_test: SplitScores | None
-    """What the trial that was the best one scored on them when they were last looked at"""
+    """Last scores on the test images, of the trial that was the best one then"""
     damage: tuple[str, ...] = ()
-    """Sentences that name what is damaged, and what is left out for that"""
+    """One phrase for each damaged file, with the trial that is left out because of it"""
     num_left_out: int = 0
-    """Trials of the search that are not in the frames, because their files are damaged"""
+    """Number of the search's trials that are not in the frames, because their files are damaged"""
 
     @cached_property
     def config_keys(self) -> tuple[str, ...]:
-        """Dotted config keys, each a column of ``trials``."""
+        """The dotted config keys, each a column of ``trials``."""
         return tuple(self.trials.columns[len(TRIAL_COLUMNS) :])
 
     @property
@@ -69,217 +69,87 @@ class SweepResults:
 
     @cached_property
     def searched(self) -> tuple[SearchedKey, ...]:
-        """The searched keys that a trial drew, in the order of the space."""
+        """The searched keys that any trial drew, in the order of the space."""
         started = self.trials[self.trials["drawn"].map(bool)].to_dict("records")
         drawn = {key: [trial[key] for trial in started if key in trial["drawn"]] for key in self.info.space}
         return searched_keys({key: values for key, values in drawn.items() if values})
 
     @cached_property
     def ranked(self) -> pd.DataFrame:
-        """Rows of ``trials`` that have an mIoU and did not fail, best first."""
+        """The rows of ``trials`` that have an mIoU and did not fail, best first."""
+        # Stable: of two trials with equal mIoU the earlier one is the best, as in SweepFiles.best.
         valid = ~self.trials["outcome"].isin(FAILURES) & self.trials["best_val_miou"].notna()
         return self.trials[valid].sort_values("best_val_miou", ascending=False, kind="stable")
 
     def best_trial(self) -> pd.Series[Any] | None:
-        """Row of the trial with the highest mIoU among those that did not fail; None if there is none."""
+        """Return the row of the trial with the highest mIoU among trials that did not fail; None if there is none."""
         return None if self.ranked.empty else self.ranked.iloc[0]
 
     @property
     def test(self) -> SplitScores | None:
-        """What the best trial scored on the test images; None where none or another checkpoint was judged."""
+        """The best trial's scores on the test images; None if its best checkpoint has not been scored."""
         best, scored = self.best_trial(), self.last_test
         if best is None or scored is None or (scored.trial, scored.epoch) != (best["id"], best["best_epoch"]):
             return None
         return scored
 
     @cached_property
-    def _num_in_mean(self) -> tuple[int, int]:
-        """How many classes val mIoU is the mean of: fewest and most over all epochs, 0 before the first."""
+    def num_in_mean(self) -> tuple[int, int]:
+        """Number of classes that val mIoU averages: the fewest and the most over all epochs, 0 before the first."""
         if self.info.val_classes:
             return len(self.info.val_classes), len(self.info.val_classes)
-        # An earlier version added the classes that validation lacks but a pixel was taken for.
+        # An earlier version also counted classes that validation lacks but the model predicted for a pixel.
         counts = self.classes.groupby(["trial", "epoch"])["iou"].count()
         return (0, 0) if counts.empty else (int(counts.min()), int(counts.max()))
 
     def mean_text(self) -> str:
-        """What val mIoU is the mean of, such as ``mean over 10 of 19 classes``; empty before the first epoch."""
-        (fewest, most), total = self._num_in_mean, len(self.info.classes)
+        """Return which classes val mIoU averages: ``mean over 10 of 19 classes``; empty before the first epoch."""
+        (fewest, most), total = self.num_in_mean, len(self.info.classes)
         if fewest < most:
             return f"mean over {fewest} to {most} of {total} classes"
         return text.mean_over(most, total) if most else ""
 
-    def classes_note(self) -> str:
-        """Which classes val mIoU leaves out; empty where it is the mean over all."""
-        (fewest, most), total = self._num_in_mean, len(self.info.classes)
-        if fewest in (0, total):
-            return ""
-        if self.info.val_classes:
-            missing = [name for name in self.info.classes if name not in self.info.val_classes]
-            return f"mIoU is the {self.mean_text()}: no validation image has {', '.join(missing)}."
-        if fewest == most:
-            return f"mIoU is the {self.mean_text()}: an earlier version of segray wrote this sweep."
-        return (
-            f"mIoU is the {self.mean_text()}: an earlier version of segray wrote this sweep, and counted in each epoch "
-            "the classes that validation labels held or the model predicted. Epochs and trials compare only roughly."
-        )
-
-    def test_note(self) -> str:
-        """On which images the best trial was judged; empty where there is no best trial."""
-        best = self.best_trial()
-        if best is None:
-            return ""
-        if self.test is not None:
-            num, total = self.test.num_in_mean, len(self.test.classes)
-            mean = f" ({text.mean_over(num, total)})" if num < total else ""
-            return (
-                f"Validation chose trial {best['id']}, which flatters its validation figure; the "
-                f"{self.num_test_images} test images chose no trial, and on them it has "
-                f"{text.percent(self.test.miou)} mIoU{mean}."
-            )
-        if self.num_test_images:
-            return (
-                f"Trial {best['id']} has not been judged on the {self.num_test_images} test images, which choose no "
-                "trial: the sweep's end does so, or segray evaluate."
-            )
-        return (
-            "The best trial is judged on the validation split that chose it; data.holdout keeps images for an unbiased "
-            "figure."
-        )
-
     def first_trial(self) -> pd.Series[Any] | None:
-        """Row of the baseline, which was started first and later ones are compared with; None before it started."""
+        """Return the row of the baseline: the trial that starts first; None before it has started."""
         found = self.trials[self.trials["id"] == BASELINE_ID]
         return None if found.empty else found.iloc[0]
 
     def confirmation(self) -> Confirmation | None:
-        """What further seeds say of the best trial and of its gain over the baseline; None where there are none.
+        """Return the repeats of the best trial beside the baseline's repeats; None if there are none.
 
-        Only repeats of the present best trial at its epochs count, those of the baseline at the same, and of these
-        the seeds that both have.
+        Only repeats of the present best trial and of the baseline count, if they train for the best trial's number of
+        epochs, and only seeds that both have.
         """
         best = self.best_trial()
         if best is None or self.first_trial() is None:
             return None
-        return confirm(self._compared_repeats(), best.to_dict(), self._opponent_id())
+        return confirm(self.compared_repeats(), best.to_dict(), self._opponent_id())
 
     def _opponent_id(self) -> str | None:
-        """Id of the baseline; None where it is the best trial itself, or failed."""
+        """Return the id of the baseline; None if the baseline is the best trial itself or failed."""
         best, first = self.best_trial(), self.first_trial()
         is_alone = first is None or (best is not None and first["id"] == best["id"]) or first["outcome"] in FAILURES
         return None if is_alone else BASELINE_ID
 
-    def _compared_repeats(self) -> pd.DataFrame:
+    def compared_repeats(self) -> pd.DataFrame:
+        """Return the rows of ``repeats`` that the confirmation compares: best trial and baseline, at equal epochs."""
         best = self.best_trial()
         return self.repeats[:0] if best is None else compared_repeats(self.repeats, best.to_dict(), self._opponent_id())
 
-    def repeat_options(self) -> str:
-        """Options of the sweep's command that train the best trial and the baseline anew, and search no further."""
-        num_ended = int((~self.trials["outcome"].isin(("running", "interrupted"))).sum())
-        return f"--resume --trials {max(num_ended, 1)} --repeats 3"
-
-    def failed_repeats_note(self) -> str:
-        """Whose repeats failed, how many, and what that means; empty if none did."""
-        compared = self._compared_repeats()
-        counts = compared["trial"][compared["outcome"].isin(FAILURES)].value_counts(sort=False)
-        if counts.empty:
-            return ""
-        failed = [
-            f"{text.counted(count, 'repeat')} of "
-            + (self.info.baseline_name if trial == BASELINE_ID else f"trial {trial}")
-            for trial, count in counts.items()
-        ]
-        effect = "and did not count" if self.confirmation() else "so that there is no seed to compare them by"
-        return f"{' and '.join(failed)} failed, {effect}."
-
-    def confirmation_note(self) -> str:
-        """The figures of the repeats in one line; empty where there are none."""
-        found = self.confirmation()
-        if found is None:
-            return ""
-        named = {f"trial {found.trial}": found.best, self.info.baseline_name: found.baseline}
-        figures = [
-            f"{name} {text.percent(spread.mean)} ({text.percent_range(spread.low, spread.high)})"
-            for name, spread in named.items()
-            if spread is not None
-        ]
-        if found.gain is not None:
-            gain = found.gain
-            figures.append(f"gain {text.points(gain.mean)} ({text.points_range(gain.low, gain.high)})")
-        return f"Repeated with {found.counted_seeds}, {text.counted(found.epochs, 'epoch')}: {', '.join(figures)}."
-
-    def caution_note(self) -> str:
-        """What to know before trusting the repeats; empty if there is nothing."""
-        found = self.confirmation()
-        said = []
-        if found is not None and found.overlaps and found.baseline is not None:
-            said.append(
-                f"The spread overlaps: the worst repeat of trial {found.trial} ({text.percent(found.best.low)}) is not "
-                f"above the best of {self.info.baseline_name} ({text.percent(found.baseline.high)}), so the gain may "
-                "be chance."
-            )
-        if found is not None and found.baseline is not None:
-            said.append(self._shortened_note(found))
-        said.append(self.failed_repeats_note())
-        return " ".join(filter(None, said))
-
-    def _shortened_note(self, found: Confirmation) -> str:
-        """What the baseline gave with epochs of its own, if these are more than those of its repeats."""
-        first = self.first_trial()
-        if first is None or first["outcome"] != "finished" or first["train.epochs"] <= found.epochs:
-            return ""
-        return (
-            f"Repeats train as long as the best trial: {text.counted(found.epochs, 'epoch')}. With the "
-            f"{first['train.epochs']} of its own {self.info.baseline_name} had {text.percent(first['best_val_miou'])}, "
-            "in a single run."
-        )
-
-    def recipe_note(self) -> str:
-        """In what the recipe that was run is not the published one; empty where it is, or there is none."""
-        if not self.info.recipe_values:
-            return ""
-        changed = [
-            f"{key} {text.value(self.info.base.get(key))} (published: {text.value(published)})"
-            for key, published in self.info.recipe_values.items()
-        ]
-        return f"Recipe {self.info.recipe} was run with other values than published: {', '.join(changed)}."
-
     def progress(self) -> str:
-        """Trials started, and of how many if there are more to come: ``16``, ``7 of 16``."""
+        """Return the number of trials started, and the total if more are to come: ``16``, ``7 of 16``."""
         started = len(self.trials) + self.num_left_out
         return f"{started} of {self.num_planned}" if started < self.num_planned else str(started)
 
-    def state_note(self) -> str:
-        """What a sweep that does not run has left undone, and how to go on; empty if nothing."""
-        if self.state == "interrupted" and self.is_single_run:
-            how = f"the same command with --name {self.info.name} --resume"
-            return f"The run was interrupted before its end; {how} continues it."
-        if self.state == "interrupted":
-            return "The sweep was interrupted before its end; --resume continues it."
-        num_open = int(self.trials["outcome"].eq("interrupted").sum())
-        if self.state == "finished" and (num_open or len(self.trials) + self.num_left_out < self.num_planned):
-            cut = f", {num_open} cut short" if num_open else ""
-            return f"The sweep ended before its trials did ({self.progress()} started{cut}); --resume continues it."
-        return ""
-
     @property
     def has_clusters(self) -> bool:
-        """Whether trials were trained on K-Means clusters, which leaves them a cluster accuracy."""
+        """Whether trials were trained on K-Means clusters and so have a cluster accuracy."""
         return bool(self.trials["cluster_accuracy"].notna().any())
 
-    def cluster_note(self) -> str:
-        """How scores of trials on K-Means clusters compare; empty if there are no such trials."""
-        if not self.has_clusters:
-            return ""
-        return (
-            "Models were trained on K-Means clusters. Their accuracies on these compare only at the same K; so "
-            "predictions are mapped to the palette classes, which mIoU and ranking use, and the cluster accuracy "
-            "stands beside them."
-        )
-
     def seconds_saved(self) -> float:
-        """Estimate of the training time that early stopping saved, in seconds over all trials.
+        """Estimate the training time that early stopping saved, in seconds over all trials.
 
-        For each stopped trial: the epochs it did not run times its own mean epoch seconds.
+        A stopped trial saved the number of epochs that it did not run times its own mean seconds per epoch.
         """
         if "train.epochs" not in self.config_keys:
             return 0.0
@@ -289,11 +159,11 @@ class SweepResults:
         return float(((planned - stopped["epochs"]).clip(lower=0) * mean_seconds).sum())
 
     def as_json(self) -> dict[str, Any]:
-        """The sweep, its metric, its test scores and its trials with flat configs, in types that JSON has; NaN is None.
+        """Return the sweep, its metric, test scores and trials with flat configs, in types that JSON has; NaN is None.
 
-        The classes in the mean are None in sweeps of an earlier version, which counted others in each epoch. The test
-        scores are left out where there are no test images, and None where these have not judged the best trial; the
-        confirmation and the repeats are left out where there are no repeats, the damage where there is none.
+        The classes in the mean are None for sweeps of an earlier version, which averaged other classes in each epoch.
+        The test scores are None if the best trial has not been scored. Left out are: the test scores if there are no
+        test images, the confirmation and the repeats if there are no repeats, and the damage if there is none.
         """
         columns = ["id", "outcome", "epochs", "best_val_miou", "seconds", "drawn"]
         columns += ["cluster_accuracy"] if self.has_clusters else []
@@ -312,13 +182,13 @@ class SweepResults:
         return {**sweep, **test, "trials": trials, **repeated, **damage}
 
     def as_csv(self) -> str:
-        """``trials`` as CSV with a header, without the tracebacks; drawn keys with spaces between."""
+        """Return ``trials`` as CSV with a header, without tracebacks; drawn keys are separated by spaces."""
         left_out = ["traceback"] + ["cluster_accuracy"] * (not self.has_clusters)
         return self.trials.assign(drawn=self.trials["drawn"].map(" ".join)).drop(columns=left_out).to_csv(index=False)
 
 
 def load(path: str | Path) -> SweepResults:
-    """Read a sweep: finished, running, or dead.
+    """Read a sweep that is finished, running or dead.
 
     Args:
         path: The sweep's folder, such as ``runs/camvid``, or its URL.
@@ -333,6 +203,7 @@ def load(path: str | Path) -> SweepResults:
     found_repeats = dict(zip(repeats, read_trials(list(repeats.values())), strict=True))
     contents = [content for content in found if not content.is_left_out]
     status = _status(files, state)
+    # Repeats begin when the search is over: a trial of the search that is still open then was cut short.
     is_repeating = status == "running" and state is not None and state.repeating
     trials = trials_frame(contents, unended="running" if status == "running" and not is_repeating else "interrupted")
     return SweepResults(
@@ -350,22 +221,17 @@ def load(path: str | Path) -> SweepResults:
         ),
         num_test_images=len(splits.test) if splits else 0,
         last_test=files.test_scores(),
-        damage=(*map(_sentence, damage.values()), *map(_named, filter(_is_damaged, (*found, *found_repeats.values())))),
+        damage=(
+            *(f"the sweep: {file_damage}" for file_damage in damage.values()),
+            *(_describe_damage(trial) for trial in (*found, *found_repeats.values()) if trial.damage),
+        ),
         num_left_out=len(found) - len(contents),
     )
 
 
-def _is_damaged(trial: TrialContent) -> bool:
-    return bool(trial.damage)
-
-
-def _named(trial: TrialContent) -> str:
+def _describe_damage(trial: TrialContent) -> str:
     what = "repeat" if Repeat.parse(trial.id) else "trial"
     return f"{what} {trial.id}{' is left out' if trial.is_left_out else ''}: {trial.damage}"
-
-
-def _sentence(damage: str) -> str:
-    return f"the sweep: {damage}"
 
 
 def _status(files: SweepFiles, state: SweepState | None) -> SweepStatus:

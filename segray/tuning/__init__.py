@@ -1,1 +1,1 @@
-"""Ray Tune: search spaces, searcher, scheduler and the sweep."""
+"""Sweeps on Ray Tune: their declaration, samplers, schedulers, checks and run."""

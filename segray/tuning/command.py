@@ -1,4 +1,4 @@
-"""The command line that every file in sweeps/ has: a sweep's budget, place and resources as options."""
+"""The command line of every file in sweeps/: a sweep's budget, place and resources as options."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import shlex
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,9 +15,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from segray.cluster.limits import Limits
-from segray.cluster.resources import Resources
-from segray.errors import StorageError
+from segray.errors import ConfigError, StorageError
 from segray.folder import location_below
 from segray.output import call_or_exit, lasting_output
 from segray.process import end_process
@@ -24,101 +23,67 @@ from segray.shown import printable, redacted
 from segray.storage import SweepFiles
 from segray.tuning import options
 from segray.tuning.run.start import judge_sweep, run_sweep
-from segray.tuning.sweep import SchedulerName, SearcherName, Sweep
+from segray.tuning.sweep import DEFAULT_STORAGE, Sweep
 
 JOB_STORAGE = "~/segray/runs"
-"""Where a `ray job submit` without --storage writes: its own folder is an upload that the cluster deletes."""
+"""Storage of a `ray job submit` without --storage; the job's own folder is an upload that the cluster deletes."""
 
 _OWN_OPTIONS = {"data.root": "--data", "model.encoder_weights": "--encoder-weights", "train.epochs": "--epochs"}
 
 INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
+"""Exit code after Ctrl-C, by the convention of shells."""
 
 
 def main(sweep: Sweep, *, make_data: Callable[[], object] | None = None) -> None:
-    """Parse the command line, and ``run_and_exit``; the exit code is 2 where something cannot work.
+    """Parse the command line, then ``run_and_exit``; the exit code is 2 if something cannot work.
 
     Args:
-        sweep: What a file in sweeps/ defines; its values are the options' defaults.
-        make_data: Makes the data that the base config names, if it is not there, whenever a sweep without --data
-            starts; None where --data must be given.
+        sweep: The sweep that a file in sweeps/ defines; its values are the options' defaults.
+        make_data: Called before a sweep without --data starts, to make the data that the base config names if it is
+            missing; None if --data must be given.
     """
     default_data = sweep.base.data.root if make_data else ...
 
     def command(
         context: typer.Context,
         data: Annotated[str, typer.Option(help="Folder of the data set")] = default_data,  # type: ignore[assignment]
-        storage: options.Storage = None,
-        name: Annotated[str, typer.Option(help="Name of the sweep and of its folder")] = sweep.name,
-        trials: Annotated[int | None, typer.Option(help="Trials in all")] = sweep.trials,
-        minutes: Annotated[
-            float | None, typer.Option(help="Time budget of this start's search; given alone, as many trials as fit")
-        ] = sweep.minutes,
-        epochs: Annotated[int | None, typer.Option(help="Longest trial")] = sweep.epochs,
-        repeats: Annotated[
-            int, typer.Option(help="Further seeds for the best and the first trial after the search; not in --minutes")
-        ] = sweep.repeats,
-        seed: Annotated[int, typer.Option(help="Seed of the search")] = sweep.seed,
-        resume: Annotated[bool, typer.Option("--resume", help="Continue the sweep of this name")] = False,
-        retry_failed: options.RetryFailed = False,
-        workers_per_trial: options.WorkersPerTrial = 1,
-        cpus_per_worker: options.CpusPerWorker = None,
-        gpus_per_worker: options.GpusPerWorker = None,
-        trial_timeout: options.TrialTimeout = sweep.limits.trial_minutes,
-        silence_limit: options.SilenceLimit = sweep.limits.silence_minutes,
         encoder_weights: options.EncoderWeights = None,
         values: options.Set = None,
-        searcher: Annotated[SearcherName, typer.Option(help="Who proposes trials")] = sweep.searcher,
-        scheduler: Annotated[SchedulerName, typer.Option(help="Who stops trials early")] = sweep.scheduler,
+        **given: Any,
     ) -> None:
         fixed = options.parse_values(values, sweep.base.flat(), _OWN_OPTIONS)
         own: dict[str, Any] = {"data.root": data}
         if encoder_weights is not None:
             own["model.encoder_weights"] = encoder_weights
-        if _is_given(context, "minutes") and not _is_given(context, "trials"):
-            trials = None
+        if is_given(context, "minutes") and not is_given(context, "trials"):
+            given["trials"] = None
+        if not is_given(context, "storage") and sweep.storage == DEFAULT_STORAGE:
+            given["storage"] = default_storage()
         asked = replace(
-            sweep,
-            name=name,
+            options.with_options(sweep, given | _sampler(sweep, **given)),
             base=sweep.base.with_values(fixed | own),
             fixed=tuple(fixed),
-            trials=trials,
-            minutes=minutes,
-            epochs=epochs,
-            repeats=repeats,
-            searcher=searcher,
-            scheduler=scheduler,
-            resources=Resources(
-                workers_per_trial=workers_per_trial,
-                cpus_per_worker=cpus_per_worker,
-                gpus_per_worker=gpus_per_worker,
-            ),
-            limits=Limits(trial_minutes=trial_timeout, silence_minutes=silence_limit),
-            storage=storage or default_storage(),
-            seed=seed,
-            resume=resume,
-            retry_failed=retry_failed,
         )
         run_and_exit(asked, before=make_data if data == default_data else None)
 
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     command.__doc__ = sys.modules["__main__"].__doc__
-    app.command()(command)
+    app.command()(options.add_options(command, sweep))
     call_or_exit(app, drops_all=True)
 
 
 def run_and_exit(asked: Sweep, *, before: Callable[[], object] | None = None) -> NoReturn:
     """Run a sweep, write its report, judge its best trial on the test images, and end the process.
 
-    The exit code is 0, 1 where no trial has a model (none has completed an epoch, or all have failed), and 130 after
-    Ctrl-C or SIGTERM before the sweep's end. Whether test images could be judged does not change it.
+    The exit code is 0; 1 if no trial has a model, because none completed an epoch or all failed; and 130 after Ctrl-C
+    or SIGTERM before the sweep's end. A failure to judge test images does not change it.
 
     Args:
-        asked: What to run.
-        before: Called first.
+        asked: The sweep to run.
+        before: Called first; None for nothing.
 
     Raises:
-        SegrayError: Something cannot work, or the cluster failed; its exit code is the command's.
+        SegrayError: Something cannot work, or the cluster failed; the error holds the command's exit code.
     """
     with lasting_output(drops_all=True), _signals():
         try:
@@ -130,9 +95,23 @@ def run_and_exit(asked: Sweep, *, before: Callable[[], object] | None = None) ->
         end_process(code)
 
 
+def _sampler(sweep: Sweep, *, sampler: str | None, sampler_options: list[str] | None, **_: Any) -> dict[str, Any]:
+    """Return sampler and options as given; another sampler than the study's starts without the study's options."""
+    option = "--sampler-option"
+    pairs = [options.key_and_value(option, text, "n_startup_trials=5") for text in sampler_options or ()]
+    twice = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
+    if twice:
+        raise ConfigError(f"{option} must give {twice[0]} once, but gives it twice; leave one out")
+    is_other = sampler is not None and sampler != sweep.sampler
+    return {
+        "sampler": sweep.sampler if sampler is None else sampler,
+        "sampler_options": dict(pairs) if pairs or is_other else sweep.sampler_options,
+    }
+
+
 @contextmanager
 def _signals() -> Iterator[None]:
-    """SIGTERM ends what runs as Ctrl-C does; a terminal that is closed (SIGHUP) ends nothing."""
+    """Let SIGTERM act like Ctrl-C, and ignore SIGHUP, so that a closed terminal ends nothing."""
     wanted: dict[signal.Signals, Any] = {signal.SIGTERM: signal.default_int_handler, signal.SIGHUP: signal.SIG_IGN}
     earlier = {number: signal.signal(number, handler) for number, handler in wanted.items()}
     try:
@@ -142,13 +121,14 @@ def _signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _is_given(context: typer.Context, option: str) -> bool:
+def is_given(context: typer.Context, option: str) -> bool:
+    """Return whether an option was typed on the command line."""
     source = context.get_parameter_source(option)
     return source is not None and source.name == "COMMANDLINE"
 
 
 def default_storage() -> str:
-    """`runs` below the folder the person stands in; under `ray job submit` a fixed folder outside the upload."""
+    """Return `runs` in the current folder; under `ray job submit`, a fixed folder outside the upload."""
     if "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ:
         return "runs"
     storage = str(Path(JOB_STORAGE).expanduser())
@@ -157,14 +137,15 @@ def default_storage() -> str:
 
 
 def _conclude(asked: Sweep, files: SweepFiles) -> int:
-    """Say what the sweep found, where its report is, how good that is, and what is left to do; returns the exit code.
+    """Print the best score, the report's place, the test score and what is left to do; return the exit code.
 
-    The report is there before the test images are judged, which may take long: a second one then has their figure.
+    Judging test images may take long, so the report is written before, and again after with their score.
     """
-    # Both bring pandas, which is nothing for a sweep's start to wait for.
+    # Both import pandas, which would delay the start of a sweep.
     from dashboards.report import write_report
     from segray import text
     from segray.results import load
+    from segray.results.notes import CAUTIONS, notes
 
     location = location_below(asked.storage, asked.name)
     try:
@@ -184,10 +165,6 @@ def _conclude(asked: Sweep, files: SweepFiles) -> int:
     if judge_sweep(asked, files) and files.folder.is_local:
         write_report(files.folder.path, f"{files.folder.path}/report.html")
     results = load(location)
-    for note in filter(None, (results.classes_note(), results.confirmation_note(), results.caution_note())):
-        print(printable(note))
-    if results.num_test_images and (note := results.test_note()):
-        print(printable(note))
-    if note := results.state_note():
-        print(printable(note))
+    for note in notes(results, ("classes", "repeats", *CAUTIONS, "test", "unfinished")):
+        print(printable(note.text))
     return INTERRUPTED if results.state == "interrupted" else code

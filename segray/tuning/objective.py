@@ -1,4 +1,4 @@
-"""What trials are compared by."""
+"""The score that trials are compared by."""
 
 from __future__ import annotations
 
@@ -7,4 +7,4 @@ from typing import Final
 from segray.records import METRIC
 
 TUNE_METRIC: Final = f"best_{METRIC}"
-"""What Tune's scheduler and searcher compare: the best so far, which never falls."""
+"""Key of Tune's results that schedulers compare: the best score so far, which never falls."""

@@ -1,51 +1,110 @@
-"""Command-line options that several commands share; imports nothing heavy, for the sake of --help."""
+"""Command-line options from the fields of declarations, and ``--set``; imports nothing heavy, so --help is quick."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import typer
 
 from segray.errors import ConfigError, unknown_name
+from segray.option import Option
 
-Storage = Annotated[str | None, typer.Option(help="Path or URL for sweeps (default: runs)")]
-WorkersPerTrial = Annotated[int, typer.Option(help="Data-parallel workers of a trial")]
-CpusPerWorker = Annotated[float | None, typer.Option(help="CPUs of a worker")]
-GpusPerWorker = Annotated[float | None, typer.Option(help="GPUs of a worker; may be 0.5")]
-TrialTimeout = Annotated[
-    float | None, typer.Option(metavar="MINUTES", help="End a trial that takes longer (default: no limit)")
-]
-SilenceLimit = Annotated[
-    float, typer.Option(metavar="MINUTES", help="Longest wait for a single batch; then its worker counts as hung")
-]
+Declaration = TypeVar("Declaration")
+
+RESUME = Option("Continue what has this --name")
+RETRY_FAILED = Option("With --resume: go on with what has failed, from its last checkpoint")
+STORAGE = Option("Path or URL of the folder for sweeps (default: runs)")
+
 EncoderWeights = Annotated[str | None, typer.Option(help="none, imagenet, auto or a file")]
-RetryFailed = Annotated[
-    bool, typer.Option("--retry-failed", help="With --resume: go on with what has failed, from its last checkpoint")
-]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="A config key, such as data.classes=categories; may be repeated"),
 ]
 
 
+def add_options(command: Callable[..., None], *declarations: Any) -> Callable[..., None]:
+    """Give a command an option for each field that carries an ``Option``, in place of its ``**given``.
+
+    Args:
+        command: Its last parameter takes the options' values by the fields' names, as keywords.
+        declarations: Dataclass objects, whose values are the defaults; declarations inside them count too.
+
+    Returns:
+        The command.
+    """
+    *own, _ = inspect.signature(command, eval_str=True).parameters.values()
+    added = [parameter for declaration in declarations for parameter in _parameters(declaration)]
+    command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in (*own, *added)]
+    )
+    return command
+
+
+def with_options(declaration: Declaration, given: Mapping[str, Any]) -> Declaration:
+    """Return a declaration with the values that a command got for its fields, and for those of declarations inside."""
+    changed: dict[str, Any] = {}
+    for name, value in vars(declaration).items():
+        if is_dataclass(value):
+            changed[name] = with_options(value, given)
+        elif name in given:
+            changed[name] = given[name]
+    return replace(declaration, **changed)  # type: ignore[type-var]
+
+
+def _parameters(declaration: Any) -> Iterator[inspect.Parameter]:
+    hints = get_type_hints(type(declaration), include_extras=True)
+    for field in fields(declaration):
+        value = getattr(declaration, field.name)
+        option = _option(hints[field.name])
+        if option is not None:
+            yield _parameter(field.name, option, get_args(hints[field.name])[0], value)
+        elif is_dataclass(value):
+            yield from _parameters(value)
+
+
+def _option(hint: Any) -> Option | None:
+    extras = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+    return next((extra for extra in extras if isinstance(extra, Option)), None)
+
+
+def _parameter(field: str, option: Option, kind: Any, default: Any) -> inspect.Parameter:
+    name = option.name or f"--{field.replace('_', '-')}"
+    names = [name, option.older_name] if option.older_name else [name]
+    info = typer.Option(*names, help=option.help, metavar=option.metavar)
+    return inspect.Parameter(
+        field,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=default if option.type is None or _is_typed(default, option.type) else None,
+        annotation=Annotated[option.type or kind, info],
+    )
+
+
+def _is_typed(value: Any, kind: Any) -> bool:
+    return isinstance(kind, type) and isinstance(value, kind)
+
+
 def parse_values(
     texts: Sequence[str] | None, keys: Iterable[str], own_options: Mapping[str, str] = MappingProxyType({})
 ) -> dict[str, Any]:
-    """Values by dotted key of ``KEY=VALUE`` texts, the values in YAML.
+    """Return the values of ``--set`` by dotted key.
 
     Args:
-        texts: What was given with --set.
-        keys: The keys that there are.
-        own_options: Those that are given in another way, and how.
+        texts: ``KEY=VALUE`` texts, the values in YAML.
+        keys: Keys that exist.
+        own_options: Keys that have an option of their own -> the option.
 
     Raises:
-        ConfigError: A text is not of that form, or its key is none that may be set, or is given twice.
+        ConfigError: A text has another form, or its key does not exist, has its own option, or is given twice.
     """
     values: dict[str, Any] = {}
     for text in texts or ():
-        key, value = _key_and_value(text, keys)
+        key, value = key_and_value("--set", text, "data.classes=categories")
+        if key not in keys:
+            raise ConfigError(unknown_name("key in --set", key, keys))
         if key in own_options:
             raise ConfigError(f"--set cannot give {key}, which {own_options[key]} gives")
         if key in values:
@@ -54,17 +113,26 @@ def parse_values(
     return values
 
 
-def _key_and_value(text: str, keys: Iterable[str]) -> tuple[str, Any]:
+def key_and_value(option: str, text: str, example: str) -> tuple[str, Any]:
+    """Return name and value of a ``NAME=VALUE`` text, the value read as YAML.
+
+    Args:
+        option: The option that it was given with, such as ``--set``.
+        text: What was given.
+        example: A text that is right, for the message.
+
+    Raises:
+        ConfigError: The text has another form, or its value is not YAML as it looks.
+    """
     from segray.config import QUOTING, parse_value
 
     key, equals, value = text.partition("=")
     if not equals:
-        raise ConfigError(f"--set must be KEY=VALUE, such as data.classes=categories, but got {text!r}")
-    if key not in keys:
-        raise ConfigError(unknown_name("key in --set", key, keys))
+        form = "KEY=VALUE" if option == "--set" else "NAME=VALUE"
+        raise ConfigError(f"{option} must be {form}, such as {example}, but got {text!r}")
     try:
         return key, parse_value(value)
     except ConfigError as error:
         quoted = value.strip().strip("\"'").replace("'", "''")
-        example = f": --set \"{key}='{quoted}'\"" if str(error).endswith(QUOTING) else ""
-        raise ConfigError(f"the value in --set {text!r} must be YAML as it looks: {error}{example}") from None
+        quoting = f": {option} \"{key}='{quoted}'\"" if str(error).endswith(QUOTING) else ""
+        raise ConfigError(f"the value in {option} {text!r} must be YAML as it looks: {error}{quoting}") from None

@@ -1,6 +1,6 @@
-"""Points of a search space: drawn without a trial in the study, compared, and enumerated.
+"""Points of a search space: drawn outside a study, compared, and enumerated.
 
-FixedTrial's internals (`_params`, `_suggest`) are those of Optuna 5.0.
+`FixedTrial._params` and `FixedTrial._suggest` are internals of Optuna, read from version 5.0.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from segray.tuning.space import Distribution, Draw, Space, draw_from
 
-Sample = Callable[[str, Distribution], Any]
-"""Chooses a value for a key that has none yet."""
+Sample = Callable[["Point", str, Distribution], Any]
+"""A function that chooses the value of a key that a point lacks."""
 
 
 class Point(optuna.trial.FixedTrial):
-    """A trial that is in no study: it has given values, and samples those that are missing.
+    """A trial outside any study, which holds given values and samples the missing ones.
 
     Args:
         fixed: Dotted key -> value; keys that the space does not ask for are ignored.
@@ -32,11 +32,11 @@ class Point(optuna.trial.FixedTrial):
 
     def _suggest(self, name: str, distribution: Distribution) -> Any:
         if name not in self._params:
-            self._params[name] = self._sample(name, distribution)
+            self._params[name] = self._sample(self, name, distribution)
         internal = distribution.to_internal_repr(self._params[name])
         if not distribution._contains(internal):
             raise ValueError(f"{name} cannot be {self._params[name]!r} here")
-        # A given 1 becomes the choice 1.0, as a study that is read again has it.
+        # A given 1 becomes the choice 1.0: a study that is read from its file returns the choice.
         self._params[name] = distribution.to_external_repr(internal)
         return super()._suggest(name, distribution)
 
@@ -51,16 +51,16 @@ def draw_point(space: Space, point: Point) -> Draw:
 
 
 def identity(drawn: Mapping[str, Any]) -> str:
-    """A text that is the same for two trials that drew the same values; floats count to 12 digits."""
+    """Return a text that is equal for two trials with equal values; floats count to 12 digits."""
     return json.dumps({key: _rounded(value) for key, value in drawn.items()}, sort_keys=True)
 
 
 def combinations(space: Space, sample: Sample) -> Iterator[Draw]:
-    """Every point of a space, each once; a number without a step has too many values, so only one is sampled.
+    """Yield every point of a space once; a number without a step has too many values, so one is sampled.
 
     Args:
-        space: What is searched; its keys may depend on each other.
-        sample: Chooses the values of such numbers.
+        space: The search space; its keys may depend on each other.
+        sample: Chooses the values of numbers without a step.
     """
     yield from _below({}, space, sample)
 
@@ -68,8 +68,8 @@ def combinations(space: Space, sample: Sample) -> Iterator[Draw]:
 def _below(fixed: Mapping[str, Any], space: Space, sample: Sample) -> Iterator[Draw]:
     options: dict[str, Sequence[Any]] = {}
 
-    def first(name: str, distribution: Distribution) -> Any:
-        options[name] = _options(distribution) or [sample(name, distribution)]
+    def first(point: Point, name: str, distribution: Distribution) -> Any:
+        options[name] = _options(distribution) or [sample(point, name, distribution)]
         return options[name][0]
 
     draw = draw_point(space, Point(fixed, first))
@@ -81,7 +81,7 @@ def _below(fixed: Mapping[str, Any], space: Space, sample: Sample) -> Iterator[D
 
 
 def _options(distribution: Distribution) -> Sequence[Any]:
-    """All values of a distribution; empty where there are too many."""
+    """Return all values of a distribution; an empty list if there are too many."""
     if isinstance(distribution, CategoricalDistribution):
         return list({json.dumps(choice): choice for choice in distribution.choices}.values())
     if isinstance(distribution, IntDistribution):
@@ -96,8 +96,8 @@ def _options(distribution: Distribution) -> Sequence[Any]:
     return [min(distribution.low + step * distribution.step, distribution.high) for step in range(steps + 1)]
 
 
-def first_of(distribution: Distribution) -> Any:
-    """The first choice of a distribution, or its lowest number."""
+def first_of(_point: Point, _name: str, distribution: Distribution) -> Any:
+    """Choose the first choice of a distribution, or its lowest number."""
     if isinstance(distribution, CategoricalDistribution):
         return distribution.choices[0]
     assert isinstance(distribution, IntDistribution | FloatDistribution)

@@ -1,4 +1,4 @@
-"""The first trial of a sweep that starts from a recipe: computed from the base config, so that it is the recipe."""
+"""The first trial of a sweep that starts from a recipe: its values follow from the base config."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from segray.tuning.space import Distribution, Space, contains, describe, draw_fr
 
 
 def recipe_values(space: Space, base: RunConfig) -> dict[str, Any]:
-    """The values that a recipe has at the keys that a space asks for; what it asks for may follow from them.
+    """Return the recipe's values for the searched keys, including keys that depend on earlier choices.
 
     Args:
-        space: What is searched.
-        base: The recipe.
+        space: The search space.
+        base: The recipe's config.
 
     Raises:
-        ConfigError: The space cannot draw one of the values, or returns another than the recipe's.
+        ConfigError: The space cannot draw one of the values, or returns a value that is not the recipe's.
     """
     trial = _RecipeTrial(base)
     draw = draw_from(space, trial)  # type: ignore[arg-type]
@@ -37,7 +37,7 @@ def recipe_values(space: Space, base: RunConfig) -> dict[str, Any]:
 
 
 class _RecipeTrial:
-    """A trial that is suggested what a config holds."""
+    """A trial whose every suggestion is the value of a config."""
 
     def __init__(self, base: RunConfig) -> None:
         self._values = base.flat()
@@ -70,13 +70,13 @@ class _RecipeTrial:
 
 @contextmanager
 def naming_recipe(name: str, data: DataConfig) -> Iterator[None]:
-    """Say of data that cannot be opened which data set the recipe is for, and what that must hold.
+    """Add to an error on data: the data set that the recipe is for, and the folder that it needs.
 
-    Of an option of the recipe's own data set that is wrong, such as a class list, nothing is said.
+    An error on another option of the recipe's own data set, such as a class list, stays as it is.
 
     Args:
-        name: Of the recipe; of one that is not published, and of none, nothing is said.
-        data: What is opened.
+        name: Name of the recipe; errors stay as they are if it is empty or not published.
+        data: The data that is opened.
     """
     try:
         yield
@@ -91,7 +91,7 @@ def naming_recipe(name: str, data: DataConfig) -> Iterator[None]:
 
 
 def _needed(recipe: Recipe, dataset: str) -> str:
-    # It brings OpenCV and scikit-learn, which a wrong option need not wait for.
+    # It imports OpenCV and scikit-learn, which would delay the error on a wrong option.
     from segray.data.datasets import dataset_kind
 
     layout = (dataset_kind(dataset).__doc__ or "").split("\n")[0]

@@ -1,4 +1,4 @@
-"""What a sweep searches: an Optuna define-by-run function over dotted keys of RunConfig."""
+"""The search space of a sweep: an Optuna define-by-run function over dotted keys of RunConfig."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ import optuna
 from segray.errors import ConfigError, SegrayError
 from segray.foreign import is_unicode
 
-# Lists are safe: segray passes Optuna only choices that JSON, in which the study is stored, does not change.
+# Lists are safe: the study is stored as JSON, and segray only passes choices that JSON does not change.
 warnings.filterwarnings("ignore", "Choices for a categorical distribution should be")
 
 Distribution = optuna.distributions.BaseDistribution
 
 Space = Callable[[optuna.Trial], Mapping[str, Any] | None]
-"""Draws dotted RunConfig keys with ``trial.suggest_*``; may return further values that follow from them."""
+"""A function that draws dotted RunConfig keys with ``trial.suggest_*``; it may return values that follow from them."""
 
 EPOCHS_KEY = "train.epochs"
 
 STEPS = " in steps of "
 
 TOLERANCE = 1e-8
-"""Of a step: how far from the grid of a stepped distribution rounding may put a number."""
+"""Share of a step by which rounding may move a number off the grid of a stepped distribution."""
 
 
 class CappedSpace:
@@ -67,18 +67,43 @@ class _CappedTrial:
 
 @dataclass(frozen=True)
 class Draw:
-    """What a space gave for one trial, as JSON keeps it."""
+    """The values of one trial, as JSON keeps them."""
 
     drawn: dict[str, Any]
     distributions: dict[str, Distribution]
-    """Of the drawn values"""
+    """Distributions of the drawn values"""
     further: dict[str, Any]
-    """What the space returned because of the drawn values"""
+    """Values that the space returned because of the drawn ones"""
 
     @property
     def values(self) -> dict[str, Any]:
-        """All values under dotted keys; where a key is drawn and returned, the returned value counts."""
+        """All values under dotted keys; a returned value replaces a drawn one of the same key."""
         return {**self.drawn, **self.further}
+
+
+@dataclass(frozen=True)
+class SearchedSpace:
+    """A space as its samples show it."""
+
+    distributions: Mapping[str, Distribution]
+    """Every searched key with its distribution"""
+    always: frozenset[str]
+    """The keys that every sample drew"""
+
+    def numbers(self) -> list[str]:
+        """Return the number keys with more than one value that every trial draws."""
+        return [key for key in self._number_keys() if key in self.always]
+
+    def endless(self) -> list[str]:
+        """Return the number keys with endlessly many values, because their distribution has no step."""
+        return [key for key in self._number_keys() if getattr(self.distributions[key], "step", None) is None]
+
+    def _number_keys(self) -> list[str]:
+        return [
+            key
+            for key, distribution in self.distributions.items()
+            if not isinstance(distribution, optuna.distributions.CategoricalDistribution) and not distribution.single()
+        ]
 
 
 def draw_from(space: Space, trial: optuna.Trial) -> Draw:
@@ -105,7 +130,7 @@ def draw_from(space: Space, trial: optuna.Trial) -> Draw:
 
 
 class _PlainTrial:
-    """Passes choices and bounds to a trial in plain form, and gives the space its own objects back."""
+    """A trial that takes choices and bounds in plain form, and returns the space's own objects."""
 
     def __init__(self, trial: optuna.Trial) -> None:
         self._trial = trial
@@ -127,11 +152,11 @@ class _PlainTrial:
 
 
 def plain(key: str, value: Any) -> Any:
-    """A value as JSON keeps it: tuples and arrays as lists, numpy numbers as Python's.
+    """Return a value as JSON keeps it: tuples and arrays as lists, numpy numbers as Python's.
 
     Args:
         key: The dotted key that the value is for.
-        value: What a space or a first trial gives.
+        value: A value of a space or a first trial.
 
     Raises:
         ConfigError: JSON cannot keep the value.
@@ -155,7 +180,7 @@ def plain(key: str, value: Any) -> Any:
 
 
 def plain_point(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values under dotted keys as JSON keeps them.
+    """Return values under dotted keys as JSON keeps them.
 
     Raises:
         ConfigError: JSON cannot keep one of them.
@@ -170,7 +195,7 @@ def _whole(name: str, bound: Any) -> int:
 
 
 def _check_distinct(name: str, choices: Sequence[Any]) -> None:
-    """Refuse choices such as 1 and True, which Optuna cannot tell apart: it would store one and train the other."""
+    """Refuse choices such as 1 and True: Optuna cannot tell them apart, and would store one and train the other."""
     first: dict[Hashable, Any] = {}
     for choice in choices:
         other = first.setdefault(_hashable(choice), choice)
@@ -185,7 +210,7 @@ def _hashable(choice: Any) -> Hashable:
 
 
 def describe(distribution: Distribution) -> str:
-    """A distribution in words."""
+    """Return a distribution in words."""
     if isinstance(distribution, optuna.distributions.CategoricalDistribution):
         return "one of " + ", ".join(str(choice) for choice in distribution.choices)
     assert isinstance(distribution, (optuna.distributions.IntDistribution, optuna.distributions.FloatDistribution))
@@ -197,7 +222,7 @@ def describe(distribution: Distribution) -> str:
 
 
 def contains(distribution: Distribution, value: Any) -> bool:
-    """Whether a distribution can give a value."""
+    """Return whether a distribution can give a value."""
     if isinstance(distribution, optuna.distributions.CategoricalDistribution):
         return value in distribution.choices
     assert isinstance(distribution, (optuna.distributions.IntDistribution, optuna.distributions.FloatDistribution))
@@ -210,7 +235,7 @@ def contains(distribution: Distribution, value: Any) -> bool:
 
 
 def _of_study(error: Exception) -> str:
-    """An error, and the line of the study that it came from."""
+    """Return an error with the line of the study that raised it."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if "site-packages" not in frame.filename]
     return f"{type(error).__name__}: {error} ({own[-1].filename}, line {own[-1].lineno})"

@@ -1,63 +1,90 @@
-"""A sweep as a person declares it: what to search, on what, and for how long."""
+"""The declaration of a sweep: what to search, on which data, and for how long."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any
 
 from segray.cluster.limits import Limits
 from segray.cluster.resources import Resources
 from segray.config import RunConfig
 from segray.errors import ConfigError
+from segray.option import Option
+from segray.tuning.options import RESUME, RETRY_FAILED, STORAGE
+from segray.tuning.samplers import SAMPLERS, Sampler, make_sampler
+from segray.tuning.schedulers import SCHEDULERS, StoppingSettings, find_scheduler
 from segray.tuning.space import Space
-
-SearcherName = Literal["tpe", "random"]
-SchedulerName = Literal["asha", "none"]
 
 LARGEST_SEED = 2**31 - 1
 """Half of what Optuna's samplers take: a resume adds the number of trials before it."""
 
 LARGEST_RUN_SEED = 2**32 - 1
-"""RunConfig's."""
+"""The largest seed of a RunConfig."""
+
+DEFAULT_STORAGE = "runs"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """What to search, on what, and for how long."""
+    """A declaration of what to search, on which data, and for how long."""
 
-    name: str
+    name: Annotated[str, Option("Name of the sweep and of its folder")]
     base: RunConfig
     """The run that every trial starts from"""
     space: Space
     """Module-level function that draws dotted keys of RunConfig"""
     fixed: Sequence[str] = ()
-    """Keys of the base that were set for this start, which the space must leave alone"""
+    """Keys of the base that were set for this start; the space must not decide them"""
     recipe: str = ""
-    """Name of the recipe that the base is, a published one or one's own; the first trial is then the base itself"""
+    """Name of the recipe, published or one's own, that the base holds; the first trial is then the base itself"""
     first_trials: Sequence[Mapping[str, Any]] = ()
     """Values of the first trials, after the recipe's; the very first is the baseline that the report compares with"""
-    trials: int | None = None
+    trials: Annotated[int | None, Option("Trials in all")] = None
     """Trials in all, over all starts of the sweep"""
-    minutes: float | None = None
+    minutes: Annotated[
+        float | None, Option("Time budget of this start's search; given alone, as many trials as fit")
+    ] = None
     """Time for the search in this start; repeats come after it"""
-    epochs: int | None = None
+    epochs: Annotated[int | None, Option("Longest trial")] = None
     """No trial runs longer"""
-    repeats: int = 0
-    """Further seeds with which the best trial and the first are trained when the search has come to its end"""
-    searcher: SearcherName = "tpe"
-    scheduler: SchedulerName = "asha"
-    grace_epochs: int = 1
-    reduction_factor: float = 3.0
+    repeats: Annotated[
+        int, Option("Further seeds for the best and the first trial after the search; not in --minutes")
+    ] = 0
+    """Further seeds with which the best trial and the first are trained when the search has ended"""
+    seed: Annotated[int, Option("Seed of the search")] = 0
+    sampler: Annotated[
+        Sampler,
+        Option("Who proposes trials", older_name="--searcher", metavar=f"[{'|'.join(SAMPLERS)}]", type=str),
+    ] = "tpe"
+    """A name of ``SAMPLERS``, or an Optuna sampler; an object has its own seed and options"""
+    sampler_options: Annotated[
+        Mapping[str, Any],
+        Option(
+            "An option of Optuna's sampler, such as n_startup_trials=5; may be repeated",
+            name="--sampler-option",
+            metavar="NAME=VALUE",
+            type=list[str],
+        ),
+    ] = field(default_factory=dict)
+    scheduler: Annotated[str, Option("Who stops trials early", metavar=f"[{'|'.join(SCHEDULERS)}]")] = "asha"
+    """A name of ``SCHEDULERS``"""
+    grace_epochs: Annotated[int, Option("No trial stops before it has trained so long")] = 1
+    reduction_factor: Annotated[float, Option("One in so many trials goes on at each rung (asha, hyperband)")] = 3.0
     resources: Resources = field(default_factory=Resources)
     limits: Limits = field(default_factory=Limits)
-    storage: str = "runs"
+    storage: Annotated[str, STORAGE] = DEFAULT_STORAGE
     """Path or pyarrow URL of the folder that holds the sweep's folder"""
-    seed: int = 0
-    resume: bool = False
-    retry_failed: bool = False
-    """Whether a resume takes up trials again that have failed"""
+    resume: Annotated[bool, RESUME] = False
+    retry_failed: Annotated[bool, RETRY_FAILED] = False
+    """Whether a resume takes up failed trials again"""
+
+    def stopping(self, max_epochs: int) -> StoppingSettings:
+        """Return what a scheduler may depend on, for a sweep in which no trial runs longer than ``max_epochs``."""
+        return StoppingSettings(
+            max_epochs=max_epochs, grace_epochs=self.grace_epochs, reduction_factor=self.reduction_factor
+        )
 
 
 def check_values(sweep: Sweep) -> None:
@@ -68,7 +95,7 @@ def check_values(sweep: Sweep) -> None:
     """
     name = sweep.name
     if not name.strip() or not name.isprintable() or name.startswith(".") or "/" in name:
-        raise ConfigError(f"--name must be a folder's name, not begin with '.' and hold no '/', but got {name!r}")
+        raise ConfigError(f"--name must be a plain folder name: no '/', no leading '.'; but got {name!r}")
     if sweep.trials is None and sweep.minutes is None:
         raise ConfigError("a sweep needs an end: give --trials or --minutes")
     if sweep.trials is not None and sweep.trials < 1:
@@ -88,6 +115,8 @@ def check_values(sweep: Sweep) -> None:
     if not 0 <= sweep.seed <= LARGEST_SEED:
         raise ConfigError(f"--seed must be from 0 to {LARGEST_SEED}, but got {sweep.seed}")
     if sweep.grace_epochs < 1:
-        raise ConfigError(f"grace_epochs must be at least 1, but got {sweep.grace_epochs}")
+        raise ConfigError(f"--grace-epochs must be at least 1, but got {sweep.grace_epochs}")
     if not 1 < sweep.reduction_factor < math.inf:
-        raise ConfigError(f"reduction_factor must be above 1, but got {sweep.reduction_factor:g}")
+        raise ConfigError(f"--reduction-factor must be above 1, but got {sweep.reduction_factor:g}")
+    find_scheduler(sweep.scheduler)
+    make_sampler(sweep.sampler, sweep.seed, sweep.sampler_options)

@@ -1,4 +1,4 @@
-"""One run as a sweep of one trial that searches nothing: the same worker groups, files and report."""
+"""A single training run, as a sweep of one trial that searches nothing."""
 
 from __future__ import annotations
 
@@ -23,35 +23,35 @@ from segray.tuning.sweep import Sweep
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
-    """What a run starts from."""
+    """The config that a run starts from."""
 
     config: RunConfig
     stem: str
-    """What the names of its runs begin with"""
+    """Beginning of the names of its runs"""
     recipe: Recipe | None = None
 
 
 def of_recipe(name: str) -> Start:
-    """A recipe.
+    """Return the start from a recipe.
 
     Raises:
-        ConfigError: There is none of that name.
+        ConfigError: There is no recipe of that name.
     """
     recipe = find_recipe(name)
     return Start(config=recipe.config, stem=name, recipe=recipe)
 
 
 def of_file(path: Path) -> Start:
-    """A YAML file.
+    """Return the start from a YAML file.
 
     Raises:
-        ConfigError: It cannot be read, or holds an unknown key or value.
+        ConfigError: The file cannot be read, or holds an unknown key or value.
     """
     return Start(config=read_yaml(path), stem=path.stem.lstrip(".") or "run")
 
 
 def nothing(_trial: optuna.Trial) -> None:
-    """The space that draws nothing."""
+    """Draw nothing: the space of a single run."""
 
 
 def single_run(
@@ -65,7 +65,7 @@ def single_run(
     resume: bool,
     retry_failed: bool = False,
 ) -> Sweep:
-    """The sweep whose only trial is the config, which may be a recipe's."""
+    """Return the sweep whose only trial is a config, which may be a recipe's."""
     return Sweep(
         name=name,
         base=base,
@@ -73,7 +73,7 @@ def single_run(
         space=nothing,
         trials=1,
         epochs=base.train.epochs,
-        searcher="random",
+        sampler="random",
         scheduler="none",
         resources=resources,
         limits=limits,
@@ -84,7 +84,7 @@ def single_run(
 
 
 def new_name(stem: str, storage: str) -> str:
-    """A name for a folder that is not there yet: ``kitti_fcn8s-20261125-154213``, then ``kitti_fcn8s-...-1`` and so on.
+    """Return a free folder name: ``kitti_fcn8s-20261125-154213``, then ``kitti_fcn8s-...-1`` and so on.
 
     Raises:
         StorageError: The storage cannot be reached.
@@ -95,18 +95,18 @@ def new_name(stem: str, storage: str) -> str:
 
 
 def check_data(start: Start, asked: Sweep, announce: Callable[[str], None] = print) -> None:
-    """Open a run's data before anything is started for it.
+    """Open a run's data before the run starts anything.
 
     Args:
-        start: What the run starts from.
-        asked: What it came to.
-        announce: Told in lines which data set the recipe is for, if that is another, and where the run will lie.
+        start: The config that the run starts from.
+        asked: The run.
+        announce: Called with each line: the recipe's data set if it is another, and where the run will lie.
 
     Raises:
         ConfigError: The data set's own options do not go together.
         DataError: The data cannot be read. The last line of both says what a recipe needs.
     """
-    # It brings OpenCV and scikit-learn, which a wrong option need not wait for.
+    # It imports OpenCV and scikit-learn, which would delay the error on a wrong option.
     from segray.data.cache.fingerprint import listing
     from segray.data.datasets import dataset_kind
     from segray.data.preparation import with_absolute_paths

@@ -2,7 +2,9 @@ import asyncio
 
 import pytest
 
-from segray.cluster.channel import MAX_ATTEMPTS, Channel, ChannelError, Message, Task
+from segray.cluster.channel import Channel, ChannelError
+from segray.cluster.messages import Message, Task
+from segray.cluster.slot_state import MAX_ATTEMPTS
 from segray.records import EpochRecord
 
 
@@ -409,5 +411,17 @@ def test_a_trial_is_not_blamed_for_what_ended_the_last_ones_workers():
         while (end := await channel.next_message("slot")).trial_id != "0001" or end.status is None:
             pass
         assert "DataError" not in end.reason
+
+    run(scenario)
+
+
+def test_workers_that_outlive_a_group_that_was_given_up_are_told_to_return():
+    async def scenario(channel):
+        generation, after = await channel.join("slot")
+        waiting = asyncio.create_task(channel.next_task("slot", generation, after))
+        await asyncio.sleep(0.01)
+        while await channel.next_run("slot"):
+            pass
+        assert await waiting is None
 
     run(scenario)

@@ -1,4 +1,4 @@
-"""What the last lines of a process tell of its end."""
+"""The cause of a death, read from the last lines of a process."""
 
 import os
 import subprocess
@@ -95,7 +95,7 @@ def test_ray_tells_of_lost_nodes_and_of_memory_but_not_of_a_silent_death():
 
 @pytest.fixture
 def node(tmp_path, monkeypatch):
-    """This node as Ray's only one; its logs' folder."""
+    """Make this node Ray's only one; return the folder of its logs."""
     here = SimpleNamespace(get_node_id=lambda: "here")
     monkeypatch.setattr(deaths.ray, "get_runtime_context", lambda: here)
     monkeypatch.setattr(

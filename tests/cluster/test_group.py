@@ -9,9 +9,10 @@ import pytest
 import ray
 from ray.exceptions import GetTimeoutError
 
-from segray.cluster.channel import Channel, Task
+from segray.cluster.channel import Channel
 from segray.cluster.group import WarmGroup
 from segray.cluster.limits import Limits
+from segray.cluster.messages import Task
 from segray.cluster.resources import Plan
 from segray.folder import open_folder
 
@@ -31,7 +32,7 @@ def cluster():
 
 
 def start_group(sweep: Any):
-    """A group that has taken a trial of the sweep, and its channel."""
+    """Start a group that takes a trial of the sweep; return the group and its channel."""
     channel = ray.remote(num_cpus=0)(Channel).remote()
     plan = Plan(
         workers_per_trial=1, cpus_per_worker=1, gpus_per_worker=0, slots=1, total_cpus=1, total_gpus=0, num_nodes=1
@@ -56,7 +57,7 @@ WAYS_TO_DIE = {
 
 
 class DeadlySweep:
-    """A sweep whose trials end the workers that take them, each attempt in another way."""
+    """A sweep whose trials kill their workers, each attempt in another way."""
 
     name = "deadly"
 

@@ -1,4 +1,4 @@
-"""A worker whose step never ends: it says where in its own log, and kills itself."""
+"""A worker whose step never ends writes its stack to its own log and kills itself."""
 
 import signal
 import threading

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.filterwarnings("ign
 
 
 def start_holder():
-    """An actor whose process cannot import this file."""
+    """Start an actor that holds a placement group; its process cannot import this file."""
 
     class Holder:
         def hold(self):

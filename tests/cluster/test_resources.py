@@ -124,7 +124,7 @@ def test_a_single_trial_takes_the_whole_machine():
 def test_memory_holds_fewer_trials_than_cpus_do():
     made = plan([{"CPU": 8.0, "memory": 6e9}])
     assert (made.slots, made.cpus_per_worker) == (4, 2)
-    assert made.describe().endswith("; not 8 at once, because 6.0 GB of memory hold 4 of about 1.4 GB each")
+    assert made.describe().endswith("; not 8 at once: 6.0 GB of memory hold 4 trials of about 1.4 GB each")
     enough = plan([{"CPU": 8.0, "memory": 13e9}])
     assert enough.slots == 8
     assert "memory" not in enough.describe()

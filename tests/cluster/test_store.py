@@ -1,4 +1,4 @@
-"""How workers find each other without a port that anyone may speak to."""
+"""Workers find each other without opening a port to everyone."""
 
 import asyncio
 import subprocess
@@ -43,7 +43,7 @@ def channel(monkeypatch):
         call = getattr(real, name)
         return SimpleNamespace(remote=lambda *arguments: asyncio.run_coroutine_threadsafe(call(*arguments), loop))
 
-    monkeypatch.setattr(store_module.ray, "get", lambda future, timeout=30: future.result(timeout))
+    monkeypatch.setattr(store_module, "wait_for", lambda future, timeout=30: future.result(timeout))
     yield SimpleNamespace(**{name: method(name) for name in ("store_set", "store_get", "store_add", "store_has")})
     loop.call_soon_threadsafe(loop.stop)
     thread.join()

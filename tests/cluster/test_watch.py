@@ -1,4 +1,4 @@
-"""Whether Ray's processes are there, with processes that are not Ray's."""
+"""The watch over Ray's processes, tested with other processes."""
 
 import os
 import socket
@@ -41,7 +41,7 @@ def head():
 
 @pytest.fixture
 def watched(raylet, head, monkeypatch):
-    """Watch both in a thread; returns what was seen when it ends, and what ends it."""
+    """Watch both in a thread; yield a function that waits for the result, and the event that ends the watch."""
     monkeypatch.setattr(watch, "LOOK_SECONDS", 0.05)
     monkeypatch.setattr(watch, "HEAD_SILENCE_SECONDS", 0.5)
     seen, close = [], threading.Event()

@@ -1,4 +1,4 @@
-"""How a worker says that a trial ended, for every way in which it can."""
+"""The report of a worker for every way in which a trial can end."""
 
 from types import SimpleNamespace
 
@@ -8,7 +8,7 @@ import torch.distributed as dist
 from fake_sweep import record
 
 from segray.cluster import worker
-from segray.cluster.channel import Task
+from segray.cluster.messages import Task
 from segray.config import RunConfig
 from segray.engine.endings import Diverged, Interrupted
 from segray.errors import DataError, OutageError, SweepTakenError, WriteError
@@ -18,7 +18,7 @@ SAID = []
 
 
 class Line:
-    """Keeps what a trial's end is said to be."""
+    """A line that keeps the reported end of a trial."""
 
     is_late = False
 
@@ -38,7 +38,7 @@ def one_rank(tmp_path):
 
 @pytest.fixture
 def run(one_rank, tmp_path, monkeypatch):
-    """Run a task whose training raises what it is given, call after call."""
+    """Run a task whose training raises the given errors, one per call."""
 
     def run_task(*outcomes):
         waiting, used = list(outcomes), []
@@ -78,7 +78,7 @@ def test_a_trial_that_has_had_its_time_is_stopped_or_has_failed_where_it_has_no_
         should_stop=SimpleNamespace(remote=lambda *_: None), hand_over=SimpleNamespace(remote=lambda *args: args[-1])
     )
     monkeypatch.setattr(worker.ray, "wait", lambda *_, **__: ([], []))
-    monkeypatch.setattr(worker.ray, "get", said.append)
+    monkeypatch.setattr(worker, "wait_for", said.append)
     settings = worker.WorkerConfig(
         channel,
         "slot",

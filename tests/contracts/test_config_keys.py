@@ -18,7 +18,7 @@ from segray.data.datasets import DATASETS
 from segray.data.splits.split_record import record_splits
 from segray.data.synthetic import NEEDED_VALUES, write_scenes
 from segray.errors import SegrayError
-from segray.tuning.preflight.steps import _check_same_data, _check_used
+from segray.tuning.preflight.parts import _check_used, check_comparable
 from segray.tuning.run.driver import _refuse_changed
 
 OTHER_VALUES = (True, False, 1, 2, 3, 0.05, 0.3, 1.5, 0.001, [1], [0], ["none"], [32, 48], [2, 2, 1], "_a", "a/{split}")
@@ -158,7 +158,7 @@ def test_a_resume_refuses_a_changed_key_unless_it_says_where_a_sweep_runs(key):
 
 @pytest.mark.parametrize("key", marks())
 def test_a_search_is_refused_of_what_trials_must_share(key):
-    message = is_refused(_check_same_data, RunConfig(), [another(key)])
+    message = is_refused(check_comparable, RunConfig(), [another(key)])
     assert (key in message) == (marks()[key].decides in SAME_IN_ALL_TRIALS)
 
 

@@ -1,4 +1,4 @@
-"""Every loss, its settings, and a sum of two: void never counts, worse is larger, float32 inside."""
+"""Every loss with its settings, and a sum of two: void never counts, worse predictions cost more, all in float32."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Every model family and architecture: photos of any size in, finite logits and gradients out."""
+"""Every model family and architecture: finite logits and gradients for photos of any size."""
 
 import pytest
 import segmentation_models_pytorch as smp

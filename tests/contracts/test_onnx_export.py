@@ -1,4 +1,4 @@
-"""One model of every family, painting ones too, as an ONNX file: the same logits at an odd size."""
+"""One model of every family, also with RGB output, exported to ONNX: the same logits at an odd size."""
 
 import io
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.usefixtures("seeded")
 
 
 def settled(model, photos_BCHW):
-    """With statistics of these photos, without which the inner layers' part in the logits is too small to be seen."""
+    """Set batch normalisation to the statistics of these photos; else the inner layers hardly change the logits."""
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = 1.0
@@ -32,6 +32,6 @@ def test_an_exported_model_gives_the_same_logits(config):
     (logits_BCHW,) = session.run(None, {session.get_inputs()[0].name: photos_BCHW.numpy()})
     with torch.no_grad():
         expected_BCHW = model(photos_BCHW)
-    # The logits of a model that paints are squared distances: near 0 they are exact to the largest one's digits.
+    # With RGB output, logits are squared distances: those near 0 have the rounding error of the largest one.
     atol = 1e-4 * expected_BCHW.abs().max().item()
     torch.testing.assert_close(torch.from_numpy(logits_BCHW), expected_BCHW, rtol=1e-3, atol=atol)

@@ -183,7 +183,7 @@ def test_importance_finds_the_key_that_matters(sweep):
 def test_importance_of_too_few_trials_is_not_drawn(sweep):
     for number in range(7):
         fake_sweep.write_trial(sweep, f"{number:04d}", {"optim.lr": 10.0 ** -(number + 1)}, [0.1 * number])
-    with pytest.raises(NothingToDrawError, match=r"takes 8 trials .* there are 7"):
+    with pytest.raises(NothingToDrawError, match=r"at least 8 trials .* there are 7"):
         importance_info(load_sweep(sweep))
 
 
@@ -219,7 +219,7 @@ def test_predictions_show_the_best_trial_and_mark_wrong_pixels(sweep):
     fake_sweep.write_trial(sweep, "0001", {}, [0.2])
     fake_sweep.write_samples(sweep, ["0001"])
     info = predictions_info(load_sweep(sweep))
-    assert info.trial == "0001"  # the best one of those with samples
+    assert info.trial == "0001"  # the best trial that has samples
     sample = info.samples[0]
     assert sample.size_px == (fake_sweep.HEIGHT_PX, fake_sweep.WIDTH_PX)
     photo, truth, prediction, errors = (picture(uri) for uri in sample.pictures)

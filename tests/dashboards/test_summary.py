@@ -38,7 +38,7 @@ def test_the_headline_gives_best_recipe_and_gain_over_further_seeds(tmp_path):
     summary = summary_of(sweep)
     assert plain(summary.best.miou) == "55.0 %"
     assert lines_of(summary.best)[:3] == [
-        ("52.0 %", "trial 0001 trained anew (51.0 to 53.0, 3 seeds)"),
+        ("52.0 %", "trial 0001 repeated (51.0 to 53.0, 3 seeds)"),
         ("31.0 %", "recipe fcn with the same seeds and epochs (30.0 to 32.0, 3 seeds)"),
         ("+21.0 points", "gain, seed by seed (+19.0 to +23.0, 3 seeds)"),
     ]
@@ -52,14 +52,14 @@ def test_a_gain_of_single_runs_says_how_to_get_its_spread(tmp_path):
     summary = summary_of(sweep)
     assert lines_of(summary.best)[0] == ("+5.0 points", "over recipe fcn (30.0 %)")
     [note] = [note for note in summary.notes if "one seed each" in note]
-    assert note.startswith("The gain over recipe fcn is that of one seed each; --resume --trials 2 --repeats 3 ")
+    assert note.startswith("The gain over recipe fcn rests on one seed each; --resume --trials 2 --repeats 3 ")
 
 
 @pytest.mark.parametrize(
     ("status", "said"),
     [
-        ("out_of_memory", "not known: its trial ended as out of memory, and such are not repeated."),
-        (None, "not known, for that is interrupted; --resume --trials 1 --repeats 3 trains both anew."),
+        ("out_of_memory", "not known: its trial ended as out of memory, and failed trials are not repeated."),
+        (None, "not known, since its trial is interrupted; --resume --trials 1 --repeats 3 repeats both."),
     ],
 )
 def test_a_baseline_that_failed_or_was_cut_gives_no_gain(tmp_path, status, said):
@@ -206,7 +206,7 @@ def test_the_test_figure_stands_beside_the_validation_figure_that_chose_the_tria
     assert (plain(summary.best.miou), plain(summary.best.test_miou)) == ("30.0 %", "28.1 %")
     note = plain(summary.notes[-1])
     assert note.startswith("Validation chose trial 0000, which flatters")
-    assert note.endswith("the 5 test images chose no trial, and on them it has 28.1 % mIoU.")
+    assert note.endswith("The 5 test images chose no trial; on them it has 28.1 % mIoU.")
 
 
 def test_what_the_means_are_taken_over_stands_below_both_figures(tmp_path):
@@ -221,7 +221,7 @@ def test_a_test_figure_of_an_earlier_best_trial_does_not_stand_for_the_present_o
     fake_sweep.write_trial(sweep, "0001", {}, [0.4])
     summary = summary_of(sweep)
     assert summary.best.test_miou == ""
-    assert "Trial 0001 has not been judged on the 5 test images" in summary.notes[-1]
+    assert "Trial 0001 has not been scored on the 5 test images" in summary.notes[-1]
 
 
 def test_without_test_images_it_says_how_to_keep_some(sweep):

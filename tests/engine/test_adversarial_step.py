@@ -1,12 +1,23 @@
-"""A model and a discriminator that learn against each other on coloured blocks."""
+"""A model and a discriminator that train against each other on coloured blocks."""
 
 from functools import partial
 
 import pytest
 import torch
-from tiny_run import LABEL_SPACE, gan_config, gan_step, scenes, start, tiny_config, tiny_state, trained_and_resumed
+from tiny_run import (
+    CPU,
+    LABEL_SPACE,
+    gan_config,
+    gan_step,
+    scenes,
+    start,
+    tiny_config,
+    tiny_state,
+    trained_and_resumed,
+)
 
 from segray.data.batches.loaders import Batch
+from segray.engine.steps import split_batch
 from segray.folder import open_folder
 from segray.labels import IGNORE_INDEX
 from segray.losses.adversarial import ADVERSARIAL_LOSSES, r1_penalty
@@ -62,11 +73,11 @@ def test_both_learn_and_say_so(config):
 
 
 def shown(config, state, labels=None):
-    """The step, its one part of a batch, and the label images and logits of it."""
+    """Return the step, a batch as its only part, and the part's label images and logits."""
     step, whole = gan_step(config), batch()
     if labels is not None:
         whole = whole._replace(labels_BHW=labels)
-    (part,) = step._parts(whole, channels_last=True)
+    (part,) = split_batch(whole, 1, CPU, channels_last=True)
     return step, part, *step._label_images(state, part)
 
 
@@ -143,7 +154,7 @@ def test_the_discriminator_is_shown_what_the_pool_gives():
     state.adversary.discriminator.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[1]))
     step(state, batch())
     assert len(exchanged) == 1
-    # The model's own step, then the labels', then what the pool gave.
+    # The discriminator sees the model's images for the model's loss, then the real images, then those of the pool.
     assert [bool(image.any()) for image in seen] == [True, True, False]
 
 

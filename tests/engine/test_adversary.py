@@ -1,4 +1,4 @@
-"""What a discriminator is checked for, and the pool of past label images."""
+"""The checks of a discriminator's config, and the pool of past label images."""
 
 import pytest
 import torch
@@ -10,11 +10,11 @@ from segray.errors import ConfigError
 NOTHING = {
     f"gan__{name}_weight": 0.0 for name in ("adversarial", "segmentation", "l1", "gradient")
 }  # fmt: skip
-"""Options with which the model has nothing to minimise."""
+"""Options that leave the model nothing to minimise."""
 
 
 def numbered(*numbers):
-    """Label images, photos and classes that all hold their number."""
+    """Return one label image per number; its photo, image and label all hold the number."""
     image = torch.tensor(numbers, dtype=torch.float32).view(-1, 1, 1, 1)
     return LabelImages(image.clone(), image.clone(), image[:, 0].clone())
 

@@ -150,14 +150,18 @@ def test_weights_of_another_class_count_are_refused(trained, folder):
     space = folder.read_json("label_space.json")
     fewer = {**space, "names": space["names"][:2], "colors": space["colors"][:2], "raw_to_train": {"0": 0, "1": 1}}
     folder.write_json("label_space.json", fewer)
-    with pytest.raises(StorageError, match=r"tells 2 classes apart, but are not: size mismatch for .*; restore"):
+    with pytest.raises(
+        StorageError, match=r"must fit the model of 2 classes .* but do not: size mismatch for .*; restore"
+    ):
         checkpoint.load_model(folder)
 
 
 def test_weights_of_another_architecture_are_refused(trained, folder):
     checkpoint.save(trained, folder)
     folder.write_json("config.json", trained.config.with_values({"model.name": "unet"}).model_dump(mode="json"))
-    with pytest.raises(StorageError, match=r"must be of the model that config\.json .* describe.*[Mm]issing key"):
+    with pytest.raises(
+        StorageError, match=r"must fit the model of 3 classes that config\.json .* describe.*[Mm]issing key"
+    ):
         checkpoint.load_model(folder)
 
 

@@ -1,4 +1,4 @@
-"""A trial on K-Means clusters: trained on these, judged by the palette classes."""
+"""A trial that is trained on K-Means clusters and scored by the palette classes."""
 
 import io
 from pathlib import Path
@@ -10,13 +10,13 @@ import torch
 from PIL import Image
 
 from segray import text
+from segray.cli.scores_table import print_evaluation
 from segray.config import RunConfig
 from segray.data.datasets.cityscapes_pairs import palette_space
 from segray.data.preparation import prepare
 from segray.data.synthetic import write_scenes
 from segray.engine.checkpoint import load_model
 from segray.engine.trial import sample_name, train_trial, write_samples
-from segray.inference.evaluate import print_evaluation
 from segray.inference.predict import predict
 from segray.storage import open_sweep
 from segray.trial_log import TrialLog
@@ -34,7 +34,7 @@ class Silent:
 
 @pytest.fixture(scope="module")
 def trial(tmp_path_factory):
-    """Config, files of the trial, and data of one epoch on clusters."""
+    """Train one epoch on clusters; return the config, the trial's files and the data."""
     root = tmp_path_factory.mktemp("clusters")
     write_scenes("cityscapes_pairs", root / "scenes", train=4, val=3, size_px=(64, 64))
     config = RunConfig().with_values(
@@ -58,7 +58,7 @@ def trial(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def predicted(trial):
-    """Logits of the checkpoint's model for every validation image."""
+    """Return the logits of the checkpoint's model for every validation image."""
     model, _, space = load_model(trial[1].folder.child(trial[1].pointer("best").checkpoint))
     assert space.num_classes == NUM_CLUSTERS
     photos = np.stack([trial[2].val.pair(index)[0] for index in range(3)])

@@ -1,4 +1,4 @@
-"""What only a GPU can show: pinned batches from loader processes, a resume, memory after running out of it."""
+"""Tests that need a GPU: pinned batches from loader processes, resuming, and memory after an out-of-memory error."""
 
 import gc
 
@@ -20,7 +20,7 @@ def config(scenes_config):
 
 
 class Reporter:
-    """Keeps what it hears, and stops after the first epoch if told to."""
+    """A reporter that keeps the records, and stops after the first epoch if ``stop`` is set."""
 
     def __init__(self, stop=False):
         self.records, self.stop = [], stop
@@ -34,7 +34,7 @@ class Reporter:
 
 
 class Greedy(Reporter):
-    """Asks for more memory than there is while model and optimiser lie in it."""
+    """A reporter that asks for more memory than the GPU has while model and optimiser are in memory."""
 
     def hand_over(self, record, final):
         torch.empty(2**50, dtype=torch.uint8, device="cuda")

@@ -1,4 +1,4 @@
-"""Every file of a sweep, damaged in every way: what reads it gives a right value or a SegrayError, and others go on."""
+"""Every file of a sweep, damaged in every way: its readers return a right value or raise a SegrayError."""
 
 import contextlib
 import os
@@ -13,6 +13,7 @@ from tiny_run import LABEL_SPACE, tiny_config
 from dashboards.figures import FIGURES, NothingToDrawError
 from dashboards.report import render_report
 from dashboards.summary import summarise
+from segray.cli.results_table import trials_table
 from segray.engine import checkpoint
 from segray.engine.state import build_state
 from segray.errors import DamagedError, SegrayError, StorageError
@@ -20,7 +21,6 @@ from segray.inference.evaluate import evaluate_sweep
 from segray.inference.predict import predict_file
 from segray.records import CheckpointPointer
 from segray.results import load
-from segray.results.printing import trials_table
 from segray.storage import open_sweep
 
 SMALL = {
@@ -34,7 +34,7 @@ SMALL = {
     "trials/0002/last.json": "trial 0002: its last.json is damaged",
     "trials/0001-seed1-epochs2/outcome.json": "repeat 0001-seed1-epochs2 is left out: its outcome.json is damaged",
 }
-"""Replaceable files -> how the results name their damage."""
+"""File that can be replaced -> the note on its damage in the results."""
 OTHERS = [
     "sweep.json",
     "trials/0001/epochs.jsonl",
@@ -91,7 +91,7 @@ DAMAGES = [empty, truncated, binary, a_list, wrong_types, deeply_nested, not_a_n
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """Three trials and a repeat: 0001 is the best and has a model, 0002 has not ended."""
+    """Write a sweep of three trials and a repeat: 0001 is the best and has a model, 0002 has not ended."""
     root = tmp_path_factory.mktemp("runs")
     sweep = fake_sweep.empty_sweep(root)
     sweep.files.write_splits(fake_sweep.splits(num_test=2))
@@ -154,12 +154,15 @@ def evaluate(root):
 
 
 def users(name):
-    """What reads a file."""
+    """Return the functions that read a file."""
     if name.endswith(".png"):
         return [draw_samples]
     if "checkpoints" in name:
         return [predict]
-    return [read_results, read_for_resume] + [predict, evaluate] * (name in ("sweep.json", "trials/0001/best.json"))
+    readers = [read_results, read_for_resume]
+    if name in ("sweep.json", "trials/0001/best.json"):
+        readers += [predict, evaluate]
+    return readers
 
 
 @pytest.mark.parametrize("damage", [*DAMAGES, missing])
@@ -194,7 +197,9 @@ def test_a_report_is_written_of_a_sweep_with_a_damaged_trial(root):
 def test_predict_takes_the_best_trial_that_can_be_trusted(root):
     empty(root / "camvid/trials/0001/best.json")
     assert "trial 0000" in predict_file(str(root / "camvid"), root / "photo.png", root / "overlay.png")
-    with pytest.raises(StorageError, match=r"0001 .* has no model that can be found: its best\.json is damaged"):
+    with pytest.raises(
+        StorageError, match=r"the checkpoint of trial 0001 .* cannot be found: its best\.json is damaged"
+    ):
         evaluate_sweep(str(root / "camvid"), trial_id="0001")
 
 

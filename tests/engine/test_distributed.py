@@ -1,4 +1,4 @@
-"""Two gloo ranks do all that is tested here in one start; the tests look at what they left."""
+"""Two gloo ranks, started once for the whole file; the tests check the results that they wrote."""
 
 import math
 import warnings

@@ -17,7 +17,7 @@ from segray.engine.endings import Interrupted
 
 
 def reference_confusion(model):
-    """Pixel by pixel, in NumPy."""
+    """Count a confusion matrix pixel by pixel, in NumPy."""
     photos, labels = scenes(NUM_VAL, seed=1)
     with torch.no_grad():
         predictions = model.eval()(photos).argmax(1).numpy()
@@ -81,7 +81,7 @@ def test_it_can_be_interrupted_between_batches():
 
 @pytest.fixture
 def scored():
-    """A model, what it is evaluated to by other classes than its own, and the predictions expected of it."""
+    """Return a model, its evaluation by other classes than its own, and the predictions expected of it."""
     model = tiny_state(tiny_config()).network
     loader = LoaderWithTruth(NUM_VAL, 1, batch_size=2, shuffle=False)
     evaluation = validation(loader, scoring=SCORING, sample_indices=(3,))(model)

@@ -1,4 +1,4 @@
-"""Every model as a generator, against every discriminator: one batch of any kind, resumes, and two ranks."""
+"""Every model as a generator against every discriminator: one batch of each kind, resuming, and two ranks."""
 
 from functools import partial
 from itertools import cycle, product
@@ -31,7 +31,7 @@ from segray.models import MODELS
 from segray.models.discriminators import WIDTH_FACTORS
 
 SIDES_PX = {16: (33, 47), 70: (75, 91), 286: (288, 301)}
-"""An image that the patches of each receptive field fit into."""
+"""Receptive field -> sides of an image that its patches fit into."""
 
 KINDS = [kind for kind in get_args(GanConfig.model_fields["discriminator"].annotation) if kind != "none"]
 NORMS = get_args(GanConfig.model_fields["norm"].annotation)
@@ -42,7 +42,7 @@ DISCRIMINATORS = [
 
 
 def against(model, **options):
-    """A run of the model against a small discriminator."""
+    """Return the config of a run that trains the model against a small discriminator."""
     options = {"train__epochs": 2, "optim__lr": 1e-3, "gan__optim__lr": 1e-3, **options}
     return gan_config(**options).model_copy(update={"model": model})
 
@@ -58,7 +58,10 @@ def batch(count, size_px, labels=None):
 
 
 def learnt(config, given):
-    """What one batch gives, and how many parameters of the model and the discriminator it changed; all are finite."""
+    """Train one batch; return the step's means and how many parameters of model and discriminator changed.
+
+    Asserts that all means and parameters are finite.
+    """
     state = build_state(config, LABEL_SPACE, 1, CPU)
     modules = (state.network, state.adversary.discriminator)
     before = [[parameter.detach().clone() for parameter in module.parameters()] for module in modules]
@@ -107,7 +110,7 @@ def test_resumed_equals_uninterrupted_to_the_last_bit(model, tmp_path):
 
 
 def assert_same(own, other):
-    """Equal trees of tensors and plain values."""
+    """Assert that two trees of tensors and plain values are equal."""
     assert type(own) is type(other)
     if isinstance(own, torch.Tensor):
         assert torch.equal(own, other)

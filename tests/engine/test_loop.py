@@ -10,7 +10,7 @@ from segray.engine.steps import SupervisedStep
 
 
 def scripted(*correct_pixels):
-    """A validation whose mIoU follows a script: so many of 100 pixels of each class are right."""
+    """Return a validation with scripted scores: per call, how many of each class's 100 pixels are right."""
     script = iter(correct_pixels)
 
     def validate(model):

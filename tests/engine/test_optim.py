@@ -15,7 +15,7 @@ def network():
 
 
 def rates(config, *, epochs, steps_per_epoch):
-    """The rate at every step, and after the last one."""
+    """Return the learning rate at every step, and after the last one."""
     optimizer = build_optimizer(network(), config)
     schedule = build_schedule(optimizer, config, epochs=epochs, steps_per_epoch=steps_per_epoch)
     values = [schedule.get_last_lr()[0]]
@@ -83,7 +83,7 @@ def test_l2_is_a_group_of_its_own_on_top_of_weight_decay():
 
 
 def train(optim, penalty):
-    """Three steps on one photo, with the penalty in the loss."""
+    """Train three steps on two photos, with the penalty in the loss; return the parameters by name."""
     model = two_layers()
     optimizer = build_optimizer(model, optim)
     photos_BCHW = torch.randn(2, 3, 6, 6, generator=torch.Generator().manual_seed(1))
@@ -109,7 +109,7 @@ def test_l2_trains_like_the_sum_of_squares_in_the_loss(name):
     ("pattern", "message"),
     [
         ("decodr.", r"unknown optim\.l2_layers 'decodr\.'; did you mean 'decoder'"),
-        ("network.decoder", r"did you mean 'decoder'.*; it must match the start of the name of a kernel"),
+        ("network.decoder", r"did you mean 'decoder'.*; it must match the start of a trainable kernel's name"),
         ("xyz", r"choose from decoder, decoder\.weight, encoder, encoder\.0, encoder\.0\.weight;"),
         ("decoder.bias", r"unknown optim\.l2_layers 'decoder\.bias'"),
         ("(decoder", r"optim\.l2_layers must be a regular expression, but got '\(decoder': missing \)"),
@@ -123,7 +123,7 @@ def test_l2_for_no_kernel_is_refused(pattern, message):
 def test_l2_for_frozen_kernels_is_refused():
     model = two_layers()
     model["decoder"].requires_grad_(False)
-    with pytest.raises(ConfigError, match="a kernel that is trained"):
+    with pytest.raises(ConfigError, match="the start of a trainable kernel's name"):
         build_optimizer(model, OptimConfig(name="adam", l2=0.1, l2_layers="decoder."))
 
 

@@ -28,7 +28,7 @@ def files(tmp_path):
 
 
 class Reporter:
-    """Keeps what it hears; says no after ``stop_after`` epochs, interrupts in the epoch after ``interrupt_after``."""
+    """A reporter that keeps the records, stops after ``stop_after`` epochs and interrupts after ``interrupt_after``."""
 
     def __init__(self, stop_after=None, interrupt_after=None):
         self.records, self.finals = [], []
@@ -50,7 +50,7 @@ def train(config, files, reporter=None, **options):
 
 
 def same(records):
-    """What of records does not depend on time, memory or attempt."""
+    """Return the records without the fields that depend on time, memory or attempt."""
     timed = {"epoch_seconds", "images_per_second", "peak_memory_bytes", "attempt"}
     return [record.model_dump(exclude=timed) for record in records]
 
@@ -179,7 +179,7 @@ def test_a_batch_must_have_an_image_for_every_worker():
 
 @pytest.fixture
 def loaders(monkeypatch):
-    """What the two loaders were asked for; they load in this process whatever they are asked."""
+    """Record the options of both loaders, which load in this process whatever number of workers is asked for."""
     asked = {}
 
     def spy(name):

@@ -1,4 +1,4 @@
-"""A run small enough to train in a blink: a two-layer network learns to tell colours apart."""
+"""A run that trains in moments: a two-layer network learns to tell colours apart."""
 
 from functools import partial
 
@@ -32,7 +32,7 @@ SCORING = Scoring(
     class_of=(1, None, 0),
     read_truth=lambda pair: np.zeros(SIZE_PX, np.uint8),
 )
-"""What is judged by in place of LABEL_SPACE: "red" stands for no class; "dark" and "green" change places."""
+"""Scoring by other classes than LABEL_SPACE: "red" maps to no class; "dark" and "green" swap ids."""
 
 
 def build_tiny(config, num_classes):
@@ -46,7 +46,7 @@ def build_tiny(config, num_classes):
 
 
 def register():
-    """Make the tiny model a family, in this process."""
+    """Register the tiny model as a family, in this process."""
     models.MODELS["tiny"] = build_tiny
 
 
@@ -57,7 +57,7 @@ def tiny_config(**dotted):
 
 
 def scenes(count, seed):
-    """Photos (NHWC made NCHW, uint8) of coloured blocks, and their labels, some with much void, some with none."""
+    """Return photos of coloured blocks (NCHW views of NHWC memory, uint8) and their labels with none to much void."""
     draw = torch.Generator().manual_seed(seed)
     blocks = torch.randint(0, 3, (count, SIZE_PX[0] // 4, SIZE_PX[1] // 4), generator=draw)
     labels = blocks.repeat_interleave(4, 1).repeat_interleave(4, 2)
@@ -70,7 +70,7 @@ def scenes(count, seed):
 
 
 class TinyLoader:
-    """One rank's share of the batches of all, shuffled by epoch, if it trains; else batches of its share of images."""
+    """A loader of one rank: with ``shuffle``, its part of every shuffled batch; else batches of its share of images."""
 
     def __init__(self, count, seed, *, batch_size, rank=0, world_size=1, shuffle=True):
         self.photos, self.labels = scenes(count, seed)
@@ -92,7 +92,7 @@ class TinyLoader:
 
 
 class LoaderWithTruth(TinyLoader):
-    """Truth that is not just the mapped labels: red is green, and the lowest rows are void."""
+    """A loader whose truth is not just the mapped labels: red is green, and the bottom rows are void."""
 
     def __iter__(self):
         for batch in super().__iter__():
@@ -127,7 +127,7 @@ def tiny_state(config):
 
 
 def start(state, *, step=None, validate=None, rank=0, world_size=1, **options):
-    """fit() on the coloured blocks."""
+    """Run fit() on the coloured blocks."""
     batch_size = state.config.train.batch_size
     loader = TinyLoader(NUM_TRAIN, 0, batch_size=batch_size, rank=rank, world_size=world_size)
     validate = validate or validation(val_loader(rank, world_size))
@@ -136,7 +136,7 @@ def start(state, *, step=None, validate=None, rank=0, world_size=1, **options):
 
 
 def trained_and_resumed(config, folder, *, after, make_step=lambda: None, rank=0, world_size=1):
-    """Train, and train on from a checkpoint of the first run: both states, and the records of each."""
+    """Train a run, and resume a second run from its checkpoint; return both states, each with its records."""
     unbroken, records = tiny_state(config), []
     for record in start(unbroken, step=make_step(), rank=rank, world_size=world_size):
         records.append(record)
@@ -152,7 +152,7 @@ def trained_and_resumed(config, folder, *, after, make_step=lambda: None, rank=0
 
 
 def gan_config(**options):
-    """A run against a discriminator whose patches fit into the blocks."""
+    """Return the config of a run against a discriminator whose patches fit into the images of blocks."""
     gan = {
         "gan__discriminator": "patchgan", "gan__receptive_field_px": 16, "gan__width": 4,
         "gan__l1_weight": 1.0, "gan__gradient_weight": 0.5, "gan__optim__lr": 0.01,

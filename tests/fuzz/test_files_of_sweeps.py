@@ -1,4 +1,4 @@
-"""Files of sweeps and checkpoints, damaged at random: a right value or a SegrayError."""
+"""Randomly damaged files of sweeps and checkpoints give a right value or a SegrayError."""
 
 import contextlib
 from pathlib import Path
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from dashboards.figures import FIGURES, NothingToDrawError
 from dashboards.summary import summarise
+from segray.cli.results_table import headline, trials_table
 from segray.config import RunConfig
 from segray.engine import checkpoint
 from segray.engine.state import build_state
@@ -20,7 +21,6 @@ from segray.folder import open_folder
 from segray.labels import LabelSpace
 from segray.records import CheckpointPointer
 from segray.results import load
-from segray.results.printing import headline, trials_table
 
 SMALL = [
     *("sweep.json", "splits.json", "test.json", "state.json", "trials/0001/config.json", "trials/0001/values.json"),
@@ -50,7 +50,7 @@ def sweep(tmp_path_factory):
 
 @contextlib.contextmanager
 def damaged(folder, name, data, strategy):
-    """The file is damaged inside, and as it was outside."""
+    """Damage a file for the time of the context."""
     path = Path(folder.path, name)
     before = path.read_bytes()
     content = data.draw(strategy(before))
@@ -143,7 +143,7 @@ def test_training_states(saved, data):
 
 
 def header_damaged(content):
-    """Damage where the structure is: at both ends."""
+    """Damage the structure, which lies at both ends of the file."""
     return damaged_bytes(content[:600]).map(lambda head: head + content[600:]) | damaged_bytes(content[-600:]).map(
         lambda tail: content[:-600] + tail
     )

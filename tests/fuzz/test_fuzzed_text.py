@@ -1,4 +1,4 @@
-"""Text that people type: configs, values, sizes, storage; a right value or a SegrayError."""
+"""Random text that people could type (configs, values, sizes, storage) gives a right value or a SegrayError."""
 
 import contextlib
 

@@ -1,4 +1,4 @@
-"""Judging models by hand and at a sweep's end, on images that no trial was chosen by."""
+"""The evaluation of models, by hand and at a sweep's end, on images that chose no trial."""
 
 import json
 import re
@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from segray.cli.scores_table import print_evaluation
 from segray.config import RunConfig
 from segray.data.preparation import prepare
 from segray.data.splits.split_record import record_splits
@@ -16,7 +17,7 @@ from segray.data.synthetic import NEEDED_VALUES, write_scenes
 from segray.engine.trial import train_trial
 from segray.errors import ConfigError, DataError, StorageError
 from segray.inference import evaluate
-from segray.inference.evaluate import evaluate_sweep, judge_best, print_evaluation
+from segray.inference.evaluate import evaluate_sweep, judge_best
 from segray.records import Outcome
 from segray.storage import open_sweep
 from segray.trial_log import TrialLog
@@ -55,7 +56,7 @@ def config(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(config, tmp_path_factory):
-    """A sweep of two trained trials."""
+    """Train a sweep of two trials."""
     sweep = fake_sweep.empty_sweep(tmp_path_factory.mktemp("runs"), base=config.flat())
     sweep.files.write_splits(record_splits(config.data))
     for trial_id, values in TRIALS.items():
@@ -66,7 +67,7 @@ def trained(config, tmp_path_factory):
 
 @pytest.fixture
 def files(trained, tmp_path):
-    """A copy of it that a test may change."""
+    """Copy the trained sweep, so that a test may change it."""
     shutil.copytree(trained.folder.path, tmp_path / "camvid")
     return open_sweep(tmp_path / "camvid")
 
@@ -112,7 +113,9 @@ def test_a_figure_that_an_earlier_version_recorded_over_more_classes_is_explaine
     found, _ = evaluate_sweep(files.folder.path, split="val", trial_id="0000", announce=said.append)
     assert found.num_in_mean < 19
     (line,) = said
-    assert line.startswith("the recorded val mIoU is the mean over all 19 classes, for an earlier version of segray ")
+    assert line.startswith(
+        "the recorded val mIoU is the mean over all 19 classes, because an earlier version of segray "
+    )
 
 
 def test_test_images_that_are_all_void_give_no_figure(config, tmp_path):
@@ -154,7 +157,7 @@ def judged(files):
 
 
 def test_a_sweep_is_judged_once_for_each_best_trial(files):
-    assert judged(files)[0].endswith("on the 3 test images, which no trial was chosen by")
+    assert judged(files)[0].endswith("on the 3 test images, which chose no trial")
     first = files.test_scores()
     assert judged(files) == []
     pointer = files.trial(first.trial).pointer("best")
@@ -199,7 +202,10 @@ def test_it_is_judged_on_the_data_that_the_last_start_read(files, config):
     ("error", "line"),
     [
         (KeyboardInterrupt(), r"interrupted; the sweep is complete, .* later: segray evaluate 'runs/my camvid'$"),
-        (RuntimeError("a bug"), r"could not be judged here: RuntimeError: a bug\n.* segray evaluate 'runs/my camvid' "),
+        (
+            RuntimeError("a bug"),
+            r"could not be judged here on the test images: RuntimeError: a bug\n.* segray evaluate 'runs/my camvid' ",
+        ),
     ],
 )
 def test_whatever_ends_the_judging_is_a_line_that_says_how_to_judge_later(files, monkeypatch, error, line):
@@ -230,7 +236,7 @@ def test_classes_that_are_not_the_models_are_refused(files):
     checkpoint = best.folder.child(pointer.checkpoint)
     space = checkpoint.read_json("label_space.json")
     checkpoint.write_json("label_space.json", {**space, "names": space["names"][::-1]})
-    with pytest.raises(ConfigError, match=r"tells bicycle, .* apart, but the data set gives road, "):
+    with pytest.raises(ConfigError, match=r"must have the classes of trial .*'s model, bicycle, .*, but has road, "):
         evaluate_sweep(files.folder.path)
 
 

@@ -49,7 +49,7 @@ def test_the_overlay_mixes_photo_and_class_colour(photo_HWC):
 
 @pytest.fixture
 def sweep(tmp_path):
-    """Two trials with a model each; the second has the higher mIoU."""
+    """Write a sweep of two trials with a model each; the second has the higher mIoU."""
     sweep = empty_sweep(tmp_path)
     config = RunConfig().with_values({"model.encoder": "tu-test_resnet", "model.encoder_weights": "none"})
     state = build_state(config, SPACE, steps_per_epoch=1, device=torch.device("cpu"))

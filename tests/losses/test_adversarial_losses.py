@@ -16,7 +16,7 @@ def scores(seed, count=40):
 
 
 def counted(values, counts=None):
-    """Scores of which all count, or those where counts is 1."""
+    """Return scores that count where ``counts`` is 1; by default all count."""
     scores_B1hw = torch.as_tensor(values)
     return PatchScores(scores_B1hw, torch.ones(scores_B1hw.shape) if counts is None else torch.as_tensor(counts))
 
@@ -26,7 +26,7 @@ def log_sigmoid(score):
 
 
 def reference(kind, real, fake, target):
-    """(what the discriminator minimises, what the model minimises), patch by patch."""
+    """Compute the discriminator's loss and the model's loss, patch by patch."""
     of_real, of_fake, of_model = [], [], []
     for score in real.flat:
         match kind:
@@ -127,7 +127,7 @@ def test_label_smoothing_with_hinge_is_refused():
 
 
 def test_the_r1_penalty_of_a_known_function():
-    # A pixel's score is (1.5 x)^2, x being the sum of its two channels: its gradient by either is 4.5 x.
+    # A pixel's score is (1.5 x)^2, where x is the sum of its two channels; the gradient by either channel is 4.5 x.
     image = np.random.default_rng(2).standard_normal((3, 2, 4, 5))
     counts = np.ones((3, 1, 4, 5), dtype=np.float32)
     counts[0, 0, :2] = 0
@@ -140,7 +140,7 @@ def test_the_r1_penalty_of_a_known_function():
 
 
 def test_the_r1_penalty_of_scores_that_share_pixels_is_of_the_gradient_of_their_sum():
-    # Two scores, each three times the sum of three pixels, of which the middle two are in both.
+    # Each of the two scores is three times the sum of three pixels; the middle two pixels count in both.
     image_BCHW = torch.rand(1, 1, 1, 4, requires_grad=True)
     scores_B1hw = 3 * torch.stack([image_BCHW[..., :3].sum(), image_BCHW[..., 1:].sum()]).reshape(1, 1, 1, 2)
     expected = (3**2 + 6**2 + 6**2 + 3**2) / 2 / 2

@@ -1,4 +1,4 @@
-"""Each loss against a reference of its own: torch, SMP where it is right, or NumPy loops over pixels and classes."""
+"""Every loss against its own reference: torch, SMP where SMP is right, or NumPy loops over pixels and classes."""
 
 import math
 
@@ -26,7 +26,7 @@ def logits(request) -> Tensor:
 
 @pytest.fixture(name="labels_BHW")
 def labels() -> Tensor:
-    """Labels with void pixels; class 3 is absent."""
+    """Return labels with void pixels; class 3 is absent."""
     labels_BHW = torch.randint(0, NUM_CLASSES - 1, (2, 15, 17), generator=torch.Generator().manual_seed(4))
     labels_BHW[:, 2:5] = IGNORE_INDEX
     return labels_BHW
@@ -37,7 +37,7 @@ def value(logits_BCHW: Tensor, labels_BHW: Tensor, **config) -> Tensor:
 
 
 def labelled(logits_BCHW: Tensor, labels_BHW: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Softmax probabilities (N, C) and labels (N,) of the labelled pixels, in float64."""
+    """Return softmax probabilities (N, C), in float64, and labels (N,) of the labelled pixels."""
     probabilities_NC = logits_BCHW.double().softmax(1).permute(0, 2, 3, 1).reshape(-1, NUM_CLASSES).numpy()
     labels_N = labels_BHW.reshape(-1).numpy()
     kept = labels_N != IGNORE_INDEX
@@ -217,7 +217,7 @@ def test_region_losses_equal_smp_where_every_class_is_present(logits_BCHW, label
 
 
 def lovasz(probabilities_NC: np.ndarray, labels_N: np.ndarray) -> float:
-    """Eq. 9 of the paper by its definition: set functions of the wrong pixels, added one at a time."""
+    """Compute eq. 9 of the paper by its definition: set functions of the wrong pixels, added one at a time."""
     losses = []
     for index in sorted(set(labels_N.tolist())):
         truth = labels_N == index

@@ -1,4 +1,4 @@
-"""The boundary map, and the cross-entropy that it weighs, against loops over pixels."""
+"""The boundary map, and the cross-entropy weighted by it, against loops over pixels."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ CLASS_PIXELS = (1000, 500, 100)
 
 @pytest.fixture(name="labels_BHW")
 def labels() -> torch.Tensor:
-    """Blocks of three classes, each about 4x5 pixels, and some void: a strip, and single pixels."""
+    """Return blocks of three classes, each about 4x5 pixels, with a strip and single pixels of void."""
     generator = torch.Generator().manual_seed(6)
     blocks = torch.randint(0, 3, (2, 4, 4), generator=generator)
     labels_BHW = blocks.repeat_interleave(4, 1).repeat_interleave(5, 2)[:, :15, :19]
@@ -25,7 +25,7 @@ def labels() -> torch.Tensor:
 
 
 def distances(labels_HW: np.ndarray) -> np.ndarray:
-    """Each labelled pixel's distance to the nearest of another class; infinite for void, and where there is none."""
+    """Return each labelled pixel's distance to the nearest pixel of another class; infinite for void or if none."""
     found = np.full(labels_HW.shape, np.inf)
     for row, column in np.argwhere(labels_HW != IGNORE_INDEX):
         others = (labels_HW != labels_HW[row, column]) & (labels_HW != IGNORE_INDEX)

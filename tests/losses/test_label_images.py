@@ -21,7 +21,7 @@ def labels():
 
 
 def images(labels):
-    """(fake, real), both 0 where a pixel is void."""
+    """Return a fake and a real label image, both 0 at void pixels."""
     rng = np.random.default_rng(0)
     masks = (labels != IGNORE_INDEX)[:, None]
     return rng.standard_normal(SHAPE) * masks, rng.standard_normal(SHAPE) * masks
@@ -32,7 +32,7 @@ def tensors(*arrays):
 
 
 def at(image, row, column):
-    """The value at a place, beyond the border that of the nearest pixel."""
+    """Return the value at a place; beyond the border, that of the nearest pixel."""
     return image[min(max(row, 0), image.shape[0] - 1), min(max(column, 0), image.shape[1] - 1)]
 
 

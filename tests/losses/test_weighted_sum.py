@@ -34,7 +34,7 @@ def test_terms_are_read(text, terms):
         ("nan*dice", "but got 'nan'"),
         ("inf*dice", "but got 'inf'"),
         ("*dice", "but got ''"),
-        ("dice+2*dice", "may appear once in a sum, but 'dice' is there twice"),
+        ("dice+2*dice", "may appear only once in a sum, but 'dice' appears twice"),
     ],
 )
 def test_what_cannot_be_read_is_named(text, message):

@@ -1,4 +1,4 @@
-"""Gradients of dilated depthwise convolutions in bfloat16 on a CPU, where memory has held other numbers before."""
+"""Gradients of dilated depthwise convolutions in bfloat16 on a CPU, after other numbers were in memory."""
 
 import copy
 
@@ -14,7 +14,7 @@ AUTOCAST = {"device_type": "cpu", "dtype": torch.bfloat16}
 
 
 def used_memory():
-    """Leave numbers behind in memory that is free again."""
+    """Fill memory with large numbers and free it."""
     for power in range(8, 24):
         torch.full((1 << power,), 3e38)
 

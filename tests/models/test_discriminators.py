@@ -1,4 +1,4 @@
-"""Every discriminator: patches, sizes, gradients, and what a semantic one makes of classes."""
+"""Every discriminator: patches, sizes, gradients, and the class scores of semantic discriminators."""
 
 from itertools import pairwise, product
 from typing import get_args
@@ -45,12 +45,12 @@ def build(config, image_channels=NUM_CLASSES):
 
 
 def classes_of(labels_BHW):
-    """One-hot; -1 is void."""
+    """Return one-hot labels; -1 is void."""
     return torch.stack([labels_BHW == index for index in range(NUM_CLASSES)], dim=1).float()
 
 
 def inputs(config, batch=1, labels=(0, 1, 2, -1), image_channels=NUM_CLASSES):
-    """Photos, an image that wants gradients, and classes that lack the last one, at the smallest odd sizes."""
+    """Return photos, an image that requires gradients, and classes without the last one, at the smallest odd sizes."""
     height, width = config.receptive_field_px + 1, config.receptive_field_px + 5
     photos_BCHW = torch.randint(0, 256, (batch, 3, height, width), dtype=torch.uint8)
     image_BCHW = torch.rand(batch, image_channels, height, width).requires_grad_()
@@ -141,7 +141,7 @@ def test_a_score_sees_exactly_its_patch(field_px, kind):
 
 
 def by_hand(channels, scores, norm):
-    """Parameters of 4x4 convolutions with bias, or with two numbers per channel instead where they are normalised."""
+    """Count the parameters of 4x4 convolutions; a normalisation has 2 per channel in place of the bias."""
     count = 16 * channels[0] * channels[1] + channels[1]
     for inputs_, outputs in pairwise(channels[1:]):
         count += 16 * inputs_ * outputs + (1 if norm == "none" else 2) * outputs
@@ -263,9 +263,9 @@ def test_patches_as_large_as_the_image_pass(kind, size_px):
 @pytest.mark.parametrize(
     ("field_px", "size_px", "message"),
     [
-        (286, (285, 512), r"has 285x512 px, but got 286; take a smaller gan\.receptive_field_px \(16 or 70\)"),
+        (286, (285, 512), r"has 285x512 px, but got 286; choose a smaller gan\.receptive_field_px \(16 or 70\)"),
         (70, (64, 128), r"\(16\) or a larger data\.crop_px"),
-        (16, (128, 15), r"has 128x15 px, but got 16; take a larger data\.crop_px"),
+        (16, (128, 15), r"has 128x15 px, but got 16; choose a larger data\.crop_px"),
     ],
 )
 def test_patches_larger_than_the_image_are_refused(field_px, size_px, message):

@@ -135,7 +135,7 @@ def test_encoder_without_imagenet_weights_starts_from_scratch(silent_hub, encode
 
 
 def cached(cache, repository: str, revision: str):
-    """Where the hub's library keeps a file of a repository; see its documentation, "Understand caching"."""
+    """Return where the hub's library caches a file of a repository; see its documentation, "Understand caching"."""
     folder = cache / f"models--{repository.replace('/', '--')}"
     (folder / "refs").mkdir(parents=True)
     (folder / "refs" / "main").write_text(revision)
@@ -172,7 +172,7 @@ def test_damaged_cached_copy_is_an_error(silent_hub, cache):
 
 @pytest.fixture
 def local_hub(cache, monkeypatch, tmp_path):
-    """A hub on this machine that serves one weights file under every name."""
+    """Run a hub on this machine that serves one weights file under every name."""
     save_file(own_weights("resnet18"), tmp_path / "served.safetensors")
     content = (tmp_path / "served.safetensors").read_bytes()
 
@@ -203,7 +203,7 @@ def local_hub(cache, monkeypatch, tmp_path):
 
 
 class ClientError(Exception):
-    """Like those of the hub library's HTTP client, which are no OSErrors and may be without words."""
+    """An error like those of the hub library's HTTP client: not an OSError, and possibly without a message."""
 
 
 def test_a_fetch_that_breaks_off_is_none_for_auto_and_an_error_for_imagenet(local_hub, monkeypatch):

@@ -1,4 +1,4 @@
-"""FCN on VGG-16: sizes against published figures, its start, and VGG weights of torchvision, timm and SMP."""
+"""FCN on VGG-16: parameters against published counts, initial weights, and weights of torchvision, timm and SMP."""
 
 import pytest
 import timm
@@ -15,7 +15,7 @@ from segray.models.meta import without_memory
 from segray.models.vgg import Vgg16, start_he
 
 WIDTH = 4
-"""Of fc6 and fc7, so that the tests are quick."""
+"""Channels of fc6 and fc7, few so that the tests are quick."""
 
 
 def fcn(encoder="vgg16", weights="none", classes=3, **options):
@@ -51,7 +51,7 @@ def test_the_fcn_of_21_classes_has_the_published_134_million(stride):
     with without_memory():
         model = fcn(head_width=4096, classes=classes, output_stride=stride)
     assert num_parameters(model) == vgg + scores + upsampling
-    # Long et al., table 1, without the upsampling, which is interpolation there and not learnt.
+    # Long et al., table 1, does not count the upsampling, which is fixed interpolation there.
     assert (num_parameters(model) - upsampling) // 10**6 == 134
 
 
@@ -76,7 +76,7 @@ def test_upsampling_starts_as_bilinear_interpolation_of_each_class(stride, num_l
         factor = layer.stride[0]
         scores_BCHW = torch.randn(1, 3, 6, 8)
         expected = F.interpolate(scores_BCHW, scale_factor=factor, mode="bilinear", align_corners=False)
-        # At the border interpolation repeats the last value, where the convolution has none.
+        # At the border, interpolation repeats the last value, and the convolution adds zeros.
         inner = (..., slice(factor, -factor), slice(factor, -factor))
         torch.testing.assert_close(layer(scores_BCHW)[inner], expected[inner])
 
@@ -86,7 +86,7 @@ def test_scores_start_as_a_truncated_normal():
     for score in (decoder.score7, *decoder.scores):
         assert score.weight.abs().max() <= 0.04
         assert not score.bias.any()
-    # A normal cut at two standard deviations keeps 0.88 of its own.
+    # A normal distribution cut at two standard deviations has 0.88 of its standard deviation left.
     assert decoder.scores[0].weight.std().item() == pytest.approx(0.88 * 0.02, rel=0.02)
 
 
@@ -99,7 +99,7 @@ def test_dropout_acts_in_training_alone():
 
 
 def vgg_weights(batch_norm=False, width=WIDTH):
-    """What a whole VGG-16 of torchvision holds, its fully connected layers of a width of ours."""
+    """Return torchvision's whole VGG-16, with fully connected layers of the given width."""
     torch.manual_seed(1)
     layers = torchvision.models.vgg16_bn if batch_norm else torchvision.models.vgg16
     with without_memory():
@@ -123,7 +123,7 @@ def test_weights_of_torchvision_give_its_layer_7(tmp_path, batch_norm):
     inputs_BCHW = torch.randn(1, 3, 224, 224)
     with torch.no_grad():
         expected = theirs.classifier[:6](theirs.features(inputs_BCHW).flatten(1))
-        # At 224 pixels the 7x7 kernel covers the whole map from its middle.
+        # At 224 pixels, the 7x7 kernel at the middle of the map covers the whole map.
         torch.testing.assert_close(ours(inputs_BCHW)[2][:, :, 3, 3], expected)
     assert expected.any()
 

@@ -1,4 +1,4 @@
-"""Every encoder's photos are normalised as its weights were trained."""
+"""The normalisation of every encoder's photos, which must be that of the training of its weights."""
 
 import pytest
 import timm
@@ -12,7 +12,7 @@ from segray.models import build_model
 from segray.models.normalisation import IMAGENET, Normalisation, encoder_normalisation
 
 INCEPTION = Normalisation(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
-# SMP's encoder -> timm's model whose ImageNet weights are the same, so that its record says how they were trained.
+# SMP encoder -> timm model with the same ImageNet weights, whose record says how the weights were trained.
 SAME_WEIGHTS = {
     "inceptionv4": "inception_v4.tf_in1k",
     "inceptionresnetv2": "inception_resnet_v2.tf_in1k",

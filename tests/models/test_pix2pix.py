@@ -1,4 +1,4 @@
-"""The generator of pix2pix: its size against the published one, its skips, dropout and start."""
+"""The generator of pix2pix: its parameters against the published count, its skips, dropout and initial weights."""
 
 from itertools import pairwise
 
@@ -25,17 +25,17 @@ def num_parameters(model_config, outputs=3):
 
 
 def by_hand(encoder, decoder, outputs=3):
-    """Parameters of 4x4 convolutions between the channels listed, 2 per channel where a normalisation stands for bias.
+    """Count the parameters of 4x4 convolutions; a normalisation has 2 per channel in place of the convolution's bias.
 
     Args:
-        encoder: Channels of its stages.
-        decoder: (channels in, channels out) of its stages but the last.
-        outputs: Channels of the last stage, whose input is twice the first stage's.
+        encoder: Channels of the encoder's stages.
+        decoder: (channels in, channels out) of the decoder's stages except the last.
+        outputs: Output channels of the last stage, which has twice the first stage's channels as input.
     """
     count = 16 * 3 * encoder[0] + encoder[0]
     for inputs, width in pairwise(encoder):
         count += 16 * inputs * width + 2 * width
-    count -= encoder[-1]  # the innermost has a bias alone
+    count -= encoder[-1]  # the innermost convolution has a bias and no normalisation
     for inputs, width in decoder:
         count += 16 * inputs * width + 2 * width
     return count + 16 * 2 * encoder[0] * outputs + outputs
@@ -47,7 +47,7 @@ def test_the_unet_256_has_the_published_number_of_parameters(name):
     decoder = [(512, 512), (1024, 512), (1024, 512), (1024, 512), (1024, 256), (512, 128), (256, 64)]
     count = num_parameters(config(name))
     assert count == by_hand(encoder, decoder) == 54_414_531
-    # The authors' PyTorch code prints 54.414 M. Its first and its innermost convolution have no bias.
+    # The authors' PyTorch code prints 54.414 M: its first and its innermost convolution have no bias.
     assert round((count - 64 - 512) / 1e6, 3) == 54.414
 
 

@@ -1,4 +1,4 @@
-"""The residual generator: its size against the published one, and its padding."""
+"""The residual generator: its parameters against the published count, and its padding."""
 
 import torch
 from torch import nn
@@ -25,7 +25,7 @@ def by_hand(width, blocks, outputs=3):
 
 def test_nine_blocks_have_the_published_number_of_parameters():
     assert num_parameters() == by_hand(64, 9) == 11_383_427
-    # The authors' PyTorch code prints 11.378 M. It has one bias where there are a scale and an offset here.
+    # The authors' PyTorch code prints 11.378 M: it has one bias per channel where this model has a scale and an offset.
     normalised_channels = 2 * (64 + 128) + 256 + 9 * 2 * 256
     assert round((num_parameters() - normalised_channels) / 1e6, 3) == 11.378
 

@@ -1,4 +1,4 @@
-"""Colours as a model's output: what they decode to, that they are learnt, and palettes that cannot work."""
+"""Models with RGB output: decoding of colours to classes, training, and palettes that are refused."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ RGB_UNET = ModelConfig(
 
 
 def nearest_by_loop(colors_HWC, palette):
-    """Index of the nearest palette colour, all in -1..1, and minus the squared distances (H, W, classes)."""
+    """Return the index of the nearest palette colour and minus the squared distances (H, W, classes); -1..1 scale."""
     height, width, _ = colors_HWC.shape
     scores = np.empty((height, width, len(palette)))
     for row in range(height):
@@ -44,7 +44,7 @@ def nearest_by_loop(colors_HWC, palette):
 
 @pytest.fixture
 def painted():
-    """Random colours (1, 3, 9, 11) in -1..1."""
+    """Return random colours (1, 3, 9, 11) in -1..1."""
     torch.manual_seed(0)
     return torch.rand(1, 3, 9, 11) * 2 - 1
 
@@ -104,7 +104,7 @@ def test_the_palette_is_no_weight():
 
 
 def blocks():
-    """A photo (1, 3, 32, 32) of four grey levels, and the class of each, such that hardly one is a neighbour's."""
+    """Return a photo (1, 3, 32, 32) of four grey levels, and its labels; few neighbours differ."""
     labels_HW = torch.tensor([[0, 5], [8, 10]]).repeat_interleave(16, 0).repeat_interleave(16, 1)
     levels = {0: 20, 5: 90, 8: 160, 10: 230}
     photo_HW = sum(level * (labels_HW == index) for index, level in levels.items())
@@ -151,7 +151,9 @@ def test_classes_of_one_colour_are_refused_by_number():
 
 
 def test_classes_of_one_colour_are_refused_by_name():
-    with pytest.raises(ConfigError, match=r"apart.*nearly so: sky, sea \(RGB 0, 0, 200\); .*train_ids and categories"):
+    with pytest.raises(
+        ConfigError, match=r"apart.*nearly the same: sky, sea \(RGB 0, 0, 200\); .*train_ids and categories"
+    ):
         check_palette([(0, 0, 200), (90, 0, 0), (0, 0, 200)], ["sky", "land", "sea"])
 
 

@@ -8,7 +8,7 @@ from segray.models.segmentation import SegmentationModel
 
 
 class Recorder(nn.Module):
-    """Hands its input back, and remembers it."""
+    """A network that returns its input, and keeps it."""
 
     def forward(self, inputs_BCHW):
         self.seen = inputs_BCHW

@@ -1,4 +1,4 @@
-"""The VGG-like U-Net: its size against an independent count, its options, and that it learns."""
+"""The VGG-like U-Net: its parameters against an independent count, its options, and its training."""
 
 import numpy as np
 import pytest
@@ -89,7 +89,7 @@ def test_encoder_settings_of_other_families_are_ignored(silent_hub):
 
 @pytest.fixture(scope="module")
 def four_scenes(tmp_path_factory):
-    """Photos (4, 3, 64, 128) and Cityscapes training ids (4, 64, 128)."""
+    """Return photos (4, 3, 64, 128) and Cityscapes training ids (4, 64, 128)."""
     root = tmp_path_factory.mktemp("scenes") / "cityscapes"
     write_scenes("cityscapes", root, train=4, val=1, size_px=(64, 128), seed=0)
     photos = [np.asarray(Image.open(path)) for path in sorted(root.glob("leftImg8bit/train/*/*.png"))]

@@ -1,4 +1,4 @@
-"""Every recipe against the facts that its source publishes, written down here by hand."""
+"""Every recipe against the values that its source publishes, copied here by hand."""
 
 import pytest
 
@@ -13,7 +13,7 @@ PAINTED = {
     "data.resize_px": [128, 128],
     "data.policy": "custom",
     "data.augment.mirror": 0.5,
-    # Published are crops by 20 to 40 %; a zoom pads with void as often as it crops, so the lesser is taken.
+    # The source crops by 20 to 40 %. A zoom pads with void as often as it crops, so the recipe uses the smaller value.
     "data.augment.zoom": 1 / 0.8,
     "model.output": "rgb",
     "model.generator.width": 64,

@@ -1,18 +1,20 @@
-"""What repeats say of the best trial and of its gain."""
+"""The comparison of the best trial with the baseline by repeats, and its notes."""
 
 import json
 
 import fake_sweep
 import pytest
+from fake_sweep import note_texts
 
 from dashboards.figures import FIGURES, NothingToDrawError
 from dashboards.summary import summarise
 from segray.results import Spread, load
+from segray.results.notes import CAUTIONS, repeat_options
 
 
 @pytest.fixture
 def searched(sweep):
-    """Trial 0001 is the best, of 7 epochs."""
+    """Trial 0001 is the best trial and has 7 epochs."""
     fake_sweep.write_trial(sweep, "0000", {"train.epochs": 5}, [0.3])
     fake_sweep.write_trial(sweep, "0001", {"train.epochs": 7}, [0.4])
     return sweep
@@ -47,7 +49,7 @@ def test_without_repeats_there_is_nothing_to_confirm(searched):
     results = loaded(searched)
     assert results.repeats.empty
     assert results.confirmation() is None
-    assert results.confirmation_note() == results.caution_note() == ""
+    assert note_texts(results, "repeats", *CAUTIONS) == []
     assert "confirmation" not in results.as_json()
 
 
@@ -68,7 +70,7 @@ def test_repeats_that_failed_or_have_not_ended_do_not_count_and_failures_are_sai
     fake_sweep.write_trial(searched, "0000-seed4-epochs7", {}, [0.9], status=None)
     results = loaded(searched)
     assert results.confirmation().seeds == (1, 3)
-    assert results.caution_note() == "1 repeat of trial 0001 failed, and did not count."
+    assert note_texts(results, *CAUTIONS) == ["1 repeat of trial 0001 failed, and did not count."]
 
 
 def test_repeats_that_all_failed_are_said_and_not_asked_for_again(searched):
@@ -76,8 +78,8 @@ def test_repeats_that_all_failed_are_said_and_not_asked_for_again(searched):
     fake_sweep.write_repeats(searched, "0000", [0.3, 0.3], epochs=7, status="out_of_memory")
     results = loaded(searched)
     assert results.confirmation() is None
-    said = "2 repeats of the first trial failed, so that there is no seed to compare them by."
-    assert results.caution_note() == said
+    said = "2 repeats of the first trial failed, so no seed is left to compare them by."
+    assert note_texts(results, *CAUTIONS) == [said]
     summary = summarise(results)
     assert said in summary.notes
     assert not any("--repeats" in note for note in summary.notes)
@@ -88,15 +90,15 @@ def test_repeats_that_all_failed_are_said_and_not_asked_for_again(searched):
 def test_a_baseline_that_was_repeated_for_fewer_epochs_than_its_own_is_said(searched):
     fake_sweep.write_trial(searched, "0000", {"train.epochs": 60}, [0.3, 0.38])
     results = loaded(repeat(searched, [0.41, 0.39], [0.33, 0.36]))
-    assert results.caution_note().replace("\u00a0", " ") == (
-        "Repeats train as long as the best trial: 7 epochs. With the 60 of its own the first trial had 38.0 %, in a "
-        "single run."
-    )
+    assert note_texts(results, *CAUTIONS) == [
+        "Repeats train as long as the best trial: 7 epochs. In the search, the first trial trained for 60 and reached "
+        "38.0 % in a single run."
+    ]
 
 
 def test_a_search_without_an_ended_trial_is_asked_for_at_least_one(sweep):
     fake_sweep.write_trial(sweep, "0000", {}, [0.3], status=None)
-    assert loaded(sweep).repeat_options() == "--resume --trials 1 --repeats 3"
+    assert repeat_options(loaded(sweep)) == "--resume --trials 1 --repeats 3"
 
 
 def test_a_first_trial_that_is_the_best_has_no_gain(searched):
@@ -105,7 +107,8 @@ def test_a_first_trial_that_is_the_best_has_no_gain(searched):
     results = loaded(searched)
     found = results.confirmation()
     assert (found.trial, found.best.values, found.baseline, found.gain) == ("0000", (0.31, 0.29), None, None)
-    assert "gain" not in results.confirmation_note()
+    [note] = note_texts(results, "repeats")
+    assert "gain" not in note
 
 
 def test_a_best_trial_whose_first_trial_failed_stands_alone(searched):
@@ -119,16 +122,19 @@ def test_a_best_trial_whose_first_trial_failed_stands_alone(searched):
 def test_the_spread_overlaps_unless_the_worst_is_above_the_best_of_the_baseline(searched, worst, overlaps):
     results = loaded(repeat(searched, [0.4, worst], [0.3, 0.34]))
     assert results.confirmation().overlaps == overlaps
-    assert results.caution_note().startswith("The spread overlaps: the worst repeat of trial 0001 (") == overlaps
+    cautions = note_texts(results, *CAUTIONS)
+    assert [note.partition(" (")[0] for note in cautions] == [
+        "The spread overlaps: the worst repeat of trial 0001"
+    ] * overlaps
 
 
 def test_the_note_is_one_line(searched):
     searched.files.folder.write_json("sweep.json", fake_sweep.info(recipe="fcn").model_dump(mode="json"))
     results = loaded(repeat(searched, [0.41, 0.39], [0.33, 0.36]))
-    assert results.confirmation_note().replace("\u00a0", " ") == (
+    assert note_texts(results, "repeats") == [
         "Repeated with 2 seeds, 7 epochs: trial 0001 40.0 % (39.0 to 41.0), recipe fcn 34.5 % (33.0 to 36.0), "
         "gain +5.5 points (+3.0 to +8.0)."
-    )
+    ]
 
 
 def test_json_holds_the_confirmation_and_the_repeats(searched):

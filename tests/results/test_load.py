@@ -3,6 +3,7 @@ import json
 import fake_sweep
 import pandas as pd
 import pytest
+from fake_sweep import note_texts
 
 from segray.errors import StorageError
 from segray.folder import Folder
@@ -86,22 +87,23 @@ def test_a_running_sweep_is_interrupted_as_soon_as_its_process_is_known_to_be_go
 def test_a_sweep_says_what_it_left_undone(sweep):
     sweep.files.write_state(fake_sweep.state(trials=2))
     fake_sweep.write_trial(sweep, "0000", {}, [0.2])
-    assert (
-        load_sweep(sweep).state_note()
-        == "The sweep ended before its trials did (1 of 2 started); --resume continues it."
-    )
+    assert note_texts(load_sweep(sweep), "unfinished") == [
+        "The sweep ended before its trials did (1 of 2 started); --resume continues it."
+    ]
     fake_sweep.write_trial(sweep, "0001", {}, [0.2])
-    assert load_sweep(sweep).state_note() == ""
+    assert note_texts(load_sweep(sweep), "unfinished") == []
     sweep.files.write_state(fake_sweep.state("interrupted", trials=2))
-    assert "was interrupted" in load_sweep(sweep).state_note()
+    [note] = note_texts(load_sweep(sweep), "unfinished")
+    assert "was interrupted" in note
     sweep.files.write_state(fake_sweep.state("running", trials=2))
-    assert load_sweep(sweep).state_note() == ""
+    assert note_texts(load_sweep(sweep), "unfinished") == []
 
 
 def test_a_single_run_that_was_interrupted_says_how_it_goes_on(tmp_path):
     run = fake_sweep.empty_sweep(tmp_path, "road", space={})
     run.files.write_state(fake_sweep.state("interrupted", trials=1))
-    assert load_sweep(run).state_note().endswith("; the same command with --name road --resume continues it.")
+    [note] = note_texts(load_sweep(run), "unfinished")
+    assert note.endswith("; the same command with --name road --resume continues it.")
 
 
 def test_a_sweep_killed_before_its_first_state_is_interrupted(sweep):
@@ -184,7 +186,7 @@ def test_seconds_saved_are_the_epochs_not_run_at_the_trials_own_pace(sweep):
 
 
 def without_pole(miou):
-    """IoU of every class but the third, which is in no mean."""
+    """Return an IoU for every class but pole, which is then in no mean."""
     return tuple(None if name == "pole" else miou for name in fake_sweep.CLASSES)
 
 
@@ -192,12 +194,12 @@ def test_the_classes_that_validation_lacks_are_noted_from_the_start(tmp_path):
     held = tuple(name for name in fake_sweep.CLASSES if name != "pole")
     results = load_sweep(fake_sweep.empty_sweep(tmp_path, val_classes=held))
     assert results.mean_text() == "mean over 10 of 11 classes"
-    assert results.classes_note() == "mIoU is the mean over 10 of 11 classes: no validation image has pole."
+    assert note_texts(results, "classes") == ["mIoU is the mean over 10 of 11 classes: no validation image has pole."]
 
 
 def test_a_mean_over_all_classes_has_no_note(full):
     assert full.mean_text() == "mean over all 11 classes"
-    assert full.classes_note() == ""
+    assert note_texts(full, "classes") == []
 
 
 @pytest.mark.parametrize(
@@ -219,8 +221,9 @@ def test_a_sweep_of_a_version_that_did_not_record_them_tells_the_classes_of_its_
         trial.append_record(fake_sweep.record(epoch, 0.3, val_iou=iou))
     results = load_sweep(sweep)
     assert results.mean_text() == mean
-    assert results.classes_note().endswith(note)
-    assert bool(results.classes_note()) == bool(note)
+    texts = note_texts(results, "classes")
+    assert len(texts) == bool(note)
+    assert "".join(texts).endswith(note)
 
 
 def test_json_has_exactly_the_promised_fields(full):

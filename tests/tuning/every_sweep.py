@@ -120,11 +120,10 @@ class Silent:
 
 def train_here(sweep):
     """Train the given trials of a sweep that passes its checks, and one of first choices, without Ray."""
-    options = {"max_epochs": sweep.epochs, "num_workers": 1, "announce": lambda line: None, "recipe": sweep.recipe}
-    checked = check(sweep.base, sweep.space, sweep.first_trials, **options)
+    checked = check(sweep, num_workers=1, announce=lambda line: None)
     files = open_sweep(f"{sweep.storage}/{sweep.name}")
     for number, values in enumerate([*checked.first_trials, {}]):
-        point = Point(values, lambda _, distribution: first_of(distribution))
+        point = Point(values, first_of)
         config = checked.base.with_values(draw_point(checked.space, point).values)
         trial = files.trial(folder_name(number))
         train_trial(config, trial, Silent(), log=TrialLog(trial.folder))

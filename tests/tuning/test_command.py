@@ -6,7 +6,9 @@ from fake_sweep import empty_sweep, scores, splits, state, write_repeats, write_
 
 from segray.config import RunConfig
 from segray.tuning import command
-from segray.tuning.sweep import Sweep
+from segray.tuning.samplers import SAMPLERS
+from segray.tuning.schedulers import SCHEDULERS
+from segray.tuning.sweep import Sweep, check_values
 
 SWEEP = Sweep(name="test", base=RunConfig().with_values({"data.root": "drawn"}), space=lambda trial: None, trials=1)
 
@@ -97,6 +99,65 @@ def test_values_in_place_of_the_bases_are_set_and_named(call, monkeypatch):
 def test_a_key_that_cannot_be_set_is_refused(value, message, call, capsys):
     assert call("--set", value) == []
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--sampler", "--searcher"])
+def test_sampler_and_scheduler_and_their_options_are_read_from_the_sweeps_fields(option, call, monkeypatch):
+    asked = []
+    monkeypatch.setattr(command, "run_sweep", asked.append)
+    call(option, "gp", "--sampler-option", "n_startup_trials=5", "--sampler-option", "deterministic_objective=true")
+    call("--scheduler", "median", "--grace-epochs", "2", "--workers-per-trial", "2", "--trial-timeout", "30")
+    first, second = asked
+    assert (first.sampler, first.sampler_options) == ("gp", {"n_startup_trials": 5, "deterministic_objective": True})
+    assert (second.sampler, second.sampler_options) == ("tpe", {})
+    assert (second.scheduler, second.grace_epochs, second.reduction_factor) == ("median", 2, 3.0)
+    assert (second.resources.workers_per_trial, second.limits.trial_minutes) == (2, 30)
+
+
+def test_options_of_the_study_stay_with_its_sampler(call, monkeypatch):
+    asked = []
+    monkeypatch.setattr(command, "run_sweep", asked.append)
+    monkeypatch.setattr("test_command.SWEEP", replace(SWEEP, sampler_options={"n_startup_trials": 3}))
+    call()
+    call("--sampler", "random")
+    assert [(sweep.sampler, dict(sweep.sampler_options)) for sweep in asked] == [
+        ("tpe", {"n_startup_trials": 3}),
+        ("random", {}),
+    ]
+
+
+def test_a_studys_own_storage_is_the_default(call, monkeypatch):
+    asked = []
+    monkeypatch.setattr(command, "run_sweep", asked.append)
+    monkeypatch.setattr("test_command.SWEEP", replace(SWEEP, storage="elsewhere"))
+    call()
+    call("--storage", "given")
+    assert [sweep.storage for sweep in asked] == ["elsewhere", "given"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--sampler", "tpee"], "unknown --sampler 'tpee'; did you mean 'tpe'"),
+        (["--scheduler", "ashaa"], "unknown --scheduler 'ashaa'; did you mean 'asha'"),
+        (["--sampler-option", "n_startup_trails=5"], "did you mean 'n_startup_trials'"),
+        (["--sampler-option", "n_startup_trials"], "must be NAME=VALUE, such as n_startup_trials=5"),
+        (["--sampler-option", "group=true", "--sampler-option", "group=false"], "must give group once"),
+        (["--grace-epochs", "0"], "--grace-epochs must be at least 1, but got 0"),
+    ],
+)
+def test_a_sampler_scheduler_or_option_that_does_not_exist_is_refused(arguments, message, call, capsys, monkeypatch):
+    monkeypatch.setattr(command, "run_sweep", check_values)
+    call(*arguments)
+    assert message in capsys.readouterr().err
+
+
+def test_help_names_exactly_the_samplers_and_schedulers_there_are(call, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    call("--help")
+    said = capsys.readouterr().out
+    assert f"[{'|'.join(SAMPLERS)}]" in said
+    assert f"[{'|'.join(SCHEDULERS)}]" in said
 
 
 def test_the_end_says_what_the_repeats_gave(tmp_path, capsys):

@@ -4,9 +4,9 @@ import pytest
 
 from segray.config import RunConfig
 from segray.errors import ConfigError, DataError
-from segray.tuning.preflight import check
-from segray.tuning.preflight import steps as preflight
+from segray.tuning.preflight import check, parts
 from segray.tuning.recipe import recipe_values
+from segray.tuning.sweep import Sweep
 
 RECIPE = RunConfig().with_values({"loss.name": "dice", "optim.lr": 2e-3, "train.epochs": 40, "train.batch_size": 4})
 
@@ -75,15 +75,15 @@ def base(scenes, tmp_path):
 
 
 def checked(base, max_epochs=None, first_trials=()):
-    return check(
-        base,
-        conditional,
-        first_trials,
-        max_epochs=max_epochs,
-        num_workers=1,
-        announce=lambda line: None,
+    sweep = Sweep(
+        name="s",
+        base=base,
+        space=conditional,
+        first_trials=first_trials,
+        epochs=max_epochs,
         recipe="cityscapes_smp",
     )
+    return check(sweep, num_workers=1, announce=lambda line: None)
 
 
 def test_the_recipe_is_the_first_trial_and_others_may_follow(base):
@@ -127,6 +127,6 @@ def test_what_else_is_wrong_with_data_is_told_without_the_recipes_folder(base, v
 
 
 def test_wrong_data_are_told_before_weights_are_fetched(base, monkeypatch):
-    monkeypatch.setattr(preflight, "resolve_encoder_weights", lambda model: pytest.fail("fetched"))
+    monkeypatch.setattr(parts, "resolve_encoder_weights", lambda model: pytest.fail("fetched"))
     with pytest.raises(DataError):
         checked(base.with_values({"data.root": "nowhere"}))

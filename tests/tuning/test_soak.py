@@ -120,7 +120,7 @@ def growth(memory, name):
 
 
 def test_a_sweep_ends_by_itself_whatever_dies(cluster, start):
-    options = ["--trials", TRIALS, "--epochs", 2, "--searcher", "random", "--cpus-per-worker", 1]
+    options = ["--trials", TRIALS, "--epochs", 2, "--sampler", "random", "--cpus-per-worker", 1]
     running = start(*options)
     soak = Soak(cluster, running)
     with ThreadPoolExecutor() as reader:

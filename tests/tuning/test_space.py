@@ -11,7 +11,7 @@ import pytest
 from segray.config import RunConfig
 from segray.errors import ConfigError
 from segray.tuning.points import Point, combinations, draw_point, first_of
-from segray.tuning.preflight.samples import draw
+from segray.tuning.preflight.samples import draw_samples
 from segray.tuning.recipe import recipe_values
 from segray.tuning.space import CappedSpace, contains, draw_from
 
@@ -24,7 +24,7 @@ def choosing(*choices, key="data.crop_px"):
 
 
 def of_first(space):
-    return draw_point(space, Point({}, lambda _, distribution: first_of(distribution)))
+    return draw_point(space, Point({}, first_of))
 
 
 class Text(enum.StrEnum):
@@ -49,7 +49,8 @@ class Text(enum.StrEnum):
 )
 def test_a_choice_is_kept_as_json_gives_it_back(choice, kept):
     space = choosing(choice, "other")
-    distributions, draws = draw(space)
+    samples = draw_samples(space)
+    distributions, draws = samples.space.distributions, samples.values
     stored = optuna.distributions.json_to_distribution(
         optuna.distributions.distribution_to_json(distributions["data.crop_px"])
     )
@@ -65,23 +66,23 @@ def test_a_choice_is_kept_as_json_gives_it_back(choice, kept):
 def test_what_json_cannot_keep_is_refused_with_key_and_value(choice):
     for space in (choosing(choice, "other"), lambda trial: {"data.crop_px": choice}):
         with pytest.raises(ConfigError, match=r"data\.crop_px in the search space: a value must be None.* but got "):
-            draw(space)
+            draw_samples(space)
 
 
 @pytest.mark.parametrize("choices", [(1, True), (0, 0.0), ([1], [1.0]), ("a", 2, 2.0)])
 def test_choices_that_optuna_cannot_tell_apart_are_refused(choices):
     with pytest.raises(ConfigError, match=r"data\.crop_px in the search space: choices must differ, but .* equals "):
-        draw(choosing(*choices))
+        draw_samples(choosing(*choices))
 
 
 def test_the_same_choice_twice_is_only_more_likely():
-    assert draw(choosing(4, 4, 8))[0]["data.crop_px"].choices == (4, 4, 8)
+    assert draw_samples(choosing(4, 4, 8)).space.distributions["data.crop_px"].choices == (4, 4, 8)
 
 
 @pytest.mark.parametrize("choices", ["Unet", {"Unet", "FPN"}, frozenset((1, 2))])
 def test_choices_without_an_order_are_refused(choices):
     with pytest.raises(ConfigError, match=r"data\.crop_px in the search space: choices must be a list"):
-        draw(lambda trial: trial.suggest_categorical("data.crop_px", choices) and None)
+        draw_samples(lambda trial: trial.suggest_categorical("data.crop_px", choices) and None)
 
 
 def test_the_space_gets_its_own_objects_back():
@@ -98,16 +99,16 @@ def test_numpy_bounds_are_numbers_and_half_an_epoch_is_refused():
         trial.suggest_int("train.epochs", np.int64(2), np.float64(8), step=np.int32(2))
         trial.suggest_float("optim.lr", np.float32(0.25), np.float64(0.5))
 
-    distributions, _ = draw(numbers)
+    distributions = draw_samples(numbers).space.distributions
     assert json.loads(optuna.distributions.distribution_to_json(distributions["train.epochs"]))
     assert distributions["optim.lr"] == optuna.distributions.FloatDistribution(0.25, 0.5)
     with pytest.raises(ConfigError, match=r"train\.epochs .* suggest_int must be whole numbers, but got 2\.5"):
-        draw(lambda trial: trial.suggest_int("train.epochs", 2.5, 8) and None)
+        draw_samples(lambda trial: trial.suggest_int("train.epochs", 2.5, 8) and None)
 
 
 def test_a_space_that_returns_no_dict_is_refused():
     with pytest.raises(ConfigError, match=r"must return nothing, or a dict .* but returned \['seed'\]"):
-        draw(lambda trial: ["seed"])
+        draw_samples(lambda trial: ["seed"])
 
 
 def test_a_recipes_list_is_found_among_tuples():
@@ -117,7 +118,7 @@ def test_a_recipes_list_is_found_among_tuples():
 
 def test_capped_epochs_may_be_numpy_numbers():
     space = CappedSpace(choosing(*np.array([5, 20, 50]), key="train.epochs"), 20)
-    assert draw(space)[0]["train.epochs"].choices == (5, 20)
+    assert draw_samples(space).space.distributions["train.epochs"].choices == (5, 20)
 
 
 def test_a_given_number_becomes_the_equal_choice():
@@ -140,7 +141,7 @@ def conditional(trial):
     trial.suggest_categorical("norm", [True])
 
 
-def middle(name, distribution):
+def middle(_point, name, distribution):
     return (distribution.low + distribution.high) / 2
 
 

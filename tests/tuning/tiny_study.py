@@ -1,8 +1,6 @@
 """A study small enough for tests: two-second trials on a few tiny scenes."""
 
-from segray.config import RunConfig
-from segray.tuning.command import main
-from segray.tuning.sweep import Sweep
+from segray import RunConfig, Sweep, main
 
 BASE = RunConfig().with_values(
     {

@@ -1,5 +1,6 @@
 """Everything that can be wrong with a sweep, found before a trial starts."""
 
-from segray.tuning.preflight.steps import Checked, check, check_choices
+from segray.tuning.preflight.parts import check_choices
+from segray.tuning.preflight.steps import Checked, check
 
 __all__ = ["Checked", "check", "check_choices"]

@@ -1,4 +1,4 @@
-"""What trials are judged on, said before the first one starts."""
+"""Lines on what trials are judged on, for before the first one starts."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from segray.data.preparation import PreparedData
 
 
 def describe_judging(config: DataConfig, data: PreparedData, *, who: str) -> Iterator[str]:
-    """Say what a figure of this data will not tell, and whether there will be a test figure.
+    """Say which classes a score will not cover, and whether there will be a test score.
 
     Args:
-        config: The data of every trial.
-        data: The same, prepared.
-        who: Who is judged in the end, such as ``the best trial``.
+        config: The data section of every trial.
+        data: The prepared data.
+        who: The model that is judged in the end, such as ``the best trial``.
 
     Yields:
         One line for the classes that validation lacks, if it lacks any, and one for the test images.

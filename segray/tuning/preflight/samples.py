@@ -1,53 +1,55 @@
-"""Trials drawn from a space before any runs: which keys it has, and values to check."""
+"""Samples of a space, drawn before any trial runs: they show which keys it has, and give values to check."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product, takewhile
 from typing import Any
 
 import optuna
 
-from segray.tuning.space import Distribution, Space, draw_from
+from segray.tuning.space import Distribution, Draw, SearchedSpace, Space, draw_from
 
-DRAWS = 200
-"""Random trials drawn from a space to learn its keys and check its values; rarer combinations fail as trials."""
+NUM_RANDOM = 200
+"""Random samples; combinations that are too rare for these fail as trials."""
 
 MAX_PAIRS = 200
-"""Up to so many pairs of architecture and encoder are all checked, at 0.3 s each; of more, those that are drawn."""
+"""Up to so many pairs of architecture and encoder are all checked, at 0.3 s each; of more, only those sampled."""
 
 
-def draw(space: Space) -> tuple[dict[str, Distribution], list[dict[str, Any]]]:
-    """Distributions and values of random trials, and of one for each choice and model that these have missed.
+@dataclass(frozen=True)
+class Samples:
+    """Samples of one space."""
+
+    space: SearchedSpace
+    values: Sequence[Mapping[str, Any]]
+    """Values of each sample under dotted keys, with those that follow from the drawn ones"""
+
+
+def draw_samples(space: Space) -> Samples:
+    """Draw random samples, and one for each choice and each pair of model choices that these have missed.
 
     Raises:
         ConfigError: The space has a mistake; its line is named.
     """
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    distributions: dict[str, Distribution] = {}
-    drawn: list[dict[str, Any]] = []
-    draws = []
-
-    def one() -> None:
-        trial = study.ask()
-        given = draw_from(space, trial)
-        distributions.update(trial.distributions)
-        drawn.append(given.drawn)
-        draws.append(given.values)
-
-    for _ in range(DRAWS):
-        one()
-    for choices in _to_hold(distributions):
-        if not any(choices.items() <= params.items() for params in drawn):
-            start = _start(drawn, choices)
-            if start is not None:
-                study.enqueue_trial(start)
-                one()
-    return distributions, draws
+    draws = [draw_from(space, study.ask()) for _ in range(NUM_RANDOM)]
+    for choices in _choices_to_hold(_distributions(draws)):
+        start = _start_values(draws, choices)
+        if start is not None and not any(choices.items() <= draw.drawn.items() for draw in draws):
+            study.enqueue_trial(start)
+            draws.append(draw_from(space, study.ask()))
+    always = frozenset.intersection(*(frozenset(draw.drawn) for draw in draws))
+    return Samples(SearchedSpace(_distributions(draws), always), [draw.values for draw in draws])
 
 
-def _to_hold(distributions: Mapping[str, Distribution]) -> list[dict[str, Any]]:
-    """Every choice of every key, and the pairs of architecture and encoder unless they are too many."""
+def _distributions(draws: Sequence[Draw]) -> dict[str, Distribution]:
+    return {key: distribution for draw in draws for key, distribution in draw.distributions.items()}
+
+
+def _choices_to_hold(distributions: Mapping[str, Distribution]) -> list[dict[str, Any]]:
+    """Return every choice of every key, and the pairs of architecture and encoder unless they are too many."""
     choices = {
         key: distribution.choices
         for key, distribution in distributions.items()
@@ -59,9 +61,9 @@ def _to_hold(distributions: Mapping[str, Distribution]) -> list[dict[str, Any]]:
     return single + (pairs if len(pairs) <= MAX_PAIRS else [])
 
 
-def _start(drawn: Sequence[Mapping[str, Any]], choices: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What a drawn trial that asks for the keys drew before them, and the choices: what follows is drawn anew."""
-    for params in drawn:
-        if choices.keys() <= params.keys():
-            return {**dict(takewhile(lambda item: item[0] not in choices, params.items())), **choices}
+def _start_values(draws: Sequence[Draw], choices: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Start values for forced choices: keep what was drawn before them, sample the rest; None if no draw has them."""
+    for draw in draws:
+        if choices.keys() <= draw.drawn.keys():
+            return {**dict(takewhile(lambda item: item[0] not in choices, draw.drawn.items())), **choices}
     return None

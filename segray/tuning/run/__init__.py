@@ -1,1 +1,1 @@
-"""A sweep that runs: the driver, Ray Tune over warm worker groups, and what earlier starts left."""
+"""The run of a sweep: its driver, Ray Tune over warm worker groups, and what earlier starts left."""

@@ -1,4 +1,4 @@
-"""Whether one side of a GAN has won: then the model learns nothing from its discriminator any more."""
+"""A check whether one side of a GAN has won: its model then learns nothing more from the discriminator."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from itertools import groupby
 from segray.records import EpochRecord
 
 NUM_EPOCHS = 3
-"""Epochs in a row after which it is no chance."""
+"""Epochs in a row after which a collapse is no chance."""
 
 MARGIN = 0.005
-"""How near an accuracy lies to 0 or 1 to count as that."""
+"""Distance from 0 or 1 within which an accuracy counts as 0 or 1."""
 
 
 def collapse_warning(records: Sequence[EpochRecord]) -> str:
-    """A sentence on how long the discriminator's accuracies stood at 0 or 1; empty where that was not for long.
+    """Return a sentence on how long an accuracy of the discriminator stood at 0 or 1; empty if not for long.
 
     Args:
-        records: A trial's, by epoch.
+        records: Records of a trial, by epoch.
     """
     longest = {
         "real label images": _longest(records, [record.train_real_accuracy for record in records]),
@@ -34,7 +34,7 @@ def collapse_warning(records: Sequence[EpochRecord]) -> str:
 
 
 def _longest(records: Sequence[EpochRecord], accuracies: Sequence[float | None]) -> list[int]:
-    """The epochs of the longest time that an accuracy stood at 0 or 1."""
+    """Return the epochs of the longest run of an accuracy at 0 or 1."""
     at_end = [value is not None and min(value, 1 - value) <= MARGIN for value in accuracies]
     epochs = zip(at_end, (record.epoch for record in records), strict=True)
     runs = [[epoch for _, epoch in run] for is_at_end, run in groupby(epochs, key=lambda item: item[0]) if is_at_end]

@@ -1,4 +1,4 @@
-"""What a sweep's earlier starts did, as Optuna trials: rebuilt from the trials' files, which are the truth."""
+"""Optuna trials of a sweep's earlier starts, rebuilt from the trials' files, which are the truth."""
 
 from __future__ import annotations
 
@@ -16,30 +16,32 @@ from segray.errors import ConfigError, StorageError
 from segray.records import Outcome
 from segray.storage import SweepFiles, TrialFiles, undamaged
 from segray.tuning.points import Point, draw_point, identity
+from segray.tuning.run.asked import trial_of
 from segray.tuning.space import Distribution, Space
 
 MOST_MISSING = 10_000
-"""More numbers than this are not missing: one folder has a name that segray did not give."""
+"""Limit of missing trial numbers; beyond it, a folder has a name that segray did not give."""
 
 Announce = Callable[[str], None]
 
 
 def folder_name(number: int) -> str:
-    """The name of the folder of an Optuna trial."""
+    """Return the name of an Optuna trial's folder."""
     return f"{number:04d}"
 
 
 def earlier_trials(sweep: SweepFiles, space: Space, database: Path, announce: Announce) -> list[FrozenTrial]:
-    """Every trial that earlier starts began, in the order of their numbers.
+    """Return every trial that earlier starts began, in the order of their numbers.
 
-    Values, epochs and outcomes are those of the trials' files. study.db only adds trials that have no files yet, which
-    were proposed when the driver died. So a study.db that is lost, damaged, older, or another sweep's loses nothing.
+    Values, epochs and outcomes come from the trials' files. study.db only adds trials without files, which were
+    proposed when the driver died. So nothing is lost with a study.db that is missing, damaged, older, or of another
+    sweep.
 
     Args:
         sweep: The sweep's files.
         space: Gives the distributions of a trial's values.
-        database: Where study.db is copied to; the copy only stays if ``catch_up`` can make it agree with the files.
-        announce: Told in lines what was wrong.
+        database: Path that study.db is copied to; the copy stays if ``catch_up`` can make it agree with the files.
+        announce: Called with each line on what was wrong.
 
     Raises:
         StorageError: A trial's folder has a number far beyond the others.
@@ -75,14 +77,14 @@ def earlier_trials(sweep: SweepFiles, space: Space, database: Path, announce: An
 
 
 def catch_up(study: optuna.Study, earlier: Sequence[FrozenTrial]) -> None:
-    """Make a study that is new, or lacks the last epochs and outcomes of some trials, agree with earlier trials."""
+    """Bring a study up to the earlier trials: a new one, or one without the last epochs and outcomes."""
     stored = study.get_trials()
     if not stored:
         study.add_trials(earlier)
     for have, true in zip(stored, earlier, strict=False):
         if have.state != TrialState.RUNNING:
             continue
-        trial = optuna.Trial(study, have._trial_id)
+        trial = trial_of(study, have)
         for epoch in sorted(true.intermediate_values.keys() - have.intermediate_values.keys()):
             trial.report(true.intermediate_values[epoch], epoch)
         if true.state.is_finished():
@@ -90,7 +92,7 @@ def catch_up(study: optuna.Study, earlier: Sequence[FrozenTrial]) -> None:
 
 
 def _can_catch_up(stored: Mapping[int, FrozenTrial], earlier: Sequence[FrozenTrial]) -> bool:
-    """Whether a stored study lacks nothing but the ends of trials; a new one takes 30 ms a trial."""
+    """Return whether a stored study only lacks the ends of trials; a new study would take 30 ms a trial."""
     return len(stored) == len(earlier) and all(
         have.params.keys() == true.params.keys()
         and (
@@ -115,13 +117,13 @@ def _in_order(
 
 
 def _differ(trial: FrozenTrial, other: FrozenTrial) -> bool:
-    """Whether two trials drew different values for a key of both."""
+    """Return whether two trials drew different values for a key of both."""
     common = trial.params.keys() & other.params.keys()
     return identity({key: trial.params[key] for key in common}) != identity({key: other.params[key] for key in common})
 
 
 def _stored_trials(sweep: SweepFiles, database: Path) -> tuple[dict[int, FrozenTrial], str]:
-    """The trials of study.db by number, and what is wrong with it."""
+    """Return the trials of study.db by number, and what is wrong with the file."""
     if not sweep.folder.exists("study.db"):
         return {}, "was missing"
     database.write_bytes(sweep.folder.read_bytes("study.db"))
@@ -136,12 +138,12 @@ def _stored_trials(sweep: SweepFiles, database: Path) -> tuple[dict[int, FrozenT
             storage.remove_session()
             storage.engine.dispose()
     except Exception as error:
-        # Whatever a damaged database makes SQLite, SQLAlchemy or Optuna raise: nothing is lost without it.
+        # A damaged database makes SQLite, SQLAlchemy or Optuna raise anything; nothing is lost without it.
         return {}, f"was damaged ({type(error).__name__})"
 
 
 def _known_values(files: TrialFiles) -> dict[str, Any] | None:
-    """The values that a trial was begun with, or with values.json lost, its whole config."""
+    """Return the values that a trial began with; without values.json, its whole config."""
     values, config = undamaged(files.values), undamaged(files.config)
     if values is None and config is not None:
         return flatten(config)
@@ -149,9 +151,9 @@ def _known_values(files: TrialFiles) -> dict[str, Any] | None:
 
 
 def _redraw(space: Space, values: Mapping[str, Any]) -> Point:
-    """The values again as parameters with their distributions; those that the space cannot give are left out."""
+    """Return the values as parameters with their distributions, without values that the space cannot give."""
 
-    def missing(name: str, _: Distribution) -> NoReturn:
+    def missing(_: Point, name: str, __: Distribution) -> NoReturn:
         raise ValueError(f"{name} is not among the trial's values")
 
     point = Point(values, missing)

@@ -1,4 +1,4 @@
-"""The two phases of a sweep, each a run of Ray Tune over warm worker groups: the search, then repeats of its best."""
+"""The two phases of a sweep: the search, then repeats of its best trial. Each is one run of Ray Tune."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from segray.errors import ClusterError, SegrayError
 from segray.records import SweepStatus
 from segray.storage import SweepFiles
 from segray.tuning.preflight import Checked
+from segray.tuning.run.early_stopping import EarlyStopping, Fifo
 from segray.tuning.run.progress import Progress, View
 from segray.tuning.run.repeats import ListSearch, describe_repeats, repeat_values, wanted_repeats, without_outcome
 from segray.tuning.run.retries import Retries
@@ -32,12 +33,11 @@ from segray.tuning.run.slot import Slot
 from segray.tuning.run.study import StudySearch
 from segray.tuning.run.supervisor import StateFile, Stop, Supervisor, best_so_far
 from segray.tuning.samplers import make_sampler
-from segray.tuning.schedulers import make_scheduler
-from segray.tuning.schedulers.none import Fifo
+from segray.tuning.schedulers import find_scheduler
 from segray.tuning.sweep import Sweep
 
 ECHO_SECONDS = 1.0
-"""A signal that comes again within this time is the same one: `timeout` sends it to the process and to its group."""
+"""Time within which a signal counts once: `timeout` sends it to the process and again to its group."""
 
 TUNE_ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -46,12 +46,12 @@ TUNE_ENVIRONMENT = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
 }
-"""No banner, no folder changes, no loggers, no signal handler, no tracebacks of Tune's own."""
+"""Settings that switch off Tune's banner, folder changes, loggers, signal handler and tracebacks."""
 
 
 @dataclass(frozen=True)
 class _Shared:
-    """What both phases have in common."""
+    """The objects that both phases use."""
 
     sweep: Sweep
     checked: Checked
@@ -62,26 +62,32 @@ class _Shared:
 
 
 def run_phases(
-    sweep: Sweep, checked: Checked, files: SweepFiles, nodes: Sequence[Mapping[str, float]], search_plan: Plan | None
+    sweep: Sweep,
+    checked: Checked,
+    files: SweepFiles,
+    earlier: SweepFiles,
+    nodes: Sequence[Mapping[str, float]],
+    search_plan: Plan | None,
 ) -> None:
     """Search, then repeat the best trial and the baseline, until both have ended or someone ends them.
 
     Args:
-        sweep: What to run.
+        sweep: The sweep to run.
         checked: Its choices after all checks.
-        files: Where it lies.
+        files: Its files.
+        earlier: The files as this start found them.
         nodes: Ray resources of every living node.
-        search_plan: How the search uses them; None where it has come to its end before.
+        search_plan: How the search uses the nodes; None if the search has ended before.
     """
     os.environ |= TUNE_ENVIRONMENT
-    progress = _search_progress(sweep, files, slots=search_plan.slots if search_plan else 0)
+    progress = _search_progress(sweep, earlier, slots=search_plan.slots if search_plan else 0)
     state, stop = StateFile(files, progress), Stop()
     status: SweepStatus = "interrupted"
     with View(progress) as view, _signals(stop, view):
         shared = _Shared(sweep, checked, files, view, stop, state)
         try:
             if search_plan:
-                _search(shared, search_plan, progress)
+                _search(shared, earlier, search_plan, progress)
             if not stop.asked:
                 _repeat(shared, nodes)
             if not stop.asked:
@@ -91,24 +97,20 @@ def run_phases(
 
 
 def num_ended(files: SweepFiles, *, retry_failed: bool = False) -> int:
-    """Trials of the search that are over; with ``retry_failed`` those that have failed are not."""
+    """Return how many trials of the search are over; with ``retry_failed``, failed trials are not."""
     return sum(trial.is_over(retry_failed=retry_failed) for trial in files.trials())
 
 
-def _search(shared: _Shared, plan: Plan, progress: Progress) -> None:
+def _search(shared: _Shared, earlier: SweepFiles, plan: Plan, progress: Progress) -> None:
     sweep, checked, files = shared.sweep, shared.checked, shared.files
-    scheduler = make_scheduler(
-        sweep.scheduler,
-        files,
-        max_epochs=checked.max_epochs,
-        grace_epochs=sweep.grace_epochs,
-        reduction_factor=sweep.reduction_factor,
-    )
-    sampler = make_sampler(sweep.searcher, sweep.seed + len(files.trials()))
+    rule = find_scheduler(sweep.scheduler).build(sweep.stopping(checked.max_epochs))
+    scheduler = EarlyStopping(rule, files, earlier)
+    # A resume would otherwise draw what the first start drew.
+    sampler = make_sampler(sweep.sampler, sweep.seed + len(earlier.trials()), sweep.sampler_options)
     num_trials = None if sweep.trials is None else sweep.trials - progress.done
     with tempfile.TemporaryDirectory(prefix="segray-") as scratch:
         database = Path(scratch, "study.db")
-        searcher = StudySearch(files, checked.space, sampler, checked.first_trials, database, shared.view.say)
+        searcher = StudySearch(files, checked.space, sampler, checked.first_trials, database, earlier, shared.view.say)
         _tune(shared, plan, progress, Retries(searcher, num_trials), scheduler)
     if searcher.num_combinations is not None and not shared.stop.asked:
         shared.view.say(exhausted(searcher.num_combinations, progress))
@@ -116,7 +118,7 @@ def _search(shared: _Shared, plan: Plan, progress: Progress) -> None:
 
 
 def exhausted(num_combinations: int, progress: Progress) -> str:
-    """One line on a search that ended because its space has no other points."""
+    """Return a line on a search that ended because its space has no more points."""
     of_total = f" of {progress.total}" if progress.total is not None else ""
     return (
         f"all {text.counted(num_combinations, 'combination')} of the search space have been tried; {progress.done}"
@@ -141,8 +143,8 @@ def _repeat(shared: _Shared, nodes: Sequence[Mapping[str, float]]) -> None:
 
 
 def _tune(shared: _Shared, plan: Plan, progress: Progress, searcher: Retries, scheduler: TrialScheduler) -> None:
-    """One run of Tune, with a channel and worker groups of its own."""
-    # Beside the driver, whose end is the sweep's: no other node can take the channel away.
+    """Run Tune once, with a channel and worker groups of its own."""
+    # On the driver's node: the loss of another node cannot take the channel away.
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     channel = ray.remote(num_cpus=0, max_concurrency=10_000, scheduling_strategy=here)(Channel).remote()
     files, base, view = shared.files, shared.checked.base, shared.view
@@ -162,7 +164,7 @@ def _tune(shared: _Shared, plan: Plan, progress: Progress, searcher: Retries, sc
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
                 scheduler=scheduler,
-                # The searcher knows when it has no more.
+                # No limit: the searcher says when it has no more trials.
                 num_samples=-1,
                 max_concurrent_trials=plan.slots,
                 reuse_actors=True,
@@ -172,14 +174,25 @@ def _tune(shared: _Shared, plan: Plan, progress: Progress, searcher: Retries, sc
                 storage_path=scratch,
                 stop=shared.stop,
                 verbose=0,
-                callbacks=[Supervisor(channel, files, base, progress, view, shared.state, searcher)],
+                callbacks=[
+                    Supervisor(
+                        channel,
+                        files,
+                        base,
+                        progress,
+                        view,
+                        shared.state,
+                        searcher,
+                        find_scheduler(shared.sweep.scheduler).verdict,
+                    )
+                ],
             ),
         ).fit()
 
 
 @contextmanager
 def _unwrapping() -> Iterator[None]:
-    """Raise the SegrayError of a callback or searcher as it is, and Ray's as a ClusterError; Tune wraps both."""
+    """Raise the SegrayError or, as a ClusterError, the error of Ray that Tune has wrapped."""
     try:
         yield
     except Exception as error:
@@ -208,7 +221,7 @@ def _search_progress(sweep: Sweep, files: SweepFiles, slots: int) -> Progress:
 
 @contextmanager
 def _signals(stop: Stop, view: View) -> Iterator[None]:
-    """The first Ctrl-C or SIGTERM ends the sweep cleanly, the second at once."""
+    """Let the first Ctrl-C or SIGTERM end the sweep cleanly, and the second at once."""
     asked_at = 0.0
 
     def handle(number: int, _frame: FrameType | None) -> None:

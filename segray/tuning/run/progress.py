@@ -1,4 +1,4 @@
-"""What a person sees while a sweep runs: a live table on a terminal, plain lines elsewhere."""
+"""The view of a running sweep: a live table on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Progress:
     """The numbers of a running search, or of its repeats; changed by the supervisor, drawn by a view."""
 
     total: int | None
-    """Trials to run, those of earlier starts included; None where only time is limited"""
+    """Trials to run, including those of earlier starts; None if only time is limited"""
     slots: int
     deadline: float | None
     """time.monotonic() at which the time budget is spent"""
@@ -47,10 +47,10 @@ class Progress:
     """Duration of the trials that ended in this start"""
     started: float = field(default_factory=time.monotonic)
     what: Literal["trial", "repeat"] = "trial"
-    """What is run, as a person reads it; repeats are not compared, so no best one is named"""
+    """The word for what runs; repeats are not compared, so the headline names no best one"""
 
     def seconds_left(self) -> float | None:
-        """Estimate from the mean trial so far and the time budget, whichever ends first; None before there is one.
+        """Estimate the time left from the mean trial so far and the time budget; None before there is an estimate.
 
         Running trials count with the epochs they have left, and the end cannot come before the longest of them.
         """
@@ -65,7 +65,7 @@ class Progress:
         return min(left) if left else None
 
     def headline(self) -> str:
-        """One line: trials done and running, best so far, time left."""
+        """Return a line: trials done and running, best so far, time left."""
         of_total = f"/{self.total}" if self.total is not None else ""
         left = self.seconds_left()
         return (
@@ -82,11 +82,11 @@ class Progress:
 
 
 class View:
-    """Draws a Progress, for as long as someone reads it; use as a context manager."""
+    """A context manager that draws a Progress for as long as someone reads it."""
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
-        """May be replaced"""
+        """The drawn numbers; each phase sets its own"""
         self._console = Console()
         live = Live(console=self._console, auto_refresh=False, transient=True)
         self._live = live if self._console.is_terminal else None
@@ -94,7 +94,7 @@ class View:
 
     @property
     def is_plain(self) -> bool:
-        """Whether lines are all there is."""
+        """Whether the view prints plain lines only."""
         return self._live is None
 
     def __enter__(self) -> View:
@@ -108,11 +108,11 @@ class View:
         self._output.close()
 
     def say(self, line: str) -> None:
-        """Print a line that stays: broken between words on a terminal, in one piece elsewhere."""
+        """Print a line that stays; a terminal breaks it between words."""
         self._console.print(printable(line), highlight=False, markup=False, soft_wrap=self.is_plain)
 
     def refresh(self) -> None:
-        """Draw the table anew; without a terminal, nothing."""
+        """Redraw the table, if there is a terminal."""
         if self._live:
             self._live.update(Group(self._table(), Text(self.progress.headline())), refresh=True)
 
@@ -128,6 +128,6 @@ class View:
 
 
 def shown(values: Mapping[str, Any]) -> str:
-    """Searched values as short text: ``lr 0.00123, arch Unet``."""
+    """Return searched values as short text: ``lr 0.00123, arch Unet``."""
     labels = short_labels(values)
     return ", ".join(f"{labels[key]} {text.value(value)}" for key, value in values.items())

@@ -1,4 +1,4 @@
-"""Repeats: the best trial of a search and its baseline, trained anew with further seeds when the search has ended."""
+"""Repeats: the best trial and the baseline, trained again with further seeds after the search."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from segray.tuning.space import EPOCHS_KEY
 
 
 def wanted_repeats(files: SweepFiles, seed: int, num_seeds: int) -> list[Repeat]:
-    """The repeats of the trial that is the best now, and of the baseline as long as that: seed by seed, in this order.
+    """Return the repeats of the best trial, and of the baseline with as many epochs, seed by seed.
 
-    A baseline that failed, or never began, is not repeated; nothing is where no trial has a model. Nor is a trial whose
-    config is damaged.
+    A baseline that failed or never began is not repeated, nor is a trial with a damaged config. Without a model there
+    are no repeats.
 
     Args:
-        files: Where the sweep lies.
-        seed: Of the search's runs; repeats have those after it.
-        num_seeds: How many.
+        files: The sweep's files.
+        seed: Seed of the search's runs; repeats have the seeds after it.
+        num_seeds: Number of seeds.
     """
     try:
         best, _ = files.best()
@@ -51,12 +51,12 @@ def _config(trial: TrialFiles) -> dict[str, Any] | None:
 
 
 def without_outcome(files: SweepFiles, repeats: Sequence[Repeat], *, retry_failed: bool = False) -> list[Repeat]:
-    """Those that have not ended, however that was; with ``retry_failed`` also those that have failed."""
+    """Return the repeats that have not ended; with ``retry_failed``, also those that failed."""
     return [repeat for repeat in repeats if not files.trial(repeat.id).is_over(retry_failed=retry_failed)]
 
 
 def repeat_values(files: SweepFiles, repeat: Repeat, base: RunConfig) -> dict[str, Any]:
-    """The dotted keys in which a repeat's config differs from the base: its trial's, and the repeat's own."""
+    """Return the dotted keys in which a repeat's config differs from the base: the trial's, seed and epochs."""
     config = files.trial(repeat.trial).config()
     assert config is not None
     here = base.flat()
@@ -69,7 +69,7 @@ def repeat_values(files: SweepFiles, repeat: Repeat, base: RunConfig) -> dict[st
 
 
 def describe_repeats(files: SweepFiles, wanted: Sequence[Repeat], num_missing: int) -> str:
-    """One line on what is about to be repeated: ``repeats: trial 0007 and the first trial, 3 seeds each, 6 epochs``."""
+    """Return a line such as ``repeats: trial 0007 and the first trial, 3 seeds each, 6 epochs``."""
     best, *others = dict.fromkeys(repeat.trial for repeat in wanted)
     baseline = files.info().baseline_name
     if others:
@@ -85,18 +85,18 @@ def describe_repeats(files: SweepFiles, wanted: Sequence[Repeat], num_missing: i
 
 
 class ListSearch(Searcher):
-    """A searcher that proposes nothing of its own: it hands out given runs, one after another."""
+    """A searcher that hands out given runs, one after another."""
 
     def __init__(self, runs: Sequence[tuple[str, dict[str, Any]]]) -> None:
         super().__init__(metric=TUNE_METRIC, mode="max")
         self._left = list(runs)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str:  # noqa: ARG002 - Tune's signature
-        """The next run, as StudySearch gives a trial."""
+        """Return the next run, in the form of a trial of StudySearch."""
         if not self._left:
             return str(Searcher.FINISHED)
         run_id, values = self._left.pop(0)
         return {"trial": run_id, "values": values}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Nothing: there is nobody to tell."""
+        """Do nothing: no sampler learns from repeats."""

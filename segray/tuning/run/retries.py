@@ -1,4 +1,4 @@
-"""Trials that lose their slot: they are handed out again, a few times."""
+"""Retries of trials that lose their slot."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from ray.tune.search import Searcher
 from segray.tuning.objective import TUNE_METRIC
 
 MAX_DEATHS = 3
-"""Deaths of a trial's slot in a row, without an epoch between them, after which the trial has failed."""
+"""Number of deaths of a trial's slot, without an epoch between them, after which the trial has failed."""
 
 
 class Retries(Searcher):
-    """Hands out another searcher's trials, and those again whose slot died.
+    """A searcher that hands out another searcher's trials, and again each trial whose slot died.
 
-    Tune has retries of its own, but counts a slot twice that dies before it has taken its next trial: that trial would
-    fail at its first death.
+    Tune's own retries count a slot twice that dies before it has taken its next trial, so that trial would fail at its
+    first death.
 
     Args:
-        searcher: Proposes the trials; of a trial that is handed out again it hears nothing.
-        num_trials: How many it may propose; None for as many as it has.
+        searcher: Proposes the trials; a trial that is handed out again is no new trial to it.
+        num_trials: Number of trials that it may propose; None for no limit.
     """
 
     def __init__(self, searcher: Searcher, num_trials: int | None) -> None:
@@ -30,10 +30,10 @@ class Retries(Searcher):
         self._running: dict[str, tuple[str, dict[str, Any]]] = {}
         self._again: list[tuple[str, dict[str, Any]]] = []
         self.deaths: Counter[str] = Counter()
-        """By trial, those of its slots since its last epoch"""
+        """Trial -> deaths of its slots since its last epoch"""
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """The next trial; None where a running one may have to be handed out again."""
+        """Return the next trial; None while a running trial may have to be handed out again."""
         if self._again:
             self._running[trial_id] = self._again.pop(0)
         elif proposed := self._propose(trial_id):
@@ -59,11 +59,11 @@ class Retries(Searcher):
         self._searcher.on_trial_complete(first_id, result, error)
 
     def goes_on(self, trial: str) -> bool:
-        """Whether a trial whose slot died is handed out again."""
+        """Return whether a trial whose slot died is handed out again."""
         return self.deaths[trial] < MAX_DEATHS
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing: the sweep's files say what is left."""
+        """Do nothing: the sweep's files say what is left."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {}

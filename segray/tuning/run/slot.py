@@ -1,4 +1,4 @@
-"""Slot: what Ray Tune believes is a trial's process; in truth it stands in front of a warm worker group."""
+"""The slot: Ray Tune takes it for a trial's process, but it stands in front of a warm worker group."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any
 
 from ray import tune
 
-from segray.cluster.channel import Message, Task
 from segray.cluster.group import WarmGroup
+from segray.cluster.handle import ChannelHandle
 from segray.cluster.limits import Limits
+from segray.cluster.messages import Message, Task
 from segray.cluster.resources import Plan
 from segray.config import RunConfig
 from segray.errors import ConfigError, OutageError, WriteError
@@ -19,16 +20,22 @@ from segray.trial_log import TrialLog
 from segray.tuning.objective import TUNE_METRIC
 
 CLOSE_SECONDS = 5.0
-"""Tune kills an actor that takes 10 s to stop."""
+"""Time for a group to end; Tune kills an actor that takes 10 s to stop."""
 
 
 class Slot(tune.Trainable):
-    """Runs one trial after another on one worker group (`reuse_actors=True`)."""
+    """A Trainable that runs one trial after another on one worker group (`reuse_actors=True`)."""
 
     def setup(
-        self, config: dict[str, Any], channel: Any, sweep: SweepFiles, plan: Plan, limits: Limits, base: RunConfig
+        self,
+        config: dict[str, Any],
+        channel: ChannelHandle,
+        sweep: SweepFiles,
+        plan: Plan,
+        limits: Limits,
+        base: RunConfig,
     ) -> None:
-        """Start the group; called once per slot."""
+        """Start the group; Tune calls it once per slot."""
         self._channel, self._sweep, self._plan, self._limits, self._base = channel, sweep, plan, limits, base
         self._group = self._new_group()
         self.reset_config(config)
@@ -70,10 +77,10 @@ class Slot(tune.Trainable):
         self._group.submit(Task(self._trial_id, config.model_dump(mode="json"), attempt, seconds))
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Nothing: where a trial's checkpoint lies follows from its id."""
+        """Do nothing: a trial's id says where its checkpoint lies."""
 
     def load_checkpoint(self, checkpoint: Any) -> None:
-        """Nothing: the workers find the trial's last checkpoint themselves."""
+        """Do nothing: the workers find the trial's last checkpoint themselves."""
 
     def cleanup(self) -> None:
         """Let the group's processes end by themselves before Tune kills this one."""
@@ -81,7 +88,7 @@ class Slot(tune.Trainable):
 
 
 def to_result(message: Message) -> dict[str, Any]:
-    """A message as a Tune result; the metric is NaN where there is none."""
+    """Return a message as a Tune result; a missing score is NaN."""
     record = message.record
     best = record.best_val_miou if record else None
     return {

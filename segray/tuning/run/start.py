@@ -1,4 +1,4 @@
-"""run_sweep(): from what a person wants searched to the files of a finished sweep; judge_sweep(): how good it is."""
+"""Start a sweep with ``run_sweep``, and judge its best trial with ``judge_sweep``."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from segray.storage import SweepFiles, open_sweep
 from segray.tuning.sweep import Sweep, check_values
 
 OUTAGE_SECONDS = 300.0
-"""How long a sweep's driver and workers wait for storage that is out of reach."""
+"""Time that a sweep's driver and workers wait for storage that is out of reach."""
 
 
 def run_sweep(sweep: Sweep, announce: Callable[[str], None] = print) -> SweepFiles:
-    """Run a sweep and its repeats to their end, the search until its time is spent, or until it is interrupted.
+    """Run a sweep's search and repeats until they end, the search's time is spent, or someone interrupts them.
 
     Args:
-        sweep: What to run.
-        announce: Told in lines what happens before the first trial.
+        sweep: The sweep to run.
+        announce: Called with each line on what happens before the first trial.
 
     Returns:
         The sweep's files.
 
     Raises:
-        SweepTakenError: Another start has taken the sweep over, because this one was silent.
+        SweepTakenError: Another start has taken over the sweep, because this one was silent.
         ClusterError: The Ray cluster failed. Where Ray itself failed on this machine, the process ends with exit code
             3 instead: no call to Ray returns any more.
         SegrayError: Something cannot work; nothing has been written then.
@@ -53,7 +53,7 @@ def run_sweep(sweep: Sweep, announce: Callable[[str], None] = print) -> SweepFil
 
 
 def _end_without_cluster(files: SweepFiles, claim: Claim, error: ClusterError) -> None:
-    """Leave a sweep that can be resumed, say why, and end this process (called in a thread of its own)."""
+    """Mark the sweep as interrupted, print why, and end this process; runs in its own thread."""
     with suppress(SegrayError):
         state = files.state()
         if state is not None and state.status == "running":
@@ -64,17 +64,17 @@ def _end_without_cluster(files: SweepFiles, claim: Claim, error: ClusterError) -
 
 
 def judge_sweep(sweep: Sweep, files: SweepFiles, announce: Callable[[str], None] = print) -> bool:
-    """Judge the best trial of a sweep that came to its end on its test images, if its data has any.
+    """Judge the best trial of a finished sweep on the test images, if there are any.
 
-    Whatever goes wrong is told, not raised, Ctrl-C included.
+    Errors and Ctrl-C are announced, not raised.
 
     Args:
-        sweep: What has run; its data are read where this start found them.
-        files: What ``run_sweep`` gave.
-        announce: Told in lines what is judged, how far it is, and what went wrong.
+        sweep: The sweep; its data is read where this start found it.
+        files: The files that ``run_sweep`` returned.
+        announce: Called with each line on what is judged, how far it is, and what went wrong.
 
     Returns:
-        Whether there are new scores in test.json.
+        Whether test.json has new scores.
     """
     state = files.state()
     if state is None or state.status != "finished":
@@ -98,14 +98,14 @@ def _check_name(files: SweepFiles, resume: bool) -> None:
 
 
 def _check_not_running(files: SweepFiles, announce: Callable[[str], None]) -> None:
-    """Refuse a sweep of an earlier version of segray, which knew no owners, if its driver is alive."""
+    """Refuse a sweep whose driver is alive and belongs to an earlier version of segray, which knew no owners."""
     state = files.state()
     if state is not None and state.status == "running":
         check_silent(files.folder, "state.json", announce)
 
 
 def _check_writable(files: SweepFiles) -> None:
-    """Write a file where the sweep will lie, and delete it and all folders that were made for it."""
+    """Write a file where the sweep will lie, then delete the file and the folders made for it."""
     if not all(map(is_owner_file, files.folder.names())):
         raise StorageError(f"{files.folder.path!r} holds files that are not a sweep's; choose another --name")
     made = [files.folder]
@@ -114,6 +114,6 @@ def _check_writable(files: SweepFiles) -> None:
     files.folder.write_bytes("writable", b"")
     files.folder.delete("writable")
     for folder in made:
-        # Another sweep may have begun beside this one.
+        # Another sweep may have started beside this one.
         if not folder.names():
             folder.delete()

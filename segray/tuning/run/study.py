@@ -1,4 +1,4 @@
-"""The searcher: Ray Tune's OptunaSearch, told how trials really ended, over a study that a resume continues."""
+"""The searcher: hands Optuna's trials to Ray Tune, over a study that a resume continues."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search import Searcher
-from ray.tune.search.optuna import OptunaSearch
 
 from segray.config import flatten
 from segray.errors import StorageError
 from segray.records import METRIC
 from segray.storage import SweepFiles, undamaged
 from segray.tuning.objective import TUNE_METRIC
-from segray.tuning.points import Point, Sample, combinations, draw_point, first_of, identity
+from segray.tuning.points import Point, combinations, draw_point, identity
+from segray.tuning.run.asked import AskedTrial, trial_of
 from segray.tuning.run.history import Announce, catch_up, earlier_trials, folder_name
-from segray.tuning.space import Distribution, Draw, Space, draw_from, plain_point
+from segray.tuning.space import Draw, Space, draw_from, plain_point
 
 PROPOSALS = 20
-"""How often the sampler may propose a point that was tried already; then the space's points are gone through."""
+"""Number of proposals that may be tried points. Then as many random points are tried, then all points in order."""
 
 
-class StudySearch(OptunaSearch):
-    """OptunaSearch that tells Optuna COMPLETE, PRUNED or FAIL by a trial's outcome, and tries no point twice.
+class StudySearch(Searcher):
+    """Searcher that tells Optuna COMPLETE, PRUNED or FAIL by a trial's outcome, and tries no point twice.
 
     The study lives in ``database`` on the driver's own disk, because SQLite must not lie on a network filesystem, and
     is copied into the sweep's folder whenever a trial starts or ends. A resume builds it from the trials' files.
@@ -37,7 +37,8 @@ class StudySearch(OptunaSearch):
         sampler: Proposes points.
         first_trials: Values of the first trials; keys that they leave out are sampled.
         database: File for the study; overwritten.
-        announce: Told in lines what was wrong with the study of an earlier start.
+        earlier: The sweep's files as this start found them.
+        announce: Called with each line on what was wrong with the study of an earlier start.
     """
 
     def __init__(
@@ -47,55 +48,56 @@ class StudySearch(OptunaSearch):
         sampler: optuna.samplers.BaseSampler,
         first_trials: Sequence[Mapping[str, Any]],
         database: Path,
+        earlier: SweepFiles,
         announce: Announce = print,
     ) -> None:
-        self._sweep, self._database = sweep, database
+        super().__init__(metric=TUNE_METRIC, mode="max")
+        self._sweep, self._space, self._database = sweep, space, database
         database.unlink(missing_ok=True)
-        resumed = sweep.folder.exists("study.db") or bool(sweep.trials())
-        earlier = earlier_trials(sweep, space, database, announce) if resumed else []
-        super().__init__(
-            space=space,
-            metric=TUNE_METRIC,
-            mode="max",
-            sampler=sampler,
+        resumed = sweep.folder.exists("study.db") or bool(earlier.trials())
+        trials = earlier_trials(earlier, space, database, announce) if resumed else []
+        self.study = optuna.create_study(
             study_name=sweep.name,
-            storage=optuna.storages.get_storage(f"sqlite:///{self._database}"),
+            storage=optuna.storages.get_storage(f"sqlite:///{database}"),
+            sampler=sampler,
+            direction="maximize",
+            load_if_exists=True,
         )
-        catch_up(self.study, earlier)
-        self._tried = {identity(trial.params) for trial in earlier if trial.params or trial.state != TrialState.FAIL}
+        """The Optuna study"""
+        catch_up(self.study, trials)
+        self._tried = {identity(trial.params) for trial in trials if trial.params or trial.state != TrialState.FAIL}
         self._unfinished = list(self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
-        self._first = [plain_point(point) for point in first_trials[len(earlier) :]]
+        self._first = [plain_point(point) for point in first_trials[len(trials) :]]
+        self._running: dict[str, optuna.Trial] = {}
         self._reported: dict[str, set[int]] = {}
         self.num_combinations: int | None = None
-        """How many points the space has, once all have been tried"""
-
-    @property
-    def study(self) -> optuna.Study:
-        """The Optuna study."""
-        study: optuna.Study = self._ot_study
-        return study
+        """Number of points of the space; None until all have been tried"""
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str:
-        """The next trial: first those that an earlier start of the sweep left unfinished."""
+        """Return the next trial: first those that an earlier start left unfinished."""
         if self._unfinished:
             frozen = self._unfinished.pop(0)
             values = self._values_again(frozen)
         else:
-            draw = self._untried()
+            asked = AskedTrial(self.study)
+            self._check_new(folder_name(asked.number))
+            draw = self._untried(asked)
             if draw is None:
+                asked.discard()
                 return str(Searcher.FINISHED)
-            frozen, values = self._add(draw), draw.values
-        self._ot_trials[trial_id] = optuna.Trial(self.study, frozen._trial_id)
+            frozen, values = asked.accept(draw), draw.values
+            self._tried.add(identity(draw.drawn))
+        self._running[trial_id] = trial_of(self.study, frozen)
         self._reported[trial_id] = set(frozen.intermediate_values)
         self._publish()
         return {"trial": folder_name(frozen.number), "values": values}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Report an epoch's mIoU to Optuna, by epoch: Tune's own count restarts when a trial does."""
-        trial, reported = self._ot_trials[trial_id], self._reported[trial_id]
+        trial, reported = self._running[trial_id], self._reported[trial_id]
         epochs = {result["epoch"]: result[METRIC]} if result["epoch"] else {}
         if not epochs or result["epoch"] - 1 not in {0, *reported}:
-            # A worker that died may have written an epoch that it could not hand over any more.
+            # A worker that died may have written an epoch that it could not hand over.
             records = self._sweep.trial(folder_name(trial.number)).records()
             epochs = {record.epoch: record.val_miou for record in records if record.val_miou is not None} | epochs
         for epoch in sorted(epochs.keys() - reported):
@@ -105,10 +107,10 @@ class StudySearch(OptunaSearch):
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Tell Optuna how the trial ended."""
-        if trial_id not in self._ot_trials:
+        if trial_id not in self._running:
             return
         self.on_trial_result(trial_id, result or {"epoch": 0})
-        trial = self._ot_trials.pop(trial_id)
+        trial = self._running.pop(trial_id)
         status = "failed" if error or not result else result["status"] or "stopped"
         if status == "finished" and result:
             self.study.tell(trial, result[TUNE_METRIC], state=TrialState.COMPLETE)
@@ -116,64 +118,50 @@ class StudySearch(OptunaSearch):
             self.study.tell(trial, state=TrialState.PRUNED if status == "stopped" else TrialState.FAIL)
         self._publish()
 
-    def _untried(self) -> Draw | None:
-        """A point that no trial had; None where all have been tried."""
-        for draw in self._proposals():
+    def save(self, checkpoint_path: str) -> None:
+        """Do nothing: a resume reads the trials' files."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Do nothing: the study is built from the trials' files."""
+
+    def _untried(self, asked: AskedTrial) -> Draw | None:
+        """Return a point that no trial has tried; None if all have been tried."""
+        for draw in self._proposals(asked):
             if identity(draw.drawn) not in self._tried:
                 return draw
         num_tried = 0
-        for draw in combinations(self._space, self._sample()):
+        for draw in combinations(self._space, asked.random_sample()):
             if identity(draw.drawn) not in self._tried:
                 return draw
             num_tried += 1
         self.num_combinations = num_tried
         return None
 
-    def _proposals(self) -> Iterator[Draw]:
+    def _proposals(self, asked: AskedTrial) -> Iterator[Draw]:
         while self._first:
-            yield draw_point(self._space, Point(self._first.pop(0), self._sample()))
+            yield draw_point(self._space, Point(self._first.pop(0), asked.new_sample()))
         for _ in range(PROPOSALS):
-            yield draw_point(self._space, Point({}, self._sample()))
+            yield draw_point(self._space, Point({}, asked.new_sample()))
+        # A sampler that has settled on one point, as GP may, proposes the same one each time.
+        random = asked.random_sample()
+        for _ in range(PROPOSALS):
+            yield draw_point(self._space, Point({}, random))
 
-    def _sample(self) -> Sample:
-        """How the sampler chooses a value, by what the study knows now."""
-        # Not self.study: a Study keeps the trials that its sampler saw first until it is asked for a trial itself.
-        study = optuna.load_study(study_name=self._study_name, storage=self._storage, sampler=self._sampler)
-        trial = create_trial(state=TrialState.RUNNING)
-
-        def sample(name: str, distribution: Distribution) -> Any:
-            if distribution.single():
-                return first_of(distribution)
-            return study.sampler.sample_independent(study, trial, name, distribution)
-
-        return sample
-
-    def _add(self, draw: Draw) -> FrozenTrial:
-        """Begin a trial in the study.
-
-        Raises:
-            StorageError: The trial's folder is there already.
-        """
-        number = len(self.study.get_trials(deepcopy=False))
-        files = self._sweep.trial(folder_name(number))
+    def _check_new(self, trial_id: str) -> None:
+        files = self._sweep.trial(trial_id)
         if files.folder.exists():
             raise StorageError(
                 f"trial {files.id} must be new, but {files.folder.path!r} was made meanwhile, by another start of this "
                 "sweep; end one of the two, then continue with --resume"
             )
-        self._tried.add(identity(draw.drawn))
-        self.study.add_trial(
-            create_trial(state=TrialState.RUNNING, params=draw.drawn, distributions=draw.distributions)
-        )
-        return self.study.get_trials(deepcopy=False)[number]
 
     def _values_again(self, frozen: FrozenTrial) -> dict[str, Any]:
-        """The values that an unfinished trial was begun with: those of its files, if it has any."""
+        """Return the values that an unfinished trial began with, from its files if it has any."""
         files = self._sweep.trial(folder_name(frozen.number))
         values, config = undamaged(files.values), undamaged(files.config)
         if values is not None:
             return values
-        drawn = draw_from(self._space, optuna.Trial(self.study, frozen._trial_id)).values
+        drawn = draw_from(self._space, trial_of(self.study, frozen)).values
         return drawn if config is None else {key: flatten(config)[key] for key in drawn}
 
     def _publish(self) -> None:

@@ -1,4 +1,4 @@
-"""The driver's side of a running sweep: verdicts to the workers, outcomes to the files, progress to the person."""
+"""The supervisor of a phase: it sends verdicts to workers, outcomes to files, and progress to the person."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import ray
 from ray import tune
 from ray.exceptions import RayActorError
 
 from segray import text
 from segray.cluster.deaths import KILLED, ray_reason
+from segray.cluster.handle import ChannelHandle, wait_for
 from segray.config import RunConfig
 from segray.errors import StorageError
 from segray.records import Outcome, OutcomeStatus, SweepState, SweepStatus
@@ -27,19 +27,19 @@ from segray.tuning.run.progress import Progress, RunningTrial, View, shown
 from segray.tuning.run.retries import MAX_DEATHS, Retries
 
 STATE_SECONDS = 5.0
-"""How often state.json says that the sweep is alive."""
+"""Time between two writes of state.json, which says that the sweep is alive."""
 
 PATIENCE_SECONDS = 60.0
-"""How long a trial waits for its workers before the person hears of it."""
+"""Time that a trial waits for its workers before the person hears of it."""
 
 
 def this_driver() -> str:
-    """Host and process id of this process."""
+    """Return host and process id of this process."""
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def best_so_far(sweep: SweepFiles) -> tuple[float | None, str]:
-    """The best val mIoU of a sweep's trials, and whose it is; None and an empty id before there is one."""
+    """Return the best val mIoU so far and its trial's id; None and an empty id before there is one."""
     try:
         trial, pointer = sweep.best()
     except StorageError:
@@ -48,16 +48,16 @@ def best_so_far(sweep: SweepFiles) -> tuple[float | None, str]:
 
 
 class Stop(tune.Stopper):
-    """Ends a phase when its time is spent or someone asked; workers hear of it through the channel first."""
+    """A stopper that ends a phase when its time is spent or someone asked; workers hear through the channel first."""
 
     def __init__(self) -> None:
-        self._channel: Any = None
+        self._channel: ChannelHandle | None = None
         self._deadline: float | None = None
         self._told = False
         self.asked = False
-        """Set by a signal handler; ends all phases"""
+        """Whether a signal asked to end all phases"""
 
-    def watch(self, channel: Any, deadline: float | None) -> None:
+    def watch(self, channel: ChannelHandle, deadline: float | None) -> None:
         """Take charge of the phase that begins."""
         self._channel, self._deadline, self._told = channel, deadline, False
 
@@ -67,24 +67,25 @@ class Stop(tune.Stopper):
         return self._deadline is not None and time.monotonic() > self._deadline
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:  # noqa: ARG002 - Tune's signature
-        """Never stops a single trial."""
+        """Return False: no single trial is stopped here."""
         return False
 
     def stop_all(self) -> bool:
-        """Whether to end now."""
+        """Return whether to end the phase now."""
         if not self.asked and not self.out_of_time:
             return False
         if not self._told:
-            ray.get(self._channel.interrupt.remote())
+            assert self._channel is not None, "a phase is watched before it begins"
+            wait_for(self._channel.interrupt.remote())
             self._told = True
         return True
 
 
 class StateFile:
-    """Writes state.json, in which all starts of a sweep count.
+    """The writer of state.json, which counts all starts of a sweep.
 
     Args:
-        sweep: Where it lies.
+        sweep: The sweep's files.
         search: The numbers of its search, which began with this start.
     """
 
@@ -93,10 +94,10 @@ class StateFile:
         self._sweep, self._search = sweep, search
         self._seconds_before = before.seconds if before else 0.0
         self.repeating = False
-        """Whether the search has come to its end, and what follows is repeats"""
+        """Whether the search has ended, and repeats follow"""
 
     def write(self, status: SweepStatus) -> None:
-        """Say what the sweep is doing."""
+        """Write what the sweep is doing."""
         self._sweep.write_state(
             SweepState(
                 status=status,
@@ -110,29 +111,42 @@ class StateFile:
 
 
 class Supervisor(tune.Callback):
-    """Called by Tune in the driver, by keyword, at every event of a phase."""
+    """The callback that Tune calls in the driver, by keyword, at every event of a phase.
+
+    Args:
+        channel: The phase's channel actor.
+        sweep: The sweep's files.
+        base: The run that every trial starts from.
+        progress: Kept up to date.
+        view: Shows the progress.
+        state: Written every few seconds.
+        retries: Knows which trials go on in another slot.
+        verdict: Why the scheduler stops a trial, as the end of a sentence.
+    """
 
     def __init__(
         self,
-        channel: Any,
+        channel: ChannelHandle,
         sweep: SweepFiles,
         base: RunConfig,
         progress: Progress,
         view: View,
         state: StateFile,
         retries: Retries,
+        verdict: str,
     ) -> None:
         self._channel, self._sweep, self._base = channel, sweep, base
         self._progress, self._view, self._state, self._retries = progress, view, state, retries
+        self._verdict = verdict
         self._next_state = 0.0
         self._told: set[str] = set()
 
     def __getstate__(self) -> dict[str, Any]:
-        # Tune pickles all it is given for a restore of its own, which segray has no use for.
+        # Tune pickles its callbacks for a restore of its own, which segray does not use.
         return {}
 
     def on_trial_start(self, trial: Any, **_: Any) -> None:
-        """A trial has a slot."""
+        """Take in a trial that has a slot."""
         trial_id, values = trial.config["trial"], trial.config["values"]
         running = RunningTrial(trial_id, values, epochs=values.get("train.epochs", self._base.train.epochs))
         if last := self._sweep.trial(trial_id).pointer("last"):
@@ -141,7 +155,7 @@ class Supervisor(tune.Callback):
         self._view.refresh()
 
     def on_trial_result(self, trial: Any, result: Mapping[str, Any], **_: Any) -> None:
-        """An epoch is done, or the trial is, and Tune's scheduler has decided.
+        """Handle a finished epoch or trial, after Tune's scheduler has decided.
 
         The outcome is written here, before Optuna hears of it: a resume makes the study agree with the files.
 
@@ -165,19 +179,19 @@ class Supervisor(tune.Callback):
             self._finish(
                 trial,
                 "stopped",
-                f"stopped early after epoch {result['epoch']}: with a best val mIoU of {text.percent(best)} it was not "
-                "among those that ASHA lets go on",
+                f"stopped early after epoch {result['epoch']}: its best val mIoU, {text.percent(best)}, "
+                f"{self._verdict}",
                 says_why=False,
             )
         self._view.refresh()
 
     def on_trial_error(self, trial: Any, **_: Any) -> None:
-        """The trial's slot itself died, and Tune's trial with it; the searcher may hand it out again.
+        """Handle the death of a trial's slot, which ended Tune's trial; the searcher may hand the trial out again.
 
-        Without the channel every slot fails: no fault of the trial, which has no outcome then and can be resumed.
+        Without the channel every slot fails. The trial is not at fault, so it gets no outcome and can be resumed.
         """
         trial_id, error = trial.config["trial"], trial.get_error()
-        seconds = ray.get(self._channel.seconds.remote(trial_id))
+        seconds = wait_for(self._channel.seconds.remote(trial_id))
         has_died = isinstance(error, RayActorError)
         said = (ray_reason(error) or KILLED) if has_died else str(error).strip().rpartition("\n")[2]
         if self._retries.goes_on(trial_id):
@@ -197,17 +211,17 @@ class Supervisor(tune.Callback):
         self._view.say(f"{self._progress.what} {trial_id} goes on in another slot: {reason}")
 
     def on_step_end(self, **_: Any) -> None:
-        """Now and then, say that the sweep is alive, and which trials wait."""
+        """Every few seconds, write that the sweep is alive, and say which trials wait."""
         if time.monotonic() >= self._next_state:
             self._next_state = time.monotonic() + STATE_SECONDS
-            # The next one may succeed, and nothing is lost meanwhile.
+            # The next write may succeed; until then nothing is lost.
             with contextlib.suppress(StorageError):
                 self._state.write("running")
             self._say_who_waits()
             self._view.refresh()
 
     def _say_who_waits(self) -> None:
-        for trial_id, seconds in ray.get(self._channel.waiting_seconds.remote()).items():
+        for trial_id, seconds in wait_for(self._channel.waiting_seconds.remote()).items():
             if seconds > PATIENCE_SECONDS and trial_id not in self._told:
                 self._told.add(trial_id)
                 self._view.say(
@@ -246,7 +260,7 @@ class Supervisor(tune.Callback):
             progress.best, progress.best_id = best_so_far(self._sweep)
         progress.trial_seconds.append(outcome.seconds)
         epochs = text.counted(outcome.epochs, "epoch")
-        # A repeat's values are its trial's, which has had its line.
+        # A repeat has the values of its trial, whose line came before.
         values = shown(trial.config["values"]) if progress.what == "trial" else ""
         drawn = f": {values}" if values else ""
         why = outcome.note if says_why else outcome.warning

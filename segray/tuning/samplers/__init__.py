@@ -1,14 +1,80 @@
-"""Who proposes trials."""
+"""Samplers: they propose the values of trials. One file each; ``SAMPLERS`` holds them by name."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
 import optuna
 
-from segray.tuning.sweep import SearcherName
+from segray.errors import ConfigError, unknown_name
+from segray.tuning.samplers.cmaes import CMAES
+from segray.tuning.samplers.gp import GP
+from segray.tuning.samplers.grid import GRID
+from segray.tuning.samplers.kind import SamplerKind
+from segray.tuning.samplers.nsga2 import NSGA2
+from segray.tuning.samplers.qmc import QMC
+from segray.tuning.samplers.random import RANDOM
+from segray.tuning.samplers.tpe import TPE
+from segray.tuning.space import SearchedSpace
+
+SAMPLERS: dict[str, SamplerKind] = {
+    "tpe": TPE,
+    "random": RANDOM,
+    "gp": GP,
+    "cmaes": CMAES,
+    "nsga2": NSGA2,
+    "qmc": QMC,
+    "grid": GRID,
+}
+"""Name for ``--sampler`` -> kind of sampler."""
+
+Sampler = str | optuna.samplers.BaseSampler
+"""A name of ``SAMPLERS``, or an Optuna sampler that Python code has built."""
 
 
-def make_sampler(searcher: SearcherName, seed: int) -> optuna.samplers.BaseSampler:
-    """The Optuna sampler of a searcher's name."""
-    if searcher == "random":
-        return optuna.samplers.RandomSampler(seed=seed)
-    return optuna.samplers.TPESampler(seed=seed, constant_liar=True)
+def make_sampler(
+    sampler: Sampler, seed: int, options: Mapping[str, Any] = MappingProxyType({})
+) -> optuna.samplers.BaseSampler:
+    """Return the Optuna sampler of a name, or the sampler itself where one is given.
+
+    Args:
+        sampler: Name or object.
+        seed: Seed of a sampler that is given by name.
+        options: Options of a sampler that is given by name.
+
+    Raises:
+        ConfigError: The name or an option does not exist, or a value breaks its rule.
+    """
+    if not isinstance(sampler, str):
+        if options:
+            raise ConfigError(
+                f"sampler options need a sampler that is given by name, but this study builds its own "
+                f"{sampler_name(sampler)}; set them there"
+            )
+        return sampler
+    return _kind(sampler).build(sampler, seed, options)
+
+
+def check_sampler(sampler: Sampler, options: Mapping[str, Any], space: SearchedSpace) -> None:
+    """Check that a sampler can search a space.
+
+    Raises:
+        ConfigError: It cannot, or the sampler itself cannot be made.
+    """
+    make_sampler(sampler, 0, options)
+    if isinstance(sampler, str) and space.distributions and (problem := _kind(sampler).problem(space)):
+        others = [name for name, kind in SAMPLERS.items() if not kind.problem(space)]
+        raise ConfigError(f"--sampler {sampler} {problem}; change the space, or use one of {', '.join(others)}")
+
+
+def sampler_name(sampler: Sampler) -> str:
+    """Return the name under which a sweep records its sampler: that of ``SAMPLERS``, or the object's class."""
+    return sampler if isinstance(sampler, str) else type(sampler).__name__
+
+
+def _kind(name: str) -> SamplerKind:
+    if name not in SAMPLERS:
+        raise ConfigError(unknown_name("--sampler", name, SAMPLERS))
+    return SAMPLERS[name]

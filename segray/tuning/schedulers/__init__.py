@@ -1,27 +1,27 @@
-"""Who stops weak trials early."""
+"""Schedulers: they stop weak trials early. One file each; ``SCHEDULERS`` holds them by name."""
 
 from __future__ import annotations
 
-from ray.tune.schedulers import TrialScheduler
+from segray.errors import ConfigError, unknown_name
+from segray.tuning.schedulers.asha import ASHA
+from segray.tuning.schedulers.hyperband import HYPERBAND
+from segray.tuning.schedulers.kind import SchedulerKind, StoppingSettings
+from segray.tuning.schedulers.median import MEDIAN
+from segray.tuning.schedulers.none import NONE
 
-from segray.storage import SweepFiles
-from segray.tuning.schedulers.asha import Asha
-from segray.tuning.schedulers.none import Fifo
-from segray.tuning.sweep import SchedulerName
+SCHEDULERS: dict[str, SchedulerKind] = {"asha": ASHA, "hyperband": HYPERBAND, "median": MEDIAN, "none": NONE}
+"""Name for ``--scheduler`` -> kind of scheduler."""
 
 
-def make_scheduler(
-    kind: SchedulerName, sweep: SweepFiles, *, max_epochs: int, grace_epochs: int, reduction_factor: float
-) -> TrialScheduler:
-    """The scheduler of a name.
+def find_scheduler(name: str) -> SchedulerKind:
+    """Return the kind of scheduler of a name.
 
-    Args:
-        kind: "asha" for asynchronous successive halving (Li et al. 2020), "none" to train every trial to its end.
-        sweep: The sweep's files, those of earlier starts among them.
-        max_epochs: No trial runs longer.
-        grace_epochs: No trial is stopped before it has completed so many.
-        reduction_factor: One in so many trials passes each rung.
+    Raises:
+        ConfigError: There is none.
     """
-    if kind == "none":
-        return Fifo()
-    return Asha(sweep, max_t=max_epochs, grace_period=min(grace_epochs, max_epochs), reduction_factor=reduction_factor)
+    if name not in SCHEDULERS:
+        raise ConfigError(unknown_name("--scheduler", name, SCHEDULERS))
+    return SCHEDULERS[name]
+
+
+__all__ = ["SCHEDULERS", "SchedulerKind", "StoppingSettings", "find_scheduler"]

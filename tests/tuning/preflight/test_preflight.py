@@ -14,8 +14,7 @@ from segray.config import RunConfig
 from segray.data.preparation import prepare
 from segray.data.synthetic import NEEDED_VALUES, write_scenes
 from segray.errors import ConfigError, DataError, StorageError
-from segray.tuning.preflight import check
-from segray.tuning.preflight import steps as preflight
+from segray.tuning.preflight import check, parts, training
 from segray.tuning.run.start import run_sweep
 from segray.tuning.space import describe
 from segray.tuning.sweep import Sweep
@@ -48,16 +47,10 @@ def base(scenes, tmp_path):
 
 def checked(base, space=space, first_trials=(), max_epochs=None, num_workers=1, said=None, fixed=(), recipe=""):
     announce = [].append if said is None else said.append
-    return check(
-        base,
-        space,
-        first_trials,
-        max_epochs=max_epochs,
-        num_workers=num_workers,
-        announce=announce,
-        recipe=recipe,
-        fixed=fixed,
+    sweep = Sweep(
+        name="s", base=base, space=space, first_trials=first_trials, epochs=max_epochs, recipe=recipe, fixed=fixed
     )
+    return check(sweep, num_workers=num_workers, announce=announce)
 
 
 @pytest.mark.parametrize(
@@ -131,8 +124,8 @@ def test_every_choice_and_up_to_a_limit_every_pair_of_models_is_checked(base, mo
         trial.suggest_categorical("model.arch", [f"arch{number}" for number in range(12)])
 
     seen = []
-    monkeypatch.setattr(preflight, "check_model", seen.append)
-    monkeypatch.setattr(preflight, "check_train_shape", lambda model, **shape: None)
+    monkeypatch.setattr(parts, "check_model", seen.append)
+    monkeypatch.setattr(training, "check_train_shape", lambda model, **shape: None)
     checked(base, models)
     assert len({model.encoder for model in seen}) == num_encoders
     assert len({(model.arch, model.encoder) for model in seen}) == len(seen)
@@ -146,7 +139,7 @@ def test_the_data_set_is_prepared_once_however_trials_draw_from_it(base, monkeyp
         trial.suggest_categorical("data.rare_class_crops", [0.0, 0.5])
 
     seen = []
-    monkeypatch.setattr(preflight, "prepare", lambda config, announce: seen.append(config) or prepare(config, announce))
+    monkeypatch.setattr(training, "prepare", lambda config, announce: seen.append(config) or prepare(config, announce))
     checked(base, draws)
     assert len(seen) == 1
 
@@ -217,7 +210,7 @@ def test_a_family_without_encoder_does_not_put_the_others_on_scratch(base, monke
     def fetched(model):
         return ("none", "unet has none") if model.name == "unet" else ("imagenet", f"ImageNet for {model.encoder}")
 
-    monkeypatch.setattr(preflight, "resolve_encoder_weights", fetched)
+    monkeypatch.setattr(parts, "resolve_encoder_weights", fetched)
     result = checked(base, choosing("model.name", "smp", "unet"), [{"model.name": "unet"}])
     assert (result.base.model.encoder_weights, result.weights_line) == ("imagenet", "ImageNet for tu-test_resnet")
     assert checked(base, choosing("model.name", "unet")).base.model.encoder_weights == "none"
@@ -341,7 +334,7 @@ def test_the_command_line_says_it_in_one_error_with_exit_code_2(scenes, tmp_path
     ],
 )
 def test_trials_on_other_images_or_classes_are_refused(base, key, choices):
-    with pytest.raises(ConfigError, match=rf"{key} must be the same in all trials, .* run a sweep for each value"):
+    with pytest.raises(ConfigError, match=rf"{key} cannot be searched: .* run a sweep for each value"):
         checked(base, choosing(key, *choices))
 
 
@@ -350,7 +343,7 @@ def test_trials_judged_on_labels_of_other_sizes_are_refused(base):
         side = trial.suggest_categorical("seed", [32, 64])
         return {"data.resize_px": [side, side]}
 
-    with pytest.raises(ConfigError, match=r"data\.resize_px must be the same in all trials"):
+    with pytest.raises(ConfigError, match=r"data\.resize_px cannot be searched"):
         checked(base, sizes)
 
 
@@ -361,7 +354,7 @@ def test_a_space_may_return_what_the_base_says_of_the_images(base):
 def test_trials_that_are_judged_by_other_classes_are_refused():
     spaces = [SimpleNamespace(names=names) for names in (("road", "car"), ("car", "road"))]
     with pytest.raises(ConfigError, match=r"judged by the same classes.*\n  road, car\n  car, road"):
-        preflight._check_same_classes([SimpleNamespace(scored_space=space) for space in spaces])
+        training._check_same_classes([SimpleNamespace(scored_space=space) for space in spaces])
 
 
 def test_the_number_of_clusters_can_be_searched_since_all_are_judged_by_the_palette_classes(base, tmp_path):
@@ -419,7 +412,7 @@ def adversarial(**values):
     [
         (
             adversarial(discriminator="patchgan", receptive_field_px=70),
-            r"gan\.receptive_field_px must be at most the smaller side.*64x64 px, but got 70; take .*\(16\)",
+            r"gan\.receptive_field_px must be at most the smaller side.*64x64 px, but got 70; choose .*\(16\)",
         ),
         (
             adversarial(discriminator="semantic", receptive_field_px=16, loss="hinge", label_smoothing=0.1),
@@ -451,7 +444,8 @@ def test_a_gan_can_be_searched_beside_models_without_a_discriminator(base):
 
 def test_a_search_of_a_discriminators_keys_without_one_is_refused(base):
     with pytest.raises(
-        ConfigError, match=r"gan\.discriminator must name one.*gan\.adversarial_weight are searched, but it is none"
+        ConfigError,
+        match=r"gan\.discriminator must name a discriminator.*gan\.adversarial_weight are searched, but it is none",
     ):
         checked(base, lambda trial: trial.suggest_float("gan.adversarial_weight", 0.01, 1.0) and None)
 

@@ -68,7 +68,7 @@ def test_a_collapse_is_in_the_outcome_the_terminal_and_the_report(tmp_path, caps
         files.append_record(collapsed)
     progress = Progress(total=1, slots=1, deadline=None)
     state, retries = StateFile(sweep.files, progress), Retries(ListSearch([]), None)
-    supervisor = Supervisor(None, sweep.files, RunConfig(), progress, View(progress), state, retries)
+    supervisor = Supervisor(None, sweep.files, RunConfig(), progress, View(progress), state, retries, "was too low")
     trial = SimpleNamespace(config={"trial": "0000", "values": {}})
     supervisor.on_trial_start(trial)
     end = {TUNE_METRIC: 0.4, "epoch": 3, "status": "finished", "reason": "", "traceback": "", "seconds": 9.0}

@@ -19,8 +19,9 @@ from segray.models import build
 from segray.recipes import RECIPES
 from segray.records import Outcome
 from segray.results import load
+from segray.results.notes import notes
 from segray.storage import open_sweep
-from segray.tuning.run import driver
+from segray.tuning.run import driver, sweep_record
 from segray.tuning.run import start as start_module
 from segray.tuning.run.start import judge_sweep, run_sweep
 from segray.tuning.sweep import Sweep
@@ -109,7 +110,9 @@ def test_auto_weights_stay_what_they_came_to_when_the_network_comes_back(sweep, 
     ("changes", "message"),
     [
         ({"scheduler": "none"}, "--scheduler: was 'asha', now 'none'"),
-        ({"searcher": "random"}, "--searcher: was 'tpe', now 'random'"),
+        ({"sampler": "random"}, "--sampler: was 'tpe', now 'random'"),
+        ({"sampler_options": {"group": True}}, "--sampler-option group: was None, now True"),
+        ({"grace_epochs": 2}, "--grace-epochs: was 1.0, now 2"),
         ({"epochs": 4}, "--epochs: was 3, now 4"),
         ({"space": lambda trial: None}, "space of optim.lr: was"),
     ],
@@ -357,8 +360,10 @@ def test_a_sweep_notes_in_what_its_recipe_is_not_the_published_one(sweep, drive)
         "train.batch_size": published.train.batch_size,
         "model.encoder_weights": "imagenet",
     }
-    note = load(files.folder.path).recipe_note()
-    assert "Recipe cityscapes_smp was run with other values than published: data.crop_px 64×64 (published: " in note
+    [note] = notes(load(files.folder.path), ("recipe",))
+    assert (
+        "Recipe cityscapes_smp was run with other values than published: data.crop_px 64×64 (published: " in note.text
+    )
 
 
 def test_weights_of_an_encoder_that_a_recipe_does_not_have_are_no_change(sweep, drive):
@@ -447,7 +452,7 @@ def test_a_revision_that_git_is_slow_to_tell_is_left_out(monkeypatch):
         raise subprocess.TimeoutExpired(command, 10)
 
     monkeypatch.setattr(subprocess, "run", slow)
-    assert driver._git_revision() == ""
+    assert sweep_record.git_revision() == ""
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from segray.config import RunConfig
 from segray.errors import ConfigError, StorageError
 from segray.records import Outcome
 from segray.tuning.points import identity
-from segray.tuning.preflight.samples import draw
+from segray.tuning.preflight.samples import draw_samples
 from segray.tuning.run.phases import exhausted
 from segray.tuning.run.progress import Progress
 from segray.tuning.run.study import StudySearch
@@ -33,7 +33,7 @@ def space(trial):
 def searcher(sweep, start=0, space=space, kind="tpe", first=(), said=None):
     database = Path(sweep.folder.path).parent / f"driver-{start}.db"
     announce = [].append if said is None else said.append
-    return StudySearch(sweep, CappedSpace(space, 9), make_sampler(kind, start), first, database, announce)
+    return StudySearch(sweep, CappedSpace(space, 9), make_sampler(kind, start), first, database, sweep, announce)
 
 
 def begin(sweep, search, tune_id="a"):
@@ -325,7 +325,7 @@ def test_whatever_space_preflight_accepts_can_be_resumed(num_spaces):
 def check_space(keys, damage, kind):
     space = space_of(keys)
     try:
-        draw(CappedSpace(space, 9))
+        draw_samples(CappedSpace(space, 9))
     except ConfigError:
         return
     with tempfile.TemporaryDirectory() as folder:

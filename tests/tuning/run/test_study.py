@@ -10,9 +10,10 @@ from fake_sweep import empty_sweep, record
 from optuna.trial import TrialState
 
 from segray.records import Outcome
+from segray.tuning.run.early_stopping import EarlyStopping
 from segray.tuning.run.study import StudySearch
 from segray.tuning.samplers import make_sampler
-from segray.tuning.schedulers import make_scheduler
+from segray.tuning.schedulers import SCHEDULERS, StoppingSettings, find_scheduler
 from segray.tuning.space import CappedSpace
 
 
@@ -31,7 +32,7 @@ def sweep(tmp_path):
 
 def searcher(sweep, seed=0):
     database = Path(sweep.folder.path, f"driver-{seed}.db")
-    return StudySearch(sweep, CappedSpace(space, 9), make_sampler("tpe", seed), [FIRST], database)
+    return StudySearch(sweep, CappedSpace(space, 9), make_sampler("tpe", seed), [FIRST], database, sweep)
 
 
 def result(epoch, miou, status=None):
@@ -138,8 +139,13 @@ def decide(scheduler, trial_id, epoch, miou):
     return scheduler.on_trial_result(None, trial, {"epoch": epoch, "best_val_miou": miou})
 
 
+def scheduler_of(kind, sweep, max_epochs=9):
+    settings = StoppingSettings(max_epochs=max_epochs, grace_epochs=1, reduction_factor=3)
+    return EarlyStopping(find_scheduler(kind).build(settings), sweep, sweep)
+
+
 def asha(sweep):
-    return make_scheduler("asha", sweep, max_epochs=9, grace_epochs=1, reduction_factor=3)
+    return scheduler_of("asha", sweep)
 
 
 def test_asha_stops_the_weak_but_never_the_baseline(sweep):
@@ -177,7 +183,7 @@ def test_an_unfinished_trial_counts_once_in_a_rung(sweep):
     sweep.trial("0002").append_record(record(1, 0.5))
     scheduler = asha(sweep)
     decide(scheduler, "0002", 2, 0.6)
-    [rung] = [recorded for epoch, recorded in scheduler._brackets[0]._rungs if epoch == 1]
+    [rung] = [recorded for epoch, recorded in scheduler._rule._brackets[0]._rungs if epoch == 1]
     assert rung == {"0002": 0.5}
 
 
@@ -201,13 +207,57 @@ def test_the_epochs_of_a_trial_that_failed_count_in_its_rungs(sweep):
 
 
 def test_no_scheduler_stops_nobody(sweep):
-    scheduler = make_scheduler("none", sweep, max_epochs=9, grace_epochs=1, reduction_factor=3)
+    scheduler = scheduler_of("none", sweep)
     assert decide(scheduler, "0001", 1, 0.5) == "CONTINUE"
     assert decide(scheduler, "0002", 1, 0.1) == "CONTINUE"
 
 
-@pytest.mark.parametrize("kind", ["asha", "none"])
+@pytest.mark.parametrize("kind", SCHEDULERS)
 def test_a_trial_whose_slot_is_starting_takes_no_other_trials_slot(sweep, kind):
-    scheduler = make_scheduler(kind, sweep, max_epochs=9, grace_epochs=1, reduction_factor=3)
+    scheduler = scheduler_of(kind, sweep)
     tune = SimpleNamespace(get_trials=lambda: [SimpleNamespace(status="PENDING")])
     assert scheduler.choose_trial_to_run(tune) is None
+
+
+def test_median_stops_a_trial_that_is_below_the_median_of_three_others(sweep):
+    scheduler = scheduler_of("median", sweep)
+    for trial_id, miou in (("0000", 0.5), ("0001", 0.4), ("0002", 0.6)):
+        assert decide(scheduler, trial_id, 1, miou) == "CONTINUE"
+    assert decide(scheduler, "0003", 1, 0.45) == "STOP"
+    assert decide(scheduler, "0004", 1, 0.55) == "CONTINUE"
+
+
+def test_median_counts_the_trials_of_earlier_starts_and_neither_pauses_nor_counts_failures(sweep):
+    for trial_id, miou in (("0000", 0.5), ("0001", 0.4), ("0002", 0.6)):
+        sweep.trial(trial_id).append_record(record(1, miou))
+    scheduler = scheduler_of("median", sweep)
+    failed = Trial("0003")
+    scheduler.on_trial_add(None, failed)
+    scheduler.on_trial_complete(None, failed, {"epoch": 0, "best_val_miou": math.nan})
+    assert decide(scheduler, "0004", 1, 0.45) == "STOP"
+
+
+def test_hyperband_gives_each_trial_one_bracket_for_good_and_lets_slow_starters_live(sweep):
+    rule = scheduler_of("hyperband", sweep, max_epochs=9)._rule
+    numbers = [f"{number:04d}" for number in range(300)]
+    brackets = [rule.bracket(number) for number in numbers]
+    assert sorted(set(brackets)) == [0, 1, 2]
+    assert brackets == [scheduler_of("hyperband", sweep)._rule.bracket(number) for number in numbers]
+    assert brackets.count(0) > brackets.count(1) > brackets.count(2) > 30, "cheap trials are many"
+    for bracket, first_rung in enumerate((1, 3, 9)):
+        scheduler = scheduler_of("hyperband", sweep)
+        strong, weak = [f"{number:04d}" for number in range(1, 300) if brackets[number] == bracket][:2]
+        for epoch in range(1, 10):
+            decide(scheduler, strong, epoch, 0.9)
+        stopped = next(epoch for epoch in range(1, 10) if decide(scheduler, weak, epoch, 0.1) == "STOP")
+        assert stopped == first_rung
+
+
+def test_hyperband_of_one_epoch_has_one_bracket(sweep):
+    rule = scheduler_of("hyperband", sweep, max_epochs=1)._rule
+    assert {rule.bracket(f"{number:04d}") for number in range(50)} == {0}
+
+
+def test_every_scheduler_that_stops_says_why_and_none_never_does():
+    assert all(SCHEDULERS[name].verdict for name in SCHEDULERS if name != "none")
+    assert not SCHEDULERS["none"].verdict

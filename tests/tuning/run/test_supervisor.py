@@ -25,9 +25,10 @@ def supervisor(tmp_path, monkeypatch):
     channel = SimpleNamespace(
         seconds=SimpleNamespace(remote=seconds.__getitem__), verdict=SimpleNamespace(remote=lambda *_: None)
     )
-    monkeypatch.setattr(supervisor_module.ray, "get", lambda value: value)
+    monkeypatch.setattr(supervisor_module, "wait_for", lambda value: value)
     state = StateFile(files, progress)
-    return Supervisor(channel, files, RunConfig(), progress, View(progress), state, Retries(ListSearch([]), 0))
+    retries = Retries(ListSearch([]), 0)
+    return Supervisor(channel, files, RunConfig(), progress, View(progress), state, retries, "was too low")
 
 
 def slot_with(error):

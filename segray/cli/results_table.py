@@ -1,13 +1,13 @@
-"""What ``segray results`` prints: a table for a person, JSON or CSV for a program."""
+"""The output of ``segray results``: a table for a person, JSON or CSV for a program."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 from rich.console import Console
@@ -16,9 +16,14 @@ from rich.table import Table
 
 from segray import text
 from segray.errors import ConfigError
-from segray.records import FAILURES
-from segray.results.sweep import SweepResults, load
+from segray.results import SweepResults, load
+from segray.results.notes import CAUTIONS, NoteKind, notes
 from segray.shown import cell, printable
+
+NOTES_BELOW_TABLE: Final[Sequence[NoteKind]] = (
+    *("classes", "repeats", *CAUTIONS, "recipe", "test", "unfinished", "clusters", "failure"),
+)
+"""The kinds of notes below the table, in the order in which they are printed."""
 
 
 def print_results(path: str | Path, *, as_json: bool = False, as_csv: bool = False) -> None:
@@ -30,7 +35,7 @@ def print_results(path: str | Path, *, as_json: bool = False, as_csv: bool = Fal
         as_csv: Print CSV with a header.
 
     Raises:
-        ConfigError: Both formats are asked for.
+        ConfigError: Both formats are requested.
         StorageError: There is no sweep, or it cannot be read.
     """
     if as_json and as_csv:
@@ -40,13 +45,14 @@ def print_results(path: str | Path, *, as_json: bool = False, as_csv: bool = Fal
         print(json.dumps(results.as_json(), indent=2, allow_nan=False))
     elif as_csv:
         print(results.as_csv(), end="")
-        print(*map(printable, results.damage), sep="\n", end="\n" * bool(results.damage), file=sys.stderr)
+        for note in notes(results, ("damage",)):
+            print(printable(note.text), file=sys.stderr)
     else:
         _print_table(results)
 
 
 def headline(results: SweepResults) -> str:
-    """One line on the sweep as a whole: ``camvid, running: 7 of 16 trials (5 finished, 2 running), 12 min 05 s``."""
+    """Return a line on the whole sweep: ``camvid, running: 7 of 16 trials (5 finished, 2 running), 12 min 05 s``."""
     counts = Counter(text.words(outcome) for outcome in results.trials["outcome"])
     outcomes = ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
     progress = results.progress()
@@ -55,7 +61,7 @@ def headline(results: SweepResults) -> str:
 
 
 def trials_table(results: SweepResults) -> Table:
-    """Trials as a rich table, best first, those without an mIoU or failed last."""
+    """Return the trials as a rich table, best first; trials that failed or have no mIoU come last."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     figures = ["val mIoU", *(["cluster acc."] if results.has_clusters else []), "best at", "epochs run", "time"]
     for name in ("trial", "outcome", *figures):
@@ -85,24 +91,18 @@ def _cells(row: Mapping[Any, Any], *, has_clusters: bool) -> list[str]:
 def _print_table(results: SweepResults) -> None:
     console = Console(highlight=False)
     table = trials_table(results)
-    # Wider than the screen, a line wraps as a whole; rich would fold every cell instead.
+    # A line wider than the screen wraps as a whole; rich would fold every cell instead.
     unlimited = console.options.update(max_width=10_000)
     console.width = max(console.width, Measurement.get(console, unlimited, table).maximum)
-    console.print(printable(headline(results)), markup=False, soft_wrap=True)
-    for line in results.damage:
-        console.print(printable(line), markup=False, soft_wrap=True)
+    _print_line(console, headline(results))
+    for note in notes(results, ("damage",)):
+        _print_line(console, note.text)
     if results.trials.empty:
         return
     console.print(table)
-    test_note = results.test_note() if results.num_test_images else ""
-    repeats = (results.confirmation_note(), results.caution_note())
-    notes = (
-        *(results.classes_note(), *repeats, results.recipe_note()),
-        *(test_note, results.state_note(), results.cluster_note()),
-    )
-    for note in filter(None, notes):
-        console.print(printable(note), markup=False, soft_wrap=True)
-    ended = pd.concat([results.trials, results.repeats])[["id", "outcome", "reason"]]
-    for row in ended[ended["outcome"].isin(FAILURES)].to_dict("records"):
-        reason = f"{row['id']} {text.words(row['outcome'])}: {row['reason']}"
-        console.print(printable(reason), markup=False, soft_wrap=True)
+    for note in notes(results, NOTES_BELOW_TABLE):
+        _print_line(console, note.text)
+
+
+def _print_line(console: Console, line: str) -> None:
+    console.print(printable(line), markup=False, soft_wrap=True)

@@ -5,8 +5,8 @@ import json
 import fake_sweep
 import pytest
 
+from segray.cli.results_table import print_results
 from segray.errors import ConfigError
-from segray.results.printing import print_results
 
 
 def test_the_table_puts_the_best_first_and_gives_reasons_of_failures(full, capsys):

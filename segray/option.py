@@ -1,0 +1,20 @@
+"""How a field of a declaration, such as ``Sweep.trials``, is given on the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Option:
+    """A command-line option. A field carries it in ``Annotated``; type and default are the field's own."""
+
+    help: str
+    name: str = ""
+    """Such as ``--trial-timeout``; empty for the field's own name with dashes"""
+    older_name: str = ""
+    """A name that earlier versions had, which still works"""
+    metavar: str | None = None
+    type: Any = None
+    """Type of the value that is typed; None for the field's type"""

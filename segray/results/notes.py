@@ -1,0 +1,288 @@
+"""Notes: what a reader should know about a sweep's results.
+
+Which notes apply is decided here, once. The terminal, the report and the end of a sweep choose kinds and print them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import pandas as pd
+
+from segray import text
+from segray.records import FAILURES
+from segray.results.sweep import SweepResults
+from segray.storage import BASELINE_ID
+
+NoteKind = Literal[
+    "damage",
+    "running",
+    "unfinished",
+    "comparison",
+    "repeats",
+    "overlap",
+    "shorter_baseline",
+    "failed_repeats",
+    "none_finished",
+    "schedule",
+    "classes",
+    "recipe",
+    "test",
+    "no_test",
+    "clusters",
+    "failure",
+]
+
+CAUTIONS: Final[tuple[NoteKind, ...]] = ("overlap", "shorter_baseline", "failed_repeats")
+"""What to know before trusting the repeats."""
+
+_SCHEDULE_NOTES: Final = {
+    "train.epochs": "Early stopping compared unequal learning-rate schedules: train.epochs is searched, so at the same "
+    "epoch a long trial's learning rate has fallen less than a short one's. A stopped trial is not proven worse.",
+    "train.patience": "Early stopping compared unequal learning-rate schedules: train.patience is searched, so some "
+    "trials ended earlier in their schedule than others.",
+}
+
+
+@dataclass(frozen=True)
+class Note:
+    """One sentence or two about a sweep, its trials or its repeats."""
+
+    kind: NoteKind
+    text: str
+
+
+def notes(results: SweepResults, kinds: Sequence[NoteKind]) -> tuple[Note, ...]:
+    """Return the notes of these kinds that apply to a sweep, in the order of the kinds."""
+    return tuple(Note(kind, sentence) for kind in kinds for sentence in _WRITERS[kind](results))
+
+
+def repeat_options(results: SweepResults) -> str:
+    """Return the options of the sweep's command that repeat the best trial and the baseline without searching on."""
+    num_ended = int((~results.trials["outcome"].isin(("running", "interrupted"))).sum())
+    return f"--resume --trials {max(num_ended, 1)} --repeats 3"
+
+
+def _damage(results: SweepResults) -> Iterator[str]:
+    for line in results.damage:
+        yield f"{line[0].upper()}{line[1:]}."
+
+
+def _running(results: SweepResults) -> Iterator[str]:
+    if results.state == "running":
+        yield "The sweep is still running: these are the results so far."
+
+
+def _unfinished(results: SweepResults) -> Iterator[str]:
+    num_open = int(results.trials["outcome"].eq("interrupted").sum())
+    num_started = len(results.trials) + results.num_left_out
+    if results.state == "interrupted" and results.is_single_run:
+        how = f"the same command with --name {results.info.name} --resume"
+        yield f"The run was interrupted before its end; {how} continues it."
+    elif results.state == "interrupted":
+        yield "The sweep was interrupted before its end; --resume continues it."
+    elif results.state == "finished" and (num_open or num_started < results.num_planned):
+        cut = f", {num_open} cut short" if num_open else ""
+        yield f"The sweep ended before its trials did ({results.progress()} started{cut}); --resume continues it."
+
+
+def _comparison(results: SweepResults) -> Iterator[str]:
+    """Yield why the best trial cannot be compared with the baseline, or how far its gain can be trusted."""
+    baseline, name = results.first_trial(), results.info.baseline_name
+    if results.trials.empty:
+        yield "No trial has started, so there is nothing to compare."
+    elif results.trials["outcome"].isin(FAILURES).all():
+        yield "Every trial failed; the reasons are in the trials table."
+    elif results.ranked.empty:
+        yield "No trial has completed an epoch with a validation mIoU yet."
+    elif len(results.trials) == 1:
+        if not results.is_single_run:
+            yield "There is only one trial, so there is nothing to compare it with."
+    elif baseline is not None and baseline["id"] == results.ranked["id"].iloc[0]:
+        yield f"The search has not improved on {name}, which is still the best."
+    elif baseline is not None and baseline["outcome"] in FAILURES:
+        ended = text.words(baseline["outcome"])
+        yield f"The gain over {name} is not known: its trial ended as {ended}, and failed trials are not repeated."
+    elif results.confirmation() is None and not _num_failed_repeats(results):
+        yield from _unrepeated(results, baseline, name)
+
+
+def _unrepeated(results: SweepResults, baseline: pd.Series[Any] | None, name: str) -> Iterator[str]:
+    """Yield what the gain is worth while no repeats confirm it."""
+    if results.state == "running":
+        if not results.repeats.empty:
+            yield "The best trial and its baseline are being repeated with further seeds."
+    elif baseline is None or baseline["outcome"] != "finished":
+        ended = "has not ended" if baseline is None else f"is {text.words(baseline['outcome'])}"
+        yield f"The gain over {name} is not known, since its trial {ended}; {repeat_options(results)} repeats both."
+    else:
+        yield (
+            f"The gain over {name} rests on one seed each; {repeat_options(results)} repeats both with three further "
+            "seeds and shows the spread."
+        )
+
+
+def _repeats(results: SweepResults) -> Iterator[str]:
+    """Yield the means and ranges of the repeats, and of the gain, in one line."""
+    found = results.confirmation()
+    if found is None:
+        return
+    named = {f"trial {found.trial}": found.best, results.info.baseline_name: found.baseline}
+    figures = [
+        f"{name} {text.percent(spread.mean)} ({text.percent_range(spread.low, spread.high)})"
+        for name, spread in named.items()
+        if spread is not None
+    ]
+    if found.gain is not None:
+        gain = found.gain
+        figures.append(f"gain {text.points(gain.mean)} ({text.points_range(gain.low, gain.high)})")
+    yield f"Repeated with {found.counted_seeds}, {text.counted(found.epochs, 'epoch')}: {', '.join(figures)}."
+
+
+def _overlap(results: SweepResults) -> Iterator[str]:
+    found = results.confirmation()
+    if found is not None and found.overlaps and found.baseline is not None:
+        yield (
+            f"The spread overlaps: the worst repeat of trial {found.trial} ({text.percent(found.best.low)}) is not "
+            f"above the best of {results.info.baseline_name} ({text.percent(found.baseline.high)}), so the gain may "
+            "be chance."
+        )
+
+
+def _shorter_baseline(results: SweepResults) -> Iterator[str]:
+    """Yield what the baseline scored in the search, if its repeats train for fewer epochs than it did there."""
+    found, baseline = results.confirmation(), results.first_trial()
+    if found is None or found.baseline is None or baseline is None:
+        return
+    if baseline["outcome"] == "finished" and baseline["train.epochs"] > found.epochs:
+        yield (
+            f"Repeats train as long as the best trial: {text.counted(found.epochs, 'epoch')}. In the search, "
+            f"{results.info.baseline_name} trained for {baseline['train.epochs']} and reached "
+            f"{text.percent(baseline['best_val_miou'])} in a single run."
+        )
+
+
+def _num_failed_repeats(results: SweepResults) -> Mapping[str, int]:
+    """Return id of the repeated trial -> number of its repeats that failed, without trials that have none."""
+    compared = results.compared_repeats()
+    counts = compared["trial"][compared["outcome"].isin(FAILURES)].value_counts(sort=False)
+    return {str(trial): int(count) for trial, count in counts.items()}
+
+
+def _failed_repeats(results: SweepResults) -> Iterator[str]:
+    counts = _num_failed_repeats(results)
+    if not counts:
+        return
+    failed = [
+        f"{text.counted(count, 'repeat')} of "
+        + (results.info.baseline_name if trial == BASELINE_ID else f"trial {trial}")
+        for trial, count in counts.items()
+    ]
+    effect = "and did not count" if results.confirmation() else "so no seed is left to compare them by"
+    yield f"{' and '.join(failed)} failed, {effect}."
+
+
+def _none_finished(results: SweepResults) -> Iterator[str]:
+    if not results.trials.empty and not (results.trials["outcome"] == "finished").any():
+        yield "No trial has run to its end."
+
+
+def _schedule(results: SweepResults) -> Iterator[str]:
+    if not results.trials.empty and results.info.scheduler != "none":
+        for key, note in _SCHEDULE_NOTES.items():
+            if key in results.info.space:
+                yield note
+
+
+def _classes(results: SweepResults) -> Iterator[str]:
+    """Yield the classes that val mIoU leaves out."""
+    (fewest, most), total = results.num_in_mean, len(results.info.classes)
+    if fewest in (0, total):
+        return
+    mean = results.mean_text()
+    if results.info.val_classes:
+        missing = [name for name in results.info.classes if name not in results.info.val_classes]
+        yield f"mIoU is the {mean}: no validation image has {', '.join(missing)}."
+    elif fewest == most:
+        yield f"mIoU is the {mean}: an earlier version of segray wrote this sweep."
+    else:
+        yield (
+            f"mIoU is the {mean}: an earlier version of segray wrote this sweep, and counted in each epoch the classes "
+            "that validation labels held or the model predicted. Epochs and trials compare only roughly."
+        )
+
+
+def _recipe(results: SweepResults) -> Iterator[str]:
+    """Yield the values in which the run differs from the published recipe."""
+    info = results.info
+    if info.recipe_values:
+        changed = [
+            f"{key} {text.value(info.base.get(key))} (published: {text.value(published)})"
+            for key, published in info.recipe_values.items()
+        ]
+        yield f"Recipe {info.recipe} was run with other values than published: {', '.join(changed)}."
+
+
+def _test(results: SweepResults) -> Iterator[str]:
+    """Yield the best trial's test score, or that the trial has none yet."""
+    best, scores = results.best_trial(), results.test
+    if best is None:
+        return
+    if scores is not None:
+        num, total = scores.num_in_mean, len(scores.classes)
+        mean = f" ({text.mean_over(num, total)})" if num < total else ""
+        yield (
+            f"Validation chose trial {best['id']}, which flatters its validation score. The {results.num_test_images} "
+            f"test images chose no trial; on them it has {text.percent(scores.miou)} mIoU{mean}."
+        )
+    elif results.num_test_images:
+        yield (
+            f"Trial {best['id']} has not been scored on the {results.num_test_images} test images, which choose no "
+            "trial: the end of the sweep does so, or segray evaluate."
+        )
+
+
+def _no_test(results: SweepResults) -> Iterator[str]:
+    if results.best_trial() is not None and results.test is None and not results.num_test_images:
+        yield (
+            "The best trial is scored on the validation split that chose it; data.holdout keeps images for an unbiased "
+            "score."
+        )
+
+
+def _clusters(results: SweepResults) -> Iterator[str]:
+    if results.has_clusters:
+        yield (
+            "Models were trained on K-Means clusters. Their accuracies on clusters compare only at the same K, so "
+            "predictions are mapped to the palette classes for mIoU and ranking; the cluster accuracy stands beside "
+            "mIoU."
+        )
+
+
+def _failure(results: SweepResults) -> Iterator[str]:
+    """Yield a line for each trial and repeat that failed, with its reason."""
+    ended = pd.concat([results.trials, results.repeats])[["id", "outcome", "reason"]]
+    for row in ended[ended["outcome"].isin(FAILURES)].to_dict("records"):
+        yield f"{row['id']} {text.words(row['outcome'])}: {row['reason']}"
+
+
+_WRITERS: Final[dict[NoteKind, Callable[[SweepResults], Iterator[str]]]] = {
+    "damage": _damage,
+    "running": _running,
+    "unfinished": _unfinished,
+    "comparison": _comparison,
+    "repeats": _repeats,
+    "overlap": _overlap,
+    "shorter_baseline": _shorter_baseline,
+    "failed_repeats": _failed_repeats,
+    "none_finished": _none_finished,
+    "schedule": _schedule,
+    "classes": _classes,
+    "recipe": _recipe,
+    "test": _test,
+    "no_test": _no_test,
+    "clusters": _clusters,
+    "failure": _failure,
+}

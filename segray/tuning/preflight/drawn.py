@@ -1,0 +1,113 @@
+"""The first step of preflight: what the trials of a sweep will be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+
+from segray.config import RunConfig
+from segray.data.preparation import with_absolute_paths
+from segray.errors import ConfigError, unknown_name
+from segray.files import expanded
+from segray.tuning.points import Point, draw_point, first_of
+from segray.tuning.preflight.samples import draw_samples
+from segray.tuning.recipe import recipe_values
+from segray.tuning.space import (
+    EPOCHS_KEY,
+    CappedSpace,
+    Distribution,
+    SearchedSpace,
+    Space,
+    contains,
+    describe,
+    plain_point,
+)
+from segray.tuning.sweep import Sweep
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The trials of a sweep, as far as they are known before its start."""
+
+    base: RunConfig
+    """With absolute paths, and the number of epochs where no trial draws it"""
+    space: Space
+    """Capped to max_epochs"""
+    searched: SearchedSpace
+    first_trials: Sequence[Mapping[str, Any]]
+    max_epochs: int
+    """No trial runs longer"""
+    configs: Sequence[RunConfig]
+    """Configs of the first trials, then of samples that hold every choice and every pair of model choices"""
+
+
+def draw_trials(sweep: Sweep) -> Drawn:
+    """Draw the trials that the later steps check.
+
+    Raises:
+        ConfigError: A key does not exist, the space has a mistake or does not hold the recipe or a first trial, or it
+            decides what the sweep fixed.
+    """
+    base = _with_absolute_paths(sweep.base)
+    samples = draw_samples(sweep.space)
+    _check_fixed(sweep.fixed, samples.values)
+    if sweep.recipe:
+        # With all its epochs: the cap could bring them into a space that does not hold them.
+        recipe_values(sweep.space, base)
+    longest = max(base.with_values(values).train.epochs for values in samples.values)
+    max_epochs = sweep.epochs or max(longest, _longest(samples.space.distributions.get(EPOCHS_KEY)))
+    epochs_vary = any(EPOCHS_KEY in values for values in samples.values)
+    base = base.with_values({EPOCHS_KEY: min(base.train.epochs, max_epochs) if epochs_vary else max_epochs})
+
+    capped = CappedSpace(sweep.space, max_epochs)
+    samples = draw_samples(capped)
+    first_trials = [_first_trial(point, samples.space.distributions, max_epochs) for point in sweep.first_trials]
+    for point in first_trials:
+        draw_point(capped, Point(point, first_of))
+    if sweep.recipe:
+        first_trials.insert(0, recipe_values(capped, base))
+    configs = [base.with_values(values) for values in (*first_trials, *samples.values)]
+    return Drawn(base, capped, samples.space, first_trials, max_epochs, configs)
+
+
+def _check_fixed(fixed: Sequence[str], draws: Sequence[Mapping[str, Any]]) -> None:
+    searched = [key for key in fixed if any(key in values for values in draws)]
+    if searched:
+        raise ConfigError(
+            f"--set must leave alone what the study searches, but names {', '.join(searched)}; leave it out, or change "
+            "the space in a copy of the study"
+        )
+
+
+def _longest(distribution: Distribution | None) -> int:
+    if isinstance(distribution, optuna.distributions.IntDistribution):
+        return distribution.high
+    if isinstance(distribution, optuna.distributions.CategoricalDistribution):
+        return max(int(float(str(choice))) for choice in distribution.choices)
+    return 0
+
+
+def _first_trial(
+    point: Mapping[str, Any], distributions: Mapping[str, Distribution], max_epochs: int
+) -> dict[str, Any]:
+    """Return the values of a first trial, its epochs capped."""
+    values = plain_point(point)
+    if isinstance(values.get(EPOCHS_KEY), int | float):
+        values[EPOCHS_KEY] = min(values[EPOCHS_KEY], max_epochs)
+    for key, value in values.items():
+        if key not in distributions:
+            raise ConfigError(f"first trial: {unknown_name('searched key', key, distributions)}")
+        if not contains(distributions[key], value):
+            raise ConfigError(f"first trial: {key} must be {describe(distributions[key])}, but got {value!r}")
+    return values
+
+
+def _with_absolute_paths(config: RunConfig) -> RunConfig:
+    config = config.model_copy(update={"data": with_absolute_paths(config.data)})
+    weights = config.model.encoder_weights
+    if weights in ("none", "imagenet", "auto"):
+        return config
+    return config.with_values({"model.encoder_weights": str(expanded(weights).absolute())})

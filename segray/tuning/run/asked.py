@@ -1,0 +1,74 @@
+"""A trial that a study asks its sampler for, whose values are only kept once they are accepted.
+
+Optuna's own trials keep each value as soon as it is suggested, so a point that was tried before would use up a trial.
+This file alone uses Optuna's internals: ``Trial._trial_id``, ``Trial._cached_frozen_trial``, ``Study._storage`` and its
+``set_trial_param``, as in Optuna 5.0.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from segray.tuning.points import Point, Sample, first_of
+from segray.tuning.space import Distribution, Draw, contains
+
+
+class AskedTrial:
+    """A running trial of a study that has no values yet.
+
+    Args:
+        study: The study; its sampler hears of the trial at once.
+    """
+
+    def __init__(self, study: optuna.Study) -> None:
+        self._study = study
+        self._trial = study.ask()
+        self.number = self._trial.number
+        """Position in the study, from 0"""
+
+    def new_sample(self) -> Sample:
+        """Return how the sampler chooses the values of one more point."""
+        # A new trial object over the same stored trial: the sampler proposes afresh, all keys together if it does so.
+        trial = optuna.Trial(self._study, self._trial._trial_id)
+
+        def sample(point: Point, name: str, distribution: Distribution) -> Any:
+            if distribution.single():
+                return first_of(point, name, distribution)
+            proposed = trial.relative_params
+            if name in proposed and contains(distribution, proposed[name]):
+                return proposed[name]
+            frozen = copy.copy(trial._cached_frozen_trial)
+            frozen.params, frozen.distributions = point.params, point.distributions
+            return self._study.sampler.sample_independent(self._study, frozen, name, distribution)
+
+        return sample
+
+    def random_sample(self) -> Sample:
+        """Return how to choose the values of a point at random, whatever the sampler proposes."""
+        random = optuna.samplers.RandomSampler(seed=self.number)
+
+        def sample(_point: Point, name: str, distribution: Distribution) -> Any:
+            return random.sample_independent(self._study, self._trial._cached_frozen_trial, name, distribution)
+
+        return sample
+
+    def accept(self, draw: Draw) -> FrozenTrial:
+        """Keep a point's values; returns the stored trial."""
+        for name, value in draw.drawn.items():
+            distribution = draw.distributions[name]
+            internal = distribution.to_internal_repr(value)
+            self._study._storage.set_trial_param(self._trial._trial_id, name, internal, distribution)
+        return self._study._storage.get_trial(self._trial._trial_id)
+
+    def discard(self) -> None:
+        """End the trial without values."""
+        self._study.tell(self._trial, state=TrialState.FAIL)
+
+
+def trial_of(study: optuna.Study, frozen: FrozenTrial) -> optuna.Trial:
+    """Return a trial of a study that can be reported to."""
+    return optuna.Trial(study, frozen._trial_id)

@@ -1,0 +1,103 @@
+"""The rules that all schedulers share: no epoch is missed, earlier starts count, and the baseline never stops."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+
+from segray.records import EpochRecord
+from segray.storage import BASELINE_ID, SweepFiles, TrialFiles
+from segray.tuning.objective import TUNE_METRIC
+from segray.tuning.schedulers.kind import Rule
+
+
+class Fifo(FIFOScheduler):
+    """Every trial to its end, in the order in which they were proposed.
+
+    Tune's own version has a trial that waits for the start of a slot take the next slot that gets free. The one that
+    starts is ended for it, and the next trial asks for another: a lost slot never came back where trials are shorter
+    than its start, and each trial cost the start of a slot (66 in a sweep of 80 trials over 4 slots that lost one).
+    """
+
+    def choose_trial_to_run(self, tune_controller: Any) -> None:
+        """Leave it to Tune, which gives a free slot to a trial that has none."""
+
+
+class NamedTrial(NamedTuple):
+    """What a rule sees of a trial: segray's id, which stays the same over all starts of the sweep."""
+
+    trial_id: str
+
+
+class EarlyStopping(Fifo):
+    """A rule of Tune that decides over all starts of a sweep.
+
+    Tune does not keep a rule's memory, so it is filled from the sweep's files. The files also give the epochs that a
+    worker wrote before it died, and could not hand over.
+
+    Args:
+        rule: Decides which trials stop.
+        sweep: The sweep's files.
+        earlier: The same as this start found them.
+    """
+
+    def __init__(self, rule: Rule, sweep: SweepFiles, earlier: SweepFiles) -> None:
+        super().__init__()
+        self._rule, self._sweep = rule, sweep
+        self._epochs: dict[str, int] = {}
+        for files in earlier.trials():
+            self._add(files)
+
+    def on_trial_add(self, _controller: Any, trial: Any) -> None:
+        """Take a trial in, with all epochs of earlier starts."""
+        self._add(self._sweep.trial(_named(trial).trial_id))
+
+    def on_trial_result(self, _controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """Decide whether the trial goes on."""
+        named = _named(trial)
+        decisions = self._catch_up(named, before=result["epoch"])
+        decisions.append(self._rule.on_trial_result(None, named, result))
+        self._epochs[named.trial_id] = result["epoch"]
+        stop: str = TrialScheduler.STOP
+        return stop if stop in decisions and named.trial_id != BASELINE_ID else str(TrialScheduler.CONTINUE)
+
+    def on_trial_complete(self, _controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        """Keep a trial's last epochs."""
+        named, epoch = _named(trial), result["epoch"]
+        self._catch_up(named, before=epoch or math.inf)
+        if epoch:
+            self._rule.on_trial_complete(None, named, result)
+        else:
+            self._rule.on_trial_remove(None, named)
+
+    def on_trial_remove(self, _controller: Any, trial: Any) -> None:
+        """Let go of a trial that ended with an error."""
+        self._rule.on_trial_remove(None, _named(trial))
+
+    def _add(self, files: TrialFiles) -> None:
+        trial = NamedTrial(files.id)
+        self._rule.on_trial_add(None, trial)
+        self._epochs.setdefault(files.id, 0)
+        self._decide(trial, files.records(), before=math.inf)
+
+    def _catch_up(self, trial: NamedTrial, before: float) -> list[str]:
+        """Let the rule decide on the epochs of a trial's files that were never handed over."""
+        if self._epochs[trial.trial_id] + 1 >= before:
+            return []
+        return self._decide(trial, self._sweep.trial(trial.trial_id).records(), before)
+
+    def _decide(self, trial: NamedTrial, records: Sequence[EpochRecord], before: float) -> list[str]:
+        decisions: list[str] = []
+        for record in records:
+            if record.best_val_miou is not None and self._epochs[trial.trial_id] < record.epoch < before:
+                result = {"epoch": record.epoch, TUNE_METRIC: record.best_val_miou}
+                decisions.append(self._rule.on_trial_result(None, trial, result))
+                self._epochs[trial.trial_id] = record.epoch
+        return decisions
+
+
+def _named(trial: Any) -> NamedTrial:
+    return NamedTrial(trial.config["trial"])

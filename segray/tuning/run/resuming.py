@@ -1,0 +1,138 @@
+"""Checks of a resume: what decides a trial's score must be as at the first start, or trials cannot be compared."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from segray.config import RunConfig
+from segray.config.keys import FREE_ON_RESUME, keys_deciding
+from segray.data.preparation import PreparedData, with_absolute_paths
+from segray.data.splits.split_record import check_splits
+from segray.errors import ConfigError, DataError, listed
+from segray.records import SweepInfo
+from segray.storage import SweepFiles
+from segray.tuning.preflight import Checked
+from segray.tuning.run.sweep_record import describe_space, majority_class, scheduler_settings
+from segray.tuning.samplers import sampler_name
+from segray.tuning.space import STEPS
+from segray.tuning.sweep import Sweep
+
+
+def as_begun(sweep: Sweep, info: SweepInfo) -> Sweep:
+    """Fill in what the first start decided: encoder weights and the number of epochs."""
+    is_open = sweep.base.model.encoder_weights == "auto"
+    values = {"model.encoder_weights": info.base["model.encoder_weights"]} if is_open else {}
+    return replace(sweep, base=sweep.base.with_values(values), epochs=sweep.epochs or info.max_epochs)
+
+
+def check_same_data(files: SweepFiles, base: RunConfig) -> None:
+    """Check the data section and the files of the splits, without decoding an image.
+
+    Raises:
+        ConfigError: A key has changed.
+        DataError: Images are missing, new or changed.
+    """
+    now = base.flat()
+    before = {key: value for key, value in _base_before(files.info()).items() if key.startswith("data.")}
+    _refuse_changed(before, {key: now.get(key) for key in before})
+    begun_with = files.splits()
+    if begun_with is not None:
+        check_splits(begun_with, with_absolute_paths(base.data))
+
+
+def check_same_sweep(files: SweepFiles, sweep: Sweep, checked: Checked) -> None:
+    """Check base config, space, sampler and scheduler, the classes of the mean, and how labels decode.
+
+    Raises:
+        ConfigError: One of them has changed.
+        DataError: Labels decode differently.
+    """
+    info = files.info()
+    _check_same_search(info, sweep, checked)
+    _check_same_mean(files, checked.data)
+    _check_same_labels(info, checked.data)
+
+
+def _check_same_search(info: SweepInfo, sweep: Sweep, checked: Checked) -> None:
+    described = describe_space(checked)
+    if not info.val_classes:
+        # Earlier versions did not write steps.
+        described = {key: text.split(STEPS)[0] for key, text in described.items()}
+    before = _base_before(info) | _name_space(info.space)
+    now = checked.base.flat() | _name_space(described)
+    if info.space:
+        before |= {"--epochs": info.max_epochs, "--sampler": info.sampler, "--scheduler": info.scheduler}
+        now |= {
+            "--epochs": checked.max_epochs,
+            "--sampler": sampler_name(sweep.sampler),
+            "--scheduler": sweep.scheduler,
+        }
+    if info.space and info.scheduler_settings:
+        # Earlier versions did not record them.
+        before |= _as_options(info.scheduler_settings, info.sampler_options)
+        now |= _as_options(scheduler_settings(sweep), sweep.sampler_options)
+    _refuse_changed(before, now)
+
+
+def _as_options(settings: Mapping[str, Any], sampler_options: Mapping[str, Any]) -> dict[str, Any]:
+    named = {f"--{name.replace('_', '-')}": value for name, value in settings.items()}
+    return named | {f"--sampler-option {name}": value for name, value in sampler_options.items()}
+
+
+def _check_same_mean(files: SweepFiles, data: PreparedData) -> None:
+    """Refuse a resume whose mIoU would be the mean over other classes than in the trials before it.
+
+    An earlier version added a class that validation lacks to the mean of an epoch in which the model predicted it.
+    """
+    info, key = files.info(), "classes of the validation labels"
+    if info.val_classes:
+        _refuse_changed({key: info.val_classes}, {key: data.val_classes})
+        return
+    lacking = [index for index, name in enumerate(info.classes) if name not in data.val_classes]
+    records = [record for trial in files.trials_and_repeats() for record in trial.records()]
+    added = [info.classes[index] for index in lacking if any(record.val_iou[index] is not None for record in records)]
+    if added:
+        raise ConfigError(
+            f"an earlier version of segray began {files.name!r} and counted {', '.join(added)} in the mIoU of some "
+            "epochs, though no validation image has them; this version does not, so old and new trials cannot be "
+            "compared: resume with that version, or choose another --name"
+        )
+
+
+def _check_same_labels(info: SweepInfo, data: PreparedData) -> None:
+    """Compare the score of predicting one class everywhere, which sweep.json holds since the start."""
+    name, miou = majority_class(data)
+    # An earlier version counted a majority class that validation lacks.
+    if name in data.val_classes and (name != info.majority_class or not math.isclose(miou, info.majority_val_miou)):
+        raise DataError(
+            f"labels decode differently than when {info.name!r} began: predicting {info.majority_class} everywhere had "
+            f"{info.majority_val_miou:.6f} val mIoU, and predicting {name} everywhere has {miou:.6f} now. Files have "
+            "changed, or an earlier version of segray read them by other ids; restore the files, or start a new sweep "
+            "under another --name"
+        )
+
+
+def _base_before(info: SweepInfo) -> dict[str, Any]:
+    """Return the base config of an earlier start; keys that its version did not have are at their defaults."""
+    return RunConfig().flat() | info.base
+
+
+def _name_space(described: Mapping[str, str]) -> dict[str, str]:
+    # Sweeps of earlier versions wrote tuples as Python does.
+    return {f"space of {key}": text.translate(str.maketrans("()", "[]")) for key, text in described.items()}
+
+
+def _refuse_changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    changed = [
+        f"{key}: was {before.get(key)!r}, now {now.get(key)!r}"
+        for key in dict.fromkeys([*before, *now])
+        if before.get(key) != now.get(key) and key not in keys_deciding(*FREE_ON_RESUME)
+    ]
+    if changed:
+        raise ConfigError(
+            "a resume must keep config, space, epochs, sampler and scheduler, or its trials cannot be compared, but "
+            f"these changed; put them back, or choose another --name:{listed(changed)}"
+        )

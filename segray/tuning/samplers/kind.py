@@ -1,0 +1,89 @@
+"""A kind of sampler that ``--sampler`` can name: which Optuna class, with which options, for which spaces."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import optuna
+from optuna.exceptions import ExperimentalWarning
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from segray.errors import ConfigError, unknown_name
+from segray.tuning.space import SearchedSpace
+
+NEVER_SET = ("seed", "warn_independent_sampling")
+"""``--seed`` sets the seed; a warning for each number that is sampled independently would hide segray's own lines."""
+
+SIMPLE_TYPES: Mapping[str, Any] = {"bool": bool, "int": int, "float": float, "str": str, "None": None}
+"""Types that a command line can give; Optuna's objects and functions are for a sampler that Python code builds."""
+
+
+def any_space(_: SearchedSpace) -> str:
+    """Accept every space."""
+    return ""
+
+
+@dataclass(frozen=True)
+class SamplerKind:
+    """One kind of sampler."""
+
+    sampler: type[optuna.samplers.BaseSampler]
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    """Options that differ from Optuna's own defaults"""
+    problem: Callable[[SearchedSpace], str] = any_space
+    """Returns why the sampler cannot search a space, as the end of a sentence; empty if it can"""
+
+    def options(self) -> dict[str, type]:
+        """Return the options that a command line can give, with their types."""
+        parameters = inspect.signature(self.sampler.__init__).parameters.values()
+        return {
+            parameter.name: _simple_type(parameter.annotation)
+            for parameter in parameters
+            if parameter.name not in NEVER_SET and _is_simple(parameter.annotation)
+        }
+
+    def build(self, name: str, seed: int, options: Mapping[str, Any]) -> optuna.samplers.BaseSampler:
+        """Build the sampler.
+
+        Args:
+            name: Name of the kind, for messages.
+            seed: Seed of the sampler's draws.
+            options: Values by name of option; an option that is missing has its default.
+
+        Raises:
+            ConfigError: An option does not exist, or a value breaks its rule.
+        """
+        known = self.options()
+        for option, value in options.items():
+            if option not in known:
+                raise ConfigError(unknown_name(f"option of --sampler {name}", option, known))
+            _check_type(f"{option} of --sampler {name}", known[option], value)
+        given = {**self.defaults, **options, "seed": seed}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            try:
+                return self.sampler(**given)
+            except (ValueError, TypeError) as error:
+                raise ConfigError(f"--sampler {name} refuses its options {dict(options)!r}: {error}") from None
+
+
+def _is_simple(annotation: Any) -> bool:
+    return isinstance(annotation, str) and all(part.strip() in SIMPLE_TYPES for part in annotation.split("|"))
+
+
+def _simple_type(annotation: str) -> Any:
+    first, *others = (SIMPLE_TYPES[part.strip()] for part in annotation.split("|"))
+    for other in others:
+        first = first | other
+    return first
+
+
+def _check_type(what: str, wanted: Any, value: Any) -> None:
+    try:
+        TypeAdapter(wanted, config=ConfigDict(strict=True)).validate_python(value)
+    except ValidationError as error:
+        raise ConfigError(f"{what}: {error.errors()[0]['msg'].lower()}, but got {value!r}") from None

@@ -1,0 +1,59 @@
+"""Hyperband (Li et al. 2018), asynchronous: several ASHA brackets, whose first rungs lie ever later.
+
+It hedges against an ASHA that stops slow starters too early. Bracket s lets a trial train grace x factor^s epochs
+before it may stop it.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from itertools import accumulate
+from typing import Any
+
+from segray.tuning.schedulers.kind import STOPPING_BY, Rule, SchedulerKind, StoppingSettings
+
+
+class Hyperband:
+    """ASHA in brackets. A trial's id decides its bracket, so a resume puts it into the same one."""
+
+    def __init__(self, settings: StoppingSettings) -> None:
+        from ray.tune.schedulers import ASHAScheduler
+
+        factor, longest = settings.reduction_factor, settings.max_epochs
+        grace = min(settings.grace_epochs, longest)
+        num_brackets = int(math.log(longest / grace, factor) + 1e-9) + 1
+        self._brackets: list[Rule] = [
+            ASHAScheduler(max_t=longest, grace_period=grace * factor**s, reduction_factor=factor, **STOPPING_BY)
+            for s in range(num_brackets)
+        ]
+        # Trials per bracket, so that each costs about the same number of epochs.
+        shares = [factor ** (num_brackets - 1 - s) / (num_brackets - s) for s in range(num_brackets)]
+        self._bounds = [bound / sum(shares) for bound in accumulate(shares)]
+
+    def bracket(self, trial_id: str) -> int:
+        """Return the number of a trial's bracket, from 0 for the one that stops earliest."""
+        place = zlib.crc32(trial_id.encode()) / 2**32
+        return next(number for number, bound in enumerate(self._bounds) if place < bound + 1e-9)
+
+    def on_trial_add(self, controller: None, trial: Any) -> None:
+        """Take a trial in."""
+        self._bracket_of(trial).on_trial_add(controller, trial)
+
+    def on_trial_result(self, controller: None, trial: Any, result: dict[str, Any]) -> str:
+        """Decide whether the trial goes on."""
+        return self._bracket_of(trial).on_trial_result(controller, trial, result)
+
+    def on_trial_complete(self, controller: None, trial: Any, result: dict[str, Any]) -> None:
+        """Keep a trial's last epoch."""
+        self._bracket_of(trial).on_trial_complete(controller, trial, result)
+
+    def on_trial_remove(self, controller: None, trial: Any) -> None:
+        """Let go of a trial."""
+        self._bracket_of(trial).on_trial_remove(controller, trial)
+
+    def _bracket_of(self, trial: Any) -> Rule:
+        return self._brackets[self.bracket(trial.trial_id)]
+
+
+HYPERBAND = SchedulerKind(Hyperband, "was not among those that its bracket of Hyperband lets go on")
