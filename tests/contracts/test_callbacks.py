@@ -163,7 +163,9 @@ def test_tensorboard(sweep):
     ]
     assert failed == 2
     experiments = [plugin_data(value).experiment for event in read_events(root) for value in event.summary.value]
-    assert {info.name for info in experiments[-1].hparam_infos} == set(sweep.info.space)
+    types = {info.name: info.type for info in experiments[-1].hparam_infos}
+    assert types.keys() == sweep.info.space.keys()
+    assert (types["model.arch"], types["optim.lr"], types["train.epochs"]) == (0, 3, 3)
     assert experiments[-1].metric_infos[0].name.tag in scalars
 
 

@@ -102,7 +102,7 @@ class MLflow(Callback):
         left = [Param(key, str(value)) for key, value in params.items() if key not in logged]
         for start in range(0, len(left), MAX_PARAMS):
             self._client.log_batch(run.info.run_id, params=left[start : start + MAX_PARAMS])
-        self._earlier[trial_id].data.params.update({param.key: param.value for param in left})
+        logged.update({param.key: param.value for param in left})
 
     def _find_experiment(self, name: str) -> str:
         experiment = self._client.get_experiment_by_name(name)
@@ -110,12 +110,14 @@ class MLflow(Callback):
 
     def _find_runs(self) -> dict[str, Run]:
         """Return the sweep's runs by trial id."""
-        wanted = " and ".join(f"tags.`{key}` = '{value}'" for key, value in self._tags.items())
+        # A name may hold quotes, which a filter cannot.
+        wanted = f"tags.`segray.created_at` = '{self._tags['segray.created_at']}'"
         found: dict[str, Run] = {}
         token = None
         while True:
             page = self._client.search_runs([self._experiment], wanted, page_token=token)
-            found |= {run.data.tags["segray.trial"]: run for run in page}
+            own = [run for run in page if run.data.tags["segray.sweep"] == self._tags["segray.sweep"]]
+            found |= {run.data.tags["segray.trial"]: run for run in own}
             token = page.token
             if not token:
                 return found

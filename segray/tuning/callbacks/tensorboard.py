@@ -38,12 +38,12 @@ class TensorBoard(Callback):
 
     def sweep_begins(self, info: SweepInfo, files: SweepFiles) -> None:
         """Write which hyperparameters and metrics the table of all trials shows."""
-        from tensorboardX.proto.api_pb2 import Experiment, HParamInfo, MetricInfo, MetricName
+        from tensorboardX.proto.api_pb2 import DataType, Experiment, HParamInfo, MetricInfo, MetricName
 
         self._classes, self._files = info.classes, files
         self._trials: dict[str, _EventFile] = {}
         experiment = Experiment(
-            hparam_infos=[HParamInfo(name=key) for key in info.space],
+            hparam_infos=[HParamInfo(name=key, type=DataType.Value(_type(text))) for key, text in info.space.items()],
             metric_infos=[MetricInfo(name=MetricName(tag=tag)) for tag in ("best/val_miou", "best/epoch")],
         )
         root = _EventFile(f"{files.folder.path}/{FOLDER}")
@@ -126,6 +126,11 @@ class _EventFile:
 def _tag(name: str) -> str:
     first, _, rest = name.partition("_")
     return f"{first}/{rest}" if first in _GROUPS and "/" not in name else name
+
+
+def _type(distribution: str) -> str:
+    """Return the type of a searched key from its distribution in words; TensorBoard filters numbers by range."""
+    return "DATA_TYPE_UNSET" if distribution.startswith("one of") else "DATA_TYPE_FLOAT64"
 
 
 def _set_value(field: Any, value: Any) -> None:
