@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +13,7 @@ from segray.cluster.limits import Limits
 from segray.cluster.resources import Resources
 from segray.errors import ConfigError
 from segray.tuning import options
+from segray.tuning.callbacks import DEFAULT_CALLBACKS, Callback, add_callbacks
 
 if TYPE_CHECKING:
     from segray.tuning.training_run import Start
@@ -21,11 +23,12 @@ _OWN_OPTIONS = {"data.root": "--data", "model.encoder_weights": "--encoder-weigh
 
 @dataclass(frozen=True)
 class Run:
-    """Where a run lies, and whether it continues."""
+    """Where a run lies, whether it continues, and what hears of it."""
 
     storage: Annotated[str, options.STORAGE] = "runs"
     resume: Annotated[bool, options.RESUME] = False
     retry_failed: Annotated[bool, options.RETRY_FAILED] = False
+    callbacks: Annotated[Sequence[str | Callback], options.CALLBACK] = DEFAULT_CALLBACKS
 
 
 def train(
@@ -52,6 +55,7 @@ def train(
     from segray.tuning.training_run import check_data, new_name, single_run
 
     start = _start(recipe, config, has_values=bool(values))
+    given["callbacks"] = add_callbacks(DEFAULT_CALLBACKS, given["callbacks"])
     run = options.with_options(Run(), given)
     if run.resume and name is None:
         raise ConfigError("--resume needs --name, the folder of the run to continue")
@@ -71,6 +75,7 @@ def train(
         limits=options.with_options(Limits(), given),
         resume=run.resume,
         retry_failed=run.retry_failed,
+        callbacks=run.callbacks,
     )
     run_and_exit(asked, before=lambda: check_data(start, asked))
 

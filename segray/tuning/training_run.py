@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
@@ -17,6 +17,7 @@ from segray.folder import location_below
 from segray.recipes import Recipe, find_recipe
 from segray.shown import redacted
 from segray.storage import open_sweep
+from segray.tuning.callbacks import DEFAULT_CALLBACKS, Callback
 from segray.tuning.recipe import naming_recipe
 from segray.tuning.sweep import Sweep
 
@@ -69,6 +70,7 @@ def single_run(
     limits: Limits,
     resume: bool,
     retry_failed: bool = False,
+    callbacks: Sequence[str | Callback] = DEFAULT_CALLBACKS,
 ) -> Sweep:
     """Return the sweep whose only trial is a config, which may be a recipe's."""
     return Sweep(
@@ -85,6 +87,7 @@ def single_run(
         storage=storage,
         resume=resume,
         retry_failed=retry_failed,
+        callbacks=callbacks,
     )
 
 

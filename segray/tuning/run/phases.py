@@ -24,6 +24,8 @@ from segray.cluster.resources import Plan, make_plan
 from segray.errors import ClusterError, SegrayError
 from segray.records import SweepStatus
 from segray.storage import SweepFiles
+from segray.tuning.callbacks import make_callbacks
+from segray.tuning.callbacks.dispatcher import Dispatcher
 from segray.tuning.preflight import Checked
 from segray.tuning.run.early_stopping import EarlyStopping, Fifo
 from segray.tuning.run.progress import Progress, View
@@ -59,6 +61,7 @@ class _Shared:
     view: View
     stop: Stop
     state: StateFile
+    callbacks: Dispatcher
 
 
 def run_phases(
@@ -84,7 +87,9 @@ def run_phases(
     state, stop = StateFile(files, progress), Stop()
     status: SweepStatus = "interrupted"
     with View(progress) as view, _signals(stop, view):
-        shared = _Shared(sweep, checked, files, view, stop, state)
+        callbacks = Dispatcher(make_callbacks(sweep.callbacks), view.say)
+        shared = _Shared(sweep, checked, files, view, stop, state, callbacks)
+        callbacks.sweep_begins(files.info(), files)
         try:
             if search_plan:
                 _search(shared, earlier, search_plan, progress)
@@ -93,7 +98,10 @@ def run_phases(
             if not stop.asked:
                 status = "finished"
         finally:
-            state.write(status)
+            try:
+                state.write(status)
+            finally:
+                callbacks.sweep_ends(status)
 
 
 def num_ended(files: SweepFiles, *, retry_failed: bool = False) -> int:
@@ -184,6 +192,7 @@ def _tune(shared: _Shared, plan: Plan, progress: Progress, searcher: Retries, sc
                         shared.state,
                         searcher,
                         find_scheduler(shared.sweep.scheduler).verdict,
+                        shared.callbacks,
                     )
                 ],
             ),
