@@ -44,8 +44,10 @@ class _Lasting:
 
     def flush(self) -> None:
         """Pass on the written text, or drop it."""
-        with self._dropping():
-            self._stream.flush()
+        # A logging handler that was made meanwhile flushes the stream once more when Python ends.
+        if not self._stream.closed:
+            with self._dropping():
+                self._stream.flush()
 
     @contextmanager
     def _dropping(self) -> Iterator[None]:

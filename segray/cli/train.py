@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +13,7 @@ from segray.cluster.limits import Limits
 from segray.cluster.resources import Resources
 from segray.errors import ConfigError
 from segray.tuning import options
+from segray.tuning.callbacks import DEFAULT_CALLBACKS, Callback, add_callbacks
 
 if TYPE_CHECKING:
     from segray.tuning.training_run import Start
@@ -21,11 +23,12 @@ _OWN_OPTIONS = {"data.root": "--data", "model.encoder_weights": "--encoder-weigh
 
 @dataclass(frozen=True)
 class Run:
-    """Where a run lies, and whether it continues."""
+    """Where a run lies, whether it continues, and what hears of it."""
 
     storage: Annotated[str, options.STORAGE] = "runs"
     resume: Annotated[bool, options.RESUME] = False
     retry_failed: Annotated[bool, options.RETRY_FAILED] = False
+    callbacks: Annotated[Sequence[str | Callback], options.CALLBACK] = DEFAULT_CALLBACKS
 
 
 def train(
@@ -37,7 +40,8 @@ def train(
     data: Annotated[str | None, typer.Option(help="Folder of the data set; a config file may name it instead")] = None,
     values: options.Set = None,
     name: Annotated[
-        str | None, typer.Option(help="Name of the run's folder (default: name of the recipe or file, with the time)")
+        str | None,
+        typer.Option(help="Name of the run's folder (default: name of the recipe, file or data set, with the time)"),
     ] = None,
     encoder_weights: options.EncoderWeights = None,
     **given: Any,
@@ -50,7 +54,8 @@ def train(
     from segray.tuning.command import default_storage, is_given, run_and_exit
     from segray.tuning.training_run import check_data, new_name, single_run
 
-    start = _start(recipe, config)
+    start = _start(recipe, config, has_values=bool(values))
+    given["callbacks"] = add_callbacks(DEFAULT_CALLBACKS, given["callbacks"])
     run = options.with_options(Run(), given)
     if run.resume and name is None:
         raise ConfigError("--resume needs --name, the folder of the run to continue")
@@ -64,12 +69,13 @@ def train(
     asked = single_run(
         base,
         recipe=start.recipe,
-        name=name or new_name(start.stem, storage),
+        name=name or new_name(start.stem or base.data.dataset, storage),
         storage=storage,
         resources=options.with_options(Resources(), given),
         limits=options.with_options(Limits(), given),
         resume=run.resume,
         retry_failed=run.retry_failed,
+        callbacks=run.callbacks,
     )
     run_and_exit(asked, before=lambda: check_data(start, asked))
 
@@ -77,12 +83,18 @@ def train(
 options.add_options(train, Run(), Resources(), Limits())
 
 
-def _start(recipe: str | None, path: Path | None) -> Start:
-    from segray.tuning.training_run import of_file, of_recipe
+def _start(recipe: str | None, path: Path | None, *, has_values: bool) -> Start:
+    from segray.tuning.training_run import of_defaults, of_file, of_recipe
 
-    if recipe is not None and path is None:
+    if recipe is not None and path is not None:
+        raise ConfigError("segray train takes one of --recipe and --config, but got both; leave one out")
+    if recipe is not None:
         return of_recipe(recipe)
-    if path is not None and recipe is None:
+    if path is not None:
         return of_file(path)
-    got = "neither" if recipe is None else "both"
-    raise ConfigError(f"segray train takes one of --recipe and --config, but got {got}; `segray recipes` lists recipes")
+    if has_values:
+        return of_defaults()
+    raise ConfigError(
+        "segray train needs --recipe, --config, or --set to change the defaults of `segray config`, but got none of "
+        "them; `segray recipes` lists recipes"
+    )

@@ -11,7 +11,6 @@ from typing import Literal
 import ray
 import torch
 import torch.distributed as dist
-from ray.util.metrics import Gauge
 
 from segray.cluster.handle import ChannelHandle, wait_for
 from segray.cluster.hang import ending_hangs
@@ -51,15 +50,14 @@ def worker_loop(worker: WorkerConfig) -> None:
     dist.broadcast_object_list(joined, src=0)
     assert joined[0] is not None
     generation, after = joined[0]
-    gauges = Gauges(worker.sweep.name)
     while given := wait_for(worker.channel.next_task.remote(worker.slot, generation, after)):
         after, task = given
         with ending_hangs(worker.limits.silence_minutes):
-            run_task(task, worker, generation, gauges)
+            run_task(task, worker, generation)
     dist.destroy_process_group()
 
 
-def run_task(task: Task, worker: WorkerConfig, generation: int, gauges: Gauges) -> None:
+def run_task(task: Task, worker: WorkerConfig, generation: int) -> None:
     """Make one attempt at a trial and tell the channel how it ended, unless the driver has lost the sweep.
 
     Raises:
@@ -69,7 +67,7 @@ def run_task(task: Task, worker: WorkerConfig, generation: int, gauges: Gauges) 
     if _is_taken(worker.sweep):
         return
     files = worker.sweep.trial(task.trial_id)
-    line = Line(task, worker, generation, gauges)
+    line = Line(task, worker, generation)
     config = run_config(task.config)
     log = TrialLog(files.folder if dist.get_rank() == 0 else None)
     alone = dist.get_world_size() == 1
@@ -133,9 +131,8 @@ def run_task(task: Task, worker: WorkerConfig, generation: int, gauges: Gauges) 
 class Line:
     """A trial's line to the channel: carries records, ends and stops between `train_trial` and the driver."""
 
-    def __init__(self, task: Task, worker: WorkerConfig, generation: int, gauges: Gauges) -> None:
+    def __init__(self, task: Task, worker: WorkerConfig, generation: int) -> None:
         self._task, self._channel, self._slot, self._generation = task, worker.channel, worker.slot, generation
-        self._gauges = gauges
         self._stop = worker.channel.should_stop.remote(worker.slot, generation)
         self._next_look = 0.0
         self._started = time.monotonic() - task.seconds
@@ -143,7 +140,6 @@ class Line:
 
     def hand_over(self, record: EpochRecord, final: bool) -> bool:
         """Pass on an epoch's record (rank 0); return whether to train on."""
-        self._gauges.show(self._task.trial_id, record)
         message = Message(self._task.trial_id, record=record, status="finished" if final else None)
         return wait_for(self._channel.hand_over.remote(self._slot, self._generation, message))
 
@@ -173,26 +169,6 @@ class Line:
         seconds = time.monotonic() - self._started
         message = Message(self._task.trial_id, status=status, reason=reason, traceback=trace, seconds=seconds)
         wait_for(self._channel.hand_over.remote(self._slot, self._generation, message))
-
-
-class Gauges:
-    """The figures of a running trial in Ray's dashboard and Prometheus."""
-
-    NAMES = ("val_miou", "train_loss", "images_per_second", "epoch")
-
-    def __init__(self, sweep: str) -> None:
-        self._sweep = sweep
-        self._gauges = {
-            name: Gauge(f"segray_{name}", description=f"{name} of the last epoch", tag_keys=("sweep", "trial"))
-            for name in self.NAMES
-        }
-
-    def show(self, trial_id: str, record: EpochRecord) -> None:
-        """Set every gauge to the record's value."""
-        for name, gauge in self._gauges.items():
-            value = getattr(record, name)
-            if value is not None:
-                gauge.set(float(value), tags={"sweep": self._sweep, "trial": trial_id})
 
 
 def _is_taken(sweep: SweepFiles) -> bool:

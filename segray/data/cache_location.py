@@ -1,4 +1,4 @@
-"""The folder that keeps what is made once per node: decoded images, and fits that have no other place."""
+"""The folder of the cache: decoded images, and K-Means fits that cannot be stored with their data set."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ DEFAULT_LOCATION: Final = Path("~/.cache/segray")
 
 
 def cache_location(config: DataConfig) -> Path:
-    """The folder of decoded images, there or not yet."""
+    """Return the folder of the cache, which may not exist yet."""
     location = config.cache_dir or os.environ.get("SEGRAY_CACHE") or DEFAULT_LOCATION
     return expanded(location).absolute()

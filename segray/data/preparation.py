@@ -24,12 +24,12 @@ from segray.files import expanded
 from segray.labels import LabelSpace
 
 _announced: Final[set[tuple[Path, bool]]] = set()
-"""Entries with and without pixels of which this process has said what is to say."""
+"""Folders of shards that this process has announced, each with or without pixels."""
 
 
 @dataclass(frozen=True)
 class PreparedData:
-    """A data set whose images are decoded."""
+    """A data set that is ready for training."""
 
     label_space: LabelSpace
     train: Shard
@@ -37,11 +37,11 @@ class PreparedData:
     test: Shard
     """Images that no trial is chosen by; may be empty"""
     scoring: Scoring | None = None
-    """The data set's own, where predictions are not judged by the labels of training"""
+    """Scoring of the data set; None if predictions are judged by the labels of training"""
     built: bool = False
-    """Whether this call decoded it"""
+    """Whether this call decoded the images"""
     shortage: str = ""
-    """Why the images are not stored, but decoded whenever they are used; empty where they are stored"""
+    """Why the images are not stored, but decoded whenever they are used; empty if they are stored"""
 
     @property
     def scored_space(self) -> LabelSpace:
@@ -50,7 +50,7 @@ class PreparedData:
 
     @property
     def val_classes(self) -> tuple[str, ...]:
-        """The classes of `scored_space` that the validation labels hold, as they are judged: after `data.resize_px`."""
+        """The classes of `scored_space` that the validation labels hold after `data.resize_px`."""
         names = self.scored_space.names
         return tuple(name for name, pixels in zip(names, self.val.truth_pixels, strict=True) if pixels)
 
@@ -58,19 +58,20 @@ class PreparedData:
 def prepare(
     config: DataConfig, announce: Callable[[str], None] = print, progress: Progress | None = None
 ) -> PreparedData:
-    """Open the data set's shard, building it first if this node has none, or a damaged one.
+    """Open the data set's shard; build it first if this node has none, or a damaged one.
 
-    Where there is no room for decoded images, the shard has none, and they are decoded whenever they are used. A
-    process lists the files once for all splits, policies and crops; what changes later goes unnoticed.
+    If there is no room for decoded images, the shard holds none, and images are decoded whenever they are used. A
+    process lists the files once for all splits, policies and crops; it does not notice later changes.
 
     Args:
-        config: Data set, splits, sizes and policy; all of it is checked.
-        announce: Told in lines what is built, where, the space it takes, what had to go for it, and how far it is.
-        progress: Told instead how many images of how many are decoded.
+        config: Data set, splits, sizes and policy; all of them are checked.
+        announce: Told in lines what is built and where, its size, which entries were removed for it, and how far the
+            build is.
+        progress: Told how many images of how many are decoded; replaces the lines on how far the build is.
 
     Raises:
         ConfigError: A name is unknown or a size cannot work.
-        DataError: Files are missing, cannot be read or do not decode; all of them are named.
+        DataError: Files are missing, cannot be read or do not decode; the error names all of them.
         ResourceError: The cache cannot be read or written.
     """
     check_values(config)
@@ -91,7 +92,7 @@ def prepare(
 
 
 def check_values(config: DataConfig) -> None:
-    """Check sizes and policy, for which no file is looked at.
+    """Check sizes and policy, without a look at any file.
 
     Raises:
         ConfigError: The policy is unknown or a size cannot work.
@@ -103,7 +104,7 @@ def check_values(config: DataConfig) -> None:
 
 
 def with_absolute_paths(config: DataConfig) -> DataConfig:
-    """The config for processes that start in other folders, or as another person."""
+    """Return the config with absolute paths, for processes that start in another folder or as another user."""
     places = values_deciding(config, Decides.PLACE).items()
     paths = {key.removeprefix("data."): path for key, path in places if path and isinstance(path, str)}
     return config.model_copy(update={name: str(expanded(path).absolute()) for name, path in paths.items()})

@@ -22,6 +22,7 @@ from segray.process import end_process
 from segray.shown import printable, redacted
 from segray.storage import SweepFiles
 from segray.tuning import options
+from segray.tuning.callbacks import add_callbacks
 from segray.tuning.run.start import judge_sweep, run_sweep
 from segray.tuning.sweep import DEFAULT_STORAGE, Sweep
 
@@ -59,6 +60,7 @@ def main(sweep: Sweep, *, make_data: Callable[[], object] | None = None) -> None
             given["trials"] = None
         if not is_given(context, "storage") and sweep.storage == DEFAULT_STORAGE:
             given["storage"] = default_storage()
+        given["callbacks"] = add_callbacks(sweep.callbacks, given["callbacks"])
         asked = replace(
             options.with_options(sweep, given | _sampler(sweep, **given)),
             base=sweep.base.with_values(fixed | own),

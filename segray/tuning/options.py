@@ -12,12 +12,19 @@ import typer
 
 from segray.errors import ConfigError, unknown_name
 from segray.option import Option
+from segray.tuning.callbacks import CALLBACKS
 
 Declaration = TypeVar("Declaration")
 
 RESUME = Option("Continue what has this --name")
 RETRY_FAILED = Option("With --resume: go on with what has failed, from its last checkpoint")
 STORAGE = Option("Path or URL of the folder for sweeps (default: runs)")
+CALLBACK = Option(
+    "A tracker that hears of every trial and epoch; may be repeated, and adds to the study's own (default: gauges)",
+    name="--callback",
+    metavar=f"[{'|'.join(CALLBACKS)}]",
+    type=list[str],
+)
 
 EncoderWeights = Annotated[str | None, typer.Option(help="none, imagenet, auto or a file")]
 Set = Annotated[

@@ -12,7 +12,8 @@ from segray.cluster.resources import Resources
 from segray.config import RunConfig
 from segray.errors import ConfigError
 from segray.option import Option
-from segray.tuning.options import RESUME, RETRY_FAILED, STORAGE
+from segray.tuning.callbacks import DEFAULT_CALLBACKS, Callback, make_callbacks
+from segray.tuning.options import CALLBACK, RESUME, RETRY_FAILED, STORAGE
 from segray.tuning.samplers import SAMPLERS, Sampler, make_sampler
 from segray.tuning.schedulers import SCHEDULERS, StoppingSettings, find_scheduler
 from segray.tuning.space import Space
@@ -72,6 +73,8 @@ class Sweep:
     """A name of ``SCHEDULERS``"""
     grace_epochs: Annotated[int, Option("No trial stops before it has trained so long")] = 1
     reduction_factor: Annotated[float, Option("One in so many trials goes on at each rung (asha, hyperband)")] = 3.0
+    callbacks: Annotated[Sequence[str | Callback], CALLBACK] = DEFAULT_CALLBACKS
+    """Names of ``CALLBACKS``, or callbacks of one's own"""
     resources: Resources = field(default_factory=Resources)
     limits: Limits = field(default_factory=Limits)
     storage: Annotated[str, STORAGE] = DEFAULT_STORAGE
@@ -119,4 +122,5 @@ def check_values(sweep: Sweep) -> None:
     if not 1 < sweep.reduction_factor < math.inf:
         raise ConfigError(f"--reduction-factor must be above 1, but got {sweep.reduction_factor:g}")
     find_scheduler(sweep.scheduler)
+    make_callbacks(sweep.callbacks)
     make_sampler(sweep.sampler, sweep.seed, sweep.sampler_options)

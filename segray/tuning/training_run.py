@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
@@ -17,6 +17,7 @@ from segray.folder import location_below
 from segray.recipes import Recipe, find_recipe
 from segray.shown import redacted
 from segray.storage import open_sweep
+from segray.tuning.callbacks import DEFAULT_CALLBACKS, Callback
 from segray.tuning.recipe import naming_recipe
 from segray.tuning.sweep import Sweep
 
@@ -27,7 +28,7 @@ class Start:
 
     config: RunConfig
     stem: str
-    """Beginning of the names of its runs"""
+    """Beginning of the names of its runs; empty for the name of the run's data set"""
     recipe: Recipe | None = None
 
 
@@ -50,6 +51,11 @@ def of_file(path: Path) -> Start:
     return Start(config=read_yaml(path), stem=path.stem.lstrip(".") or "run")
 
 
+def of_defaults() -> Start:
+    """Return the start from the default config, whose runs are named after their data set."""
+    return Start(config=RunConfig(), stem="")
+
+
 def nothing(_trial: optuna.Trial) -> None:
     """Draw nothing: the space of a single run."""
 
@@ -64,6 +70,7 @@ def single_run(
     limits: Limits,
     resume: bool,
     retry_failed: bool = False,
+    callbacks: Sequence[str | Callback] = DEFAULT_CALLBACKS,
 ) -> Sweep:
     """Return the sweep whose only trial is a config, which may be a recipe's."""
     return Sweep(
@@ -80,6 +87,7 @@ def single_run(
         storage=storage,
         resume=resume,
         retry_failed=retry_failed,
+        callbacks=callbacks,
     )
 
 

@@ -5,7 +5,6 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torch.distributed as dist
-from fake_sweep import record
 
 from segray.cluster import worker
 from segray.cluster.messages import Task
@@ -57,7 +56,7 @@ def run(one_rank, tmp_path, monkeypatch):
         config = RunConfig().with_values({"train.batch_size": 4})
         task = Task("0000", config.model_dump(mode="json"))
         settings = worker.WorkerConfig(None, "slot", open_sweep(tmp_path / "sweep"), "cpu", 0)
-        worker.run_task(task, settings, 1, None)
+        worker.run_task(task, settings, 1)
         return used
 
     return run_task
@@ -87,9 +86,9 @@ def test_a_trial_that_has_had_its_time_is_stopped_or_has_failed_where_it_has_no_
         0,
         worker.Limits(trial_minutes=10),
     )
-    line = worker.Line(Task("0000", {}), settings, 1, None)
+    line = worker.Line(Task("0000", {}), settings, 1)
     assert not line.interrupted()
-    line = worker.Line(Task("0000", {}, seconds=601.0), settings, 1, None)
+    line = worker.Line(Task("0000", {}, seconds=601.0), settings, 1)
     assert line.interrupted()
     line.end_late(has_model=has_model)
     [end] = said
@@ -164,17 +163,3 @@ def test_after_a_device_error_the_process_is_not_used_again(run):
     with pytest.raises(torch.AcceleratorError):
         run(torch.AcceleratorError("illegal memory access"))
     assert SAID[0][0] == "failed"
-
-
-def test_gauges_skip_what_there_is_not():
-    shown = []
-
-    class Gauge:
-        def set(self, value, tags):
-            shown.append((value, tags))
-
-    gauges = worker.Gauges("sweep")
-    gauges._gauges = dict.fromkeys(worker.Gauges.NAMES, Gauge())
-    gauges.show("0000", record(1, 0.4).model_copy(update={"train_loss": None}))
-    assert len(shown) == len(worker.Gauges.NAMES) - 1
-    assert shown[0] == (0.4, {"sweep": "sweep", "trial": "0000"})

@@ -72,10 +72,10 @@ def shuffled(seed):
 def test_a_label_that_was_kept_with_loss_is_a_problem_and_refused(config, pairs, kind, options):
     with Image.open(pairs[0].label) as image:
         image.convert("L" if kind == "jpeg" and image.mode == "L" else "RGB").save(pairs[0].label, kind, **options)
-    found = [problem for problem in check(config).problems if "kept without loss" in problem]
+    found = [problem for problem in check(config).problems if "stored without loss" in problem]
     assert len(found) == 1
     assert str(pairs[0].label) in found[0]
-    with pytest.raises(DataError, match="kept without loss"):
+    with pytest.raises(DataError, match="stored without loss"):
         silently(config)
 
 

@@ -188,6 +188,24 @@ def test_ctrl_c_ends_cleanly_and_leaves_no_process(start):
 
 
 @pytest.mark.slow
+def test_a_callback_writes_a_run_for_every_trial_and_repeat_of_a_sweep(start):
+    running = start("--trials", 2, "--epochs", 2, "--repeats", 1, "--callback", "tensorboard")
+    code, output = running.end()
+    assert code == 0, output
+    assert "callback tensorboard" not in output
+    root = Path(running.sweep.folder.path, "tensorboard")
+    trials = running.sweep.trials_and_repeats()
+    assert len(trials) >= 3
+    for trial in trials:
+        [events] = Path(root, trial.id).iterdir()
+        content = events.read_bytes()
+        assert content.count(b"val/miou") == len(trial.records())
+        assert content.count(b"samples/") == 4
+        assert b"outcome/text_summary" in content
+    assert running.processes_left() == []
+
+
+@pytest.mark.slow
 def test_a_second_ctrl_c_ends_at_once(start):
     running = start("--trials", 4, "--epochs", 1000)
     running.wait_for(lambda: any(trial.records() for trial in running.sweep.trials()))

@@ -71,6 +71,14 @@ def test_the_config_of_a_trial_can_be_trained_anew(train, kitti, tmp_path):
     assert sweep.base == config.with_values({"seed": 3})
 
 
+def test_set_alone_changes_the_defaults(train, kitti):
+    sweep, _ = train("--set", "data.dataset=kitti_road", "--set", "train.epochs=2", "--data", kitti)
+    changed = {"data.dataset": "kitti_road", "data.root": str(kitti), "train.epochs": 2}
+    assert sweep.base == RunConfig().with_values(changed)
+    assert sweep.name.startswith("kitti_road-")
+    assert sweep.recipe == ""
+
+
 def test_the_folder_is_new_each_time_and_is_told(train, kitti, tmp_path):
     first, printed = train("--recipe", "kitti_fcn8s", "--data", kitti)
     assert f"run: runs/{first.name}; " in printed
@@ -120,7 +128,7 @@ def test_data_that_cannot_be_read_says_what_the_recipe_needs(train, arguments, r
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "one of --recipe and --config, but got neither"),
+        ([], "needs --recipe, --config, or --set to change the defaults"),
         (["--recipe", "kitti_fcn8s", "--config", "run.yaml"], "one of --recipe and --config, but got both"),
         (["--recipe", "kitty_fcn8s"], "unknown recipe 'kitty_fcn8s'; did you mean 'kitti_fcn8s'"),
         (["--config", "run.yaml"], "cannot read config file 'run.yaml'"),

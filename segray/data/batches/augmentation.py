@@ -1,6 +1,6 @@
-"""POLICIES: how strongly training crops are augmented, by name; one albumentations pipeline carries out any of them.
+"""POLICIES: how strongly training crops are augmented, by name; one albumentations pipeline serves all policies.
 
-Photos stay uint8 RGB: the model normalises. The zoom is part of the crop, in `window.py`.
+Photos stay uint8 RGB, because the model normalises them. The zoom is part of the crop, in `window.py`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import Final
 
-os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # read when albumentations is imported: else it asks the network
+os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # albumentations reads it when imported; without it, it asks the network
 
 import albumentations as A
 
@@ -32,14 +32,14 @@ POLICIES: Final[dict[str, AugmentConfig]] = {
 POLICY_NAMES: Final = (*POLICIES, CUSTOM)
 
 _COLOUR_PROBABILITY: Final = 0.8
-"""Of each change of colour, so that some photos keep their own."""
+"""Probability of each change of colour, below 1 so that some photos keep their colours."""
 
 
 def strengths(config: DataConfig) -> AugmentConfig:
-    """What the config's policy stands for.
+    """Return the strengths that the config's policy stands for.
 
     Raises:
-        ConfigError: There is no such policy.
+        ConfigError: The policy is unknown.
     """
     if config.policy == CUSTOM:
         return config.augment
@@ -49,7 +49,12 @@ def strengths(config: DataConfig) -> AugmentConfig:
 
 
 def build_pipeline(augment: AugmentConfig, size_px: SizePx) -> A.Compose:
-    """All but the zoom: called with image (uint8 RGB) and mask of `size_px`, (height, width), it returns both so."""
+    """Build the pipeline of everything but the zoom.
+
+    Args:
+        augment: Strengths.
+        size_px: (height, width) of the image (uint8 RGB) and the mask that the pipeline takes and returns.
+    """
     transforms = [
         (augment.mirror, A.HorizontalFlip(p=augment.mirror)),
         (
@@ -74,16 +79,16 @@ def build_pipeline(augment: AugmentConfig, size_px: SizePx) -> A.Compose:
 
 
 def training_size(shard: Shard, crop_px: SizePx | None) -> SizePx:
-    """(height, width) of every training image: the crop, else the size that all images of the shard have.
+    """Return (height, width) of every training image: the crop, else the common size of all images of the shard.
 
     Raises:
-        ConfigError: There is no crop, and the images differ in size.
+        ConfigError: The config has no crop, and the images differ in size.
     """
     size = crop_px or shard.common_size
     if size is None:
         smallest, largest = shard.sizes.min(axis=0).tolist(), shard.sizes.max(axis=0).tolist()
         raise ConfigError(
-            "data.crop_px must be set where images differ in size, but it is null and (height, width) goes "
+            "data.crop_px must be set if images differ in size, but it is null and (height, width) goes "
             f"from {smallest} to {largest}; set data.crop_px, or data.resize_px to give all images one size"
         )
     return size

@@ -1,4 +1,4 @@
-"""How loader processes hand batches over: in shared memory, which may be small; a batch that is lost is an error."""
+"""Hands batches over from loader processes in shared memory, which may be small; a lost batch is an error."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SHARED_MEMORY: Final = Path("/dev/shm")
 PREFETCHED: Final = 2
 """Batches that each loader process prepares ahead."""
 SPARE_BYTES: Final = 2**20
-"""For semaphores and whatever else lies in shared memory."""
+"""Room for semaphores and other things in shared memory."""
 
 _FIX = "start the container with more (docker run --shm-size=8g), or load without processes: data.num_loader_workers=0"
 
@@ -33,11 +33,11 @@ def check_shared_memory(batch_bytes: int, num_batches: int, num_workers: int) ->
 
     Args:
         batch_bytes: Size of the largest batch.
-        num_batches: Batches an epoch.
-        num_workers: Loader processes.
+        num_batches: Number of batches an epoch.
+        num_workers: Number of loader processes.
 
     Raises:
-        ResourceError: The batches that wait to be used, and the one in use, need more than is free.
+        ResourceError: The batches that wait to be used, and the batch in use, need more than is free.
     """
     if not num_workers or not SHARED_MEMORY.is_dir():
         return
@@ -50,12 +50,12 @@ def check_shared_memory(batch_bytes: int, num_batches: int, num_workers: int) ->
 
 
 class HandingOver(Generic[BatchT]):
-    """Picks -> batch, or the error that came instead.
+    """Loads batches in a loader process, and hands over an error as a value.
 
-    Raised in a loader process, torch would make thirty lines of traceback its message.
+    If the error was raised in the loader process, torch would turn it into thirty lines of traceback.
 
     Args:
-        load: Makes the batch, a named tuple.
+        load: Makes a batch, a named tuple, from picks.
     """
 
     def __init__(self, load: Callable[[Any], BatchT]) -> None:
@@ -72,10 +72,10 @@ class HandingOver(Generic[BatchT]):
 
 
 class Receiving(Generic[BatchT]):
-    """The batches of a loader; raises the errors that came instead.
+    """Iterates over the batches of a loader, and raises an error that was handed over.
 
     Args:
-        loader: Its data set is a `HandingOver`.
+        loader: A loader whose data set is a `HandingOver`.
     """
 
     def __init__(self, loader: DataLoader[BatchT | DataError | ResourceError]) -> None:
@@ -93,7 +93,7 @@ class Receiving(Generic[BatchT]):
             if "exited unexpectedly" not in str(error):
                 raise
             ends = {process.pid: process.exitcode for process in self._processes if not process.is_alive()}
-            raise ResourceError(_ended(ends)) from error
+            raise ResourceError(_end_message(ends)) from error
 
     def _start(self) -> Iterator[BatchT | DataError | ResourceError]:
         before = multiprocessing.active_children()
@@ -102,16 +102,16 @@ class Receiving(Generic[BatchT]):
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise
-            # Python keeps the semaphores of its queues there.
+            # The semaphores of Python's queues lie in shared memory, too.
             raise ResourceError(f"shared memory is full: {_state()}; {_FIX}") from error
-        # None in later epochs: the processes of the first stay.
+        # Later epochs start no processes: those of the first epoch stay.
         self._processes += [process for process in multiprocessing.active_children() if process not in before]
         return batches
 
 
 def _share(batch: tuple[Any, ...]) -> None:
-    # Torch would do it later, in a thread of its queue that prints the error and drops the batch: training would wait
-    # for that batch for ever.
+    # Torch would move the batch later, in a thread of its queue that prints an error and drops the batch: training
+    # would wait for the batch for ever.
     tensors = [value for value in batch if isinstance(value, torch.Tensor)]
     try:
         for tensor in tensors:
@@ -135,15 +135,15 @@ def _state() -> str:
     return f"{SHARED_MEMORY} has {data_size(_free_bytes())} free of {data_size(total)}"
 
 
-def _ended(ends: dict[int | None, int | None]) -> str:
-    how = ", ".join(f"process {pid} {_way(code)}" for pid, code in ends.items()) or "a process"
+def _end_message(ends: dict[int | None, int | None]) -> str:
+    how = ", ".join(f"process {pid} {_describe_exit(code)}" for pid, code in ends.items()) or "a process"
     return (
         f"a loader process ended unexpectedly ({how}); Linux kills one (SIGKILL) where memory runs out: lower "
         "data.num_loader_workers or train.batch_size, or use a machine with more memory"
     )
 
 
-def _way(code: int | None) -> str:
+def _describe_exit(code: int | None) -> str:
     if code is not None and code < 0:
         return f"was ended by {signal.Signals(-code).name}"
     return f"ended with exit code {code}"

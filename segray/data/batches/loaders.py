@@ -1,4 +1,4 @@
-"""Shards -> batches. What a sample looks like depends on seed, epoch and image alone, not on who loads it."""
+"""Loaders of batches. A sample depends on seed, epoch and image alone, not on the process that loads it."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from segray.errors import ConfigError
 from segray.process import end_with_parent
 
 _M_MMAP_THRESHOLD: Final = -3
-"""Of glibc's malloc.h: blocks of this size and more are taken from the system, and given back when they are freed."""
+"""From glibc's malloc.h: the size from which blocks are taken from the system, and given back when they are freed."""
 
 PAIR_BYTES_PER_PX: Final = 4
-"""Of a photo's three channels and its label"""
+"""Bytes of a photo's three channels and its label"""
 
 
 class Batch(NamedTuple):
@@ -40,9 +40,9 @@ class Batch(NamedTuple):
     labels_BHW: torch.Tensor
     """uint8 training ids, 255 for void"""
     indices: list[int]
-    """Which images of the shard they are"""
+    """Positions of the images in the shard"""
     truth_BHW: torch.Tensor | None = None
-    """uint8 ids that predictions are judged by, 255 for void; None in training, and where these are the labels"""
+    """uint8 ids that predictions are judged by, 255 for void; None in training, and if these are the labels"""
 
 
 class _Picks(NamedTuple):
@@ -61,16 +61,16 @@ def train_loader(
     num_workers: int = 0,
     pin_memory: bool = False,
 ) -> TrainLoader:
-    """Endless supply of augmented training batches, one epoch an iteration.
+    """Return a loader of augmented training batches, one epoch an iteration.
 
     Args:
         shard: The training split.
-        config: Its `policy`, `augment`, `crop_px` and `rare_class_crops` count here.
-        batch_size: Images a batch over all ranks; the first ranks get one more where it does not divide.
-        seed: Of order and augmentation.
-        rank: Which of the ranks that share an epoch's images this one is.
-        world_size: How many share them.
-        num_workers: Loader processes; 0 loads in this one.
+        config: Says how to sample, by `policy`, `augment`, `crop_px` and `rare_class_crops`.
+        batch_size: Images a batch over all ranks; the first ranks get one more if it does not divide evenly.
+        seed: Seed of order and augmentation.
+        rank: Rank of this process among those that share an epoch's images.
+        world_size: Number of these processes.
+        num_workers: Number of loader processes; 0 loads in this process.
         pin_memory: Whether batches lie in page-locked memory, for copies to a GPU.
 
     Raises:
@@ -98,14 +98,14 @@ def val_loader(
     num_workers: int = 0,
     pin_memory: bool = False,
 ) -> Iterable[Batch]:
-    """Whole images in order, each once over all ranks; images that differ in size come one a batch.
+    """Return a loader of whole images in order, each once over all ranks; if sizes differ, a batch holds one image.
 
     Args:
         shard: The validation split.
         batch_size: Most images in a batch.
-        rank: Which of the ranks that share the images this one is.
-        world_size: How many share them.
-        num_workers: Loader processes; 0 loads in this one.
+        rank: Rank of this process among those that share the images.
+        world_size: Number of these processes.
+        num_workers: Number of loader processes; 0 loads in this process.
         pin_memory: Whether batches lie in page-locked memory, for copies to a GPU.
 
     Raises:
@@ -120,18 +120,18 @@ def val_loader(
 
 
 class TrainLoader:
-    """Iterating gives the batches of one epoch; the order and the augmentation change with `set_epoch`."""
+    """An iterable over the batches of one epoch; order and augmentation change with `set_epoch`."""
 
     def __init__(self, order: _TrainOrder, loader: Iterable[Batch]) -> None:
         self._order = order
         self._loader = loader
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch that the next iteration gives."""
+        """Choose the epoch of the next iteration."""
         self._order.epoch = epoch
 
     def __len__(self) -> int:
-        """Batches an epoch, the same on every rank."""
+        """Return the number of batches an epoch, which is the same on every rank."""
         return len(self._order)
 
     def __iter__(self) -> Iterator[Batch]:
@@ -139,7 +139,7 @@ class TrainLoader:
 
 
 class _TrainOrder:
-    """The batches of an epoch for one rank; what is left after the last full batch over all ranks is dropped."""
+    """The order of an epoch's images in the batches of one rank; images that fill no batch of all ranks are dropped."""
 
     def __init__(self, num_images: int, batch_size: int, seed: int, rank: int, world_size: int) -> None:
         self.epoch = 1
@@ -159,14 +159,14 @@ class _TrainOrder:
 
 
 class _TrainBatches:
-    """Picks -> augmented batch. The epoch travels with the picks: loader processes outlive epochs."""
+    """Makes augmented batches. The epoch comes with the picks, because loader processes outlive epochs."""
 
     def __init__(self, samples: TrainSamples, batch_size: int) -> None:
         self._samples = samples
         shape = (batch_size, *samples.size_px)
         self._photos, self._labels = _Memory((*shape, 3)), _Memory(shape)
         self.num_bytes = math.prod(shape) * PAIR_BYTES_PER_PX
-        """Of a batch"""
+        """Size of a batch"""
 
     def __call__(self, picks: _Picks) -> Batch:
         drawn = (self._samples.draw(picks.epoch, index) for index in picks.indices)
@@ -174,9 +174,9 @@ class _TrainBatches:
 
 
 class _Memory:
-    """Arrays of one shape, each used again once nobody holds the batch that it was part of.
+    """Arrays of one shape, which are used again as soon as nobody holds the batch that they belong to.
 
-    To have the system hand out empty pages for every batch took as long as cutting its crops.
+    Fresh pages from the system for every batch took as long as cutting its crops.
     """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
@@ -184,17 +184,17 @@ class _Memory:
         self._arrays: list[tuple[NDArray[np.uint8], weakref.ref[NDArray[np.uint8]]]] = []
 
     def array(self) -> NDArray[np.uint8]:
-        """An array of arbitrary content, which is free again when it and all tensors made of it are gone."""
+        """Return an array of arbitrary content, which is free again when it and all tensors made of it are gone."""
         place = next((place for place, (_, user) in enumerate(self._arrays) if user() is None), len(self._arrays))
         array = self._arrays[place][0] if place < len(self._arrays) else np.empty(self._shape, np.uint8)
-        # A tensor keeps alive the very object that it was made of, which is this view.
+        # A tensor keeps the object alive that it was made of, which is this view.
         view = array.view()
         self._arrays[place : place + 1] = [(array, weakref.ref(view))]
         return view
 
 
 class _WholeBatches:
-    """Indices -> batch of whole images."""
+    """Makes batches of whole images."""
 
     def __init__(self, shard: Shard) -> None:
         self._shard = shard
@@ -229,7 +229,7 @@ def _loader(
     loader: DataLoader[Any] = DataLoader(
         handing_over,
         batch_size=None,
-        collate_fn=_unchanged,
+        collate_fn=_pass_on,
         sampler=picks,
         num_workers=num_workers,
         prefetch_factor=PREFETCHED if num_workers else None,
@@ -237,22 +237,22 @@ def _loader(
         persistent_workers=num_workers > 0,
         multiprocessing_context=_forkserver() if num_workers else None,
         worker_init_fn=_start_worker,
-        # Each new iterator draws a seed. Drawn from torch's default generator it would shift the dropout of a resumed
-        # run, which makes more iterators than an unbroken one.
+        # Each new iterator draws a seed. From torch's default generator, the draw would shift the dropout of a resumed
+        # run, which makes more iterators than an unbroken run.
         generator=torch.Generator(),
     )
     return Receiving(loader)
 
 
-def _unchanged(batch: Any) -> Any:
-    """Stands for torch's own conversion, which would walk through every index."""
+def _pass_on(batch: Any) -> Any:
+    """Return the batch as it is, in place of torch's own conversion, which would walk through every index."""
     return batch
 
 
 def _forkserver() -> Any:
-    # Loader processes are forked from a server that has done nothing but import (2.5 s, once), never from a process
-    # with CUDA or threads, which a fork would leave in an unknown state. Python runs the main module again in each of
-    # them, so what that imports is imported in the server too: a second less for each loader under Ray.
+    # Loader processes are forked from a server that has only imported modules (2.5 s, once), never from a process with
+    # CUDA or threads, which a fork would leave in an unknown state. Python runs the main module again in each of them,
+    # so the server also imports the modules of the main module: a second less for each loader under Ray.
     main_imports = [value.__name__ for value in vars(sys.modules["__main__"]).values() if isinstance(value, ModuleType)]
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, *main_imports])
@@ -262,18 +262,18 @@ def _forkserver() -> Any:
 def _start_worker(_: int) -> None:
     _one_thread()
     _give_freed_memory_back()
-    # Torch watches a worker's parent process, but that is the fork server, which lives as long as its workers.
+    # Torch watches a worker's parent process, but the parent is the fork server, which lives as long as its workers.
     end_with_parent()
 
 
 def _one_thread() -> None:
-    # Samples are loaded in parallel by processes; OpenCV's own threads would only compete with training.
+    # Processes load samples in parallel already; OpenCV's own threads would only compete with training.
     cv2.setNumThreads(0)
 
 
 def _give_freed_memory_back() -> None:
-    # The GNU C library learns from a freed batch to keep the next one in its heap, which then grew to 370 MB in each
-    # loader process. Told a size, it stops learning. Other libraries have no such option.
+    # When a batch is freed, the GNU C library raises the size up to which it keeps blocks in its heap, which grew to
+    # 370 MB in each loader process. A size that is set stays as it is. Other C libraries have no such option.
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, 2**20)

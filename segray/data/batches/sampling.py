@@ -1,4 +1,4 @@
-"""An image of a shard -> a training sample: window, crop and augmentation."""
+"""Draws training samples from the images of a shard: window, crop and augmentation."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from segray.data.cache.shards import Shard
 
 
 class TrainSamples:
-    """Training samples, each a function of seed, epoch and image alone: it does not matter which process draws it.
+    """Draws training samples, which depend on seed, epoch and image alone, not on the process that draws them.
 
     Args:
         shard: The training split.
-        config: Its `policy`, `augment`, `crop_px` and `rare_class_crops` count here.
-        seed: Of all that is drawn.
+        config: Says how to sample, by `policy`, `augment`, `crop_px` and `rare_class_crops`.
+        seed: Seed of all random choices.
 
     Raises:
         ConfigError: The policy is unknown, or images without a crop differ in size.
@@ -39,12 +39,12 @@ class TrainSamples:
         self._rarity = rarity(shard.class_pixels)
         self._generator = np.random.Generator(np.random.PCG64())
         self._random = random.Random()
-        # Shared by all transforms. set_random_seed would give each the same stream of its own, so that just the
-        # mirrored photos would be the brightened ones.
+        # All transforms share these generators. set_random_seed would give each transform an equal stream of its own,
+        # so that exactly the mirrored photos would be brightened.
         self._pipeline.set_random_state(self._generator, self._random)
 
     def draw(self, epoch: int, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Photo (height, width, 3) and label (height, width) of one image; they may be views of the shard."""
+        """Return photo (height, width, 3) and label (height, width) of one image; they may be views of the shard."""
         self._reseed(epoch, index)
         photo, label = self._shard.pair(index)
         anchor = self._rare_pixel(index, label.shape[1]) if self._rare_class_crops else None
@@ -54,7 +54,7 @@ class TrainSamples:
         return sample["image"], sample["mask"]
 
     def _rare_pixel(self, index: int, width: int) -> tuple[int, int] | None:
-        """(row, column) of a pixel of a class drawn by rarity; None for a window anywhere."""
+        """Return (row, column) of a pixel of a class drawn by rarity; None for a window anywhere."""
         anchors = self._shard.anchors(index)
         weights = self._rarity * (anchors[:, 0] >= 0)
         if self._generator.random() >= self._rare_class_crops or not weights.any():
@@ -64,7 +64,7 @@ class TrainSamples:
         return row, column
 
     def _reseed(self, epoch: int, index: int) -> None:
-        # Ten times faster than new generators, which takes longer than to copy a small crop.
+        # Setting the state is ten times faster than making new generators, which takes longer than copying a crop.
         digest = hashlib.blake2b(struct.pack("<QQQ", self._seed, epoch, index), digest_size=40).digest()
         state, stream = int.from_bytes(digest[:16]), int.from_bytes(digest[16:32]) | 1
         self._generator.bit_generator.state = {
@@ -77,9 +77,9 @@ class TrainSamples:
 
 
 def rarity(class_pixels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Weight of each class in drawing rare ones, 1 / ln(1.02 + its share of pixels): from 1.4 to 50.
+    """Return the weight of each class in the draw of rare classes, 1 / ln(1.02 + share of pixels): from 1.4 to 50.
 
-    The class weights of ENet (Paszke et al. 2016, arXiv:1606.02147), here for crops.
+    These are the class weights of ENet (Paszke et al. 2016, arXiv:1606.02147), used here for crops.
 
     Args:
         class_pixels: Pixels of each class, shape (classes,).

@@ -1,11 +1,11 @@
-"""Weather over a photo: rain, snow, fog and sun flare. Labels stay as they are."""
+"""Draws weather over a photo: rain, snow, fog and sun flare. Labels stay as they are."""
 
 from __future__ import annotations
 
 import os
 from typing import Any
 
-os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # read when albumentations is imported: else it asks the network
+os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # albumentations reads it when imported; without it, it asks the network
 
 import albumentations as A
 import cv2
@@ -16,7 +16,7 @@ from segray.config import SizePx
 
 
 def weather(size_px: SizePx) -> list[A.BasicTransform]:
-    """One transform for each kind, for photos of (height, width), uint8 RGB."""
+    """Return one transform for each kind of weather, for photos of (height, width), uint8 RGB."""
     height, _ = size_px
     return [
         A.RandomRain(
@@ -34,46 +34,46 @@ def weather(size_px: SizePx) -> list[A.BasicTransform]:
 
 
 def _blend(img: NDArray[np.uint8], share: NDArray[np.float32], color: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """The photo with a share of a colour, from 0 to 1 at each pixel."""
+    """Return the photo blended with a colour, by a share of 0 to 1 at each pixel."""
     blended: NDArray[np.float32] = img + (np.array(color, np.float32) - img) * share[..., None]
     return blended.astype(np.uint8)
 
 
 class Snow(A.ImageOnlyTransform):  # type: ignore[misc]
-    """Soft white flakes before a scene that is paler than it was.
+    """Soft white flakes in front of a paler scene.
 
-    Instead of albumentations' RandomSnow, whose texture overflows uint8 into false colours.
+    It replaces albumentations' RandomSnow, whose texture overflows uint8 into false colours.
     """
 
     def apply(self, img: NDArray[np.uint8], flakes: NDArray[np.float32], pale: float, **_: Any) -> NDArray[np.uint8]:
-        """The photo behind flakes, (height, width) from 0 to 1, and moved by the share `pale` towards white."""
+        """Return the photo behind flakes, (height, width) from 0 to 1, and moved by the share `pale` towards white."""
         return _blend(img, np.maximum(flakes, np.float32(pale)), (240, 240, 240))
 
     def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
-        """Flakes of a size that goes with the photo's, and how pale the scene is."""
+        """Draw flakes, whose size depends on the photo's height, and how pale the scene is."""
         height, width = params["shape"][:2]
         radius = max(height / 160, 0.5)
         num_flakes = int(height * width * self.random_generator.uniform(0.002, 0.008) / radius**2)
         flakes = np.zeros((height, width), np.float32)
         flakes.flat[self.random_generator.integers(0, height * width, num_flakes)] = 1
-        # The peak of a Gaussian, so that a flake's centre is white.
+        # Divided by the peak of the Gaussian, so that the centre of a flake is white.
         flakes = cv2.GaussianBlur(flakes, (0, 0), radius * 0.6) * np.float32(2 * np.pi * (radius * 0.6) ** 2)
         return {"flakes": np.minimum(flakes, 0.9), "pale": self.random_generator.uniform(0.1, 0.35)}
 
 
 class Fog(A.ImageOnlyTransform):  # type: ignore[misc]
-    """A pale veil of uneven density: light of the scene and of the air add up, as in Koschmieder's law.
+    """A pale veil of uneven density: the light of the scene and of the air add up, as in Koschmieder's law.
 
-    Instead of albumentations' RandomFog, which draws hundreds of discs, each over the whole photo, and takes fifty
+    It replaces albumentations' RandomFog, which draws hundreds of discs, each over the whole photo, and takes fifty
     times as long.
     """
 
     def apply(self, img: NDArray[np.uint8], veil: NDArray[np.float32], **_: Any) -> NDArray[np.uint8]:
-        """The photo through a veil, (height, width) from 0, clear, to 1, nothing but fog."""
+        """Return the photo through a veil, (height, width) from 0 (clear) to 1 (nothing but fog)."""
         return _blend(img, veil, (215, 215, 215))
 
     def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
-        """Density at a few points, thinner towards the bottom, which is near in a street scene; smooth between them."""
+        """Draw a smooth density from a few points, thinner at the bottom, where a street scene is near."""
         height, width = params["shape"][:2]
         density = self.random_generator.uniform(0.5, 1, (3, 4)) * self.random_generator.uniform(0.3, 0.75)
         density *= np.array([1, 0.9, 0.5])[:, None]
@@ -84,15 +84,15 @@ class Fog(A.ImageOnlyTransform):  # type: ignore[misc]
 class SunFlare(A.ImageOnlyTransform):  # type: ignore[misc]
     """A low sun that shines into the lens: a white core in a wide warm glow.
 
-    Instead of albumentations' RandomSunFlare, whose sun can hardly be seen at the sizes of crops.
+    It replaces albumentations' RandomSunFlare, whose sun is hardly visible at the sizes of crops.
     """
 
     def apply(self, img: NDArray[np.uint8], glow: NDArray[np.float32], **_: Any) -> NDArray[np.uint8]:
-        """The photo with the glow, (height, width) from 0 to 1, over it."""
+        """Return the photo with the glow, (height, width) from 0 to 1, over it."""
         return _blend(img, glow, (255, 248, 230))
 
     def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
-        """A sun somewhere in the upper half."""
+        """Draw a sun somewhere in the upper half."""
         height, width = params["shape"][:2]
         draw = self.random_generator.uniform
         rows = np.arange(height, dtype=np.float32) - draw(0, height / 2)

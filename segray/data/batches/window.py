@@ -1,6 +1,6 @@
-"""Training crops: which window of an image, and how it becomes a photo and a label of exactly the crop's size.
+"""Training crops: draws a window of an image, and cuts photo and label to exactly the crop's size.
 
-A window is cut before it is resized, so of a large photo only the window's own rows are read.
+A window is cut before it is resized, so only the window's own rows of a large photo are read.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from segray.data.files.pair import Images
 from segray.labels import IGNORE_INDEX
 
 PADDING_RGB: Final = (124, 116, 104)
-"""Mean colour of ImageNet, which the model's normalisation turns into zeros, or into numbers near zero."""
+"""Mean colour of ImageNet, which the model's normalisation turns into zeros or numbers near zero."""
 
 
 class Window(NamedTuple):
-    """A rectangle of an image in pixels; it reaches beyond the image where that is smaller."""
+    """A rectangle of an image in pixels; it reaches beyond a smaller image."""
 
     top: int
     left: int
@@ -32,12 +32,12 @@ class Window(NamedTuple):
 def draw_window(
     rng: np.random.Generator, image_px: SizePx, crop_px: SizePx, zoom: float, anchor: tuple[int, int] | None = None
 ) -> Window:
-    """A random window that will fill the crop.
+    """Draw a random window that will fill the crop.
 
-    It lies inside the image, or has the image inside it, anywhere with the same probability; for each axis by itself.
+    On each axis, the window lies inside the image, or the image inside the window; all positions are equally probable.
 
     Args:
-        rng: Drawn from.
+        rng: Source of the random numbers.
         image_px: (height, width) of the image.
         crop_px: (height, width) of the crop.
         zoom: The crop shows the image scaled by 1 / zoom to zoom, evenly on a log scale.
@@ -50,18 +50,18 @@ def draw_window(
 
 
 def cut(photo: NDArray[np.uint8], label: NDArray[np.uint8], window: Window, crop_px: SizePx) -> Images:
-    """The window's photo and label, both at exactly `crop_px`.
+    """Cut photo and label to a window, both at exactly `crop_px`.
 
-    What lies beyond the image is of one colour, and void in the label.
+    Pixels beyond the image are PADDING_RGB in the photo, and void in the label.
 
     Args:
         photo: uint8 RGB, (height, width, 3).
         label: uint8 training ids, (height, width).
-        window: Which part of them.
-        crop_px: (height, width) of what is returned.
+        window: The part to cut out.
+        crop_px: (height, width) of the results.
 
     Returns:
-        Views of photo and label where nothing had to be resized or padded.
+        Photo and label; views of the arguments if nothing had to be resized or padded.
     """
     top, left, height, width = window
     inside = slice(max(top, 0), top + height), slice(max(left, 0), left + width)
@@ -78,7 +78,7 @@ def cut(photo: NDArray[np.uint8], label: NDArray[np.uint8], window: Window, crop
 
 
 def _start(rng: np.random.Generator, image: int, window: int, anchor: int | None) -> int:
-    """First row or column of a window."""
+    """Draw the first row or column of a window."""
     low, high = min(0, image - window), max(0, image - window)
     if anchor is not None:
         low, high = max(low, anchor - window + 1), min(high, anchor)

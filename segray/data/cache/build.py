@@ -1,7 +1,7 @@
-"""Decodes a data set into a shard, over all cores.
+"""Decodes a data set into a shard, on all cores.
 
 Up to `MOST_THREADS` cores decode in threads of this process. About a tenth of decoding holds Python's global lock, so
-more cores get processes, where there is enough to decode to make up for their start.
+more cores get processes, if there is enough to decode to make up for their start.
 """
 
 from __future__ import annotations
@@ -39,10 +39,11 @@ from segray.text import data_size
 
 MOST_THREADS: Final = 4
 PIXELS_WORTH_A_PROCESS: Final = 2**25
-"""A second of decoding, about; a process takes half a second to start."""
+"""Pixels for each process that make processes worth while: about a second of decoding. A process takes half a second to
+start"""
 
 FLUSH_SECONDS: Final = 0.25
-"""Time between waits for the disk, while others decode on."""
+"""Time between waits for the disk, during which threads and processes go on decoding."""
 
 Announce = Callable[[str], None]
 Progress = Callable[[int, int], object]
@@ -50,7 +51,7 @@ _Result = TypeVar("_Result")
 
 
 def num_cores() -> int:
-    """Cores that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -60,9 +61,9 @@ class Builder:
 
     Args:
         entry: The entry to build.
-        dataset: What is decoded.
-        config: What it was opened from.
-        lock: The lock that the caller holds.
+        dataset: The data set to decode.
+        config: The config that the data set was opened from.
+        lock: The lock on the build, which the caller holds.
         announce: Told in lines what happens.
         progress: Told how many images of how many are decoded; None has lines announced now and then.
     """
@@ -76,16 +77,16 @@ class Builder:
     problems: list[str] = field(default_factory=list)
 
     def build(self, *, has_index: bool) -> tuple[Lock | None, str]:
-        """Decode every image, and store it where there is room.
+        """Decode every image, and store the pixels if there is room.
 
         Args:
-            has_index: Whether the entry is there without pixels, which stays where there is no room for them.
+            has_index: Whether the entry exists without pixels; then it stays as it is if there is no room for pixels.
 
         Returns:
             A shared lock on the entry if it is new, and why it has no pixels if it has none.
 
         Raises:
-            DataError: Files cannot be used; all of them are named.
+            DataError: Files cannot be used; the error names all of them.
             ResourceError: The cache cannot be written.
         """
         try:
@@ -93,7 +94,7 @@ class Builder:
             if not has_index:
                 self._remove_damaged()
             sizes = self._sizes()
-            if self.problems:  # it will be refused: nothing is to go for it
+            if self.problems:  # decoding will raise, so no other entry should be removed for this one
                 self._decode(self._writer(sizes, has_pixels=False), sizes)
             shortage = self._store(sizes)
             if shortage and has_index:
@@ -109,14 +110,14 @@ class Builder:
             ) from None
         except BrokenProcessPool:
             raise ResourceError(
-                "a process that decoded images died: the memory may be too small; or the program's main module starts "
-                "anew where it is imported, and needs `if __name__ == '__main__':`"
+                "a process that decoded images died: the memory may be too small; or the program's main module runs "
+                "again in each process that imports it, and needs `if __name__ == '__main__':`"
             ) from None
         finally:
             self.entry.remove_partial()
 
     def _store(self, sizes: dict[Pair, SizePx]) -> str:
-        """Decode with pixels; returns the shortage, if there is one, and then leaves nothing."""
+        """Decode and store the pixels; if there is no room, leave nothing and return the shortage."""
         try:
             shortage = self._decode_reserved(sizes)
         except OSError as error:
@@ -142,7 +143,7 @@ class Builder:
         return ""
 
     def _check(self, sizes: dict[Pair, SizePx], shortage: str) -> None:
-        """Decode without keeping the pixels."""
+        """Decode without storing the pixels."""
         self.announce(f"checking {self._what()} once for this machine, without storing it: {shortage}")
         self._decode(self._writer(sizes, has_pixels=False), sizes)
 
@@ -162,7 +163,7 @@ class Builder:
         return f"{self.config.dataset} ({len(self.dataset.pairs())} images)"
 
     def _sizes(self) -> dict[Pair, SizePx]:
-        """(height, width) at which each pair is stored, from the headers; pairs without a readable one are problems."""
+        """Return (height, width) at which each pair is stored, from the headers; note unreadable ones as problems."""
         sizes, pairs = {}, self.dataset.pairs()
         with _cancelling(ThreadPoolExecutor(num_cores())) as pool:
             found = pool.map(lambda pair: _attempt(lambda: self.dataset.reader.size(pair)), pairs)
@@ -195,7 +196,7 @@ class Builder:
         seconds, problems, flushed = 0.0, list(self.problems), time.monotonic()
         colors: list[UsedColors] = [NO_COLORS] * len(sizes)
         turned: list[str] = []
-        for index, decoded in enumerate(_all_decoded(_Job(source, writer.files))):
+        for index, decoded in enumerate(_decode_all(_Job(source, writer.files))):
             if isinstance(decoded, DataError):
                 problems += decoded.problems
             else:
@@ -220,16 +221,16 @@ class Builder:
 class _Decoded(NamedTuple):
     tally: Tally
     colors: UsedColors
-    """Of the label file's palette, where its indices are the ids"""
+    """Colours of the label file's palette, if its indices are the ids"""
     is_turned_alone: bool
     """Whether EXIF turns the photo, but not the label"""
     seconds: float
-    """CPU time of decoding alone"""
+    """CPU time of decoding, without writing"""
 
 
 @dataclass(frozen=True)
 class _Job:
-    """What every thread or process needs to decode and store an image."""
+    """Decodes and stores single images, in any thread or process."""
 
     source: Source
     files: PixelFiles
@@ -247,8 +248,8 @@ class _Job:
         return _Decoded(self.files.write(index, *images, truth), colors, is_turned_alone, seconds)
 
 
-def _all_decoded(job: _Job) -> Iterator[_Decoded | DataError]:
-    """Every image of a job, in order."""
+def _decode_all(job: _Job) -> Iterator[_Decoded | DataError]:
+    """Decode every image of a job, and yield the results in order."""
     cores, indices = num_cores(), range(len(job.files.sizes))
     num_pixels = int(job.files.sizes.prod(axis=1).sum())
     has_work = num_pixels >= cores * PIXELS_WORTH_A_PROCESS
@@ -264,7 +265,7 @@ def _all_decoded(job: _Job) -> Iterator[_Decoded | DataError]:
 
 @contextmanager
 def _cancelling(pool: Executor) -> Iterator[Executor]:
-    """The pool, which ends after what it is doing where an error or Ctrl-C leaves the block."""
+    """Yield the pool; if an error or Ctrl-C leaves the block, cancel what the pool has not started."""
     try:
         yield pool
     finally:
@@ -278,7 +279,7 @@ def _start_process(job: _Job) -> None:
     global _process_job
     _process_job = job
     cv2.setNumThreads(0)
-    end_with_parent()  # a pool's processes wait for work for ever should their parent be killed
+    end_with_parent()  # otherwise a pool's processes would wait for work for ever if their parent was killed
 
 
 def _decode_in_process(index: int) -> _Decoded | DataError:
@@ -299,7 +300,7 @@ def _announce_progress(dataset: str, announce: Announce) -> Progress:
 
 
 def _attempt(read: Callable[[], _Result]) -> _Result | DataError:
-    """What `read` returns, or the DataError that it raises."""
+    """Call `read`, and return its result or the DataError that it raises."""
     try:
         return read()
     except DataError as error:

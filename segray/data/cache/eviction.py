@@ -80,7 +80,7 @@ def find_room(entry: Entry, needed: int, limit_gb: float | None) -> Room:
     if needed <= available + freed:
         return room
     room.release()
-    in_use = f", of which {data_size(taken - freed)} are in use" if taken > freed else ""
+    in_use = f"; {data_size(taken - freed)} of these are in use" if taken > freed else ""
     return Room((), "", f"it needs {data_size(needed)}, but {has}{in_use}")
 
 

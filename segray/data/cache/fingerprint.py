@@ -1,4 +1,4 @@
-"""The files of a data set as this process found them, and the name in the cache that follows from them."""
+"""Lists the files of a data set once per process, and derives the name of their entry in the cache."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from segray.errors import DataError, listed
 from segray.files import expanded
 
 FORMAT_VERSION: Final = 7
-"""Part of the key: raise it when decoding or the shards' layout changes."""
+"""Part of the key. Raise it whenever decoding or the layout of shards changes."""
 
 
 class Listing(NamedTuple):
-    """A data set's files, as this process found them."""
+    """The files of a data set, as this process found them."""
 
     dataset: Dataset
     folder_name: str
-    """Of its shard in the cache"""
+    """Name of the shard's folder in the cache"""
     num_bytes: Mapping[str, int]
-    """Image name -> bytes of its photo and label files together"""
+    """Image name -> size of its photo and label files together"""
 
 
 def listing(config: DataConfig) -> Listing:
-    """The data set's files; a process lists them once, whatever the splits, policies and crops.
+    """Return the data set's files; a process lists them once for all splits, policies and crops.
 
     Raises:
         ConfigError: A name is unknown, or the config lacks what the data set needs.
-        DataError: Files are missing or cannot be read; all of them are named.
+        DataError: Files are missing or cannot be read; the error names all of them.
     """
     return _listing(without(config, *NOT_DECODED))
 

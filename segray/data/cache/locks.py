@@ -1,4 +1,4 @@
-"""Locks on files (flock): the system frees them when their holder ends, however it ends."""
+"""Locks on files (flock), which the system frees whenever and however the holder's process ends."""
 
 from __future__ import annotations
 
@@ -16,31 +16,32 @@ from segray.errors import ResourceError
 
 POLL_SECONDS: Final = 0.05
 FIRST_WORD_SECONDS: Final = 1.0
-"""How long a wait may be before anyone is told of it."""
+"""Time until the first line on a wait."""
 REPEAT_SECONDS: Final = 60.0
+"""Time between the lines on a wait."""
 
 
 class Lock:
-    """A lock that is held until `release`, or until the process ends; of several in one process each counts alone."""
+    """A lock that is held until `release`, or until the process ends; a process may hold several on one file."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self._path = path
         self._descriptor = descriptor
 
     def sign(self) -> None:
-        """Leave this process's name in the file, for those who wait; only for files that are there to be locked."""
+        """Write this process's id into the file, for those who wait; only for files that serve as locks alone."""
         with suppress(PermissionError):  # another person's, who has done so
             os.fchmod(self._descriptor, 0o666)
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, f"{os.getpid()} on {socket.gethostname()}".encode(), 0)
 
     def touch(self) -> None:
-        """Show those who wait that the work gets on."""
+        """Show those who wait that the work goes on."""
         with suppress(PermissionError):  # another person's
             os.utime(self._descriptor)
 
     def release(self, *, delete: bool = False) -> None:
-        """Let go; `delete` removes the file first, which only the holder of an exclusive lock may ask for."""
+        """Release the lock; `delete` removes the file first, for which the lock must be exclusive."""
         if delete:
             with suppress(PermissionError):  # another person's, in a folder where only owners may delete
                 self._path.unlink(missing_ok=True)
@@ -48,10 +49,10 @@ class Lock:
 
 
 def try_lock(path: Path, *, shared: bool = False) -> Lock | None:
-    """The lock on a file, or None if another's lock is in the way.
+    """Lock a file, or return None if another lock is in the way.
 
     Args:
-        path: The file. An exclusive lock makes it where it is missing; one that is there keeps its content and time.
+        path: The file. An exclusive lock creates a missing file; an existing file keeps its content and time.
         shared: Whether others may hold shared locks at the same time.
 
     Raises:
@@ -63,7 +64,7 @@ def try_lock(path: Path, *, shared: bool = False) -> Lock | None:
         descriptor = _open(path, shared)
         try:
             fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-            # The file may have been removed between its opening and its locking: then this lock would hold nothing.
+            # Another process may have removed the file since it was opened: a lock on it would keep nobody out.
             if os.path.samestat(os.fstat(descriptor), path.stat()):
                 return Lock(path, descriptor)
         except BlockingIOError:
@@ -78,10 +79,10 @@ def try_lock(path: Path, *, shared: bool = False) -> Lock | None:
 
 
 def wait_for_lock(path: Path, doing: str, announce: Callable[[str], None], *, shared: bool = False) -> Lock:
-    """The lock on a file, once it can be had; while another process is in the way for long, a line a minute says so.
+    """Wait until a file can be locked, and announce a long wait in a line a minute.
 
     Args:
-        path: The file; an exclusive lock leaves its holder's name in it.
+        path: The file; the holder of an exclusive lock writes its id into it.
         doing: What the holder does, such as ``decodes camvid``.
         announce: Told the lines.
         shared: As in `try_lock`.
@@ -94,7 +95,7 @@ def wait_for_lock(path: Path, doing: str, announce: Callable[[str], None], *, sh
     next_word = FIRST_WORD_SECONDS
     touched = -1
     while (lock := _try_or_explain(path, shared)) is None:
-        if touched != (touched := _touched(path)):
+        if touched != (touched := _last_touch(path)):
             activity.doing(f"waiting for another process, which {doing}")
         waited = time.monotonic() - start
         if waited >= next_word:
@@ -109,7 +110,7 @@ def wait_for_lock(path: Path, doing: str, announce: Callable[[str], None], *, sh
 def _open(path: Path, shared: bool) -> int:
     if shared:
         return os.open(path, os.O_RDONLY)
-    # Of a file that is there O_CREAT is not asked: Linux may refuse it for another person's in a folder such as /tmp.
+    # Without O_CREAT first: in a folder such as /tmp, Linux may refuse it for another person's file.
     with suppress(FileNotFoundError):
         return os.open(path, os.O_RDWR)
     return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
@@ -128,18 +129,18 @@ def _cannot_lock(path: Path, error: OSError, where: str) -> ResourceError:
     return ResourceError(f"cannot lock {str(path)!r}: {error.strerror}; set data.cache_dir or $SEGRAY_CACHE {where}")
 
 
-def _touched(path: Path) -> int:
-    """When the holder of a lock last showed that its work gets on."""
+def _last_touch(path: Path) -> int:
+    """Return the time at which the holder of a lock last showed that its work goes on."""
     try:
         return path.stat().st_mtime_ns
-    except FileNotFoundError:  # let go of just now
+    except FileNotFoundError:  # released just now
         return 0
 
 
 def _word(path: Path, doing: str, waited: float) -> str:
     try:
         pid, _, host = path.read_text(encoding="utf-8").partition(" on ")
-    except FileNotFoundError:  # let go of just now
+    except FileNotFoundError:  # released just now
         pid = host = ""
     where = "" if host in ("", socket.gethostname()) else f" on {host}"
     process = f"process {pid}{where}" if pid else "another process"

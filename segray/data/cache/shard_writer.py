@@ -1,4 +1,4 @@
-"""Writes shards; `shards` says what their files hold."""
+"""Writes shards; the module `shards` describes their files."""
 
 from __future__ import annotations
 
@@ -17,42 +17,43 @@ from segray.data.cache.shards import NUM_ANCHORS, first_pixels, index_hash
 from segray.files import sync
 
 ANCHOR_STRIDE: Final = 4
-"""Anchors are looked for on every fourth pixel both ways, and everywhere only for classes that are not found there."""
+"""Anchors come from every fourth row and column; only a class that has no pixel there is searched everywhere."""
 
 
 class Tally(NamedTuple):
-    """What is kept of a label besides its pixels."""
+    """Facts about a label that a shard stores besides its pixels."""
 
     counts: NDArray[np.int64]
     """Pixels of each class, shape (classes,)"""
     anchors: NDArray[np.int32]
-    """Some pixels of each class, shape (classes, 8)"""
+    """Positions of some pixels of each class, shape (classes, 8)"""
     truth_counts: NDArray[np.int64]
-    """Pixels of each class that predictions are judged by, shape (truth classes,): of none where there is no truth"""
+    """Pixels of each class that predictions are judged by, shape (truth classes,); empty if there is no truth"""
 
 
 @dataclass(frozen=True)
 class PixelFiles:
-    """The pixel files of a shard being written, from any thread of any process."""
+    """The pixel files of a shard that is being written, from any thread of any process."""
 
     folder: Path
     sizes: NDArray[np.int64]
     """(images, 2): height and width"""
     num_classes: int
     num_truth_classes: int
-    """Classes that predictions are judged by, where these are not those of the labels, else 0"""
+    """Number of classes that predictions are judged by, or 0 if these are the classes of the labels"""
     has_pixels: bool
+    """Whether photos and labels are stored"""
 
     @property
     def has_truth(self) -> bool:
-        """Whether predictions are judged by other ids than the labels."""
+        """Whether predictions are judged by other ids than those of the labels."""
         return self.num_truth_classes > 0
 
     def create(self) -> None:
         """Make the files at their full size.
 
         Raises:
-            OSError: The disk is too small, or can be no file's that large.
+            OSError: The disk has no room, or cannot hold files of that size.
         """
         num_pixels = int(self.sizes.prod(axis=1).sum())
         for name, depth in (("photos.bin", 3), ("labels.bin", 1), *([("truth.bin", 1)] if self.has_truth else [])):
@@ -68,7 +69,7 @@ class PixelFiles:
         assert (truth is not None) == self.has_truth
         if self.has_pixels:
             start = int(first_pixels(self.sizes)[index])
-            # Written, not mapped: on a disk that fills up, a write raises where a mapped page would kill the process.
+            # Written, not mapped: on a full disk, a write raises an error, but a mapped page would kill the process.
             planes = [("photos.bin", 3 * start, photo), ("labels.bin", start, label)]
             for name, offset, array in planes + ([] if truth is None else [("truth.bin", start, truth)]):
                 with (self.folder / name).open("r+b") as file:
@@ -80,17 +81,17 @@ class PixelFiles:
 
 
 class ShardWriter:
-    """Writes a shard whose sizes are known, in any order of its images.
+    """Writes a shard, in any order of its images, whose sizes must be known.
 
-    Either threads call `put`, or threads or processes write by `files`, as `build` does, and one of them passes what
-    they get to `add`.
+    Either threads call `put`; or threads or processes write by `files`, as `build` does, and one of them passes the
+    results to `add`.
 
     Args:
-        folder: The shard's folder, made here.
-        names: Of the images.
-        sizes: (height, width) of each.
-        num_classes: Training classes.
-        num_truth_classes: Classes that predictions are judged by, where these are not those of the labels, else 0.
+        folder: The shard's folder, which is made here.
+        names: Names of the images.
+        sizes: (height, width) of each image.
+        num_classes: Number of training classes.
+        num_truth_classes: Number of classes that predictions are judged by, or 0 if these are the training classes.
         has_pixels: Whether photos and labels are stored.
     """
 
@@ -122,19 +123,19 @@ class ShardWriter:
         self.add(index, self.files.write(index, photo, label, truth))
 
     def add(self, index: int, tally: Tally) -> None:
-        """Keep what `files.write` gave for an image."""
+        """Add the result of `files.write` for an image to the index."""
         self._counts[index], self._anchors[index], self._truth_counts[index] = tally
 
     def flush(self) -> None:
-        """Wait until the pixels written so far are on the disk; called now and then, `finish` has less to wait for."""
+        """Wait until the pixels written so far are on the disk; if called now and then, it shortens `finish`."""
         for path in self._folder.glob("*.bin"):
             sync(path)
 
     def finish(self, decode_seconds: float = 0.0, turned: Sequence[str] = ()) -> None:
-        """Write the index, and all files to the disk itself; the shard can then be read, also after a power cut.
+        """Write the index, and wait until all files are on the disk, where they survive a power cut.
 
         Args:
-            decode_seconds: CPU time that decoding one image took, on average.
+            decode_seconds: Average CPU time for decoding an image.
             turned: Names of the images whose photo is turned by EXIF, but not its label.
         """
         np.save(self._folder / "counts.npy", self._counts)
@@ -156,19 +157,19 @@ class ShardWriter:
 
 
 def _histogram(label: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """How often each value occurs, shape (256,)."""
+    """Count each value, shape (256,)."""
     flat = label.ravel()
     changes = flat[1:] != flat[:-1]
     if 8 * np.count_nonzero(changes) > flat.size:
         return np.bincount(flat, minlength=256)
-    # Labels are long runs of one value, whose lengths add up in a fifth of the time.
+    # Labels are long runs of one value; adding up the lengths of runs takes a fifth of the time of counting pixels.
     starts = np.concatenate(([0], np.flatnonzero(changes) + 1))
     lengths = np.diff(starts, append=flat.size)
     return np.bincount(flat[starts], weights=lengths, minlength=256).astype(np.int64)
 
 
 def _anchors(label: NDArray[np.uint8], counts: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int32]:
-    """Flat positions of some pixels of each class that the label holds, -1 for the others; shape (classes, 8)."""
+    """Return flat positions of some pixels of each class, -1 for classes that the label lacks; shape (classes, 8)."""
     anchors = np.full((len(counts), NUM_ANCHORS), -1, dtype=np.int32)
     coarse = np.ascontiguousarray(label[::ANCHOR_STRIDE, ::ANCHOR_STRIDE])
     by_class = np.argsort(coarse.ravel(), kind="stable")

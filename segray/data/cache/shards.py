@@ -3,15 +3,16 @@
     FOLDER/
       photos.bin        uint8 RGB, HWC, one photo after the other
       labels.bin        uint8 training ids (255 void), HW, in the same order
-      truth.bin         the same with the ids that predictions are judged by, where these are not the training ids
+      truth.bin         the same with the ids that predictions are judged by, if these are not the training ids
       counts.npy        (images, classes) int64: pixels of each class
       anchors.npy       (images, classes, 8) int32: some pixels of each class, row by row; -1 where the image has none
-      truth_counts.npy  (images, truth classes) int64: pixels of each class in the truth, where there is one
-      index.json        names, sizes, whose photo is turned without its label, whether pixels are stored, what decoding
-                        an image took, and a hash of all that is in this file and in the .npy files
+      truth_counts.npy  (images, truth classes) int64: pixels of each class in the truth, if there is one
+      index.json        names and sizes of the images, names of those whose photo is turned without its label, whether
+                        pixels are stored, the CPU time of decoding an image, and a hash of this file's other content
+                        and of the .npy files
 
-A shard without pixels lacks photos, labels and truth: its images are decoded from the data set's files whenever they
-are used. Every process on a node maps the same pages of the page cache; a random crop touches only its own rows.
+A shard without pixels lacks the .bin files: its images are decoded from the data set's files whenever they are used.
+Every process on a node maps the same pages of the page cache; a random crop touches only its own rows.
 """
 
 from __future__ import annotations
@@ -33,19 +34,19 @@ from segray.errors import DataError
 from segray.foreign import parse_json
 
 BYTES_PER_PIXEL: Final = 4
-"""Three for the photo, one for the label; the truth, where there is one, takes one more."""
+"""Three for the photo, one for the label; a truth takes one more."""
 
 NUM_ANCHORS: Final = 8
-"""Pixels kept of each class of an image."""
+"""Pixels of each class of an image whose positions are stored."""
 
 
 class Shard:
-    """Some images of a shard, opened for reading; pickling it passes the folder, and the other process maps the same.
+    """Some images of a shard, opened for reading. Pickling passes the folder, and the other process maps it, too.
 
     Args:
         folder: The shard's folder.
-        indices: Which of its images, in which order; None for all.
-        source: Where the images of a shard without pixels come from.
+        indices: Positions of the images to take, in this order; None for all images.
+        source: Decodes the images of a shard without pixels.
 
     Raises:
         DataError: A file is missing, does not parse, or is shorter or longer than the index says.
@@ -59,9 +60,9 @@ class Shard:
             self.has_truth: bool = index["has_truth"]
             self.has_pixels: bool = index["has_pixels"]
             self.decode_seconds: float = index["decode_seconds"]
-            """CPU time that decoding one image took, on average"""
+            """Average CPU time of decoding an image"""
             self.turned: tuple[str, ...] = tuple(index["turned"])
-            """Names of the images, of all in the folder, whose photo is turned by EXIF, but not its label"""
+            """Names of all images in the folder whose photo is turned by EXIF, but not its label"""
             self._counts: NDArray[np.int64] = np.load(folder / "counts.npy", mmap_mode="r")
             self._anchors: NDArray[np.int32] = np.load(folder / "anchors.npy", mmap_mode="r")
             self._truth_counts = self._counts
@@ -105,10 +106,10 @@ class Shard:
         return len(self.names)
 
     def subset(self, names: Sequence[str]) -> Shard:
-        """The images of these names, in this order."""
+        """Return the images of these names, in this order."""
         positions = {name: position for position, name in enumerate(self.names)}
         picked = np.array([positions[name] for name in names], dtype=np.int64)
-        # Not opened again: in the meantime the folder may have been replaced.
+        # The shard is not opened again, because another process may have replaced the folder.
         part = Shard.__new__(Shard)
         vars(part).update(vars(self))
         part.names, part.sizes = tuple(names), self.sizes[picked]
@@ -117,7 +118,7 @@ class Shard:
 
     @property
     def common_size(self) -> SizePx | None:
-        """(height, width) of all images, or None where they differ."""
+        """(height, width) of all images, or None if they differ."""
         height, width = self.sizes[0].tolist()
         return (height, width) if (self.sizes == self.sizes[0]).all() else None
 
@@ -140,52 +141,52 @@ class Shard:
         return total
 
     def anchors(self, index: int) -> NDArray[np.int32]:
-        """Some pixels of each class of an image, shape (classes, 8): row * width + column, -1 for a class it lacks."""
+        """Return some pixels of each class of an image, shape (classes, 8): row * width + column, -1 for no pixel."""
         pixels: NDArray[np.int32] = self._anchors[self._indices[index]]
         return pixels
 
     def pair(self, index: int) -> Images:
-        """A photo and its label, read-only.
+        """Return a photo and its label, read-only.
 
         Raises:
             DataError: A file of a shard without pixels cannot be used any more.
         """
         height, width = self.sizes[index].tolist()
         if not self.has_pixels:
-            return self._decoded(index, (height, width))
+            return self._decode(index, (height, width))
         start, num_pixels = int(self._starts[index]), height * width
         photo = self._photos[3 * start : 3 * (start + num_pixels)].reshape(height, width, 3)
         return photo, self._labels[start : start + num_pixels].reshape(height, width)
 
     def truth(self, index: int) -> NDArray[np.uint8]:
-        """The ids that predictions of an image are judged by, read-only: its label, unless `has_truth`.
+        """Return the ids that predictions of an image are judged by, read-only: its label, unless `has_truth`.
 
         Raises:
             DataError: A file of a shard without pixels cannot be used any more.
         """
         height, width = self.sizes[index].tolist()
         if not self.has_pixels:
-            return self._decoded_truth(index, (height, width))
+            return self._decode_truth(index, (height, width))
         start = int(self._starts[index])
         return self._truth[start : start + height * width].reshape(height, width)
 
-    def _decoded(self, index: int, size: SizePx) -> Images:
+    def _decode(self, index: int, size: SizePx) -> Images:
         assert self._source is not None
         photo, label = self._source.images(int(self._indices[index]), size)
         photo.flags.writeable = label.flags.writeable = False
         return photo, label
 
-    def _decoded_truth(self, index: int, size: SizePx) -> NDArray[np.uint8]:
+    def _decode_truth(self, index: int, size: SizePx) -> NDArray[np.uint8]:
         assert self._source is not None
         truth = self._source.truth(int(self._indices[index]), size)
         if truth is None:
-            return self._decoded(index, size)[1]
+            return self._decode(index, size)[1]
         truth.flags.writeable = False
         return truth
 
 
 def index_hash(folder: Path, index: Mapping[str, Any]) -> str:
-    """Hash of an index and of the .npy files beside it, by which damage is found that would go unnoticed."""
+    """Return a hash of an index and of the .npy files beside it, which reveals damage that would go unnoticed."""
     digest = hashlib.sha256(json.dumps({key: index[key] for key in sorted(index)}).encode())
     for path in sorted(folder.glob("*.npy")):
         digest.update(path.name.encode() + path.read_bytes())
@@ -200,12 +201,12 @@ def _read_index(folder: Path) -> dict[str, Any]:
 
 
 def pixel_bytes(sizes: NDArray[np.int64], *, has_truth: bool) -> int:
-    """Space that the pixels of images of these (height, width) take."""
+    """Return the space that the pixels of images of these (height, width) take."""
     return int(sizes.prod(axis=1).sum()) * (BYTES_PER_PIXEL + has_truth)
 
 
 def first_pixels(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Position of each image's first pixel, shape (images,), from (height, width) of all of them."""
+    """Return the position of each image's first pixel, shape (images,), from (height, width) of all images."""
     pixels = sizes.prod(axis=1)
     starts: NDArray[np.int64] = np.cumsum(pixels) - pixels
     return starts

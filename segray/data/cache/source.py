@@ -1,4 +1,4 @@
-"""The images of a data set as they are stored in a shard, decoded from their files."""
+"""Decodes the images of a data set from their files, as a shard stores them."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from segray.errors import DataError
 
 @dataclass(frozen=True)
 class Source:
-    """Decodes the labelled images of a data set by their positions; pickles, and several threads may use it."""
+    """Decodes the labelled images of a data set by position. A source pickles, and several threads may use it."""
 
     pairs: tuple[Pair, ...]
     reader: Reader
     read_truth: Callable[[Pair], NDArray[np.uint8]] | None
     resizes: bool
-    """Whether images are brought to a size that is not their own"""
+    """Whether images are resized"""
 
     def images(self, index: int, size: SizePx) -> Images:
-        """Photo and label at (height, width).
+        """Return photo and label at (height, width).
 
         Raises:
-            DataError: A file cannot be used, or has another size than it had when the data set was listed.
+            DataError: A file cannot be used, or its size has changed since the data set was listed.
         """
         return self.inspect(index, size)[0]
 
     def inspect(self, index: int, size: SizePx) -> tuple[Images, UsedColors]:
-        """As `images`, and the colours that the label file's indices stand for.
+        """Return photo and label as `images` does, and the colours that the label file's indices stand for.
 
         Raises:
-            DataError: As `images`.
+            DataError: As in `images`.
         """
         pair = self.pairs[index]
         (photo, label), colors = self.reader.inspect(pair)
@@ -51,7 +51,7 @@ class Source:
         return resize_pair(photo, label, size), colors
 
     def truth(self, index: int, size: SizePx) -> NDArray[np.uint8] | None:
-        """Ids that predictions are judged by, at (height, width); None where these are the label's.
+        """Return the ids that predictions are judged by, at (height, width); None if the label holds them.
 
         Raises:
             DataError: A file cannot be used.
@@ -60,6 +60,6 @@ class Source:
 
 
 def open_source(dataset: Dataset, resize_px: SizePx | None) -> Source:
-    """The source of all labelled images of a data set, in the order of `Dataset.pairs`."""
+    """Return the source of all labelled images of a data set, in the order of `Dataset.pairs`."""
     read_truth = None if dataset.scoring is None else dataset.scoring.read_truth
     return Source(tuple(dataset.pairs()), dataset.reader, read_truth, resize_px is not None)

@@ -1,4 +1,4 @@
-"""One file per data set; a new one is its file and its line in DATASETS."""
+"""The data sets, one file each; a new data set is a new file and a line in DATASETS."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ DATASETS: Final[dict[str, Callable[[DataConfig], Dataset]]] = {
 }
 
 WITHOUT_PALETTE: Final = frozenset({"folder"})
-"""Data sets whose colours are made up, so that there is nothing for a model that paints label images to go by."""
+"""Data sets without colours of their own, on which a model that paints label images has nothing to learn."""
 
 
 def dataset_kind(name: str) -> Callable[[DataConfig], Dataset]:
-    """What makes a config into the data set of that name.
+    """Return the function that opens the data set of that name from a config.
 
     Raises:
         ConfigError: There is no such data set.
@@ -44,7 +44,7 @@ def dataset_kind(name: str) -> Callable[[DataConfig], Dataset]:
 
 
 def open_dataset(config: DataConfig) -> Dataset:
-    """The data set that a config names, without the images that it excludes.
+    """Open the data set that a config names, without the images that the config excludes.
 
     Raises:
         ConfigError: A name is unknown, or the config lacks what the data set needs.
@@ -56,7 +56,7 @@ def open_dataset(config: DataConfig) -> Dataset:
 
 
 def list_dataset(config: DataConfig) -> Dataset:
-    """As `open_dataset`, but with the photos and labels that lack their partner.
+    """Open a data set as `open_dataset` does, but keep the photos and labels that lack their partner.
 
     Raises:
         ConfigError: A name is unknown, or the config lacks what the data set needs.

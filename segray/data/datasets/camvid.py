@@ -34,7 +34,7 @@ CLASSES: Final[dict[str, Color]] = {
 VOID_ID: Final = 11
 
 # Colours of the original classes: label_colors.txt of Brostow, Fauqueur and Cipolla, "Semantic Object Classes in
-# Video", Pattern Recognition Letters 2009. The 11-class name that each is grouped under: MathWorks' example "Semantic
+# Video", Pattern Recognition Letters 2009. The 11-class name that groups each of them: MathWorks' example "Semantic
 # Segmentation Using Deep Learning" (camvidPixelLabelIDs), which follows SegNet.
 ORIGINAL: Final[dict[str, tuple[Color, str]]] = {
     "Animal": ((64, 128, 64), "Pedestrian"),
@@ -71,18 +71,18 @@ ORIGINAL: Final[dict[str, tuple[Color, str]]] = {
 }
 VOID: Final[Color] = (0, 0, 0)
 CLASS_LISTS: Final = ("segnet", "original")
-# Frames are numbered at 30 a second: 10 seconds.
+# Frames are numbered at 30 a second, so a block lasts 10 seconds.
 BLOCK: Final = 300
 
 
 class Form(NamedTuple):
-    """Where a published form of CamVid has its files; `{split}` stands for train, val and test."""
+    """The folders of a published form of CamVid; `{split}` stands for train, val and test."""
 
     photos: str
     labels: str
 
     def is_labelled(self, root: Path, split: Split) -> bool:
-        """Whether there is a folder of the split's labels."""
+        """Return whether there is a folder of the split's labels."""
         return os.path.lexists(split_folder(root, self.labels, split))
 
 
@@ -99,7 +99,7 @@ def camvid(config: DataConfig) -> Dataset:
     if form is SEGNET and classes == "original":
         raise ConfigError(
             "data.classes original needs CamVid's labels in colours, in LabeledApproved_full or train_labels, but "
-            f"{str(root)!r} has SegNet's form, whose label files hold ids of the 11 classes; use segnet"
+            f"{str(root)!r} has SegNet's form, whose label files hold ids of the 11 classes; set data.classes to segnet"
         )
     colors = CLASSES if classes == "segnet" else {name: color for name, (color, _) in ORIGINAL.items()}
     ids = {train_id: train_id for train_id in range(len(CLASSES))} | {VOID_ID: IGNORE_INDEX}
@@ -134,7 +134,7 @@ def _id_by_color(classes: str) -> dict[Color, int]:
 
 
 def _root(root: str, classes: str) -> tuple[Path, Form]:
-    """The folder and the first form that it holds; SegNet's counts last where all original classes are asked for."""
+    """Return the folder and the first form that it holds; for the original classes, SegNet's form comes last."""
     folder = root_folder(root)
     forms = FORMS if classes == "segnet" else (KAGGLE, RAW, SEGNET)
     held = [form for form in forms if any(form.is_labelled(folder, split) for split in SPLITS)]
@@ -151,5 +151,5 @@ def _pairs(lister: Lister, root: Path, form: Form, split: Split, prefix: str = "
     photos, files = lister.photos(photo_folder), lister.labels(label_folder)
     labels = by_name(files.items(), lambda stem: stem.removesuffix("_L"))
     pairs = lister.match(photos, labels, photo_folder, label_folder)
-    # Names may repeat from split to split.
+    # Splits may share names of files, but names of pairs are unique.
     return [pair._replace(name=prefix + pair.name, sequence=block(pair.name, BLOCK)) for pair in pairs]

@@ -45,14 +45,14 @@ IDS: Final = {name: raw for raw, name in enumerate(CLASSES)}
 CLASS_LISTS: Final = ("raw", "challenge")
 PHOTOS: Final = "CameraRGB"
 LABELS: Final = "CameraSeg"
-# The challenge's own label preparation takes a vehicle's pixels from this row of 600 on for the bonnet.
+# From this row of 600 on, the challenge's own label preparation takes pixels of vehicles for the bonnet.
 BONNET_ROW: Final = 496 / 600
 BLOCK: Final = 50
 _COLOR_MODES: Final = frozenset({"RGB", "RGBA"})
 
 
 def label_space(classes: str) -> LabelSpace:
-    """The 13 classes by id (`raw`), or the challenge's 12, where lane markings are road."""
+    """Return the 13 classes by id (`raw`), or the challenge's 12, in which lane markings are road (`challenge`)."""
     names = [name for name in CLASSES if not (classes == "challenge" and name == "RoadLines")]
     train_ids = {name: train_id for train_id, name in enumerate(names)}
     return LabelSpace(
@@ -78,12 +78,12 @@ def carla(config: DataConfig) -> Dataset:
 
 
 class RedChannelIds:
-    """RGB, RGBA or palette PNGs with the class id in the red channel.
+    """Decodes RGB, RGBA or palette PNGs with the class id in the red channel.
 
     Args:
         raw_to_train: Id -> training id; the ids are those of CLASSES.
-        remove_bonnet: Vehicle pixels in the lowest rows, which show the bonnet of the car that carries the camera,
-            count as None.
+        remove_bonnet: Whether vehicle pixels in the lowest rows become class `None`: they show the bonnet of the car
+            that carries the camera.
     """
 
     def __init__(self, raw_to_train: Mapping[int, int], *, remove_bonnet: bool) -> None:
@@ -95,9 +95,9 @@ class RedChannelIds:
         self.key = json.dumps({"red channel": sorted(raw_to_train.items()), "without bonnet": remove_bonnet})
 
     def __call__(self, path: Path) -> Label:
-        """Training ids; an id that is none of the classes', or one in another channel, is an error."""
+        """Return training ids; an id that belongs to no class, or lies in another channel, is an error."""
         channels, mode, palette_N3 = read_label(path)
-        if mode == "P" and channels.max() < len(palette_N3):  # an optimiser's: it is the same picture
+        if mode == "P" and channels.max() < len(palette_N3):  # an optimiser wrote it: the same picture
             channels, mode = palette_N3[channels], "RGB"
         if mode not in _COLOR_MODES:
             raise DataError(
@@ -109,7 +109,7 @@ class RedChannelIds:
         if others:
             cause = "; the file was written with red and blue exchanged (BGR for RGB)" if others == ["blue"] else ""
             raise DataError(
-                f"{path}: class ids must be in the red channel, but that is 0 everywhere and {' and '.join(others)} "
+                f"{path}: class ids must be in the red channel, but red is 0 everywhere and {' and '.join(others)} "
                 f"is not{cause}"
             )
         values = np.flatnonzero(np.bincount(ids.ravel(), minlength=256)).tolist()
@@ -140,10 +140,10 @@ def _pairs(lister: Lister, root: str) -> list[Pair]:
 
 
 def sequence(name: str) -> str:
-    """The drive that an image is from.
+    """Return the drive that an image is from.
 
-    Kaggle's names tell it: ``02_00_000`` is frame 0 of drive ``02_00_``, ``F61-12`` frame 12 of ``F61-``. Where frames
-    are only counted, as in the challenge's own ``923``, a drive is 50 neighbouring numbers.
+    Kaggle's names tell the drive: ``02_00_000`` is frame 0 of drive ``02_00_``, ``F61-12`` frame 12 of ``F61-``. Where
+    names only count the frames, as in the challenge's own ``923``, 50 neighbouring numbers count as a drive.
     """
     folder, _, stem = name.rpartition("/")
     before, number = split_number(stem)
@@ -153,7 +153,7 @@ def sequence(name: str) -> str:
 
 
 def _recordings(root: str) -> dict[str, Path]:
-    """Name of a recording, such as ``dataA``, or an empty one -> folder that holds its photos and labels."""
+    """Return name of a recording, such as ``dataA`` or an empty one -> folder that holds its photos and labels."""
     folder = root_folder(root)
     found = _below(folder)
     if found:
@@ -165,7 +165,10 @@ def _recordings(root: str) -> dict[str, Path]:
 
 
 def _below(folder: Path) -> dict[str, Path]:
-    """All recordings in the folder, and up to two levels below; a folder with one of them gives it its name."""
+    """Return all recordings in the folder and up to two levels below, by the name of the outer folder.
+
+    Where an outer folder holds several recordings, their names include the inner folder.
+    """
     outer = [path for path in contents([folder]) if path.name not in (PHOTOS, LABELS)]
     inner = [path for path in contents(outer) if path.name not in (PHOTOS, LABELS)]
     found = [path.relative_to(folder).parts for path in (folder, *outer, *inner) if _is_recording(path)]

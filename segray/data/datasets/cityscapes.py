@@ -76,17 +76,17 @@ PHOTO_END: Final = "_leftImg8bit"
 PHOTO_SUFFIX: Final = f"{PHOTO_END}.png"
 LABEL_SUFFIX: Final = "_gtFine_labelIds.png"
 COMPANIONS: Final = ("_color", "_instanceIds", "_polygons", "_labelTrainIds", "_instanceTrainIds")
-"""Ends of what the authors and their scripts put beside the label ids."""
+"""Endings of the files that the authors and their scripts put beside the label ids."""
 HINTS: Final = {255: "255 is void in training ids, but label ids are expected, in which 7 is road and 23 is sky"}
-"""What to say where a label file holds a value that is no label id."""
+"""Value that is no label id -> hint for the error message where a label file holds it."""
 
 
 def label_space(classes: str = "train_ids") -> LabelSpace:
-    """The classes of one of CLASS_LISTS; raw values are label ids.
+    """Return the classes of one of CLASS_LISTS; raw values are label ids.
 
     Args:
-        classes: `train_ids` are the 19 classes of the benchmark, the rest void; `label_ids` are all 34 label ids, none
-            of them void; `categories` are the 8 groups of label ids, `void` being a class too.
+        classes: `train_ids` are the 19 classes of the benchmark, the rest is void; `label_ids` are all 34 label ids,
+            none of them void; `categories` are the 8 groups of label ids, and `void` is a class, too.
     """
     if classes == "train_ids":
         trained = sorted((train_id, name, color) for _, name, train_id, color in LABELS if train_id != IGNORE_INDEX)
@@ -128,9 +128,9 @@ def cityscapes(config: DataConfig) -> Dataset:
 
 
 def sequence_of(stem: str) -> str:
-    """City and sequence of a stem CITY_SEQUENCE_FRAME; empty for any other.
+    """Return city and sequence of a stem CITY_SEQUENCE_FRAME; empty for any other stem.
 
-    Some cities hold a few long sequences, others many short ones with one labelled frame each.
+    Some cities hold a few long sequences, others many short sequences with one labelled frame each.
     """
     sequence, _, frame = stem.rpartition("_")
     return sequence if "_" in sequence and frame.isdigit() else ""
@@ -145,13 +145,13 @@ def _pairs(lister: Lister, root: Path, split: str, labels: str) -> list[Pair]:
 
 
 def _test_photos(lister: Lister, root: Path) -> list[Path]:
-    # The published label files of the test split are dummies, in which every pixel is void.
+    # The published label files of the test split are dummies in which every pixel is void.
     folder = root / PHOTOS / "test"
     return list(lister.by_ending(folder, PHOTO_END, PHOTO_EXTENSIONS).values()) if folder.exists() else []
 
 
 def _unique_colors() -> tuple[Color, ...]:
-    """The official colours; where labels share one, the later ones differ by 1 in blue, so that masks can be read."""
+    """Return the official colours; where labels share a colour, raise blue by 1, so that masks can be read back."""
     colors: list[Color] = []
     for _, _, _, (red, green, blue) in LABELS:
         while (red, green, blue) in colors:

@@ -1,4 +1,7 @@
-"""Cityscapes as photo and colour mask side by side, in blurred JPEGs: Kaggle's "cityscapes-image-pairs", pix2pix."""
+"""Cityscapes as photo and colour mask side by side in one JPEG: Kaggle's "cityscapes-image-pairs", pix2pix.
+
+JPEG blurs the colours of a mask, so a pixel's class is that of the nearest colour.
+"""
 
 from __future__ import annotations
 
@@ -27,44 +30,44 @@ from segray.errors import ConfigError, DataError
 from segray.labels import IGNORE_INDEX, Color, LabelSpace
 
 INNER_FOLDER: Final = "cityscapes_data"
-"""Kaggle's archive holds train and val in it."""
+"""The folder of Kaggle's archive that holds train and val."""
 
 PUBLISHED_SIZES: Final = (0.64, 0.16, 0.20)
-"""How the published K-Means system divides all the images."""
+"""Shares into which the published K-Means system divides all images."""
 
 CLOSE: Final = 20.0
-"""RGB distance within which most of a mask's pixels have a Cityscapes colour, and few of a photo's."""
+"""RGB distance within which most pixels of a mask, but few of a photo, have a Cityscapes colour."""
 
 
 class MaskDecoder(Protocol):
-    """A mask of colours -> training ids."""
+    """Decodes a mask of colours into training ids."""
 
     @property
     def key(self) -> str:
-        """All that the ids depend on besides the mask."""
+        """Everything that the ids depend on besides the mask."""
 
     def __call__(self, mask: NDArray[np.uint8], path: Path) -> NDArray[np.uint8]:
-        """Training ids (height, width), 255 for void, of a mask (height, width, 3).
+        """Return training ids (height, width), 255 for void, of a mask (height, width, 3).
 
         Raises:
-            DataError: It is no such mask; the message names the path.
+            DataError: The pixels are no such mask; the message names the path.
         """
 
 
 @dataclass(frozen=True)
 class PaletteLabels:
-    """The class of the nearest official colour; void where that is void's, or too far away."""
+    """Gives each pixel the class of the nearest official colour, or void if that colour is void or too far away."""
 
     max_distance: float
     """RGB distance beyond which a pixel is void"""
 
     @property
     def key(self) -> str:
-        """The table and the distance."""
+        """The table of colours and the distance."""
         return json.dumps({"palette": sorted(PALETTE.items()), "max_distance": self.max_distance})
 
     def __call__(self, mask: NDArray[np.uint8], path: Path) -> NDArray[np.uint8]:
-        """Training ids of the 19 classes."""
+        """Return training ids of the 19 classes."""
         index, squared_distance = nearest_color(mask, tuple(PALETTE))
         if (squared_distance <= CLOSE**2).mean() < 0.5:
             raise DataError(
@@ -75,44 +78,44 @@ class PaletteLabels:
         ids[squared_distance > self.max_distance**2] = IGNORE_INDEX
         if (ids == IGNORE_INDEX).all():
             raise DataError(
-                f"{path}: its right half must be a mask of Cityscapes' colours, but no pixel has that of a class; "
-                "does it hold class ids?"
+                f"{path}: its right half must be a mask of Cityscapes' colours, but no pixel has the colour of a "
+                "class; does it hold class ids?"
             )
         return ids
 
 
 @dataclass(frozen=True)
 class ClusterLabels:
-    """The nearest of K cluster centres; no pixel is void."""
+    """Gives each pixel the nearest of K cluster centres; no pixel is void."""
 
     centers: tuple[Color, ...]
     """In training-id order"""
     truth: PaletteLabels
-    """What predictions are judged by; it plays a part in the key only"""
+    """Decoder of the labels that predictions are judged by; only the key uses it"""
 
     @property
     def key(self) -> str:
-        """The centres, and what the truth depends on."""
+        """The centres, and the key of the truth."""
         return json.dumps({"centers": self.centers, "truth": self.truth.key})
 
     def __call__(self, mask: NDArray[np.uint8], path: Path) -> NDArray[np.uint8]:  # noqa: ARG002 - any colours will do
-        """Training ids of the K clusters."""
+        """Return training ids of the K clusters."""
         return nearest_color(mask, self.centers)[0]
 
 
 @dataclass(frozen=True)
 class PairsReader:
-    """Files with the photo in the left half and the mask in the right."""
+    """Reads files with the photo in the left half and the mask in the right half."""
 
     decode: MaskDecoder
 
     @property
     def key(self) -> str:
-        """The decoder's."""
+        """Key of the decoder."""
         return self.decode.key
 
     def size(self, pair: Pair) -> SizePx:
-        """(height, width) of one half, from the header; an odd width is an error."""
+        """Return (height, width) of one half, from the header; an odd width is an error."""
         height, width = pair_size(pair)
         if width % 2:
             raise DataError(
@@ -122,16 +125,16 @@ class PairsReader:
         return height, width // 2
 
     def read(self, pair: Pair) -> Images:
-        """Both halves, from one look at the file."""
+        """Return both halves, and open the file once."""
         photo, mask = _halves(pair.photo)
         return photo, self.decode(mask, pair.label)
 
     def inspect(self, pair: Pair) -> tuple[Images, UsedColors]:
-        """As `read`; masks have no palette."""
+        """Return both halves as `read` does, and no colours, because masks have no palette."""
         return self.read(pair), NO_COLORS
 
     def read_label(self, pair: Pair) -> NDArray[np.uint8]:
-        """Training ids alone."""
+        """Return training ids alone."""
         return self.decode(read_mask(pair.label), pair.label)
 
 
@@ -164,22 +167,23 @@ def cityscapes_pairs(config: DataConfig) -> Dataset:
 
 
 def palette_space() -> LabelSpace:
-    """The 19 classes in training-id order."""
+    """Return the 19 classes in training-id order."""
     return label_space().model_copy(update={"raw_to_train": {}})
 
 
 def name_clusters(centers: Sequence[Color]) -> tuple[tuple[Color, ...], LabelSpace, tuple[int | None, ...]]:
-    """Name clusters by the class of the official colour that is nearest to their centre.
+    """Name each cluster by the class of the official colour that is nearest to the cluster's centre.
 
     Args:
-        centers: Distinct.
+        centers: Distinct colours.
 
     Returns:
-        The centres in training-id order: by class, void last, the nearest to the class's colour first; the clusters
-        as classes, a second one of a class being "road 2"; and for each the palette class that it stands for.
+        The centres in training-id order: by class, void last, and within a class the nearest to its colour first; the
+        clusters as classes, named "road", "road 2" and so on; and for each cluster the palette class that it stands
+        for.
 
     Raises:
-        ConfigError: All are void.
+        ConfigError: All clusters are void.
     """
     index, squared_distance = nearest_color(np.array(centers, np.uint8), tuple(PALETTE))
     class_ids = np.array(list(PALETTE.values()))[index].tolist()
@@ -200,10 +204,10 @@ def name_clusters(centers: Sequence[Color]) -> tuple[tuple[Color, ...], LabelSpa
 
 
 def read_mask(path: Path) -> NDArray[np.uint8]:
-    """The right half of a file, (height, width, 3), RGB.
+    """Return the right half of a file, (height, width, 3), RGB.
 
     Raises:
-        DataError: It cannot be read, or does not decode to its end.
+        DataError: The file cannot be read, or does not decode to its end.
     """
     return _halves(path)[1]
 
@@ -231,7 +235,7 @@ def _pairs(lister: Lister, root: Path, split: Split) -> list[Pair]:
 def _palette() -> dict[Color, int]:
     palette: dict[Color, int] = {}
     for _, _, train_id, color in LABELS:
-        # Poles and groups of poles look alike: the label that is trained wins.
+        # Poles and groups of poles share a colour; the pole wins, because groups are void in training.
         palette[color] = min(train_id, palette.get(color, IGNORE_INDEX))
     return palette
 

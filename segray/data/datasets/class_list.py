@@ -1,4 +1,4 @@
-"""Which of its class lists a data set is opened with."""
+"""The class list that a data set is opened with."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from segray.errors import ConfigError, unknown_name
 
 
 def class_list(config: DataConfig, choices: Sequence[str]) -> str:
-    """The chosen class list; the first where `data.classes` is empty.
+    """Return the chosen class list, or the first if `data.classes` is empty.
 
     Raises:
         ConfigError: The data set has no such list.

@@ -1,4 +1,4 @@
-"""What every data set gives: its classes, its files, and how they become arrays."""
+"""An open data set: its classes, its files, and the reader that decodes them."""
 
 from __future__ import annotations
 
@@ -22,45 +22,45 @@ SPLITS: Final[tuple[Split, ...]] = ("train", "val", "test")
 
 @dataclass(frozen=True, kw_only=True)
 class Scoring:
-    """What predictions are judged by where the classes of training are no measure, such as clusters."""
+    """The labels that predictions are judged by if the classes of training are no measure, such as clusters."""
 
     label_space: LabelSpace
-    """The classes to judge by; their raw ids play no part"""
+    """The classes to judge by; their raw ids are not used"""
     class_of: tuple[int | None, ...]
-    """For each class of training the one of `label_space` that it stands for; None stands for none of them"""
+    """The class of `label_space` that each class of training stands for; None if it stands for none of them"""
     read_truth: Callable[[Pair], NDArray[np.uint8]]
-    """Ids of `label_space` (height, width), 255 for void; it pickles, and several threads may call it at once"""
+    """Returns ids of `label_space` (height, width), 255 for void; pickles, and several threads may call it at once"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """A data set, opened from a DataConfig: its files are listed, not yet read."""
+    """A data set, opened from a DataConfig: its files are listed, but not read yet."""
 
     label_space: LabelSpace
     reader: Reader
     official: Mapping[Split, Sequence[Pair]]
-    """The labelled images as the layout divides them, each split by name; a split that it lacks is not a key,
-    and where that is `val`, validation takes the share `split_sizes[1]` of the training images by seed"""
+    """The labelled images as the layout divides them, in order of their names; a split that the layout lacks is not a
+    key. Without `val`, validation takes the share `split_sizes[1]` of the training images by seed"""
     undivided: Sequence[Pair] = ()
-    """The labelled images where the layout does not divide them, by name; `official` is empty then"""
+    """The labelled images in order of their names, if the layout does not divide them; then `official` is empty"""
     split_sizes: tuple[float, float, float] = (0.8, 0.2, 0.0)
-    """Shares of train, val and test where the images are divided by seed and `data.split.sizes` is null"""
+    """Shares of train, val and test if the images are divided by seed and `data.split.sizes` is null"""
     unlabelled: Sequence[Path] = ()
     """Photos whose labels are secret or missing by design, such as an official test split's"""
     scoring: Scoring | None = None
-    """None: predictions are judged by the labels of training. What it depends on is part of the reader's key"""
+    """None if predictions are judged by the labels of training. The reader's key covers what the scoring depends on"""
     unused: Sequence[Unused] = ()
-    """Files in the data set's folders that are neither of the above, nor known companions of them"""
+    """Files in the data set's folders that belong to no image, and are no known companions of such files"""
     void_hint: str = ""
-    """What to set where void turns out to be a class; it ends a message"""
+    """Fix for a data set in which void turns out to be a class, as the end of an error message"""
     notes: Sequence[str] = ()
-    """What else is no problem but worth a look, one line each"""
+    """Notes on what is no problem but worth a look, one line each"""
 
     def __post_init__(self) -> None:
         if self.label_space.num_classes < 2:
             raise ConfigError(
                 f"a data set must have at least 2 classes, but has only {self.label_space.names[0]!r}, on which every "
-                "model scores 100 %; make a class of what is not it, such as data.folder.classes: [background, "
+                "model scores 100 %; add a class for all other pixels, such as data.folder.classes: [background, "
                 f"{self.label_space.names[0]}], with the ids of both in the label files"
             )
         first: dict[str, Pair] = {}
@@ -71,16 +71,16 @@ class Dataset:
         ]
         if twice:
             raise DataError(
-                f"an image must occur once in a data set, or it may train and validate, but {len(twice)} occur twice; "
-                f"remove one of each:{listed(twice)}",
+                f"an image must occur once in a data set, or it may both train and validate, but {len(twice)} occur "
+                f"twice; remove one of each:{listed(twice)}",
                 twice,
             )
 
     def without(self, names: Collection[str]) -> Dataset:
-        """The data set without some images; a photo without a label goes by the stem of its file.
+        """Return the data set without some images; the name of a photo without a label is the stem of its file.
 
         Raises:
-            ConfigError: There is no image of such a name.
+            ConfigError: The data set has no image of such a name.
         """
         if not names:
             return self
@@ -99,14 +99,14 @@ class Dataset:
         return replace(self, official=official, undivided=kept(self.undivided), unlabelled=unlabelled)
 
     def whole(self) -> Dataset:
-        """The data set without the photos and labels that lack their partner."""
+        """Return the data set without the photos and labels that lack their partner."""
         return self.without([pair.name for pair in self.pairs() if MISSING in (pair.photo, pair.label)])
 
     def check_whole(self) -> None:
         """Check that every photo has its label, and every label its photo.
 
         Raises:
-            DataError: Some lack their partner; all of those are named.
+            DataError: Some lack their partner; the error names all of them.
         """
         without_label = [str(pair.photo) for pair in self.pairs() if pair.label == MISSING]
         without_image = [str(pair.label) for pair in self.pairs() if pair.photo == MISSING]
@@ -126,14 +126,14 @@ class Dataset:
             )
 
     def _instead(self, path: str) -> str:
-        """What of the same stem is there, but not used."""
+        """Return a hint at a file of the same stem that is not used; empty if there is none."""
         alike = [file for file in self.unused if normal(file.path.stem) == normal(Path(path).stem)]
         return f"; {alike[0].path.name} is there, but is not used ({alike[0].why})" if alike else ""
 
     def notes_in_short(self) -> list[str]:
-        """What a person should know before training starts, a line each."""
+        """Return what a person should know before training starts, a line each."""
         return [*self.notes, *([unused_in_short(self.unused)] if self.unused else [])]
 
     def pairs(self) -> list[Pair]:
-        """Every labelled image, by split and name."""
+        """Return every labelled image, ordered by split and name."""
         return [pair for split in SPLITS for pair in self.official.get(split, ())] + list(self.undivided)

@@ -1,4 +1,4 @@
-"""Any data set that is a folder of images and a folder of labels; the config names folders and classes."""
+"""Any data set with a folder of images and a folder of labels; the config names the folders and the classes."""
 
 from __future__ import annotations
 
@@ -53,18 +53,18 @@ def _pairs(lister: Lister, root: Path, layout: FolderConfig, split: Split) -> li
 
 
 def _named_by_split(lister: Lister, root: Path, layout: FolderConfig, split: Split) -> list[Pair]:
-    # Stems may repeat from split to split.
+    # Splits may share stems, but names of pairs are unique.
     return [pair._replace(name=f"{split}/{pair.name}") for pair in _pairs(lister, root, layout, split)]
 
 
 def _test_photos(lister: Lister, root: Path, layout: FolderConfig) -> list[Path] | None:
-    """Photos of a test split without any label; None where it has labels."""
+    """Return the photos of a test split without any label; None if the split has labels."""
     photo_folder, label_folder = (split_folder(root, pattern, "test") for pattern in (layout.images, layout.labels))
     if not os.path.lexists(label_folder):
         return photos_alone(lister, photo_folder, layout) if os.path.lexists(photo_folder) else []
     if photo_folder != label_folder:
         return None
-    # With an account of its own: where there are labels, the files are listed again as pairs.
+    # With an account of its own: if there are labels, the files will be listed again as pairs.
     look = Lister()
     photos, labels = photos_and_labels(look, photo_folder, label_folder, layout)
     if labels:
@@ -74,7 +74,7 @@ def _test_photos(lister: Lister, root: Path, layout: FolderConfig) -> list[Path]
 
 
 def _of_no_split(root: Path, layout: FolderConfig) -> list[Unused]:
-    """Pictures beside the folders of the splits, and in folders that stand where a split's would."""
+    """Return pictures beside the folders of the splits, and in folders whose names are no split's."""
     patterns = dict.fromkeys((layout.images, layout.labels))
     used = {real(split_folder(root, pattern, split)) for pattern in patterns for split in SPLITS}
     unused: dict[Path, str] = {}
@@ -92,7 +92,7 @@ def _of_no_split(root: Path, layout: FolderConfig) -> list[Unused]:
 
 
 def _beside(root: Path, pattern: str) -> Iterator[tuple[Path, Sequence[str]]]:
-    """What lies where `{split}` stands in a pattern, and the rest of the pattern below it."""
+    """Yield everything that lies where `{split}` stands in a pattern, with the rest of the pattern below it."""
     parts = Path(pattern).parts
     depth = next(index for index, part in enumerate(parts) if "{split}" in part)
     parent = root.joinpath(*parts[:depth])
@@ -108,7 +108,11 @@ def _root(root: str, layout: FolderConfig) -> Path:
 
 
 def _check_is_divided(root: Path, layout: FolderConfig) -> None:
-    """Name the options for a data set without folders of splits, where the layout expects some."""
+    """Refuse a data set without folders of splits where the layout expects some, and name the options to set.
+
+    Raises:
+        DataError: The data set is not divided.
+    """
     flat = {key: getattr(layout, key).removesuffix("/{split}") for key in ("images", "labels")}
     if flat["images"] == layout.images or flat["labels"] == layout.labels:
         return
@@ -119,7 +123,7 @@ def _check_is_divided(root: Path, layout: FolderConfig) -> None:
     if all(folder.is_dir() and _has_pictures(folder) for folder in folders):
         options = set_options({f"data.folder.{key}": place for key, place in flat.items()})
         raise DataError(
-            f"data folder {str(root)!r} must hold {layout.images} and {layout.labels}, with a folder for each of train "
+            f"data folder {str(root)!r} must hold {layout.images} and {layout.labels}, with a folder each for train "
             f"and val, but {' and '.join(flat.values())} have none; to divide the images by data.split: {options}"
         )
 

@@ -1,4 +1,4 @@
-"""GTA5, "Playing for Data": frames of a computer game, with the label ids of Cityscapes and one more."""
+"""GTA5, "Playing for Data": frames of a computer game, with the label ids of Cityscapes and a further one."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from segray.labels import IGNORE_INDEX, LabelSpace
 PHOTOS: Final = "images"
 LABELS: Final = "labels"
 # The last of the 35 entries in the authors' own list, `label/initLabels.m` of "Playing for Data", Richter et al., ECCV
-# 2016; in Cityscapes it is -1 and drawn into no file.
+# 2016. In Cityscapes the license plate has id -1 and is drawn into no file.
 LICENSE_PLATE_ID: Final = 34
-# Frames are numbered in the order in which they were recorded; names tell nothing else.
+# Names only count the frames, in the order of their recording.
 BLOCK: Final = 50
 SPLIT_FILES: Final = ("split.mat", "read_mapping/split.mat")
 _MAT_KEYS: Final[dict[Split, str]] = {"train": "trainIds", "val": "valIds", "test": "testIds"}
 
 
 def label_space(classes: str = "train_ids") -> LabelSpace:
-    """Cityscapes' classes; license plates are void, or part of the category `vehicle`."""
+    """Return Cityscapes' classes; license plates are void, or part of the category `vehicle`."""
     space = cityscapes_space(classes)
     plate = space.names.index("vehicle") if classes == "categories" else IGNORE_INDEX
     return space.model_copy(update={"raw_to_train": {**space.raw_to_train, LICENSE_PLATE_ID: plate}})
@@ -51,18 +51,18 @@ def gta5(config: DataConfig) -> Dataset:
     return Dataset(
         label_space=space,
         reader=FileReader(IdLabels(space.raw_to_train, HINTS)),
-        official=_divided(pairs, mat) if mat else {},
+        official=_divide(pairs, mat) if mat else {},
         undivided=[] if mat else pairs,
         unused=lister.unused,
     )
 
 
 def sequence_of(stem: str) -> str:
-    """The block of neighbouring numbers that a stem of digits lies in; empty for any other stem."""
+    """Return the block of neighbouring numbers that a stem of digits lies in; empty for any other stem."""
     return f"block {int(stem) // BLOCK}" if stem.isdecimal() else ""
 
 
-def _divided(pairs: list[Pair], mat: Path) -> dict[Split, list[Pair]]:
+def _divide(pairs: list[Pair], mat: Path) -> dict[Split, list[Pair]]:
     splits = _read_splits(mat)
     nowhere = [str(pair.photo) for pair in pairs if pair.name not in splits]
     if nowhere:
@@ -75,8 +75,8 @@ def _divided(pairs: list[Pair], mat: Path) -> dict[Split, list[Pair]]:
 
 
 def _read_splits(mat: Path) -> dict[str, Split]:
-    """Name of an image -> its split."""
-    # Slow to import, and most data sets do not need it.
+    """Return name of an image -> its split."""
+    # SciPy is slow to import, and most data sets do not need it.
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
 
@@ -85,7 +85,7 @@ def _read_splits(mat: Path) -> dict[str, Split]:
         numbers = {split: content[key].ravel().tolist() for split, key in _MAT_KEYS.items()}
         return {f"{int(number):05d}": split for split, listed_here in numbers.items() for number in listed_here}
     except (MatReadError, OSError, ValueError, TypeError, KeyError, NotImplementedError) as error:
-        # What loadmat raises on damaged files, and, last, on those of MATLAB 7.3, which are HDF5.
+        # loadmat raises these on damaged files, and NotImplementedError on files of MATLAB 7.3, which are HDF5.
         raise DataError(
             f"{mat}: cannot be read as the split of GTA5, which holds {', '.join(_MAT_KEYS.values())}: {error}"
         ) from None

@@ -1,4 +1,4 @@
-"""KITTI Road: road or not road, in colours; the area outside the evaluated one is void, and test labels are secret."""
+"""KITTI Road: road or not road, in colours. What is outside the evaluated area is void; the test labels are secret."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def kitti_road(config: DataConfig) -> Dataset:
 
 
 def _root(root: str) -> Path:
-    """The folder that holds training/: data.root, or data_road in it."""
+    """Return the folder that holds training/: data.root, or data_road in it."""
     folder = root_folder(root)
     inner = folder / "data_road"
     if os.path.lexists(inner) and not os.path.lexists(folder / "training"):
@@ -65,7 +65,7 @@ def _pairs(lister: Lister, root: Path) -> list[Pair]:
     labels = by_name(roads, lambda stem: _ROAD_STEM.sub(r"\1_\2", stem))
     pairs = lister.match(photos, labels, photo_folder, label_folder)
     _check_lanes([pair for pair in pairs if pair.label == MISSING], lanes)
-    # The same numbers of all categories together, so that every split has its share of each.
+    # A sequence holds the same numbers of all categories (um, umm, uu), so that every split has its share of each.
     return [pair._replace(sequence=block(pair.name.rpartition("_")[2], BLOCK)) for pair in pairs]
 
 
@@ -73,8 +73,8 @@ def _check_lanes(unlabelled: Sequence[Pair], lanes: Mapping[str, Path]) -> None:
     alone = [pair for pair in unlabelled if pair.name in lanes]
     if alone:
         raise DataError(
-            f"{len(alone)} images without a label have only a lane mask, such as {lanes[alone[0].name].name}: it marks "
-            "the ego lane, not the road, and does not replace the road mask:"
+            f"{len(alone)} images have a lane mask, such as {lanes[alone[0].name].name}, but no road mask; a lane mask "
+            "marks the ego lane, not the road, and cannot replace the road mask:"
             f"{listed([str(pair.photo) for pair in alone])}",
             [f"{pair.photo}: has no road mask, only {lanes[pair.name].name} of the ego lane" for pair in alone],
         )

@@ -1,10 +1,10 @@
-"""K-Means on the colours of masks: fitted once, kept with the data set, the same for every trial and machine.
+"""K-Means on the colours of masks: fitted once and stored with the data set, the same for every trial and machine.
 
     ROOT/.segray/kmeans-K10-seed0-FINGERPRINT.json
 
-FINGERPRINT follows from the names and sizes of the files that it was fitted on: other files have another fit. Where
-ROOT cannot be written, the file lies in the folder of decoded images; where that cannot be written either, each process
-fits anew, with the same result.
+FINGERPRINT is a hash of the names and sizes of the files that the clusters were fitted on, so other files get another
+fit. If ROOT cannot be written, the file lies in the folder of decoded images; if neither can be written, each process
+fits the clusters itself, with the same result.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from segray.folder import Folder, open_folder
 from segray.labels import Color
 
 NUM_MASKS: Final = 200
-"""Masks that a fit looks at."""
+"""Most masks that a fit uses."""
 
 PIXELS_PER_MASK: Final = 1000
-"""Pixels that it takes of each, as far as there are so many."""
+"""Most pixels that a fit draws from each mask."""
 
 
 class ClusterFit(BaseModel):
-    """Content of the file."""
+    """The content of the file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -43,12 +43,12 @@ class ClusterFit(BaseModel):
     num_clusters: int
     seed: int
     fingerprint: str
-    """Of the names and sizes of all files that were drawn from"""
+    """Hash of the names and sizes of all files that masks were drawn from"""
     num_files: int
     num_masks: int
     num_pixels: int
     versions: dict[str, str]
-    """Of scikit-learn and NumPy"""
+    """Versions of scikit-learn and NumPy"""
 
 
 def kept_clusters(
@@ -58,18 +58,18 @@ def kept_clusters(
     num_clusters: int,
     seed: int,
 ) -> tuple[Color, ...]:
-    """The colours of the clusters: read if they are kept, else fitted and kept.
+    """Return the colours of the clusters: read them if they are stored, else fit and store them.
 
     Args:
-        places: Folders to look for it in; the first of them that can be written keeps it.
-        files: Those to draw masks from, by names that are the same on every machine.
-        read_mask: A file's mask (height, width, 3), RGB; a DataError leaves the file out, if not all are such.
+        places: Folders in which the fit may be stored; a new fit goes into the first that can be written.
+        files: Files to draw masks from, by names that are the same on every machine.
+        read_mask: Reads a file's mask (height, width, 3), RGB. A file that raises DataError is left out, unless all do.
         num_clusters: K.
-        seed: Of the draws and of the fit, at least 0 and below 2**32.
+        seed: Seed of the draws and of the fit, at least 0 and below 2**32.
 
     Raises:
         ConfigError: K is above the number of colours, or the seed is outside its range.
-        DataError: The kept file is damaged, a file cannot be looked at, or no mask can be read.
+        DataError: The stored fit is damaged, the size of a file cannot be read, or no mask can be read.
     """
     if not 0 <= seed < 2**32:
         raise ConfigError(f"data.pairs.kmeans_seed must be at least 0 and below 2**32, but got {seed}")
@@ -85,18 +85,18 @@ def kept_clusters(
             place.write_new_json(name, fit.model_dump(mode="json"))
         except StorageError:
             continue
-        # Another process may have been faster, with other versions.
+        # Another process may have been faster, with other versions: all must use the fit that is stored.
         return _read(place, name, num_clusters) or fit.centers
     return fit.centers
 
 
 def fit_clusters(pixels: NDArray[np.uint8], num_clusters: int, seed: int) -> tuple[Color, ...]:
-    """Centres of K-Means on colours, whole numbers, distinct, in ascending order.
+    """Return the centres of K-Means on colours: whole numbers, distinct, in ascending order.
 
     Args:
         pixels: Shape (N, 3), RGB.
         num_clusters: K.
-        seed: Of the initial centres and the mini-batches.
+        seed: Seed of the initial centres and the mini-batches.
 
     Raises:
         ConfigError: K is above the number of distinct colours.
@@ -107,18 +107,20 @@ def fit_clusters(pixels: NDArray[np.uint8], num_clusters: int, seed: int) -> tup
             f"data.pairs.num_clusters must be at least 2 and at most {num_colors}, the number of colours that were "
             f"found in the masks, but got {num_clusters}"
         )
-    # It takes a second to import, and most processes find the centres in a file.
+    # scikit-learn takes a second to import, and most processes find the centres in a file.
     from sklearn.cluster import MiniBatchKMeans
 
-    # Threads would add up in another order on another machine.
+    # Several threads would add the numbers up in another order on another machine.
     with threadpool_limits(limits=1):
         kmeans = MiniBatchKMeans(num_clusters, random_state=seed, n_init=10, batch_size=4096)
         centers = kmeans.fit(pixels.astype(np.float64)).cluster_centers_
-    return _distinct([(red, green, blue) for red, green, blue in np.rint(centers).astype(int).clip(0, 255).tolist()])
+    return _make_distinct(
+        [(red, green, blue) for red, green, blue in np.rint(centers).astype(int).clip(0, 255).tolist()]
+    )
 
 
-def _distinct(centers: Sequence[Color]) -> tuple[Color, ...]:
-    """The centres in ascending order; of two that rounding made equal, one moves to the nearest free blue."""
+def _make_distinct(centers: Sequence[Color]) -> tuple[Color, ...]:
+    """Return the centres in ascending order; if rounding made two equal, move one of them to the nearest free blue."""
     taken: set[Color] = set()
     for red, green, blue in sorted(centers):
         free = [(red, green, value) for value in range(256) if (red, green, value) not in taken]
@@ -135,7 +137,7 @@ def _fit(
 ) -> ClusterFit:
     rng = np.random.default_rng(seed)
     order = [files[index] for index in rng.permutation(len(files))]
-    masks = list(islice(_readable(order, read_mask), NUM_MASKS))
+    masks = list(islice(_read_masks(order, read_mask), NUM_MASKS))
     pixels = np.concatenate([rng.permutation(mask.reshape(-1, 3))[:PIXELS_PER_MASK] for mask in masks])
     return ClusterFit(
         centers=fit_clusters(pixels, num_clusters, seed),
@@ -149,8 +151,8 @@ def _fit(
     )
 
 
-def _readable(files: Sequence[Path], read_mask: Callable[[Path], NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
-    """The masks that can be read; the others are named when the data set is decoded."""
+def _read_masks(files: Sequence[Path], read_mask: Callable[[Path], NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
+    """Yield the masks that can be read; decoding the data set will name the others."""
     problems: list[str] = []
     for path in files:
         try:
@@ -169,15 +171,15 @@ def _read(place: Folder, name: str, num_clusters: int) -> tuple[Color, ...] | No
         centers = ClusterFit.model_validate(content).centers
     except (StorageError, ValidationError) as error:
         reason = str(error).splitlines()[0]
-        raise _damaged(place, name, reason) from None
+        raise _damage_error(place, name, reason) from None
     if len(set(centers)) != num_clusters or not all(0 <= value <= 255 for center in centers for value in center):
-        raise _damaged(place, name, f"it must hold {num_clusters} distinct colours of 0 to 255")
+        raise _damage_error(place, name, f"it must hold {num_clusters} distinct colours of 0 to 255")
     return centers
 
 
-def _damaged(place: Folder, name: str, reason: str) -> DataError:
+def _damage_error(place: Folder, name: str, reason: str) -> DataError:
     path = place.child(name).path
-    return DataError(f"{path}: cannot be used as a K-Means fit: {reason}; delete it, and it is fitted anew")
+    return DataError(f"{path}: cannot be used as a K-Means fit: {reason}; delete the file to fit the clusters again")
 
 
 def _fingerprint(files: Mapping[str, Path]) -> str:

@@ -1,4 +1,4 @@
-"""Which label value is which class in the `folder` data set, and what looks like a mistake in that."""
+"""Maps label values to classes in the `folder` data set, and finds what looks like a mistake in the mapping."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from segray.config import FolderConfig, set_options
 from segray.errors import ConfigError
 from segray.labels import IGNORE_INDEX
 
-# Letters alone, so that "don't care", "not_labeled" and "Un-labelled" are found too.
+# Names are compared by their letters alone, so that "don't care", "not_labeled" and "Un-labelled" are found, too.
 VOID_NAMES: Final = frozenset(
     [
         "void",
@@ -32,14 +32,14 @@ VOID_NAMES: Final = frozenset(
     ]
 )
 NUM_SHOWN: Final = 8
-"""Classes that a note shows with their ids."""
+"""Number of classes that a note shows with their ids."""
 
 
 def raw_to_train(layout: FolderConfig) -> dict[int, int]:
-    """Label value -> training id, or 255 for void.
+    """Return label value -> training id, or 255 for void.
 
     Raises:
-        ConfigError: Names or ids repeat, overlap, or lie outside their range.
+        ConfigError: Names or ids repeat or overlap, or an id lies outside its range.
     """
     _check_names(layout)
     _check_ids(layout)
@@ -48,14 +48,14 @@ def raw_to_train(layout: FolderConfig) -> dict[int, int]:
 
 
 def class_ids(layout: FolderConfig) -> tuple[int, ...]:
-    """The label value of each class: as given, or counted from 0 without the void ids."""
+    """Return the label value of each class: as given, or counted from 0 without the void ids."""
     if layout.class_ids:
         return layout.class_ids
     return tuple(islice((value for value in count() if value not in layout.void_ids), len(layout.classes)))
 
 
 def id_notes(layout: FolderConfig) -> list[str]:
-    """What is worth a look: ids that void ids moved, and classes that are named like void."""
+    """Return notes on what may be a mistake: ids that void ids moved, and classes that are named like void."""
     notes = []
     ids = class_ids(layout)
     if not layout.class_ids and ids[-1] >= len(ids):
@@ -68,23 +68,23 @@ def id_notes(layout: FolderConfig) -> list[str]:
     like_void = [name for name in layout.classes if _letters(name) in VOID_NAMES]
     if like_void and len(like_void) < len(layout.classes):
         notes.append(
-            f"{_quoted(like_void)} {'is a class' if len(like_void) == 1 else 'are classes'} like any other, trained "
-            f"and counted in mIoU; if void is meant: {_as_void(layout, like_void)}"
+            f"{_quote(like_void)} {'is a class' if len(like_void) == 1 else 'are classes'} like any other, trained "
+            f"and counted in mIoU; to make it void: {_as_void(layout, like_void)}"
         )
     return notes
 
 
 def void_hint(layout: FolderConfig) -> str:
-    """What to set where label files hold a class and void, but void is a class too."""
+    """Return the fix for label files that hold one class and void, if void is a class, too."""
     names, ids = layout.classes, class_ids(layout)
     if len(names) == 2 and len(layout.void_ids) == 1:
         values = {"data.folder.class_ids": [ids[0], *layout.void_ids], "data.folder.void_ids": []}
         return f"if {layout.void_ids[0]} is {names[1]}: {set_options(values)}"
-    return "if a void id is a class, say so with data.folder.class_ids and data.folder.void_ids"
+    return "if a void id is a class, set data.folder.class_ids and data.folder.void_ids"
 
 
 def id_hints(layout: FolderConfig) -> dict[int, str]:
-    """For label values that are neither class nor void, what to say where they occur."""
+    """Return hints for error messages: label value that is neither class nor void -> its likely cause and fix."""
     hints = {}
     if IGNORE_INDEX not in layout.void_ids:
         add_255 = sorted({*layout.void_ids, IGNORE_INDEX})
@@ -130,7 +130,7 @@ def _check_ids(layout: FolderConfig) -> None:
         names = [layout.classes[given.index(value)] for value in both]
         raise ConfigError(
             f"an id must be a class or void, but data.folder.class_ids and data.folder.void_ids both hold {both}; for "
-            f"{_quoted(names)} as classes: {_option('void_ids', void_ids)}; for void: {_as_void(layout, names)}"
+            f"{_quote(names)} as classes: {_option('void_ids', void_ids)}; for void: {_as_void(layout, names)}"
         )
     if class_ids(layout)[-1] > 255:
         raise ConfigError(
@@ -141,7 +141,7 @@ def _check_ids(layout: FolderConfig) -> None:
 
 
 def _check_void_is_no_class(layout: FolderConfig) -> None:
-    """Refuse a list of names that includes void where ids are counted: all names behind it would be one id off."""
+    """Refuse a list of names that includes void where ids are counted: all later names would be one id off."""
     if layout.class_ids:
         return
     for value in layout.void_ids:
@@ -156,7 +156,7 @@ def _check_void_is_no_class(layout: FolderConfig) -> None:
 
 
 def _as_void(layout: FolderConfig, names: list[str]) -> str:
-    """Options that make classes void and leave the ids of the others as they are."""
+    """Return options that make some classes void and leave the ids of the others as they are."""
     ids = dict(zip(layout.classes, class_ids(layout), strict=True))
     kept = [name for name in layout.classes if name not in names]
     values: dict[str, object] = {"data.folder.classes": kept}
@@ -174,5 +174,5 @@ def _letters(name: str) -> str:
     return "".join(filter(str.isalpha, name.lower()))
 
 
-def _quoted(names: list[str]) -> str:
+def _quote(names: list[str]) -> str:
     return ", ".join(map(repr, names))

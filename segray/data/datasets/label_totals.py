@@ -1,4 +1,4 @@
-"""What the labels of a whole data set show that no single file does: too few classes, or the wrong kind of ids."""
+"""Checks on all labels of a data set together, which no single file can fail: too few classes, wrong kind of ids."""
 
 from __future__ import annotations
 
@@ -15,27 +15,30 @@ from segray.labels import IGNORE_INDEX, LabelSpace
 
 
 class LabelTotals(NamedTuple):
-    """Label pixels of some images together."""
+    """The label pixels of some images together."""
 
     classes: NDArray[np.int64]
-    """Of each class, in training-id order"""
+    """Pixels of each class, in training-id order"""
     void: int
+    """Pixels of void"""
 
 
 def total_problems(dataset: Dataset, whole: LabelTotals, splits: Mapping[str, LabelTotals]) -> list[str]:
-    """Why nothing can be learnt or judged with these labels.
+    """Return the reasons why nothing can be learnt or judged with these labels.
 
     Args:
-        dataset: Where they are from.
-        whole: Of all labelled images.
-        splits: Of those that train and those that validate, as far as there are such.
+        dataset: The data set of the labels.
+        whole: Totals of all labelled images.
+        splits: Totals of the images that train and of those that validate, by split; a split may be missing.
     """
     space = dataset.label_space
     hint = dataset.void_hint if whole.void else ""
     too_few = _too_few(space, "all labels", whole, hint or "use labels that hold more classes")
     if not too_few:
         for split, totals in splits.items():
-            too_few += _too_few(space, f"the labels of {split}", totals, "divide the images otherwise, see data.split")
+            too_few += _too_few(
+                space, f"the labels of {split}", totals, "divide the images in another way, see data.split"
+            )
     return too_few + _like_training_ids(space, whole)
 
 
@@ -53,7 +56,7 @@ def _too_few(space: LabelSpace, which: str, totals: LabelTotals, fix: str) -> li
 
 
 def _like_training_ids(space: LabelSpace, totals: LabelTotals) -> list[str]:
-    """Whether label files of Cityscapes label ids may hold training ids, 0 to 18, whose ids are all valid label ids."""
+    """Return a problem if files of Cityscapes label ids may hold training ids, 0 to 18, all of which are label ids."""
     if space.raw_to_train.keys() - {LICENSE_PLATE_ID} != {label_id for label_id, *_ in LABELS}:
         return []
     num_training_ids = sum(train_id != IGNORE_INDEX for _, _, train_id, _ in LABELS)

@@ -1,4 +1,4 @@
-"""Folders -> files by name -> pairs of a photo and its label; whatever no pair is made of is kept account of."""
+"""Lists folders, and matches photos and labels by name; keeps account of the files that belong to no pair."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from segray.errors import DataError, listed
 
 JPEG_EXTENSIONS: Final = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
 LABEL_EXTENSIONS: Final = frozenset({".png", ".bmp", ".tif", ".tiff", ".webp"})
-"""Of formats that can keep every value as it was written."""
+"""Extensions of formats that can keep every value as it was written."""
 PHOTO_EXTENSIONS: Final = LABEL_EXTENSIONS | JPEG_EXTENSIONS
 
 
@@ -23,16 +23,16 @@ class Entry(NamedTuple):
     """A file somewhere below a folder."""
 
     place: str
-    """Its own folder as seen from there, normal form, with ``/`` at the end; empty for the folder itself"""
+    """The file's folder, relative to that folder, in normal form, with ``/`` at the end; empty for the folder itself"""
     path: Path
 
 
 class Tree(NamedTuple):
-    """All that lies below a folder."""
+    """Everything below a folder."""
 
     files: list[Entry]
     places: set[str]
-    """As in Entry; those of empty folders too"""
+    """Folders as in Entry, empty ones too"""
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Lister:
     unused: list[Unused] = field(default_factory=list)
 
     def photos(self, folder: Path) -> dict[str, Path]:
-        """The photos that lie in a folder, by stem.
+        """Return the photos in a folder, by stem.
 
         Raises:
             DataError: The folder cannot be read, or a stem occurs twice.
@@ -50,7 +50,7 @@ class Lister:
         return self._by_stem(folder, PHOTO_EXTENSIONS)
 
     def labels(self, folder: Path) -> dict[str, Path]:
-        """The label files that lie in a folder, by stem.
+        """Return the label files in a folder, by stem.
 
         Raises:
             DataError: The folder cannot be read, or a stem occurs twice.
@@ -60,13 +60,13 @@ class Lister:
     def by_ending(
         self, folder: Path, ending: str, extensions: Collection[str], companions: Collection[str] = ()
     ) -> dict[str, Path]:
-        """The files one folder below, by what stands before the end of their stems, such as ``_gtFine_labelIds``.
+        """Return the files one folder below whose stems have an ending, by their stems without the ending.
 
         Args:
             folder: A folder of folders.
-            ending: The letters' case counts in what the layout names, but not in the extension.
-            extensions: Those of the files.
-            companions: Ends of stems that the layout has beside, which need no mention.
+            ending: Such as ``_gtFine_labelIds``; the case of its letters counts, but that of the extension does not.
+            extensions: Extensions of the files.
+            companions: Endings of further files that the layout holds, which are not reported as unused.
 
         Raises:
             DataError: A folder cannot be read, or a name occurs twice.
@@ -85,7 +85,7 @@ class Lister:
         return by_name(named)
 
     def tree(self, folder: Path, apart: Path) -> Tree:
-        """All files in a folder and in its sub-folders, but for a folder `apart` and hidden ones.
+        """Return all files in a folder and its sub-folders, but for a folder `apart` and hidden folders.
 
         Raises:
             DataError: A folder cannot be read.
@@ -101,14 +101,14 @@ class Lister:
         return found
 
     def pass_over(self, path: Path, why: str) -> None:
-        """Take account of a file, or of all files in a folder."""
+        """Note a file, or all files in a folder, as unused."""
         if not path.is_dir():
             self.unused.append(Unused(path, why))
             return
         why = "in hidden folders" if path.name.startswith(".") else "in sub-folders"
         try:
             below = list(_walk(path, "", (real(path),)))
-        except DataError:  # nothing in it is used, so what is wrong with it is no reason to stop
+        except DataError:  # nothing in the folder is used, so its damage is no reason to stop
             self.unused.append(Unused(path, why))
         else:
             self.unused += [Unused(entry.path, why) for entry, is_folder in below if not is_folder]
@@ -116,13 +116,15 @@ class Lister:
     def match(
         self, photos: Mapping[str, Path], labels: Mapping[str, Path], photo_folder: Path, label_folder: Path
     ) -> list[Pair]:
-        """Pairs of photos and labels that share a name, in order of the names; what lacks its partner is a pair too.
+        """Return pairs of photos and labels that share a name, in order of the names.
+
+        A photo or label without a partner makes a pair with MISSING.
 
         Args:
-            photos: Name of the pair -> file.
-            labels: The same for labels.
-            photo_folder: Where the photos were looked for.
-            label_folder: Where the labels were looked for.
+            photos: Name of the pair -> photo file.
+            labels: Name of the pair -> label file.
+            photo_folder: Folder of the photos, for the error message.
+            label_folder: Folder of the labels, for the error message.
 
         Raises:
             DataError: There are no photos or no labels.
@@ -150,7 +152,7 @@ class Lister:
 
 
 def extension_of(path: Path, extensions: Collection[str]) -> str:
-    """Why a file of another extension is not used."""
+    """Return the reason why a file of another extension is not used."""
     extension = path.suffix.lower()
     if extension in PHOTO_EXTENSIONS - {*extensions}:
         return f"{extension} among labels"
@@ -158,7 +160,7 @@ def extension_of(path: Path, extensions: Collection[str]) -> str:
 
 
 def by_name(named: Iterable[tuple[str, Path]], rename: Callable[[str], str] = str) -> dict[str, Path]:
-    """Files by their names in Unicode's composed form (NFC), since macOS decomposes names that other systems keep.
+    """Return files by their names in Unicode's composed form (NFC), since macOS decomposes names.
 
     Raises:
         DataError: Two files have one name.
@@ -178,9 +180,9 @@ def by_name(named: Iterable[tuple[str, Path]], rename: Callable[[str], str] = st
 
 
 def _walk(folder: Path, place: str, above: tuple[Path, ...], apart: Path | None = None) -> Iterator[tuple[Entry, bool]]:
-    """Everything below a folder, and whether it is a folder; links back to a folder above are not followed."""
+    """Yield everything below a folder, and whether it is a folder; do not follow links back to a folder above."""
     for path in contents([folder]):
-        # What has an image's name is opened as one, so that an error says what else it is.
+        # A folder with the extension of an image counts as a file, so that opening it raises an error that names it.
         if path.suffix.lower() in PHOTO_EXTENSIONS or not path.is_dir():
             yield Entry(place, path), False
             continue

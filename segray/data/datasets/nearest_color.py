@@ -1,4 +1,4 @@
-"""The nearest of a few colours for every pixel, the same on every machine."""
+"""Finds the nearest of a few colours for every pixel, with the same result on every machine."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def nearest_color(pixels: NDArray[np.uint8], colors: Sequence[Color]) -> tuple[N
         colors: At most 256.
 
     Returns:
-        Position of the nearest colour, the first of equally near ones, and its squared Euclidean RGB distance, a whole
-        number; both of shape (...).
+        Position of the nearest colour (the first, if several are equally near), and its squared Euclidean RGB distance,
+        a whole number; both of shape (...).
     """
-    # Every product and every sum is a whole number below 2**24, so float32 is exact, in whatever order they are added.
+    # Every product and every sum is a whole number below 2**24, so float32 is exact, whatever the order of addition.
     flat = pixels.reshape(-1, 3).astype(np.float32)
     targets = np.array(colors, dtype=np.float32)
     scores = flat @ (-2 * targets.T)

@@ -1,4 +1,4 @@
-"""How the `folder` data set tells photos from labels, and by which part of their names they belong together."""
+"""Tells photos from labels in the `folder` data set, and finds the part of their names that partners share."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from segray.errors import DataError
 Files = dict[str, Path]
 
 NUM_TRIED: Final = 5
-"""Images whose names are compared with all labels' to find out how these are named."""
+"""Number of images whose names are compared with those of all labels, to find the suffixes of both."""
 
 
 def photos_and_labels(
     lister: Lister, photo_folder: Path, label_folder: Path, layout: FolderConfig
 ) -> tuple[Files, Files]:
-    """The photos and the labels in two folders, or in one, and in their sub-folders, by the name that partners share.
+    """Return the photos and the labels in two folders or one, with their sub-folders, by the name that partners share.
 
     Raises:
         DataError: A folder cannot be read, a name occurs twice, or no label has the name of a photo.
@@ -42,27 +42,27 @@ def photos_and_labels(
     labels: list[tuple[str, Path]] = []
     for entry in photo_tree.files:
         if together and _is_label(entry.path, layout):
-            labels += _named(lister, entry, LABEL_EXTENSIONS, layout.label_suffix)
+            labels += _name_file(lister, entry, LABEL_EXTENSIONS, layout.label_suffix)
         elif entry.place in label_tree.places:
-            photos += _named(lister, entry, PHOTO_EXTENSIONS, layout.image_suffix)
+            photos += _name_file(lister, entry, PHOTO_EXTENSIONS, layout.image_suffix)
         else:
             lister.pass_over(entry.path, "in sub-folders without labels")
     for entry in () if together else label_tree.files:
         if entry.place in photo_tree.places:
-            labels += _named(lister, entry, LABEL_EXTENSIONS, layout.label_suffix)
+            labels += _name_file(lister, entry, LABEL_EXTENSIONS, layout.label_suffix)
         else:
             lister.pass_over(entry.path, "in sub-folders without images")
     return by_name(photos), by_name(labels)
 
 
 def photos_alone(lister: Lister, folder: Path, layout: FolderConfig) -> list[Path]:
-    """The photos in a folder that has no labels.
+    """Return the photos in a folder that has no labels.
 
     Raises:
         DataError: The folder cannot be read, or a name occurs twice.
     """
     files = lister.tree(folder, apart=folder).files
-    named = [_named(lister, entry, PHOTO_EXTENSIONS, layout.image_suffix) for entry in files]
+    named = [_name_file(lister, entry, PHOTO_EXTENSIONS, layout.image_suffix) for entry in files]
     return list(by_name(chain.from_iterable(named)).values())
 
 
@@ -72,16 +72,16 @@ def check_names_meet(
     """Check that some label has the name of a photo.
 
     Raises:
-        DataError: None has; where their names differ in a suffix, the message says how to set it.
+        DataError: No label has; if the names differ in a suffix, the message says how to set it.
     """
     together = real(photo_folder) == real(label_folder)
     if photos.keys() & labels.keys() or not (photos or labels) or not (together or (photos and labels)):
         return
-    # In one folder, files of one kind may be all that there is: they are told apart by their names alone.
+    # In one folder, names alone tell photos from labels, so all files may have been taken for one kind.
     some = {**labels, **photos} if together else photos
     suffixes = seen_suffixes(some, labels or photos)
     if suffixes is None and not (photos and labels) and layout.label_suffix:
-        return  # files of one kind alone, which is for another message
+        return  # there really is only one kind, which another message reports
     needs = (
         f"data folder {str(photo_folder)!r} holds images and labels, so their names must tell which is which"
         if together
@@ -89,19 +89,22 @@ def check_names_meet(
     )
     if suffixes is None:
         raise DataError(
-            f"{needs}: a label's stem must be its image's, but for data.folder.label_suffix, such as _mask for "
-            f"a_mask.png beside a.jpg; there are {_shown(photos, labels)}"
+            f"{needs}: a label's stem must be its image's and data.folder.label_suffix, such as _mask for "
+            f"a_mask.png beside a.jpg; there are {_examples(photos, labels)}"
         )
     values = {}
     for key, files, suffix in zip(("image_suffix", "label_suffix"), (photos, labels), suffixes, strict=True):
-        if suffix:  # it stands before the one that is set, if that was found at all
+        if suffix:  # names in `files` have lost the suffix that is set already, so the new one stands before it
             values[f"data.folder.{key}"] = suffix + (getattr(layout, key) if files else "")
     options = set_options(values)
-    raise DataError(f"{needs}; there are {_shown(photos, labels)}, so set: {options}")
+    raise DataError(f"{needs}; there are {_examples(photos, labels)}, so set: {options}")
 
 
 def seen_suffixes(photos: Collection[str], labels: Collection[str]) -> tuple[str, str] | None:
-    """What stands at the end of most images' names, and of labels', beyond what they share; None if nothing fits."""
+    """Return the suffixes of most images' names and of most labels' names, beyond the part that partners share.
+
+    Return None if no suffixes fit.
+    """
     tried = [pair for name in sorted(photos)[:NUM_TRIED] if (pair := _suffixes(name, labels)) is not None]
     if not tried:
         return None
@@ -118,7 +121,7 @@ def seen_suffixes(photos: Collection[str], labels: Collection[str]) -> tuple[str
 
 
 def _suffixes(photo: str, labels: Collection[str]) -> tuple[str, str] | None:
-    """The ends in which a photo's name and the label name most like it differ, from a separator on."""
+    """Return the endings in which a photo's name and the most similar label name differ, from a separator on."""
     shared = {label: _common_start(photo, label).rstrip("_-. ") for label in labels if label != photo}
     label = max(shared, key=lambda name: (len(shared[name]), -len(name)), default="")
     common = shared.get(label, "")
@@ -132,7 +135,7 @@ def _common_start(first: str, second: str) -> str:
 
 
 def _is_label(path: Path, layout: FolderConfig) -> bool:
-    """Whether a file that lies beside photos is a label: by the suffixes, and without them by JPEG, which cannot be."""
+    """Return whether a file that lies beside photos is a label: by the suffixes, or else because it is no JPEG."""
     stem = normal(path.stem)
     if layout.label_suffix:
         return stem.endswith(normal(layout.label_suffix))
@@ -141,8 +144,8 @@ def _is_label(path: Path, layout: FolderConfig) -> bool:
     return path.suffix.lower() not in JPEG_EXTENSIONS
 
 
-def _named(lister: Lister, entry: Entry, extensions: Collection[str], suffix: str) -> list[tuple[str, Path]]:
-    """A file with the name that partners share, unless it is none of its kind."""
+def _name_file(lister: Lister, entry: Entry, extensions: Collection[str], suffix: str) -> list[tuple[str, Path]]:
+    """Return a file with the name that partners share; an empty list if the file is not of its kind."""
     stem, suffix = normal(entry.path.stem), normal(suffix)
     if entry.path.suffix.lower() not in extensions:
         lister.pass_over(entry.path, extension_of(entry.path, extensions))
@@ -153,5 +156,5 @@ def _named(lister: Lister, entry: Entry, extensions: Collection[str], suffix: st
     return []
 
 
-def _shown(photos: Mapping[str, Path], labels: Mapping[str, Path]) -> str:
+def _examples(photos: Mapping[str, Path], labels: Mapping[str, Path]) -> str:
     return ", ".join(path.name for files in (photos, labels) for path in list(files.values())[:3]) + ", ..."

@@ -1,4 +1,4 @@
-"""The folder of a data set: what it must hold, where else that may lie, and what lies in a folder."""
+"""Finds the folders of a data set, and tells where they are if data.root is wrong by a level or two."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ SPLIT_NAMES: Final[dict[Split, tuple[str, ...]]] = {
     "val": ("val", "valid", "validation"),
     "test": ("test", "testing"),
 }
-"""Names that the folder of a split goes by, each also with a capital."""
-# What macOS, Windows and their archives put beside every file.
+"""Names that the folder of a split may have, each also with a capital."""
+# Files that macOS, Windows and their archives put beside every file.
 _OF_FILE_MANAGERS: Final = frozenset({"__MACOSX", ".DS_Store", "Thumbs.db", "ehthumbs.db", "desktop.ini"})
 
 
 def root_folder(root: str, markers: Sequence[str] = ()) -> Path:
-    """The data set's folder.
+    """Return the data set's folder.
 
     Args:
         root: `data.root`.
         markers: What the folder must hold, such as ``("leftImg8bit", "gtFine")`` or ``("training/image_2",)``.
 
     Raises:
-        ConfigError: None was given.
-        DataError: It does not exist, is no folder, cannot be read, or lacks a marker; where a folder one or two levels
-            above or below has them all, the message names it.
+        ConfigError: `root` is empty.
+        DataError: The folder does not exist, is no folder, cannot be read, or lacks a marker; if a folder one or two
+            levels above or below has all of them, the message names that folder.
     """
     if not root:
         raise ConfigError("data.root must name the folder of the data set, but is empty; pass --data or set data.root")
@@ -48,13 +48,13 @@ def root_folder(root: str, markers: Sequence[str] = ()) -> Path:
         several = listed([str(path) for path in near])
         raise DataError(f"{needs}, but several folders below it do; set data.root to one of them:{several}")
     for found in near:
-        raise DataError(f"{needs}, but that lies {_where(folder, found)}; set data.root to {str(found)!r}")
+        raise DataError(f"{needs}, but a folder {_where(folder, found)} does; set data.root to {str(found)!r}")
     there = f"there are {', '.join(held[:5])}" + (", ..." if len(held) > 5 else "") if held else "it is empty"
     raise DataError(f"{needs}, but lacks {' and '.join(missing)}; {there}")
 
 
 def split_folder(root: Path, pattern: str, split: Split) -> Path:
-    """The folder of a split, by any of its SPLIT_NAMES; by the first one where there is none.
+    """Return the folder of a split, by any of its SPLIT_NAMES; by the first of them if there is no such folder.
 
     Args:
         root: Folder of the data set.
@@ -62,10 +62,10 @@ def split_folder(root: Path, pattern: str, split: Split) -> Path:
         split: train, val or test.
 
     Raises:
-        DataError: There are several.
+        DataError: There are several such folders.
     """
     folders = [as_spelled(root / pattern.replace("{split}", name)) for name in _names(split)]
-    # A link under the second name is no second folder, nor is the second name where letters' case does not count.
+    # A link under another name is no second folder, nor is another spelling on a disk that ignores the case of letters.
     there = {_identity(folder): folder for folder in reversed(folders) if os.path.lexists(folder)}
     if len(there) > 1:
         several = " and ".join(repr(str(folder)) for folder in reversed(there.values()))
@@ -74,7 +74,7 @@ def split_folder(root: Path, pattern: str, split: Split) -> Path:
 
 
 def marker(root: Path, pattern: str, split: Split) -> str:
-    """The pattern with the name that the split goes by, for `root_folder`."""
+    """Return the pattern with the name of the split's folder filled in, for `root_folder`."""
     marked = [as_spelled(root / pattern.replace("{split}", name)) for name in _names(split)]
     there = [folder for folder in marked if os.path.lexists(folder)]
     return os.path.relpath(there[0], root) if there else pattern.replace("{split}", split)
@@ -87,7 +87,7 @@ def _names(split: Split) -> list[str]:
 def _identity(folder: Path) -> object:
     try:
         status = folder.stat()
-    except OSError:  # what is wrong with it is said where it is opened
+    except OSError:  # the error is reported where the folder is opened
         return folder
     return status.st_dev, status.st_ino
 
@@ -108,24 +108,24 @@ def as_spelled(path: Path) -> Path:
 
 
 def existing_split(root: Path, pattern: str, split: Split) -> Path:
-    """As `split_folder`, but it must be there.
+    """Return the folder of a split as `split_folder` does, and check that it exists.
 
     Raises:
-        DataError: There are several folders of the split, or none that is one and can be looked at.
+        DataError: There are several folders of the split, or none that can be read.
     """
     others = SPLIT_NAMES[split][1:] if "{split}" in pattern else ()
     return existing_folder(split_folder(root, pattern, split), others)
 
 
 def existing_folder(folder: Path, other_names: Sequence[str] = ()) -> Path:
-    """The folder itself.
+    """Check that a folder exists, and return it.
 
     Args:
-        folder: Where it should be.
-        other_names: Names under which it was looked for, too; a message has them.
+        folder: The path.
+        other_names: Further names that the folder may have, for the error message.
 
     Raises:
-        DataError: It does not exist, is not a folder, or cannot be looked at.
+        DataError: The path does not exist, is not a folder, or cannot be read.
     """
     try:
         if stat.S_ISDIR(folder.stat().st_mode):
@@ -140,10 +140,10 @@ def existing_folder(folder: Path, other_names: Sequence[str] = ()) -> Path:
 
 
 def folders_near(folder: Path, markers: Sequence[str]) -> list[Path]:
-    """Folders that hold all the markers: the nearest one or two levels above, else all one or two levels below.
+    """Return folders that hold all the markers: the nearest within two levels above, else all within two levels below.
 
     Args:
-        folder: Where to look from; it is not looked at itself.
+        folder: The folder to start from, which is not searched itself.
         markers: Names or relative paths.
     """
     for candidate in _absolute(folder).parents[:2]:
@@ -155,12 +155,12 @@ def folders_near(folder: Path, markers: Sequence[str]) -> list[Path]:
 
 
 def _holds(folder: Path, markers: Iterable[str]) -> bool:
-    # A link to nothing counts: what is wrong with it is said where it is opened.
+    # A link to nothing counts, too: the error is reported where it is opened.
     return all(os.path.lexists(folder / marker) for marker in markers)
 
 
 def _folders_in(folder: Path) -> list[Path]:
-    """Folders to look into for a hint; what cannot be read is not worth an error here."""
+    """Return the folders in a folder, or none if it cannot be read: a mere hint is not worth an error."""
     try:
         with os.scandir(folder) as entries:
             return sorted(Path(entry.path) for entry in entries if entry.is_dir())
@@ -178,10 +178,10 @@ def _absolute(folder: Path) -> Path:
 
 
 def contents(folders: Iterable[Path]) -> list[Path]:
-    """All that lies in the folders, sorted; what is no folder holds nothing. Files of file managers are left out.
+    """Return everything in the folders, sorted, but for files of file managers; a file among the folders holds nothing.
 
     Raises:
-        DataError: Some cannot be read, or hold names that are not UTF-8; all of them are named.
+        DataError: Some cannot be read, or hold names that are not UTF-8; the error names all of them.
     """
     found: list[Path] = []
     problems = []
@@ -201,12 +201,12 @@ def contents(folders: Iterable[Path]) -> list[Path]:
 
 
 def real(path: Path) -> Path:
-    """The path without links; what links in a circle is left as it is."""
+    """Return the path with links resolved; a circle of links stays as it is."""
     return Path(os.path.realpath(path))
 
 
 def _is_utf8(name: str) -> bool:
-    # Bytes that do not decode come as lone surrogates.
+    # Python returns bytes that do not decode as lone surrogates.
     return not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 

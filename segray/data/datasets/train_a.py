@@ -1,4 +1,4 @@
-"""The folders trainA, trainA_seg_class and testA*, into which SG-GAN's scripts sample other data sets."""
+"""trainA: the folders trainA, trainA_seg_class and testA*, into which SG-GAN's scripts sample other data sets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from segray.data.files.pair import Pair
 from segray.data.files.readers import FileReader, IdLabels
 from segray.labels import Color, LabelSpace
 
-# What `segment_class.py` of Peilun-Li/SG-GAN writes, by id; a colour is that of the Cityscapes class most often meant.
+# The ids that `segment_class.py` of Peilun-Li/SG-GAN writes, in order. The colour of a group is that of the Cityscapes
+# class that the group most often stands for.
 GROUPS: Final[dict[str, Color]] = {
     "others": (0, 0, 0),
     "vehicles": (0, 0, 142),
@@ -39,7 +40,7 @@ COLOR_SUFFIX: Final = "_seg"
 
 
 def label_space(classes: str = "label_ids") -> LabelSpace:
-    """The classes of one of CLASS_LISTS; files of `groups` hold ids 0 to 7, all others label ids."""
+    """Return the classes of one of CLASS_LISTS; files of `groups` hold ids 0 to 7, all others hold label ids."""
     if classes != "groups":
         return gta5_space(classes)
     return LabelSpace(
@@ -69,7 +70,7 @@ def train_a(config: DataConfig) -> Dataset:
 def _pairs(lister: Lister, root: Path, part: str) -> list[Pair]:
     photo_folder, label_folder = existing_folder(root / part), existing_folder(root / f"{part}{CLASS_SUFFIX}")
     photos, labels = lister.photos(photo_folder), lister.labels(label_folder)
-    # The same frame may have been sampled into both parts.
+    # Both parts may hold the same frame, but names of pairs are unique.
     return [
         pair._replace(name=f"{part}/{pair.name}", sequence=_sequence_of(pair.name))
         for pair in lister.match(photos, labels, photo_folder, label_folder)
@@ -77,5 +78,8 @@ def _pairs(lister: Lister, root: Path, part: str) -> list[Pair]:
 
 
 def _sequence_of(stem: str) -> str:
-    """The frame itself where its name tells nothing, so that it stays on one side though both parts have it."""
+    """Return the frame's sequence, or the frame's own name if the name tells no sequence.
+
+    The name keeps a frame that both parts hold on one side of a split.
+    """
     return cityscapes_sequence(stem) or gta5_sequence(stem) or stem

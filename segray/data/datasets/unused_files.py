@@ -1,4 +1,4 @@
-"""Files in a data set's folders that no image is made of: counted in one line, or listed."""
+"""Files in a data set's folders that belong to no image: counted in one line, or listed."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 NUM_NAMED: Final = 20
-"""Files that a line of the list names."""
+"""Most files that a line of the list names."""
 
 
 class Unused(NamedTuple):
-    """A file that no image is made of."""
+    """A file that belongs to no image."""
 
     path: Path
     why: str
-    """In words that fit behind a count, such as ``.gif`` or ``in sub-folders``"""
+    """The reason, in words that fit behind a count, such as ``.gif`` or ``in sub-folders``"""
 
 
 def unused_in_short(unused: Sequence[Unused]) -> str:
-    """One line, such as ``7 files are not used: 3 .gif, 4 in sub-folders; segray data check lists them``."""
+    """Return one line, such as ``7 files are not used: 3 .gif, 4 in sub-folders; segray data check lists them``."""
     counts = Counter(file.why for file in unused).most_common()
     kinds = ", ".join(f"{count} {why}" for why, count in counts)
     return f"{_files(len(unused))} not used: {kinds}; segray data check lists them"
 
 
 def unused_in_full(unused: Sequence[Unused]) -> list[str]:
-    """A line for every folder and reason."""
+    """Return a line for every folder and reason."""
     groups: dict[tuple[Path, str], list[str]] = {}
     for path, why in unused:
         groups.setdefault((path.parent, why), []).append(path.name)

@@ -1,4 +1,4 @@
-"""Photo and label files -> arrays; whatever is wrong with a file is a DataError that names it."""
+"""Decodes photo and label files into arrays; anything wrong with a file is a DataError that names the file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from segray.data.files.palettes import WRITE_IDS
 from segray.errors import DataError
 from segray.foreign import PICTURE_DAMAGE
 
-# How a camera that was held at an angle is put right, by EXIF orientation: what ImageOps.exif_transpose does.
+# EXIF orientation -> the turn that sets the photo upright, as in Pillow's ImageOps.exif_transpose.
 _TURNS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -31,7 +31,7 @@ _TURNS: Final = {
 }
 _PHOTO_MODES: Final = frozenset({"RGB", "RGBA", "L", "LA", "P", "1", "CMYK"})
 _COLOR_MODES: Final = frozenset({"RGB", "RGBA", "P"})
-# Formats, and ways in which TIFF compresses, that give back every value as it was written.
+# File formats and TIFF compressions that give back every value as it was written.
 _LOSSLESS: Final = frozenset({"PNG", "BMP", "TIFF", "WEBP"})
 _LOSSLESS_TIFF: Final = frozenset(
     {"raw", "tiff_lzw", "packbits", "tiff_adobe_deflate", "tiff_deflate", "lzma", "zstd", "group3", "group4"}
@@ -39,18 +39,18 @@ _LOSSLESS_TIFF: Final = frozenset(
 
 
 class StoredLabel(NamedTuple):
-    """A label file as it is stored, turned upright."""
+    """The values of a label file as they are stored, turned upright."""
 
     values: NDArray[np.uint8]
-    """(height, width) for modes L and P, which hold the palette's indices, else (height, width, channels)"""
+    """(height, width) in modes L and P, where P holds the palette's indices; else (height, width, channels)"""
     mode: str
-    """Pillow's"""
+    """Mode of the image in Pillow"""
     palette_N3: NDArray[np.uint8]
     """RGB by index; empty where the file has no palette"""
 
 
 def turned_alone(pair: Pair) -> bool:
-    """Whether EXIF turns the photo, but not its label in the same way; from their headers.
+    """Return whether EXIF turns the photo, but not its label in the same way; reads only the headers.
 
     Raises:
         DataError: A header cannot be read.
@@ -62,7 +62,7 @@ def turned_alone(pair: Pair) -> bool:
 
 
 def pair_size(pair: Pair) -> SizePx:
-    """(height, width) of photo and label, from their headers.
+    """Return (height, width) of photo and label, from their headers.
 
     Raises:
         DataError: A header cannot be read, or the two sizes differ.
@@ -78,7 +78,7 @@ def pair_size(pair: Pair) -> SizePx:
 
 
 def turned_notes(names: Sequence[str]) -> list[str]:
-    """What to say of photos that are turned without their labels; nothing where there are none."""
+    """Return a note about photos that EXIF turns without their labels, or no note if there are no such photos."""
     if not names:
         return []
     one = len(names) == 1
@@ -89,30 +89,31 @@ def turned_notes(names: Sequence[str]) -> list[str]:
 
 
 def read_photo(path: Path) -> NDArray[np.uint8]:
-    """Photo of shape (height, width, 3), uint8 RGB, writable, turned upright by its EXIF orientation.
+    """Return a photo of shape (height, width, 3), uint8 RGB, writable, turned upright by its EXIF orientation.
 
     Raises:
-        DataError: It cannot be read, does not decode to the end, or has more than 8 bits a channel.
+        DataError: The file cannot be read, does not decode to the end, or has more than 8 bits a channel.
     """
     try:
         with Image.open(path) as image:
             _check_one_picture(path, image)
-            # Fewer bits are no harm: Pillow stretches them to 0-255, as PNG means them.
+            # Fewer than 8 bits do no harm: Pillow stretches the values to 0-255, which is their meaning in PNG.
             if (bits := _bits(image)) > 8:
                 raise DataError(f"{path}: a photo must have 8 bits a channel, but has {bits}")
             if image.mode in _PHOTO_MODES:
                 return np.array(_upright(image).convert("RGB"))
             mode = image.mode
     except PICTURE_DAMAGE as error:
-        raise _damaged(path, error) from None
+        raise _damage_error(path, error) from None
     raise DataError(f"{path}: a photo must have 8 bits a channel, but its mode is {mode}")
 
 
 def read_label(path: Path) -> StoredLabel:
-    """A label file's values.
+    """Return the values of a label file.
 
     Raises:
-        DataError: It cannot be read, does not decode to the end, is compressed with loss, or has not 8 bits a channel.
+        DataError: The file cannot be read, does not decode to the end, is compressed with loss, or does not have 8 bits
+            a channel.
     """
     try:
         with Image.open(path) as image:
@@ -123,24 +124,24 @@ def read_label(path: Path) -> StoredLabel:
             values, mode = np.asarray(upright), upright.mode
             palette = image.getpalette("RGB") if mode == "P" else None
     except PICTURE_DAMAGE as error:
-        raise _damaged(path, error) from None
-    # Of the values of fewer bits, only 0 is the same, stretched or not.
+        raise _damage_error(path, error) from None
+    # Pillow stretches values of fewer than 8 bits, which changes all of them but 0.
     if bits > 8 or (bits < 8 and values.any()):
         raise _wrong_bits(path, bits)
-    if image.format == "WEBP" and (values[..., :1] == values).all():  # it has no mode for one channel
+    if image.format == "WEBP" and (values[..., :1] == values).all():  # WebP has no mode with one channel
         values, mode = np.ascontiguousarray(values[..., 0]), "L"
     return StoredLabel(values, mode, np.array(palette or (), np.uint8).reshape(-1, 3))
 
 
 def read_colors(path: Path) -> NDArray[np.uint8]:
-    """A label file's colours, turned upright; a palette PNG counts by its palette's.
+    """Return the colours of a label file, turned upright; of a palette PNG, the palette's colours.
 
     Returns:
         Shape (height, width, 3), uint8 RGB.
 
     Raises:
-        DataError: It cannot be read, does not decode to the end, is compressed with loss, or is not in opaque colours
-            of 8 bits a channel.
+        DataError: The file cannot be read, does not decode to the end, is compressed with loss, or is not in opaque
+            colours of 8 bits a channel.
     """
     try:
         with Image.open(path) as image:
@@ -153,7 +154,7 @@ def read_colors(path: Path) -> NDArray[np.uint8]:
                 upright = _upright(image)
                 stored = np.asarray(upright if mode == "RGB" else upright.convert("RGBA"))
     except PICTURE_DAMAGE as error:
-        raise _damaged(path, error) from None
+        raise _damage_error(path, error) from None
     if mode not in _COLOR_MODES:
         raise DataError(
             f"{path}: a label must be in the classes' colours (RGB, RGBA or palette), but its mode is {mode}"
@@ -164,7 +165,7 @@ def read_colors(path: Path) -> NDArray[np.uint8]:
 
 
 def resize_pair(photo: NDArray[np.uint8], label: NDArray[np.uint8], size: SizePx) -> Images:
-    """Both at (height, width): the photo by area where it shrinks, else linear; the label by nearest pixel centre."""
+    """Resize both to (height, width): the photo by area if it shrinks, else linear; the label by nearest pixel."""
     if label.shape == size:
         return photo, label
     height, width = size
@@ -175,29 +176,29 @@ def resize_pair(photo: NDArray[np.uint8], label: NDArray[np.uint8], size: SizePx
 
 
 def resize_label(label: NDArray[np.uint8], size: SizePx) -> NDArray[np.uint8]:
-    """Ids at (height, width), by nearest pixel centre."""
+    """Resize ids to (height, width), by nearest pixel centre."""
     resized = cv2.resize(label, (size[1], size[0]), interpolation=cv2.INTER_NEAREST_EXACT)
     return resized.astype(np.uint8, copy=False)
 
 
 def _header(path: Path) -> tuple[SizePx, int]:
-    """(height, width) once turned upright, and the EXIF orientation."""
+    """Return (height, width) of the upright image, and its EXIF orientation."""
     try:
         with Image.open(path) as image:
             orientation = _orientation(image)
             size = (image.width, image.height) if orientation in (5, 6, 7, 8) else (image.height, image.width)
             return size, orientation
     except PICTURE_DAMAGE as error:
-        raise _damaged(path, error) from None
+        raise _damage_error(path, error) from None
 
 
 def _check_one_picture(path: Path, image: Image.Image) -> None:
-    # In MPO, the JPEG of phones, what stands behind the photo are previews and depth maps of the same.
+    # MPO, the JPEG of phones, stores previews and depth maps of the photo as further pictures.
     num_pictures = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
     if num_pictures > 1:
         raise DataError(
-            f"{path}: a file must hold one picture, but this {image.format} holds {num_pictures}; save the one that is "
-            "meant alone"
+            f"{path}: a file must hold one picture, but this {image.format} holds {num_pictures}; save the right one "
+            "as a file of its own"
         )
 
 
@@ -210,13 +211,13 @@ def _check_lossless(path: Path, image: Image.Image) -> None:
     elif kind in _LOSSLESS:
         return
     raise DataError(
-        f"{path}: a label must be kept without loss, as in PNG, but its content is {kind}, whatever its name says, "
-        "which changes values; make it from its source again, as PNG"
+        f"{path}: a label must be stored without loss, as in PNG, but its content is {kind}, whatever its name says, "
+        "which changes values; export it from its source again, as PNG"
     )
 
 
 def _is_lossless_webp(path: Path) -> bool:
-    """Whether pixels are in a chunk ``VP8L``; see RFC 9649."""
+    """Return whether the pixels are in a chunk ``VP8L``; see RFC 9649."""
     content, position = path.read_bytes(), 12
     while position < len(content):
         name, size = content[position : position + 4], int.from_bytes(content[position + 4 : position + 8], "little")
@@ -234,7 +235,7 @@ def _wrong_bits(path: Path, bits: int) -> DataError:
 
 
 def _bits(image: Image.Image) -> int:
-    """Bits a channel, which Pillow's mode does not tell; 8 for indices of a palette."""
+    """Return the bits a channel, which Pillow's mode does not tell; 8 for indices of a palette."""
     if image.mode in ("1", "P"):
         return 1 if image.mode == "1" else 8
     if isinstance(image, TiffImageFile):
@@ -254,12 +255,12 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _orientation(image: Image.Image) -> int:
-    # The base class's method, because PNG's own decodes all pixels to find EXIF data that may stand behind them.
+    # The base class's method is called, because PNG's own decodes all pixels to find EXIF data behind them.
     orientation: int = Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
     return orientation
 
 
-def _damaged(path: Path, error: Exception) -> DataError:
+def _damage_error(path: Path, error: Exception) -> DataError:
     if isinstance(error, OSError) and error.strerror:
         return DataError(f"{path}: cannot be read: {error.strerror}")
     if path.stat().st_size == 0:

@@ -1,4 +1,4 @@
-"""Images into new folders, for what draws or samples data sets."""
+"""Encodes images as files, and makes new folders for the tools that draw or sample data sets."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from segray.errors import DataError, StorageError
 from segray.files import check_new_folder, expanded, output_path, write_whole
 
 PICTURES: Final = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
-"""Extension of a picture for a person -> Pillow's name of the format."""
+"""File extension of a picture that a command writes -> Pillow's name of the format."""
 
 
 def check_picture(path: Path, *, inputs: Iterable[Path] = (), data_root: str = "") -> Path:
-    """The picture that a command is to write, as ``output_path`` resolves and checks it.
+    """Return the path of a picture that a command will write, resolved and checked as by ``output_path``.
 
     Raises:
-        StorageError: It cannot be written there, or has another extension than PICTURES.
+        StorageError: The picture cannot be written there, or its extension is not in PICTURES.
     """
     target = output_path(path, inputs=inputs, data_root=data_root)
     if target.suffix.lower() not in PICTURES:
@@ -34,10 +34,10 @@ def check_picture(path: Path, *, inputs: Iterable[Path] = (), data_root: str = "
 
 
 def write_picture(path: Path, image: NDArray[np.uint8]) -> None:
-    """Write RGB (height, width, 3) for a person to look at, whole or not at all.
+    """Write a picture, RGB (height, width, 3), as a whole or not at all.
 
     Raises:
-        StorageError: It cannot be written.
+        StorageError: The file cannot be written.
     """
     stream = io.BytesIO()
     try:
@@ -49,15 +49,15 @@ def write_picture(path: Path, image: NDArray[np.uint8]) -> None:
 
 @contextmanager
 def new_folder(path: str | Path, what: str) -> Iterator[Path]:
-    """A path to fill that becomes the folder by one rename at the end; nothing is left of one that was not finished.
+    """Yield a path to fill, and rename it to the new folder at the end; an error leaves nothing behind.
 
     Args:
-        path: Folder to make; its parents are made too.
-        what: Goes there, as messages name it, such as "a sample".
+        path: Folder to make; missing parents are made, too.
+        what: What the folder will hold, in the words of an error message, such as "a sample".
 
     Raises:
-        DataError: It exists already.
-        StorageError: It cannot be made, a file in it cannot be written, or it lies among a sweep's files.
+        DataError: The folder exists already.
+        StorageError: The folder cannot be made, a file in it cannot be written, or it lies among a sweep's files.
     """
     target = expanded(path).absolute()
     check_new_folder(target)
@@ -78,8 +78,8 @@ def new_folder(path: str | Path, what: str) -> Iterator[Path]:
 
 
 def write_image(path: Path, image: NDArray[np.uint8]) -> None:
-    """Write ids (height, width) or RGB (height, width, 3) as PNG or JPEG, by the extension; folders are made."""
+    """Write ids (height, width) or RGB (height, width, 3) as PNG or JPEG, by the extension; make missing folders."""
     path.parent.mkdir(parents=True, exist_ok=True)
     stored = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
-    # OpenCV's own imwrite takes no notice of a disk that fills up at the end of a file.
+    # OpenCV's imwrite does not report a disk that fills up at the end of a file.
     path.write_bytes(cv2.imencode(path.suffix, stored)[1].tobytes())

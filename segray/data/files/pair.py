@@ -1,4 +1,4 @@
-"""A photo with its label: the two files, and the two arrays that they decode to."""
+"""A photo and its label: the two files, and the two arrays that they decode to."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Images = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 
 MISSING: Final = Path()
-"""Stands for a file that should be there."""
+"""Stands for the missing file of a pair."""
 
 
 def normal(name: str) -> str:
-    """A file's name in Unicode's composed form (NFC), in which names are compared: macOS decomposes them."""
+    """Return a name in Unicode's composed form (NFC), in which names are compared, because macOS decomposes them."""
     return unicodedata.normalize("NFC", name)
 
 
@@ -29,6 +29,7 @@ class Pair(NamedTuple):
     """Unique in the data set, the same on every machine, such as ``aachen_000000_000019`` or ``dataA/02_00_000``"""
     photo: Path
     label: Path
-    """The photo's own path where one file holds both"""
+    """The photo's path if one file holds both"""
     sequence: str = ""
-    """Images of one sequence show the same street and stay on one side of a split; empty for an image of its own"""
+    """Name of the image's sequence, empty if it has none. Images of one sequence show the same street, and stay on one
+    side of a split"""

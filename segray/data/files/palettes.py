@@ -1,4 +1,4 @@
-"""Palettes of label files: whether their indices are the ids, and whether the files of a data set mean the same."""
+"""Palettes of label files: whether their indices are the ids, and whether all files of a data set agree on them."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from numpy.typing import NDArray
 from segray.errors import DataError
 
 UsedColors = NDArray[np.uint8]
-"""Index, red, green and blue of the colours that occur in a label file whose ids are their indices, shape (K, 4); empty
-for any other file"""
+"""Index, red, green and blue of each colour that occurs in a label file, shape (K, 4); empty unless the file's indices
+are the ids"""
 
 NO_COLORS: Final[UsedColors] = np.zeros((0, 4), np.uint8)
 
 WRITE_IDS: Final = "write the ids as an 8-bit PNG in greyscale"
-"""What to do about a label file whose bytes do not tell the ids."""
+"""The fix for a label file whose bytes do not tell the ids."""
 
 _BLACK_AND_WHITE: Final = frozenset({0, 255})
 
 
 def palette_ids(path: Path, entries_N3: NDArray[np.uint8], used: NDArray[np.intp]) -> NDArray[np.uint8]:
-    """The id that every index of a palette file stands for.
+    """Return the id that each index of a palette file stands for.
 
-    A palette with a colour in it is for the eye: its indices are the ids. A palette of greys is what image optimisers
-    make of a file of ids: they renumber the indices, and each id is the grey of its entry.
+    A palette with a colour in it is for the eye, and its indices are the ids. A palette of greys alone comes from an
+    image optimiser: it renumbers the indices of a file of ids, and the grey of each entry is the id.
 
     Args:
-        path: The file, for messages.
+        path: The file, for error messages.
         entries_N3: The palette's colours, RGB; a file may have fewer than 256.
         used: The indices that occur in the file, in ascending order.
 
@@ -38,7 +38,7 @@ def palette_ids(path: Path, entries_N3: NDArray[np.uint8], used: NDArray[np.intp
         Shape (256,).
 
     Raises:
-        DataError: The entries are greys, but do not tell the ids.
+        DataError: The entries are greys, and either the greys or the indices may be the ids.
     """
     indices = np.arange(256, dtype=np.uint8)
     greys = entries_N3[:, 0]
@@ -49,7 +49,8 @@ def palette_ids(path: Path, entries_N3: NDArray[np.uint8], used: NDArray[np.intp
     meant = greys[used]
     if (meant == used).all():
         return indices
-    # Optimisers list a grey once, and need no palette for black and white alone.
+    # An optimiser lists each grey once, and needs no palette for black and white alone: any other palette has another
+    # origin, and its greys may or may not be the ids.
     if np.isin(greys, meant).sum() > len(np.unique(meant)) or _BLACK_AND_WHITE.issuperset(meant.tolist()):
         index = used[meant != used][0]
         raise DataError(
@@ -62,7 +63,7 @@ def palette_ids(path: Path, entries_N3: NDArray[np.uint8], used: NDArray[np.intp
 
 
 def used_colors(entries_N3: NDArray[np.uint8], used: NDArray[np.intp]) -> UsedColors:
-    """The colours of the indices that occur in a file; none where the palette is greys, which name their ids."""
+    """Return the colours of the indices that occur in a file; none if the palette is greys, which name their ids."""
     if (entries_N3 == entries_N3[:, :1]).all():
         return NO_COLORS
     known = used[used < len(entries_N3)]
@@ -70,7 +71,7 @@ def used_colors(entries_N3: NDArray[np.uint8], used: NDArray[np.intp]) -> UsedCo
 
 
 def disagreements(files: Sequence[Path], colors: Sequence[UsedColors]) -> list[str]:
-    """A problem for every file in which an index has another colour than in most files that use it."""
+    """Return a problem for each file in which an index has another colour than in most files that use it."""
     if not any(map(len, colors)):
         return []
     rows, counts = np.unique(np.concatenate(colors), axis=0, return_counts=True)

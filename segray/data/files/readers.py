@@ -1,4 +1,4 @@
-"""Readers of the data sets: how a photo and its label, as a layout stores them, become a photo and training ids."""
+"""Readers of the data sets: they turn a photo file and a label file into a photo and training ids."""
 
 from __future__ import annotations
 
@@ -22,38 +22,38 @@ from segray.labels import Color
 
 
 class Reader(Protocol):
-    """Files -> arrays. It pickles; several threads may call it at once."""
+    """Reads the files of a pair. A reader pickles, and several threads may call it at once."""
 
     @property
     def key(self) -> str:
-        """All that the arrays depend on besides the files, such as a table of ids; part of the cache's key."""
+        """Everything that the arrays depend on besides the files, such as a table of ids; part of the cache's key."""
 
     def size(self, pair: Pair) -> SizePx:
-        """(height, width) of photo and label, from the files' headers.
+        """Return (height, width) of photo and label, from the files' headers.
 
         Raises:
             DataError: A header cannot be read, or the two sizes differ.
         """
 
     def read(self, pair: Pair) -> Images:
-        """Photo and label.
+        """Return photo and label.
 
         Raises:
             DataError: A file cannot be read, does not decode to its end, or holds a label value that is not allowed;
-                every fault is one of its problems.
+                the error lists every fault as a problem.
         """
 
     def inspect(self, pair: Pair) -> tuple[Images, UsedColors]:
-        """As `read`, and the colours that the label file's indices stand for.
+        """Return photo and label as `read` does, and the colours that the label file's indices stand for.
 
         Raises:
-            DataError: As `read`.
+            DataError: As in `read`.
         """
 
 
 _ID_MODES: Final = frozenset({"L", "P"})
 _COLOR_MODES: Final = frozenset({"RGB", "RGBA", "CMYK", "YCbCr"})
-# No training id: classes end at 253, and void is 255.
+# Never a training id: classes end at 253, and void is 255.
 _NO_CLASS: Final = 254
 
 
@@ -63,45 +63,45 @@ class Label(NamedTuple):
     ids: NDArray[np.uint8]
     """Training ids (height, width), 255 for void"""
     colors: UsedColors
-    """Of its palette, where the indices are the ids"""
+    """Colours of the palette, if its indices are the ids"""
 
 
 class LabelDecoder(Protocol):
-    """A label file -> training ids."""
+    """Decodes a label file into training ids."""
 
     @property
     def key(self) -> str:
-        """All that the ids depend on besides the file."""
+        """Everything that the ids depend on besides the file."""
 
     def __call__(self, path: Path) -> Label:
         """Decode a file.
 
         Raises:
-            DataError: The file cannot be read, does not decode, or holds what is not allowed.
+            DataError: The file cannot be read, does not decode, or holds a value that is not allowed.
         """
 
 
 @dataclass(frozen=True)
 class FileReader:
-    """A photo file, and a label file of the same size."""
+    """Reads a photo file, and a label file of the same size."""
 
     decode_label: LabelDecoder
 
     @property
     def key(self) -> str:
-        """The label decoder's."""
+        """Key of the label decoder."""
         return self.decode_label.key
 
     def size(self, pair: Pair) -> SizePx:
-        """(height, width), from the headers."""
+        """Return (height, width), from the headers."""
         return pair_size(pair)
 
     def read(self, pair: Pair) -> Images:
-        """Photo and label; if both are damaged, the error names both."""
+        """Return photo and label; if both are damaged, the error names both."""
         return self.inspect(pair)[0]
 
     def inspect(self, pair: Pair) -> tuple[Images, UsedColors]:
-        """As `read`, and the colours that the label file's indices stand for."""
+        """Return photo and label as `read` does, and the colours that the label file's indices stand for."""
         problems: list[str] = []
         try:
             photo = read_photo(pair.photo)
@@ -117,11 +117,11 @@ class FileReader:
 
 
 class IdLabels:
-    """8-bit files with one channel of ids; where that is a palette's, `palette_ids` says what is an id.
+    """Decodes 8-bit files with one channel of ids; if the file has a palette, `palette_ids` tells the ids.
 
     Args:
         raw_to_train: Id -> training id, or 255 for void.
-        hints: For values that are no ids, what to say where they occur, such as what files hold them.
+        hints: Value that is no id -> hint for the error message where it occurs, such as which files hold it.
     """
 
     def __init__(self, raw_to_train: Mapping[int, int], hints: Mapping[int, str] | None = None) -> None:
@@ -132,7 +132,7 @@ class IdLabels:
         self.key = json.dumps({"ids": sorted(raw_to_train.items())})
 
     def __call__(self, path: Path) -> Label:
-        """Training ids; an id that the table lacks is an error."""
+        """Return training ids; an id that the table lacks is an error."""
         stored = read_label(path)
         if stored.mode not in _ID_MODES:
             colors = ", which is a mask of colours; give the files of ids" if stored.mode in _COLOR_MODES else ""
@@ -160,14 +160,14 @@ class IdLabels:
 
 
 class ColorLabels:
-    """PNGs in which each class has its exact colour: RGB, RGBA or a palette."""
+    """Decodes PNGs in which each class has its exact colour: RGB, RGBA or a palette."""
 
     def __init__(self, color_to_train: Mapping[Color, int]) -> None:
         self._pairs = tuple(sorted(color_to_train.items()))
         self.key = json.dumps({"colors": self._pairs})
 
     def __call__(self, path: Path) -> Label:
-        """Training ids; a colour that the mapping lacks is an error."""
+        """Return training ids; a colour that the mapping lacks is an error."""
         packed = _pack(read_colors(path))
         label: NDArray[np.uint8] = _id_by_color(self._pairs).take(packed)
         unknown = packed[label == _NO_CLASS]
@@ -183,13 +183,14 @@ class ColorLabels:
 
 
 def shown_values(values: Sequence[int]) -> str:
-    """The first ten, the rest as a count."""
+    """Return the first ten values as text, and the number of the others."""
     return ", ".join(map(str, values[:10])) + (f" and {len(values) - 10} more" if len(values) > 10 else "")
 
 
 @lru_cache(maxsize=4)
 def _id_by_color(pairs: tuple[tuple[Color, int], ...]) -> NDArray[np.uint8]:
-    """Training ids by packed colour, shape (2^24,). Over 2 million pixels, it takes a fifth of what np.unique does."""
+    """Return training ids by packed colour, shape (2^24,)."""
+    # For 2 million pixels, a look-up in this table takes a fifth of the time of np.unique.
     table = np.full(1 << 24, _NO_CLASS, np.uint8)
     for (red, green, blue), train_id in pairs:
         table[red | green << 8 | blue << 16] = train_id
@@ -197,6 +198,6 @@ def _id_by_color(pairs: tuple[tuple[Color, int], ...]) -> NDArray[np.uint8]:
 
 
 def _pack(colors: NDArray[np.uint8]) -> NDArray[np.uint32]:
-    """RGB colours (height, width, 3) as numbers (height, width), red in the lowest byte."""
+    """Return RGB colours (height, width, 3) as numbers (height, width), red in the lowest byte."""
     packed: NDArray[np.uint32] = cv2.cvtColor(colors, cv2.COLOR_RGB2RGBA).view("<u4")[..., 0] & np.uint32(0xFFFFFF)
     return packed

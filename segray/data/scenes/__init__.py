@@ -17,11 +17,11 @@ from segray.data.scenes.things import draw_bonnet
 
 
 def draw_scene(rng: Generator, size_px: SizePx) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """One street scene.
+    """Draw a street scene.
 
     Args:
-        rng: Decides all of it; two generators in the same state draw the same scene.
-        size_px: (height, width); made for a width of about twice the height.
+        rng: Source of all random choices; two generators in the same state draw the same scene.
+        size_px: (height, width); scenes look best at a width of about twice the height.
 
     Returns:
         Photo of shape (height, width, 3), uint8 RGB, and label of shape (height, width), uint8 Cityscapes label ids.

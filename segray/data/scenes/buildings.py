@@ -37,7 +37,7 @@ class Building:
 
     @classmethod
     def random(cls, rng: Generator, side: int, x: float, near: float, far: float) -> Building:
-        """A building that starts at `near`; `side` is -1 left of the street and 1 right."""
+        """Make a random building that starts at `near`; `side` is -1 left of the street and 1 right."""
         storey = rng.uniform(2.8, 3.4)
         num_storeys = int(rng.integers(2, 7))
         wall = jittered(rng, pick(rng, BRICKS), 14)
@@ -59,7 +59,7 @@ class Building:
 
 
 def draw_building(painter: Painter, building: Building) -> None:
-    """Draw far parts first, each wall in its own light."""
+    """Draw a building, far parts first, each wall in its own light."""
     b, shade = building, painter.side_shade(-building.side)
     depth = b.x + b.side * 10
     end_shade = 1 - painter.weather.contrast / 2
@@ -72,7 +72,7 @@ def draw_building(painter: Painter, building: Building) -> None:
         slope = [(eaves, b.height, b.near), (eaves, b.height, b.far), (ridge, top, b.far), (ridge, top, b.near)]
         painter.fill(slope, b.roof, "building", shade)
     painter.fill(upright(b.x, depth, 0, b.height, b.near), b.wall, "building", end_shade)
-    # In pieces, each faded by its own distance and following the bend.
+    # Walls are drawn in pieces, which fade by their own distances and follow the bend of the street.
     for far, near in pairwise(np.linspace(b.far, b.near, 4)):
         painter.fill(along(b.x, 0, b.height, near, far), b.wall, "building", shade)
         ledges = [along(b.x, y - 0.12, y + 0.06, near, far) for y in np.arange(b.storey, b.height, b.storey)]

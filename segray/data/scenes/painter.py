@@ -1,4 +1,4 @@
-"""Painter: photo and label under one camera and one light."""
+"""The painter, which draws photo and label under one camera and one light."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ SUBPIXEL_BITS: Final = 4
 
 @dataclass(frozen=True)
 class Weather:
-    """Light and air: what tints, brightens and hides things."""
+    """The light and the air, which tint, brighten and hide things."""
 
     zenith: Rgb
     horizon: Rgb
     tint: Rgb
     visibility: float
-    """Distance in metres at which two thirds of a colour have faded into the horizon's"""
+    """Distance in metres at which two thirds of a colour have faded into the colour of the horizon"""
     clouds: float
     contrast: float
-    """How much darker the side away from the sun is, 0 to 1"""
+    """Share of brightness that the side away from the sun lacks, 0 to 1"""
     lit_windows: float
 
 
@@ -45,7 +45,7 @@ _WEATHERS: Final[tuple[Weather, ...]] = (
 
 
 class Painter:
-    """Photo and label under one camera and one light."""
+    """Draws photo and label under one camera and one light."""
 
     def __init__(self, rng: Generator, size_px: SizePx) -> None:
         self.rng = rng
@@ -62,7 +62,10 @@ class Painter:
         self.bend = rng.normal(0, 0.0012)
 
     def project(self, points: NDArray[np.float64]) -> NDArray[np.int32]:
-        """World points (..., 3) -> pixels (..., 2) in fixed point; the street bends with the square of the distance."""
+        """Project world points (..., 3) to pixels (..., 2) in fixed point.
+
+        The street bends with the square of the distance.
+        """
         z = np.maximum(points[..., 2], NEAREST_Z)
         pixels = np.empty((*z.shape, 2))
         pixels[..., 0] = self.center_x + self.focal * (points[..., 0] / z + self.bend * z)
@@ -71,7 +74,7 @@ class Painter:
         return fixed
 
     def fill(self, faces: ArrayLike, color: Rgb, label: str | None = None, shade: float = 1.0) -> None:
-        """Fill convex faces (num_faces, num_corners, 3) or one face; without a label they only change the photo."""
+        """Fill one convex face or several (num_faces, num_corners, 3); without a label, change only the photo."""
         faces = np.asarray(faces, float)
         faces = faces[None] if faces.ndim == 2 else faces
         lit = self.lit(color, float(faces[..., 2].mean()), shade)
@@ -81,7 +84,7 @@ class Painter:
                 cv2.fillConvexPoly(self.label, corners, LABEL_ID[label], shift=SUBPIXEL_BITS)
 
     def lit(self, color: Rgb, z: float, shade: float = 1.0) -> Rgb:
-        """The colour under this light, faded by the air in between."""
+        """Return the colour under this light, faded by the air in between."""
         clear = float(np.exp(-z / self.weather.visibility))
         red, green, blue = (
             clear * self.exposure * shade * tint * channel + (1 - clear) * faded
@@ -90,11 +93,11 @@ class Painter:
         return red, green, blue
 
     def side_shade(self, side: int) -> float:
-        """Brightness of a face that looks towards the given side (-1 left, 1 right)."""
+        """Return the brightness of a face that looks towards a side (-1 left, 1 right)."""
         return 1.0 if side == self.sunny_side else 1.0 - self.weather.contrast
 
     def develop(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Texture by material, vignette, sensor noise; then the final size."""
+        """Add texture by material, a vignette and sensor noise, and return photo and label at the final size."""
         size = (self.width // _SUPERSAMPLING, self.height // _SUPERSAMPLING)
         label = np.ascontiguousarray(self.label[1::_SUPERSAMPLING, 1::_SUPERSAMPLING])
         photo = cv2.resize(self.photo, size, interpolation=cv2.INTER_AREA).astype(np.float32)
@@ -106,7 +109,7 @@ class Painter:
 
 
 def _roughness() -> NDArray[np.float32]:
-    """Contrast of the texture by label id, shape (256, 1)."""
+    """Return the contrast of the texture by label id, shape (256, 1)."""
     table = np.full((256, 1), 0.05, np.float32)
     for name, value in {"vegetation": 0.3, "terrain": 0.16, "building": 0.07, "sky": 0.0, "sidewalk": 0.07}.items():
         table[LABEL_ID[name]] = value
@@ -117,7 +120,7 @@ _ROUGHNESS: Final = _roughness()
 
 
 def _blotches(rng: Generator, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Smooth noise of two scales, about -1 to 1."""
+    """Return smooth noise of two scales, about -1 to 1."""
     height, width = shape
     total = np.zeros((height, width), np.float32)
     for cells, weight in ((48, 0.5), (120, 0.5)):

@@ -26,56 +26,56 @@ CLOTHES: Final[tuple[Rgb, ...]] = (
 
 
 def flat(left: float, right: float, near: float, far: float) -> NDArray[np.float64]:
-    """Rectangle on the ground."""
+    """Return a rectangle on the ground."""
     return np.array([(left, 0, near), (right, 0, near), (right, 0, far), (left, 0, far)])
 
 
 def upright(left: float, right: float, bottom: float, top: float, z: float) -> NDArray[np.float64]:
-    """Rectangle that faces the camera."""
+    """Return a rectangle that faces the camera."""
     return np.array([(left, bottom, z), (right, bottom, z), (right, top, z), (left, top, z)])
 
 
 def along(x: float, bottom: float, top: float, near: float, far: float) -> NDArray[np.float64]:
-    """Upright rectangle that runs along the street."""
+    """Return an upright rectangle that runs along the street."""
     return np.array([(x, bottom, near), (x, bottom, far), (x, top, far), (x, top, near)])
 
 
 def disc(x: float, y: float, z: float, radius: float, radius_y: float | None = None) -> NDArray[np.float64]:
-    """Disc or ellipse that faces the camera."""
+    """Return a disc or ellipse that faces the camera."""
     return CIRCLE * (radius, radius_y or radius, 0) + (x, y, z)
 
 
 def ground_disc(x: float, z: float, radius: float) -> NDArray[np.float64]:
-    """Disc on the ground."""
+    """Return a disc on the ground."""
     return CIRCLE[:, [0, 2, 1]] * radius + (x, 0, z)
 
 
 def regular(corners: int, turn: float, x: float, y: float, z: float) -> Callable[[float], NDArray[np.float64]]:
-    """Regular polygon that faces the camera, by its radius."""
+    """Return a regular polygon that faces the camera, by its radius."""
     angles = turn + 2 * np.pi * np.arange(corners) / corners
     rim = np.stack([np.cos(angles), np.sin(angles), np.zeros(corners)], axis=-1)
     return lambda radius: rim * radius + (x, y, z)
 
 
 def shrunk(face: ArrayLike, factor: float) -> NDArray[np.float64]:
-    """The face drawn towards its centre."""
+    """Return the face, scaled towards its centre."""
     corners = np.asarray(face, float)
     center: NDArray[np.float64] = corners.mean(axis=0)
     return center + factor * (corners - center)
 
 
 def pick(rng: Generator, colors: Sequence[Rgb]) -> Rgb:
-    """One of the colours."""
+    """Draw one of the colours."""
     return colors[int(rng.integers(len(colors)))]
 
 
 def scaled(color: Rgb, factor: float) -> Rgb:
-    """The colour, brighter or darker."""
+    """Return the colour, made brighter or darker."""
     red, green, blue = color
     return min(red * factor, 255), min(green * factor, 255), min(blue * factor, 255)
 
 
 def jittered(rng: Generator, color: Rgb, amount: float) -> Rgb:
-    """The colour with some noise of a standard deviation of half the amount."""
+    """Return the colour with noise, whose standard deviation is half the amount."""
     red, green, blue = np.clip(np.array(color) + rng.normal(0, amount / 2, 3), 0, 255).tolist()
     return red, green, blue

@@ -1,4 +1,4 @@
-"""The street: sky and ground, and what stands and moves where along it."""
+"""The street: sky and ground, and the places of everything that stands and moves along the street."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ SHADOW: Final[Rgb] = (50, 50, 51)
 
 
 class Thing(NamedTuple):
-    """Something that hides what is farther away."""
+    """A thing that hides everything behind it."""
 
     z: float
     draw: Callable[[], None]
     shadow: NDArray[np.float64] | None = None
-    """Face on the ground that it darkens"""
+    """Face on the ground that the thing darkens"""
 
 
 @dataclass(frozen=True)
 class Street:
-    """Cross-section of the street: distances from its middle in metres; the camera drives right of the middle."""
+    """The cross-section of a street: distances from its middle in metres. The camera drives right of the middle."""
 
     middle: float
     kerb: float
     front: float
-    """Where pavements end and buildings begin"""
+    """Distance at which pavements end and buildings begin"""
     lanes: int
     asphalt: Rgb
     paving: Rgb
@@ -47,7 +47,7 @@ class Street:
 
     @classmethod
     def random(cls, rng: Generator) -> Street:
-        """A street of two or three lanes."""
+        """Make a random street of two or three lanes."""
         lanes = int(rng.integers(2, 4))
         kerb = lanes * rng.uniform(1.6, 1.9) + rng.uniform(0.3, 1.2)
         grey, warm = rng.uniform(72, 112), rng.uniform(-5, 8)
@@ -79,7 +79,7 @@ def draw_sky(painter: Painter) -> None:
 
 
 def draw_ground(painter: Painter, street: Street) -> None:
-    """Grass, pavements and road, with the shadow of the buildings and road markings on them."""
+    """Draw grass, pavements and road, with the shadow of the buildings and road markings on them."""
     rng, middle = painter.rng, street.middle
     _lay(painter, -400, 400, street.grass, "terrain")
     for side in (-1, 1):
@@ -105,7 +105,7 @@ def draw_ground(painter: Painter, street: Street) -> None:
 
 
 def _lay(painter: Painter, left: float, right: float, color: Rgb, label: str | None) -> None:
-    """A band of ground along the street, in strips that follow its bend and fade one by one."""
+    """Draw a band of ground along the street, in strips that follow its bend and fade one by one."""
     for far, near in pairwise(_STRIPS[::-1]):
         painter.fill(flat(left, right, near, far), color, label)
 
@@ -121,7 +121,7 @@ def _building_shadow(painter: Painter, street: Street) -> None:
 
 
 def backdrop(painter: Painter) -> list[Thing]:
-    """What closes the street: a skyline or a wood."""
+    """Return the end of the street: a skyline or a wood."""
     rng = painter.rng
     xs = np.arange(-110, 110, 9.0)
     things: list[Thing] = []
@@ -138,7 +138,7 @@ def backdrop(painter: Painter) -> list[Thing]:
 
 
 def roadsides(painter: Painter, street: Street) -> list[Thing]:
-    """Buildings and parks along both sides, and what stands on the pavements."""
+    """Return buildings and parks along both sides, and everything that stands on the pavements."""
     rng = painter.rng
     things: list[Thing] = []
     for side in (-1, 1):
@@ -154,7 +154,7 @@ def roadsides(painter: Painter, street: Street) -> list[Thing]:
                     things.append(_tree(painter, place, z + offset, rng.uniform(4, 9)))
             else:
                 building = Building.random(rng, side, x, z, z + length)
-                # Its far end decides: what stands beside it on the pavement is drawn later.
+                # The far end of a building decides on the order, so that things on the pavement beside it come later.
                 things.append(Thing(z + length, partial(draw_building, painter, building)))
             z += length + (rng.uniform(2, 6) if rng.random() < 0.35 else 0.0)
         things += _furniture(painter, street, side)
@@ -162,7 +162,7 @@ def roadsides(painter: Painter, street: Street) -> list[Thing]:
 
 
 def _furniture(painter: Painter, street: Street, side: int) -> list[Thing]:
-    """Lamps, signs, trees and bins along one kerb."""
+    """Return lamps, signs, trees and bins along one kerb."""
     rng = painter.rng
     things: list[Thing] = []
     spacing, z = rng.uniform(9, 15), rng.uniform(5, 12)
@@ -184,7 +184,7 @@ def _furniture(painter: Painter, street: Street, side: int) -> list[Thing]:
 
 
 def traffic(painter: Painter, street: Street) -> list[Thing]:
-    """Parked and driving cars, people on the pavements, sometimes one on the road."""
+    """Return parked and driving cars, and people on the pavements and sometimes on the road."""
     rng, middle = painter.rng, street.middle
     things: list[Thing] = []
     for side in (-1, 1):

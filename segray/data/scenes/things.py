@@ -1,4 +1,4 @@
-"""Trees, lamps, signs, bins, cars and people, each at a place (x, z) on the ground; and the bonnet of one's own car."""
+"""Draws trees, lamps, signs, bins, cars and people at a place (x, z) on the ground, and the camera car's bonnet."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LEAVES: Final[tuple[Rgb, ...]] = ((62, 104, 44), (88, 124, 50), (46, 84, 46), (
 
 
 def draw_tree(painter: Painter, x: float, z: float, height: float) -> None:
-    """Trunk and a crown of overlapping puffs, all vegetation."""
+    """Draw a trunk and a crown of overlapping puffs, all of class vegetation."""
     rng = painter.rng
     crown, leaf = height * rng.uniform(0.26, 0.36), jittered(rng, pick(rng, _LEAVES), 12)
     trunk = 0.03 * height
@@ -43,7 +43,7 @@ def draw_tree(painter: Painter, x: float, z: float, height: float) -> None:
 
 
 def draw_lamp(painter: Painter, x: float, z: float, side: int) -> None:
-    """Street lamp whose arm reaches over the road."""
+    """Draw a street lamp whose arm reaches over the road."""
     rng = painter.rng
     height, radius = rng.uniform(5, 7.5), rng.uniform(0.12, 0.17)
     metal = pick(rng, ((46, 66, 58), (40, 42, 48), (186, 190, 194)))
@@ -60,7 +60,7 @@ def draw_lamp(painter: Painter, x: float, z: float, side: int) -> None:
 
 
 def draw_sign(painter: Painter, x: float, z: float) -> None:
-    """Traffic sign of one of six kinds on its pole."""
+    """Draw a traffic sign of one of six kinds on a pole."""
     rng = painter.rng
     radius, height = rng.uniform(0.4, 0.55), rng.uniform(2.2, 2.8)
     painter.fill(upright(x - 0.09, x + 0.09, 0, height, z), (176, 178, 180), "pole")
@@ -80,14 +80,14 @@ def draw_sign(painter: Painter, x: float, z: float) -> None:
 
 
 def draw_bin(painter: Painter, x: float, z: float) -> None:
-    """Litter bin, which is void."""
+    """Draw a litter bin, which is void."""
     color = pick(painter.rng, ((52, 92, 60), (60, 64, 70), (150, 110, 40)))
     painter.fill(upright(x - 0.35, x + 0.35, 0, 1.0, z), color, "static")
     painter.fill(upright(x - 0.4, x + 0.4, 1.0, 1.12, z), scaled(color, 0.7), "static")
 
 
 def draw_bonnet(painter: Painter) -> None:
-    """The bonnet of the car that carries the camera, which is void."""
+    """Draw the bonnet of the car that carries the camera, which is void."""
     rise = painter.height * painter.rng.uniform(0.05, 0.1)
     center = (painter.width // 2, painter.height + int(rise))
     color = painter.lit(pick(painter.rng, PAINTS), 1.0, 0.6)
@@ -100,7 +100,7 @@ def draw_bonnet(painter: Painter) -> None:
 
 
 def draw_car(painter: Painter, x: float, z: float, from_behind: bool) -> None:
-    """Car that is seen from behind or from the front, and on the side towards the camera."""
+    """Draw a car from behind or from the front, with the side towards the camera."""
     rng = painter.rng
     paint = jittered(rng, pick(rng, PAINTS), 10)
     half, length, waist, roof = (
@@ -109,7 +109,7 @@ def draw_car(painter: Painter, x: float, z: float, from_behind: bool) -> None:
         rng.uniform(0.9, 1.02),
         rng.uniform(1.4, 1.75),
     )
-    # The side towards the line of sight is seen.
+    # Of its two sides, only the one towards the line of sight is visible.
     side = -1 if x + painter.bend * z * z > 0 else 1
     flank, shade = x + side * half, painter.side_shade(side)
     glass: Rgb = (44, 52, 62)
@@ -146,7 +146,7 @@ def draw_car(painter: Painter, x: float, z: float, from_behind: bool) -> None:
 
 
 def draw_person(painter: Painter, x: float, z: float) -> None:
-    """Person who stands or walks."""
+    """Draw a person who stands or walks."""
     rng = painter.rng
     height, stride, lean = rng.uniform(1.5, 1.92), rng.uniform(0.02, 0.26), rng.uniform(-0.05, 0.05)
     width = rng.uniform(0.21, 0.29)

@@ -1,4 +1,4 @@
-"""Which images train, validate, and are kept for the end: by the data set's own folders or by seed, never by order."""
+"""Divides images into train, val and test, by the data set's own folders or by seed, never by the order of files."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ Splits = dict[Split, list[Pair]]
 
 
 def divide(dataset: Dataset, config: DataConfig) -> Splits:
-    """The images of every split, each by name; `test` is empty where nothing is kept for the end.
+    """Return the images of every split, in order of their names; `test` may be empty.
 
-    Where images are divided by seed, whole sequences are: ranked by a hash of seed and sequence, so neither the order
-    of files nor, much, a new file changes who is on which side. Where the data set's folders tell only what is for
-    tests, validation takes its share of the training images by seed.
+    A division by seed keeps sequences whole. It ranks them by a hash of seed and sequence, so the order of files does
+    not matter, and a new file moves few images to another side. If the data set's folders name only a test split,
+    validation takes its share of the training images by seed.
 
     Args:
         dataset: The data set.
-        config: Its `split` and `holdout` count here.
+        config: Says how to divide, by `split` and `holdout`.
 
     Raises:
-        ConfigError: The data set has no official split but one is asked for, or sizes or folds cannot work.
+        ConfigError: The config asks for an official split that the data set lacks, or sizes or folds cannot work.
         DataError: A split would have no image.
     """
     kind = split_kind(dataset, config)
@@ -46,18 +46,18 @@ def divide(dataset: Dataset, config: DataConfig) -> Splits:
         if not splits[split]:  # type: ignore[index]
             num_sequences = len(ranked(dataset.pairs(), config.split.seed))
             raise DataError(
-                f"the {why} split of {config.dataset} must have an image, but {_counts(splits)} came of data.split "
-                f"{kind} and data.holdout {config.holdout:g}; the {len(dataset.pairs())} images are of "
-                f"{text.counted(num_sequences, 'sequence')}, each of which stays on one side"
+                f"the {why} split of {config.dataset} must have an image, but data.split {kind} and data.holdout "
+                f"{config.holdout:g} give {_counts(splits)}; the {len(dataset.pairs())} images are from "
+                f"{text.counted(num_sequences, 'sequence')}, and a sequence stays on one side"
             )
     return {split: sorted(splits[split]) for split in SPLITS}
 
 
 def split_kind(dataset: Dataset, config: DataConfig) -> SplitKind:
-    """How the images are divided: what `data.split.kind` comes to.
+    """Return how the images are divided: `data.split.kind`, or the kind that `auto` stands for.
 
     Raises:
-        ConfigError: The data set has no official split but one is asked for.
+        ConfigError: The config asks for an official split that the data set lacks.
     """
     kind = config.split.kind
     if kind == "auto":
@@ -75,13 +75,13 @@ def _counts(splits: Mapping[Split, Sequence[Pair]]) -> str:
 
 
 def _hold_out(splits: Splits, config: DataConfig) -> None:
-    """Take the test split out of the training images, if one is asked for."""
+    """Take the test split out of the training images, if the config asks for one."""
     if config.holdout == 0:
         return
     if splits["test"]:
         raise ConfigError(
-            f"data.holdout must be 0 where there are test images, but is {config.holdout:g} and there are "
-            f"{len(splits['test'])}"
+            f"data.holdout must be 0 if the data set has a test split, but is {config.holdout:g}, and there are "
+            f"{len(splits['test'])} test images"
         )
     wanted = max(round(len(splits["train"]) * config.holdout), 1)
     splits["test"], splits["train"] = _take(ranked(splits["train"], config.split.seed), wanted)
@@ -97,7 +97,7 @@ def _by_ratio(pairs: Sequence[Pair], sizes: tuple[float, float, float], seed: in
 
 
 def _counts_of(sizes: tuple[float, float, float], num_images: int) -> list[int]:
-    """Images of each split, from shares that sum to 1 or from counts."""
+    """Return the number of images of each split, from shares that sum to 1 or from counts."""
     if min(sizes) < 0 or not (abs(sum(sizes) - 1) < 1e-6 or all(size == int(size) for size in sizes)):
         raise ConfigError(
             "data.split.sizes must be shares of train, val and test that sum to 1, or three counts, but got "
@@ -115,7 +115,7 @@ def _counts_of(sizes: tuple[float, float, float], num_images: int) -> list[int]:
 
 
 def _by_fold(dataset: Dataset, config: DataConfig) -> Splits:
-    """Cross-validation over all images but the test split, official or held out, which is the same for every fold."""
+    """Divide for cross-validation over all images but the test split, which is the same for every fold."""
     split = config.split
     if split.fold >= split.folds:
         raise ConfigError(f"data.split.fold must be below data.split.folds, {split.folds}, but got {split.fold}")
@@ -132,7 +132,7 @@ def _by_fold(dataset: Dataset, config: DataConfig) -> Splits:
 
 
 def ranked(pairs: Sequence[Pair], seed: int) -> list[list[Pair]]:
-    """The images by sequence, in an order of sequences that follows from seed and name alone."""
+    """Group the images by sequence, in an order of sequences that depends on seed and names alone."""
     groups: dict[str, list[Pair]] = {}
     for pair in pairs:
         groups.setdefault(f"sequence {pair.sequence}" if pair.sequence else pair.name, []).append(pair)
@@ -140,7 +140,10 @@ def ranked(pairs: Sequence[Pair], seed: int) -> list[list[Pair]]:
 
 
 def _take(groups: Sequence[Sequence[Pair]], wanted: int) -> tuple[list[Pair], list[Pair]]:
-    """Whole groups, in order, each where it brings their number nearer to what is wanted (one at least); the rest."""
+    """Take whole groups in order, each if it brings the number of images nearer to the wanted one, and return the rest.
+
+    At least one group is taken if any image is wanted and two groups are there.
+    """
     taken: list[Sequence[Pair]] = []
     rest: list[Sequence[Pair]] = []
     num_taken = 0

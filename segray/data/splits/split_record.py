@@ -1,4 +1,4 @@
-"""What splits.json holds, and whether a machine's files still give it."""
+"""Makes the record of splits (splits.json), and checks that the files on a machine still give the same splits."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from segray.errors import DataError
 from segray.records import SplitRecord
 
 NUM_NAMED = 3
-"""Images named of each kind of difference in a message; all of them are in its problems."""
+"""Images of each kind of difference that a message names; the error's problems hold all of them."""
 
 
 ADDED_LATER: Final = {"data.folder.class_ids", "data.folder.image_suffix", "data.folder.label_suffix"}
-"""Keys that earlier versions lack; left out where they are empty, so that old records still match."""
+"""Keys that earlier versions lack; left out if they are empty, so that old records still match."""
 
 
 def record_splits(config: DataConfig, choices: Iterable[DataConfig] = ()) -> SplitRecord:
-    """Which images of the data set are on which side, and how label files are read.
+    """Return which images of the data set are in which split, and how label files are read.
 
     Args:
-        config: The data set; of it, files are listed but none is decoded.
-        choices: The configs of trials, where they can differ in their labels; else those are the config's.
+        config: The data set, whose files are listed but not decoded.
+        choices: The configs of trials, if these may differ in their labels; empty if all trials have the config's.
 
     Raises:
-        ConfigError: A name is unknown, or the images cannot be divided so.
+        ConfigError: A name is unknown, or the images cannot be divided as the config says.
         DataError: Files are missing or cannot be read, or a split would have no image.
     """
     dataset, _, num_bytes = listing(config)
@@ -57,28 +57,29 @@ def record_splits(config: DataConfig, choices: Iterable[DataConfig] = ()) -> Spl
 
 
 def check_splits(record: SplitRecord, config: DataConfig) -> None:
-    """Check that this machine's files give the splits and labels that a sweep began with, and are as long as they were.
+    """Check that the files on this machine give the splits and labels that a sweep started with, and have their sizes.
 
     Raises:
         ConfigError: The images cannot be divided as the config says.
-        DataError: An image came, went, changed sides, or is in files of another size; every such image is a problem. Or
-            labels come out otherwise, such as by another K-Means fit.
+        DataError: An image is new, is gone, changed sides, or is in files of another size; the error lists every such
+            image as a problem. Or labels decode differently, such as after another K-Means fit.
     """
     choice, labels = _choice_and_labels(config)
     if record.labels.get(choice, labels) != labels:
         raise DataError(
-            f"the labels of the data set at {config.root!r} on {socket.gethostname()} are read otherwise than where "
-            "the sweep began, but all its trials must be trained on the same; use the same version of segray, and "
-            "where labels are from K-Means, copy the file kmeans-*.json that docs/datasets/cityscapes_pairs.md names"
+            f"the labels of the data set at {config.root!r} decode differently on {socket.gethostname()} than on the "
+            "machine that started the sweep, but all its trials must be trained on the same labels; use the same "
+            "version of segray, and if labels are from K-Means, copy the file kmeans-*.json that "
+            "docs/datasets/cityscapes_pairs.md names"
         )
     differences = _differences(_by_name(record), _by_name(record_splits(config)))
     if not any(differences.values()):
         return
     lines = "".join(f"\n  {_in_short(what, images)}" for what, images in differences.items() if images)
     raise DataError(
-        f"the data set at {config.root!r} on {socket.gethostname()} is not the one that the sweep began with, but all "
-        "its trials must be trained and judged on the same images; bring those files back here, or begin another "
-        f"sweep:{lines}",
+        f"the data set at {config.root!r} on {socket.gethostname()} is not the one that the sweep started with, but "
+        "all its trials must be trained and judged on the same images; restore these files, or start a new sweep:"
+        f"{lines}",
         [f"{image}: {what}" for what, images in differences.items() for image in images],
     )
 

@@ -27,12 +27,12 @@ WRITERS: Final[dict[str, Callable[[Path, Scene], None]]] = {
     "trainA": train_a.write_scene,
     "folder": folder.write_scene,
 }
-"""Data set -> what writes one scene below the root of its layout."""
+"""Data set -> function that writes one scene below the root of the layout."""
 
 NEEDED_VALUES: Final[dict[str, dict[str, Any]]] = {
     "folder": {"data.folder.classes": list(label_space().names)},
 }
-"""Data set -> the values, beside its root, without which a config cannot open drawn scenes."""
+"""Data set -> values that a config needs, besides the root, to open drawn scenes."""
 
 
 def write_scenes(
@@ -46,22 +46,22 @@ def write_scenes(
     seed: int = 0,
     progress: Callable[[int, int], object] | None = None,
 ) -> None:
-    """Draw scenes and write them as a data set is published.
+    """Draw scenes, and write them in the layout of a data set.
 
     The folder appears whole, by one rename; the same arguments give the same files.
 
     Args:
-        name: The data set.
-        root: Folder to make; its parents are made too.
+        name: Name of the data set.
+        root: Folder to make; missing parents are made, too.
         train: Number of training scenes, at least 1.
         val: Number of validation scenes, at least 1.
-        test: Number of test scenes; a layout that does not divide its images holds all scenes together.
+        test: Number of test scenes; a layout that is not divided holds all scenes together.
         size_px: (height, width) of the scenes, each at least 32.
-        seed: Decides what is drawn.
-        progress: Told how many scenes of how many are written, whenever one is.
+        seed: Seed of the scenes.
+        progress: Told how many scenes of how many are written, after each scene.
 
     Raises:
-        ConfigError: There is no such data set, or a number is too small.
+        ConfigError: The data set is unknown, or a number is too small.
         DataError: The folder exists already.
         StorageError: The folder cannot be written.
     """

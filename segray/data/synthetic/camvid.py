@@ -1,4 +1,4 @@
-"""Scenes as SPLIT and SPLITannot: SegNet's form of CamVid."""
+"""Writes scenes as SPLIT and SPLITannot: SegNet's form of CamVid."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SAME_THINGS: Final[dict[str, tuple[str, ...]]] = {
     "Pedestrian": ("person",),
     "Bicyclist": ("rider", "bicycle", "motorcycle"),
 }
-"""CamVid's class -> the Cityscapes labels that show the same."""
+"""CamVid's class -> the Cityscapes labels of the same things."""
 
 
 STEMS: Final[dict[Split, Callable[[int], str]]] = {
@@ -36,11 +36,11 @@ STEMS: Final[dict[Split, Callable[[int], str]]] = {
     "val": lambda number: f"0016E5_{7959 + 2 * number:05d}",
     "test": lambda number: f"Seq05VD_f{30 * number:05d}",
 }
-"""Video and frame, as CamVid's files are named: one frame a second, or fifteen."""
+"""Names of video and frame, as in CamVid: one frame a second, or fifteen."""
 
 
 def write_scene(root: Path, scene: Scene) -> None:
-    """Photo and class ids of one scene."""
+    """Write photo and class ids of one scene."""
     stem = STEMS[scene.split](scene.number)
     write_image(root / scene.split / f"{stem}.png", scene.photo)
     write_image(root / f"{scene.split}annot" / f"{stem}.png", IDS[scene.label])

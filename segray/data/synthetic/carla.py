@@ -1,4 +1,4 @@
-"""Scenes as dataA/dataA/CameraRGB and CameraSeg: Kaggle's form of the Lyft and Udacity challenge, ids in red."""
+"""Writes scenes as dataA/dataA/CameraRGB and CameraSeg: Kaggle's form of the Lyft and Udacity challenge, ids in red."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ SAME_THINGS: Final[dict[str, tuple[str, ...]]] = {
     "Walls": ("wall",),
     "TrafficSigns": ("traffic sign", "traffic light"),
 }
-"""CARLA's class -> the Cityscapes labels that show the same; all others are None, as the sky is in CARLA."""
+"""CARLA's class -> the Cityscapes labels of the same things; all other labels are None, as the sky is in CARLA."""
 
 
 def write_scene(root: Path, scene: Scene) -> None:
-    """Photo, and class ids in the red channel; every other folder's labels have an alpha channel."""
+    """Write the photo, and class ids in the red channel; in every other folder, labels have an alpha channel."""
     folders = FOLDERS[scene.split]
     folder, number = folders[scene.number % len(folders)], scene.number // len(folders)
     stem = f"{2 + number // FRAMES_PER_DRIVE:02d}_00_{number % FRAMES_PER_DRIVE:03d}"

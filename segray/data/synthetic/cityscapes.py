@@ -1,4 +1,4 @@
-"""Scenes as leftImg8bit and gtFine: photos, label ids and colours, spread over a few cities; photos alone to test."""
+"""Writes scenes as leftImg8bit and gtFine: photos, label ids and colours in a few cities; for test, photos alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CITIES: Final[dict[Split, tuple[str, ...]]] = {
 
 
 def write_scene(root: Path, scene: Scene) -> None:
-    """Photo, label ids and colours of one scene; only the photo where the scene is one to test."""
+    """Write photo, label ids and colours of one scene; of a test scene, only the photo."""
     cities = CITIES[scene.split]
     city = cities[scene.number % len(cities)]
     stem = f"{city}_{scene.number // len(cities):06d}_000019"

@@ -1,4 +1,4 @@
-"""Scenes as photo and colour mask side by side: 1.jpg, 2.jpg, ... in train and val, blurred as JPEG blurs them."""
+"""Writes scenes as photo and colour mask side by side: 1.jpg, 2.jpg, ... in train and val, blurred by JPEG."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from segray.data.datasets.cityscapes import PALETTE
 from segray.data.synthetic.scene import Scene
 
 FIRST_TEST_NUMBER: Final = 1001
-"""The layout has no test split: such scenes join val, numbered from here."""
+"""First number of test scenes, which go to val, because the layout has no test split."""
 QUALITY: Final = 90
-"""Of the JPEG, whose colours have half the resolution, as Pillow writes it by default."""
+"""Quality of the JPEG, whose colours have half the resolution, which is Pillow's default."""
 
 
 def write_scene(root: Path, scene: Scene) -> None:
-    """One file of twice the scene's width."""
+    """Write one file of twice the scene's width."""
     folder, first = ("val", FIRST_TEST_NUMBER) if scene.split == "test" else (scene.split, 1)
     both = np.concatenate([scene.photo, PALETTE[scene.label]], axis=1)
     path = root / folder / f"{first + scene.number}.jpg"

@@ -1,4 +1,4 @@
-"""Scenes as images/SPLIT and labels/SPLIT, with the 19 training ids of Cityscapes and 255 for void."""
+"""Writes scenes as images/SPLIT and labels/SPLIT, with the 19 training ids of Cityscapes and 255 for void."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from segray.labels import IGNORE_INDEX
 
 
 def write_scene(root: Path, scene: Scene) -> None:
-    """Photo and training ids of one scene."""
+    """Write photo and training ids of one scene."""
     stem = f"scene_{scene.number:04d}"
     write_image(root / "images" / scene.split / f"{stem}.png", scene.photo)
     write_image(root / "labels" / scene.split / f"{stem}.png", TRAIN_IDS[scene.label])

@@ -1,4 +1,4 @@
-"""Scenes as images and labels: five-digit names, and palette PNGs in the official colours."""
+"""Writes scenes as images and labels: five-digit names, and palette PNGs in the official colours."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from segray.data.datasets.gta5 import LABELS, PALETTE, PHOTOS
 from segray.data.files.encode import write_image
 from segray.data.synthetic.scene import Scene
 
-# Far apart, as if each split were a recording of its own.
+# First numbers of the splits: far apart, as if each split was a recording of its own.
 FIRST_NUMBER: Final[dict[Split, int]] = {"train": 1, "val": 15001, "test": 20001}
 
 
 def write_scene(root: Path, scene: Scene) -> None:
-    """Photo and label ids of one scene; the layout does not tell its split."""
+    """Write photo and label ids of one scene; the layout does not show the split."""
     name = f"{FIRST_NUMBER[scene.split] + scene.number:05d}.png"
     write_image(root / PHOTOS / name, scene.photo)
     image = Image.fromarray(np.ascontiguousarray(scene.label))

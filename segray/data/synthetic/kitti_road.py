@@ -1,4 +1,4 @@
-"""Scenes as training/ and testing/ of KITTI Road: colours, several sizes, ego lanes' masks beside the roads'."""
+"""Writes scenes as training/ and testing/ of KITTI Road: masks of road and ego lane in colours, several sizes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from segray.labels import IGNORE_INDEX
 
 CATEGORIES: Final = ("um", "umm", "uu")
 SIZES_PX: Final = ((375, 1242), (376, 1241), (370, 1224), (370, 1226), (374, 1238))
-"""(height, width) of KITTI's photos, by the day of the recording; scenes vary in the same proportions"""
+"""(height, width) of KITTI's photos, by day of recording; scenes vary in the same proportions"""
 FIRST_NUMBER: Final[dict[Split, int]] = {"train": 0, "val": 500_000, "test": 0}
 CALIBRATION: Final = "".join(
     f"{name}: {' '.join(f'{value:.12e}' for value in matrix)}\n"
@@ -34,7 +34,7 @@ CALIBRATION: Final = "".join(
 
 
 def write_scene(root: Path, scene: Scene) -> None:
-    """Photo, calibration, and in training/ the road's mask and for `um` the ego lane's."""
+    """Write the photo and the calibration; in training/ also the road's mask, and for `um` the ego lane's mask."""
     category = CATEGORIES[scene.number % len(CATEGORIES)]
     number = f"{FIRST_NUMBER[scene.split] + scene.number // len(CATEGORIES):06d}"
     photo, label = resize_pair(scene.photo, scene.label, _size(scene))
@@ -58,7 +58,7 @@ def _size(scene: Scene) -> tuple[int, int]:
 
 
 def _mask(marked: NDArray[np.bool_], label: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Colours (height, width, 3); the bonnet and a strip at the lower left are outside the evaluated area."""
+    """Return colours (height, width, 3); the bonnet and a strip at the lower left are outside the evaluated area."""
     mask = np.array([CLASSES["not road"], CLASSES["road"]], np.uint8)[marked.astype(np.uint8)]
     height, width = label.shape
     mask[NO_CLASS[label]] = NOT_EVALUATED

@@ -1,4 +1,4 @@
-"""One drawn scene."""
+"""A drawn scene and its place in a data set."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from segray.data.datasets.dataset import Split
 
 
 class Scene(NamedTuple):
-    """A drawn street scene, on its way into a data set's layout."""
+    """A drawn street scene that will be written in the layout of a data set."""
 
     split: Split
     number: int

@@ -1,4 +1,4 @@
-"""Scenes as trainA and testA: photos, colours and label ids; scenes to validate lie with those to train."""
+"""Writes scenes as trainA and testA: photos, colours and label ids; validation scenes go to trainA, too."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PLACES: Final[dict[Split, tuple[str, str]]] = {
 
 
 def write_scene(root: Path, scene: Scene) -> None:
-    """Photo, colours and label ids of one scene."""
+    """Write photo, colours and label ids of one scene."""
     part, city = PLACES[scene.split]
     name = f"{city}_{scene.number:06d}.png"
     write_image(root / part / name, scene.photo)

@@ -1,4 +1,4 @@
-"""Looks at every file of a data set: what does not decode, what occurs twice, how often each class occurs."""
+"""Decodes every file of a data set, and reports damaged files, duplicates, and how often each class occurs."""
 
 from __future__ import annotations
 
@@ -29,40 +29,41 @@ from segray.errors import DataError
 from segray.labels import IGNORE_INDEX, LabelSpace
 
 UNUSED: Final = "unused"
-"""Labelled images that `data.split.sizes` leaves out, or all where they cannot be divided."""
+"""Labelled images that `data.split.sizes` leaves out, or all of them if they cannot be divided."""
 UNLABELLED: Final = "unlabelled"
 """Photos without a label by design."""
 
 
 @dataclass(frozen=True)
 class ClassCount:
-    """How often a class occurs."""
+    """Frequency of a class."""
 
     name: str
     pixels: int
     images: int
-    """Images that have a pixel of it"""
+    """Images with a pixel of the class"""
     train_images: int
+    """Training images with a pixel of the class"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What a check found; the counts are of the images that decoded."""
+    """The result of a check; its counts cover the images that decoded."""
 
     dataset: str
     root: str
     problems: Sequence[str]
-    """What training would refuse or suffer from; each names its files"""
+    """Faults that training would refuse or suffer from; each names its files"""
     notes: Sequence[str] = ()
-    """What is worth a look"""
+    """Facts that are worth a look"""
     division: str = ""
     """official, ratio or kfold"""
     splits: Mapping[str, int] = field(default_factory=dict)
-    """Images of each split, with `unused` and `unlabelled` where there are such"""
+    """Number of images of each split; `unused` and `unlabelled` are keys if there are such images"""
     sizes: Sequence[tuple[SizePx, int]] = ()
-    """(height, width) and how many images have it, most first"""
+    """(height, width) and the number of images of that size, the most frequent first"""
     classes: Sequence[ClassCount] = ()
-    """In training-id order"""
+    """Counts in training-id order"""
     void: ClassCount = ClassCount("void", 0, 0, 0)
 
     @property
@@ -73,18 +74,18 @@ class Report:
 
 @dataclass(frozen=True)
 class _Finding:
-    """What one photo, with or without a label, turned out to hold."""
+    """The content of one photo, with or without a label."""
 
     problems: Sequence[str]
     size: SizePx | None = None
     photo_hash: bytes = b""
     pixels: NDArray[np.int64] | None = None
-    """Of each of the 256 training ids"""
+    """Pixels of each of the 256 training ids"""
     judged_pixels: NDArray[np.int64] | None = None
-    """The same of the ids that predictions are judged by, which are the training ids unless the data set scores by
-    other classes"""
+    """Pixels of each of the 256 ids that predictions are judged by, which are the training ids unless the data set
+    scores by other classes"""
     colors: UsedColors = field(default_factory=lambda: NO_COLORS)
-    """Of the label file's palette, where its indices are the ids"""
+    """Colours of the label file's palette, if its indices are the ids"""
     is_turned_alone: bool = False
     """Whether EXIF turns the photo, but not the label"""
 
@@ -93,8 +94,8 @@ def check(config: DataConfig, progress: Callable[[int, int], object] | None = No
     """Decode every photo and every label of a data set.
 
     Args:
-        config: The data set, its options and its splits; sizes and policy do not count.
-        progress: Told how many files of how many are done, whenever one is.
+        config: The data set, its options and its splits; sizes and policy are not used.
+        progress: Told how many files of how many are done, after each file.
 
     Raises:
         ConfigError: A name or an option cannot work.
@@ -106,17 +107,10 @@ def check(config: DataConfig, progress: Callable[[int, int], object] | None = No
     except DataError as error:
         return Report(dataset=config.dataset, root=config.root, problems=error.problems)
     dataset = listed.whole()
-    splits, undivided = _divided(dataset, config)
-    split_of = {pair.name: str(split) for split, pairs in splits.items() for pair in pairs}
-    pairs, findings = dataset.pairs(), []
-    total = len(pairs) + len(dataset.unlabelled)
-    for done, finding in enumerate(_findings(dataset, pairs), start=1):
-        findings.append(finding)
-        if progress:
-            progress(done, total)
-    names = [split_of.get(pair.name, UNUSED) for pair in pairs] + [UNLABELLED] * len(dataset.unlabelled)
-    photos = [pair.photo for pair in pairs] + list(dataset.unlabelled)
-    across, within = _duplicates(photos, names, findings)
+    splits, undivided = _divide(dataset, config)
+    pairs, findings = dataset.pairs(), _decode(dataset, progress)
+    names = _names_of_splits(dataset, splits)
+    across, within = _duplicates([*(pair.photo for pair in pairs), *dataset.unlabelled], names, findings)
     labels = [finding.pixels for finding in findings if finding.pixels is not None]
     classes, void = _class_counts(dataset.label_space, findings, names)
     return Report(
@@ -133,7 +127,7 @@ def check(config: DataConfig, progress: Callable[[int, int], object] | None = No
         notes=[
             *dataset.notes,
             *unused_in_full(dataset.unused),
-            *turned_notes(_turned(pairs, findings)),
+            *turned_notes(_names_of_turned(pairs, findings)),
             *(_missing(classes) if labels else ()),
             *_not_in_mean(dataset, findings, names),
             *within,
@@ -154,18 +148,34 @@ def _gaps(dataset: Dataset) -> Sequence[str]:
     return ()
 
 
-def _divided(dataset: Dataset, config: DataConfig) -> tuple[Splits, Sequence[str]]:
-    """The splits, none where they cannot be, and why they cannot."""
+def _divide(dataset: Dataset, config: DataConfig) -> tuple[Splits, Sequence[str]]:
+    """Return the splits and no problems, or no splits and the reasons why the images cannot be divided."""
     try:
         return divide(dataset, config), ()
     except DataError as error:
         return {}, error.problems
 
 
+def _names_of_splits(dataset: Dataset, splits: Splits) -> list[str]:
+    """Return the split of every pair, then of every photo without a label."""
+    split_of = {pair.name: str(split) for split, pairs in splits.items() for pair in pairs}
+    return [split_of.get(pair.name, UNUSED) for pair in dataset.pairs()] + [UNLABELLED] * len(dataset.unlabelled)
+
+
+def _decode(dataset: Dataset, progress: Callable[[int, int], object] | None) -> list[_Finding]:
+    """Return the finding of every pair, then of every photo without a label, in order."""
+    pairs, findings = dataset.pairs(), []
+    total = len(pairs) + len(dataset.unlabelled)
+    for done, finding in enumerate(_findings(dataset, pairs), start=1):
+        findings.append(finding)
+        if progress:
+            progress(done, total)
+    return findings
+
+
 def _findings(dataset: Dataset, pairs: Sequence[Pair]) -> Iterator[_Finding]:
-    """Of every pair, then of every photo without a label, in order."""
-    # Threads, as Pillow and hashing free the interpreter's lock: 3.4 s for 1,000 images of 512x256 on two cores, and
-    # forked processes 3.2 s.
+    # Threads are as fast as processes, because Pillow and hashing free the interpreter's lock: 3.4 s for 1,000 images
+    # of 512x256 on two cores, where forked processes took 3.2 s.
     with ThreadPoolExecutor(num_cores()) as pool:
         yield from pool.map(partial(_look_at_pair, dataset), pairs)
         yield from pool.map(_look_at_photo, dataset.unlabelled)
@@ -180,7 +190,7 @@ def _look_at_pair(dataset: Dataset, pair: Pair) -> _Finding:
     try:
         (photo, label), colors = dataset.reader.inspect(pair)
     except DataError as error:
-        # A damaged header is found both times.
+        # Both `size` and `inspect` report a damaged header.
         found = list(dict.fromkeys([*problems, *error.problems]))
         alone = _Finding([]) if pair.photo == pair.label else _look_at_photo(pair.photo)
         return _Finding(found, photo_hash=alone.photo_hash)
@@ -211,7 +221,7 @@ def _hash(photo: NDArray[np.uint8]) -> bytes:
 def _duplicates(
     photos: Sequence[Path], splits: Sequence[str], findings: Sequence[_Finding]
 ) -> tuple[list[str], list[str]]:
-    """Groups of equal photos that lie in several splits, and in one."""
+    """Return a line for each group of equal photos: first the groups across splits, then the groups within a split."""
     same: dict[bytes, list[int]] = {}
     for index, finding in enumerate(findings):
         if finding.photo_hash:
@@ -229,7 +239,7 @@ def _duplicates(
 def _class_counts(
     space: LabelSpace, findings: Sequence[_Finding], splits: Sequence[str]
 ) -> tuple[list[ClassCount], ClassCount]:
-    """Of every class, and of void."""
+    """Return the counts of every class, and of void."""
     pixels, images, train_images = (np.zeros(256, np.int64) for _ in range(3))
     for finding, split in zip(findings, splits, strict=True):
         if finding.pixels is not None:
@@ -255,7 +265,10 @@ def _missing(classes: Sequence[ClassCount]) -> list[str]:
 
 
 def _not_in_mean(dataset: Dataset, findings: Sequence[_Finding], splits: Sequence[str]) -> list[str]:
-    """The classes without a validation pixel, which mIoU leaves out; at full size, where training may resize labels."""
+    """Return a note on classes without a validation pixel, which mIoU leaves out.
+
+    The check counts pixels at full size; training may resize labels.
+    """
     held = [
         finding.judged_pixels
         for finding, split in zip(findings, splits, strict=True)
@@ -290,5 +303,5 @@ def _total_problems(dataset: Dataset, findings: Sequence[_Finding], splits: Sequ
     return total_problems(dataset, totals({*splits}), {split: totals({split}) for split in ("train", "val")})
 
 
-def _turned(pairs: Sequence[Pair], findings: Sequence[_Finding]) -> list[str]:
+def _names_of_turned(pairs: Sequence[Pair], findings: Sequence[_Finding]) -> list[str]:
     return [pair.name for pair, finding in zip(pairs, findings, strict=False) if finding.is_turned_alone]

@@ -1,4 +1,4 @@
-"""What ``segray data check`` prints: text for a person, JSON for a program."""
+"""Prints the report of ``segray data check``: as text for a person, or as JSON for a program."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from segray.data.tools.check import ClassCount, Report
 from segray.shown import cell, printable
 
 MAX_SIZES = 10
-"""Image sizes that are printed; the rest is counted."""
+"""Number of image sizes that are printed; the others are counted."""
 
 
 def print_report(report: Report, *, as_json: bool = False) -> None:
@@ -33,7 +33,7 @@ def print_report(report: Report, *, as_json: bool = False) -> None:
         say(f"sizes, height x width: {_sizes(report)}")
     if report.num_pixels:
         table = classes_table(report)
-        # Wider than the screen, a line wraps as a whole; rich would fold every cell instead.
+        # With a console as wide as the table, the terminal wraps whole lines; rich would fold every cell instead.
         unlimited = console.options.update(max_width=10_000)
         console.width = max(console.width, Measurement.get(console, unlimited, table).maximum)
         console.print("", table, "", sep="\n")
@@ -44,7 +44,7 @@ def print_report(report: Report, *, as_json: bool = False) -> None:
 
 
 def classes_table(report: Report) -> Table:
-    """Pixels, share and images of every class and of void, in training-id order."""
+    """Return a table of pixels, share and images of every class and of void, in training-id order."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("id", justify="right")
     table.add_column("class", no_wrap=True)
@@ -52,7 +52,7 @@ def classes_table(report: Report) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for index, count in enumerate(report.classes):
         table.add_row(str(index), *_cells(count, report.num_pixels))
-    # Clusters may be named void, too.
+    # The name differs from "void", because clusters may have that name, too.
     table.add_row("", *_cells(replace(report.void, name="void (ignored)"), report.num_pixels), style="dim")
     return table
 

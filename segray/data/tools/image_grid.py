@@ -16,18 +16,18 @@ from segray.labels import IGNORE_INDEX, Color, LabelSpace
 MARGIN: Final = 28
 GAP: Final = 10
 CELL_HEIGHT: Final = 360
-"""Most that a panel takes, in pixels"""
+"""Largest height of a panel, in pixels"""
 GRID_WIDTH: Final = 1400
-"""All panels of a row, in pixels"""
+"""Width of all panels of a row together, in pixels"""
 MAX_CELL_WIDTH: Final = 480
 SWATCH: Final = 22
 LEGEND_LINE: Final = 32
 OPACITY: Final = 0.5
-"""Of a label over its photo"""
+"""Opacity of a label over its photo"""
 BLACK: Final = (20, 20, 20)
 GRAY: Final = (110, 110, 110)
 WEIGHT: Final = 400
-"""Of the letters: regular"""
+"""Weight of the letters: regular"""
 
 
 class Panel(NamedTuple):
@@ -46,19 +46,19 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Grid:
-    """All that is drawn."""
+    """The content of the picture."""
 
     title: str
     headings: Sequence[str]
-    """One above each column"""
+    """Heading of each column"""
     rows: Sequence[Row]
     label_space: LabelSpace
     pixels: NDArray[np.int64]
-    """Of each of the 256 training ids in the images, void too"""
+    """Pixels of each of the 256 training ids in the images, void included"""
 
 
 def draw_grid(grid: Grid) -> NDArray[np.uint8]:
-    """The grid as a picture (height, width, 3), RGB, about 1,450 pixels wide."""
+    """Draw the grid as a picture (height, width, 3), RGB, about 1,450 pixels wide."""
     cell_width = min((GRID_WIDTH - GAP * (len(grid.headings) - 1)) // len(grid.headings), MAX_CELL_WIDTH)
     rows = [[render(panel, grid.label_space, cell_width) for panel in row.panels] for row in grid.rows]
     tall = [max(panel.shape[0] for panel in row) for row in rows]
@@ -73,14 +73,14 @@ def draw_grid(grid: Grid) -> NDArray[np.uint8]:
     for row, panels, row_height in zip(grid.rows, rows, tall, strict=True):
         for column, panel in enumerate(panels):
             _paste(canvas, panel, MARGIN + column * (cell_width + GAP), y)
-        _write(canvas, _shortened(row.name, width - 2 * MARGIN, 16), MARGIN, y + row_height + 20, 16, GRAY)
+        _write(canvas, _shorten(row.name, width - 2 * MARGIN, 16), MARGIN, y + row_height + 20, 16, GRAY)
         y += row_height + 36
     legend.draw(canvas, y)
     return canvas
 
 
 def render(panel: Panel, space: LabelSpace, cell_width: int) -> NDArray[np.uint8]:
-    """A panel as large as fits a cell; void pixels are hatched where there is no photo under the label."""
+    """Draw a panel as large as fits a cell; void pixels are hatched unless there is a photo under the label."""
     image = panel.label if panel.photo is None else panel.photo
     assert image is not None
     scale = min(cell_width / image.shape[1], CELL_HEIGHT / image.shape[0])
@@ -104,7 +104,7 @@ def render(panel: Panel, space: LabelSpace, cell_width: int) -> NDArray[np.uint8
 
 
 def hatching(size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Diagonal stripes of black and grey, (height, width, 3): void."""
+    """Return diagonal stripes of black and grey, (height, width, 3), which stand for void."""
     rows, columns = np.indices(size)
     gray = np.where((rows + columns) // 5 % 2, 0, 90).astype(np.uint8)
     return np.repeat(gray[..., None], 3, axis=2)
@@ -113,7 +113,7 @@ def hatching(size: tuple[int, int]) -> NDArray[np.uint8]:
 @dataclass(frozen=True)
 class _Legend:
     entries: Sequence[tuple[str, Color | None]]
-    """Text, and colour or None for void; most pixels first"""
+    """Text, and colour or None for void, in order of falling shares"""
     heading: str
     absent: Sequence[str]
     """Lines that name the classes without a pixel"""
@@ -137,7 +137,7 @@ class _Legend:
         return cls(
             entries,
             f"classes, and their shares of the pixels of the {len(grid.rows)} images shown",
-            _wrapped("not in these images: " + ", ".join(absent), width, 16) if absent else [],
+            _wrap("not in these images: " + ", ".join(absent), width, 16) if absent else [],
             min(column_width, width),
             max(width // column_width, 1),
         )
@@ -174,7 +174,7 @@ def _paste(canvas: NDArray[np.uint8], panel: NDArray[np.uint8], left: int, top: 
 
 
 def _write(canvas: NDArray[np.uint8], text: str, left: int, baseline: int, size: int, color: Color) -> None:
-    # OpenCV's own font has all scripts, Pillow's not even umlauts.
+    # OpenCV's own font covers all scripts; Pillow's lacks even umlauts.
     cv2.putText(canvas, text, (left, baseline), color, cv2.FontFace("sans"), size, weight=WEIGHT)
 
 
@@ -183,7 +183,7 @@ def _width(text: str, size: int) -> int:
     return int(width)
 
 
-def _wrapped(text: str, width: int, size: int) -> list[str]:
+def _wrap(text: str, width: int, size: int) -> list[str]:
     lines = [""]
     for word in text.split(" "):
         longer = f"{lines[-1]} {word}".strip()
@@ -194,8 +194,8 @@ def _wrapped(text: str, width: int, size: int) -> list[str]:
     return lines
 
 
-def _shortened(text: str, width: int, size: int) -> str:
-    """The text, its start left out where it is too long."""
+def _shorten(text: str, width: int, size: int) -> str:
+    """Return the text, with an ellipsis in place of its start if it is too long."""
     shown = text
     while _width(shown, size) > width:
         text = text[1:]

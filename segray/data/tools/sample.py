@@ -1,4 +1,4 @@
-"""Images drawn from a data set of Cityscapes label ids into trainA form, as SG-GAN's `prepare_data.py` does."""
+"""Draws images from a data set of Cityscapes label ids into the form of trainA, as SG-GAN's `prepare_data.py` does."""
 
 from __future__ import annotations
 
@@ -35,27 +35,27 @@ def sample(
 ) -> list[str]:
     """Draw images by seed and write them as trainA, trainA_seg, trainA_seg_class, testA, testA_seg, testA_seg_class.
 
-    The folder appears whole, by one rename. Names are those of the data set; labels are label ids.
+    The folder appears whole, by one rename. Images keep their names in the data set; labels are label ids.
 
     Args:
-        config: A data set of SOURCES; which images its own splits hold plays no part, `exclude` does.
-        dest: Folder to make; its parents are made too.
-        train: Images for trainA, at least 1.
-        test: Images for testA, 0 or more.
-        seed: Decides which images are drawn.
-        size_px: (height, width) of what is written; None keeps the images' size.
-        progress: Told how many images of how many are written, whenever one is.
+        config: A data set of SOURCES; its `exclude` counts, its own splits do not.
+        dest: Folder to make; missing parents are made, too.
+        train: Number of images for trainA, at least 1.
+        test: Number of images for testA, 0 or more.
+        seed: Seed of the choice of images.
+        size_px: (height, width) of the written images; None keeps their size.
+        progress: Told how many images of how many are written, after each image.
 
     Returns:
-        The sequences that lie on both sides, at most one, because there were too few images to keep it whole.
+        The sequences that lie on both sides: at most one, if there were too few images to keep it whole.
 
     Raises:
-        ConfigError: Another data set, or a number out of its range.
-        DataError: The folder exists, there are too few images, or some do not decode; all of those are named.
+        ConfigError: The data set is not in SOURCES, or a number is out of its range.
+        DataError: The folder exists, there are too few images, or some do not decode; the error names all of these.
         StorageError: The folder cannot be written, or lies in a data set or a sweep.
     """
     if config.dataset not in SOURCES:
-        raise ConfigError(f"a sample is drawn from {' or '.join(SOURCES)}, but got {config.dataset!r}")
+        raise ConfigError(f"a sample must be drawn from {' or '.join(SOURCES)}, but got {config.dataset!r}")
     if train < 1 or test < 0 or min(size_px or (1,)) < 1:
         raise ConfigError(
             f"a sample needs train >= 1, test >= 0 and size_px >= 1, but got {train=}, {test=}, {size_px=}"
@@ -73,7 +73,7 @@ def _draw(pairs: Sequence[Pair], train: int, test: int, seed: int) -> dict[str, 
         raise DataError(f"a sample of {train} + {test} images needs {train + test}, but there are {len(pairs)}")
     drawn = [pair for sequence in ranked(pairs, seed) for pair in sequence]
     tested, rest = drawn[:test], drawn[test:]
-    # Only the last sequence can be cut; the rest of it is left out where there are images enough.
+    # Only the last sequence can be cut; its rest is left out if there are enough other images.
     cut = tested[-1].sequence if tested else ""
     apart = [pair for pair in rest if not cut or pair.sequence != cut]
     return {"trainA": (apart if len(apart) >= train else rest)[:train], "testA": tested}

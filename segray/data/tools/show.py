@@ -1,4 +1,4 @@
-"""Some images of a data set on one picture: photos, labels in colour, augmented crops, classes and their shares."""
+"""Draws images of a data set on one picture: photos, labels in colour, augmented crops, classes and their shares."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from segray.data.tools.image_grid import Grid, Panel, Row, draw_grid
 from segray.errors import ConfigError, unknown_name
 
 NUM_CROPS: Final = 2
-"""Augmented crops that are drawn of an image."""
+"""Number of augmented crops of each image."""
 MAX_IMAGES: Final = 50
 
 
@@ -36,28 +36,26 @@ def show(
     augmented: bool = False,
     seed: int = 0,
 ) -> str:
-    """Draw some images of a split, spread evenly over it, and decode no others.
+    """Draw some images of a split, spread evenly over it, and decode only these.
 
     Args:
-        config: The data set and its splits; `resize_px` is applied, and policy and crop where `augmented`.
+        config: The data set and its splits; `resize_px` is applied, and with `augmented` also policy and crop.
         output: PNG or JPEG file to write.
         split: train, val or test.
         num_images: Rows of the picture, 1 to 50.
-        augmented: Whether training crops, as the first epochs would have them, stand beside the photos.
-        seed: Decides which images are drawn, and the crops.
+        augmented: Whether to draw the training crops of the first epochs beside the photos.
+        seed: Seed of the choice of images, and of the crops.
 
     Returns:
-        One line for a person.
+        One line that says what was drawn.
 
     Raises:
         ConfigError: A name or an option cannot work, or the split has no images.
         DataError: The data set cannot be opened, or an image that is drawn does not decode.
         StorageError: The picture cannot be written.
     """
-    _check_output(output)
+    _check_options(output, num_images)
     target = check_picture(output, data_root=config.root)
-    if not 1 <= num_images <= MAX_IMAGES:
-        raise ConfigError(f"--images must lie from 1 to {MAX_IMAGES}, but got {num_images}")
     dataset = open_dataset(config)
     pairs = _split(dataset, config, split)
     picked = pick(pairs, num_images, seed)
@@ -77,17 +75,19 @@ def show(
 
 
 def pick(pairs: Sequence[Pair], count: int, seed: int) -> list[Pair]:
-    """So many images, or all if there are fewer, at equal distances; the seed says where the first lies."""
+    """Pick so many images, or all if there are fewer, at equal distances; the seed decides where the first lies."""
     count = min(count, len(pairs))
     offset = np.random.default_rng(seed).random()
     return [pairs[int((index + offset) * len(pairs) / count)] for index in range(count)]
 
 
-def _check_output(output: Path) -> None:
+def _check_options(output: Path, num_images: int) -> None:
     if output.suffix.lower() not in PICTURES:
         raise ConfigError(f"--output must end in .png, .jpg or .jpeg, but got {str(output)!r}")
     if not output.absolute().parent.is_dir():
         raise ConfigError(f"--output must lie in a folder that exists, but {str(output.parent)!r} does not")
+    if not 1 <= num_images <= MAX_IMAGES:
+        raise ConfigError(f"--images must lie from 1 to {MAX_IMAGES}, but got {num_images}")
 
 
 def _split(dataset: Dataset, config: DataConfig, split: str) -> Sequence[Pair]:
@@ -113,7 +113,7 @@ def _panels(photo: np.ndarray, label: np.ndarray) -> list[Panel]:
 def _crops(
     pairs: Sequence[Pair], images: Sequence[Images], config: DataConfig, num_classes: int, seed: int
 ) -> list[list[Panel]]:
-    """Of every image the training crops of the first epochs, each with its label."""
+    """Return the training crops of every image in the first epochs, each with its label."""
     with TemporaryDirectory() as folder:
         names, sizes = [pair.name for pair in pairs], [label.shape for _, label in images]
         writer = ShardWriter(Path(folder) / "shard", names, [(height, width) for height, width in sizes], num_classes)
@@ -124,7 +124,7 @@ def _crops(
         crops = []
         for index in range(len(pairs)):
             drawn = [samples.draw(epoch, index) for epoch in range(1, NUM_CROPS + 1)]
-            # Copied, as a sample may be a view of the shard, which goes with its folder.
+            # Copied, because a sample may be a view of the shard, which is removed with its folder.
             crops.append(
                 [Panel(**part) for photo, label in drawn for part in ({"photo": photo.copy()}, {"label": label.copy()})]
             )

@@ -16,10 +16,10 @@ from segray.engine.samples import write_samples
 from segray.storage import BASELINE_ID, SweepFiles
 from segray.tuning.preflight import Checked, check
 from segray.tuning.preflight.judging import describe_judging
-from segray.tuning.run.phases import num_ended, run_phases
+from segray.tuning.run.phases import run_phases
 from segray.tuning.run.repeats import wanted_repeats, without_outcome
 from segray.tuning.run.resuming import as_begun, check_same_data, check_same_sweep
-from segray.tuning.run.snapshot import SweepSnapshot
+from segray.tuning.run.snapshot import SweepSnapshot, num_ended
 from segray.tuning.run.sweep_record import sweep_record
 from segray.tuning.sweep import Sweep
 

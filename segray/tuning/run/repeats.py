@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ray.tune.search import Searcher
 
 from segray import text
+from segray.cluster.resources import make_plan
 from segray.config import RunConfig, flatten
 from segray.config.keys import FREE_ON_RESUME, keys_deciding
 from segray.errors import DamagedError, StorageError
 from segray.storage import BASELINE_ID, Repeat, SweepFiles, TrialFiles
 from segray.tuning.objective import TUNE_METRIC
+from segray.tuning.run.early_stopping import Fifo
+from segray.tuning.run.progress import Progress
+from segray.tuning.run.retries import Retries
+from segray.tuning.run.tune_run import Shared, run_tune
 from segray.tuning.space import EPOCHS_KEY
 
 
@@ -100,3 +105,25 @@ class ListSearch(Searcher):
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Do nothing: no sampler learns from repeats."""
+
+
+def run_repeats(shared: Shared, nodes: Sequence[Mapping[str, float]]) -> None:
+    """Train the repeats that are missing.
+
+    Args:
+        shared: The objects that both phases use.
+        nodes: Ray resources of every living node.
+    """
+    files, base = shared.files, shared.checked.base
+    wanted = wanted_repeats(files, base.seed, shared.sweep.repeats)
+    missing = without_outcome(files, wanted)
+    if not missing:
+        return
+    shared.state.repeating = True
+    shared.view.say(describe_repeats(files, wanted, len(missing)))
+    plan = make_plan(shared.sweep.resources, nodes, len(missing))
+    progress = Progress(
+        total=len(wanted), slots=plan.slots, deadline=None, done=len(wanted) - len(missing), what="repeat"
+    )
+    searcher = ListSearch([(repeat.id, repeat_values(files, repeat, base)) for repeat in missing])
+    run_tune(shared, plan, progress, Retries(searcher, len(missing)), Fifo())

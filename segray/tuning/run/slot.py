@@ -95,6 +95,7 @@ def to_result(message: Message) -> dict[str, Any]:
         TUNE_METRIC: math.nan if best is None else best,
         METRIC: math.nan if record is None or record.val_miou is None else record.val_miou,
         "epoch": record.epoch if record else 0,
+        "record": record,
         "status": message.status,
         "reason": message.reason,
         "traceback": message.traceback,

@@ -75,6 +75,11 @@ class SweepSnapshot(SweepFiles):
         return _once(self._found, "names", super().trial_names)
 
 
+def num_ended(files: SweepFiles, *, retry_failed: bool = False) -> int:
+    """Return how many trials of the search are over; with ``retry_failed``, failed trials are not."""
+    return sum(trial.is_over(retry_failed=retry_failed) for trial in files.trials())
+
+
 def _once(found: dict[str, Any], name: str, read: Callable[[], T]) -> T:
     if name not in found:
         found[name] = read()

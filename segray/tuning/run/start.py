@@ -13,6 +13,7 @@ from segray.output import lasting_output, print_error
 from segray.owner import Claim, check_silent, is_owner_file
 from segray.process import end_process, importing_much
 from segray.storage import SweepFiles, open_sweep
+from segray.tuning.callbacks import make_callbacks
 from segray.tuning.sweep import Sweep, check_values
 
 OUTAGE_SECONDS = 300.0
@@ -38,6 +39,8 @@ def run_sweep(sweep: Sweep, announce: Callable[[str], None] = print) -> SweepFil
     check_values(sweep)
     files = open_sweep(location_below(sweep.storage, sweep.name))
     _check_name(files, sweep.resume)
+    for callback in make_callbacks(sweep.callbacks).values():
+        callback.check(files)
     with Claim(files.folder) as claim, lasting_output(drops_all=True):
         owned = SweepFiles(replace(files.folder, guard=claim, patience_seconds=OUTAGE_SECONDS))
         if sweep.resume:

@@ -21,6 +21,7 @@ from segray.errors import StorageError
 from segray.records import Outcome, OutcomeStatus, SweepState, SweepStatus
 from segray.storage import SweepFiles
 from segray.trial_log import TrialLog
+from segray.tuning.callbacks.dispatcher import Dispatcher
 from segray.tuning.objective import TUNE_METRIC
 from segray.tuning.run.collapse import collapse_warning
 from segray.tuning.run.progress import Progress, RunningTrial, View, shown
@@ -122,6 +123,7 @@ class Supervisor(tune.Callback):
         state: Written every few seconds.
         retries: Knows which trials go on in another slot.
         verdict: Why the scheduler stops a trial, as the end of a sentence.
+        callbacks: Hear of every event.
     """
 
     def __init__(
@@ -134,10 +136,11 @@ class Supervisor(tune.Callback):
         state: StateFile,
         retries: Retries,
         verdict: str,
+        callbacks: Dispatcher,
     ) -> None:
         self._channel, self._sweep, self._base = channel, sweep, base
         self._progress, self._view, self._state, self._retries = progress, view, state, retries
-        self._verdict = verdict
+        self._verdict, self._callbacks = verdict, callbacks
         self._next_state = 0.0
         self._told: set[str] = set()
 
@@ -152,6 +155,7 @@ class Supervisor(tune.Callback):
         if last := self._sweep.trial(trial_id).pointer("last"):
             running.epoch, running.best = last.record.epoch, last.record.best_val_miou
         self._progress.running[trial_id] = running
+        self._callbacks.trial_begins(trial_id, self._base.flat() | values, values)
         self._view.refresh()
 
     def on_trial_result(self, trial: Any, result: Mapping[str, Any], **_: Any) -> None:
@@ -170,6 +174,8 @@ class Supervisor(tune.Callback):
             running.epoch, running.best = result["epoch"], best
             if self._progress.best is None or best > self._progress.best:
                 self._progress.best, self._progress.best_id = best, trial_id
+        if result["record"] is not None:
+            self._callbacks.epoch_done(trial_id, result["record"])
         if result["status"] is not None:
             self._finish(trial, result["status"], result["reason"], result["traceback"], result["seconds"])
             return
@@ -253,6 +259,7 @@ class Supervisor(tune.Callback):
             seconds=max(last.seconds if last else 0.0, seconds),
         )
         files.finish(outcome)
+        self._callbacks.trial_ended(trial_id, outcome)
         progress = self._progress
         progress.running.pop(trial_id, None)
         progress.done += 1

@@ -154,7 +154,7 @@ def test_forms_decode_under_keys_of_their_own(segnet, original):
 @pytest.mark.parametrize("form", ["segnet", "original", "kaggle"])
 def test_a_root_that_is_too_high_names_the_folder_to_take(form, request):
     root = request.getfixturevalue(form)
-    with pytest.raises(DataError, match=rf"lies one level below; set data\.root to '{root}'"):
+    with pytest.raises(DataError, match=rf"one level below does; set data\.root to '{root}'"):
         opened(root.parent)
 
 

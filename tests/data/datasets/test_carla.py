@@ -83,7 +83,7 @@ def test_a_root_that_is_too_high_names_the_folder_to_take(kaggle):
 
 
 def test_a_root_that_is_too_low_names_the_folder_to_take(kaggle):
-    with pytest.raises(DataError, match=rf"one level above; set data\.root to '{kaggle}/dataA/dataA'"):
+    with pytest.raises(DataError, match=rf"one level above does; set data\.root to '{kaggle}/dataA/dataA'"):
         names(kaggle / "dataA/dataA/CameraRGB")
 
 
@@ -179,7 +179,7 @@ def test_ids_in_the_blue_channel_are_recognised(tmp_path):
 
 def test_ids_in_the_green_channel_are_refused(tmp_path):
     path = save_label(tmp_path / "label.png", np.full((2, 2), 7, np.uint8), channel=1)
-    assert refused(path).endswith("must be in the red channel, but that is 0 everywhere and green is not")
+    assert refused(path).endswith("must be in the red channel, but red is 0 everywhere and green is not")
 
 
 def test_a_label_of_nothing_but_none_is_allowed(tmp_path):

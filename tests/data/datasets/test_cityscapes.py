@@ -153,7 +153,7 @@ def test_missing_coarse_labels_are_named(root, labels):
 
 
 def test_a_root_one_level_off_is_told_the_right_one(root):
-    with pytest.raises(DataError, match=f"one level above; set data.root to '{root}'"):
+    with pytest.raises(DataError, match=f"one level above does; set data.root to '{root}'"):
         dataset(root / "leftImg8bit")
 
 

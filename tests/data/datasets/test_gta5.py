@@ -151,5 +151,5 @@ def test_a_label_of_another_size_is_named_and_can_be_left_out(root, tmp_path):
 
 
 def test_a_root_one_level_off_is_told_the_right_one(root):
-    with pytest.raises(DataError, match=f"one level above; set data.root to '{root}'"):
+    with pytest.raises(DataError, match=f"one level above does; set data.root to '{root}'"):
         open_dataset(config(root / "labels"))

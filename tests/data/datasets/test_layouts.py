@@ -50,7 +50,7 @@ def test_folders_outside_the_root_are_decoded(tmp_path):
 @pytest.mark.parametrize(("level", "words"), [("root/images", "one level above"), (".", "one level below")])
 def test_a_folder_one_level_off_is_told_the_right_one(tmp_path, level, words):
     config = flat_folder(tmp_path / "root", 2)
-    with pytest.raises(DataError, match=f"{words}; set data.root to '{tmp_path / 'root'}'"):
+    with pytest.raises(DataError, match=f"{words} does; set data.root to '{tmp_path / 'root'}'"):
         open_dataset(config.model_copy(update={"root": str(tmp_path / level)}))
 
 

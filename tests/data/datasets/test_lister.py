@@ -36,14 +36,14 @@ def test_a_folder_of_another_level_is_told_the_right_one(root, tmp_path, given, 
     with pytest.raises(DataError) as error:
         root_folder(str(tmp_path / given), MARKERS)
     assert str(error.value) == (
-        f"data folder '{tmp_path / given}' must hold images/train and labels, but that lies {level}; "
+        f"data folder '{tmp_path / given}' must hold images/train and labels, but a folder {level} does; "
         f"set data.root to '{root}'"
     )
 
 
 def test_a_relative_root_is_told_the_right_one(root, monkeypatch):
     monkeypatch.chdir(root / "images")
-    with pytest.raises(DataError, match=f"one level above; set data.root to '{root}'"):
+    with pytest.raises(DataError, match=f"one level above does; set data.root to '{root}'"):
         root_folder(".", MARKERS)
 
 

@@ -233,7 +233,7 @@ def test_a_damaged_fit_is_named_with_the_fix(root, content):
     open_dataset(kmeans(root))
     (path,) = (root / ".segray").iterdir()
     path.write_text(content)
-    with pytest.raises(DataError, match=rf"{path.name}: cannot be used .*; delete it, and it is fitted anew"):
+    with pytest.raises(DataError, match=rf"{path.name}: cannot be used .*; delete the file to fit the clusters again"):
         open_dataset(kmeans(root))
 
 

@@ -130,5 +130,5 @@ def test_training_ids_are_recognised(root):
 
 
 def test_a_root_one_level_off_is_told_the_right_one(root):
-    with pytest.raises(DataError, match=f"one level above; set data.root to '{root}'"):
+    with pytest.raises(DataError, match=f"one level above does; set data.root to '{root}'"):
         open_dataset(config(root / "trainA"))

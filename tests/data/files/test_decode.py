@@ -174,12 +174,12 @@ def test_a_grey_webp_is_one_channel(tmp_path):
 @pytest.mark.parametrize("name", ["label.png", "label.webp"])
 def test_a_label_in_a_format_with_loss_is_refused_whatever_its_name(tmp_path, kind, options, read, name):
     noise().save(tmp_path / name, kind, **options)
-    with pytest.raises(DataError, match=rf"{name}: a label must be kept without loss, .*(?i:{kind[:4]})"):
+    with pytest.raises(DataError, match=rf"{name}: a label must be stored without loss, .*(?i:{kind[:4]})"):
         read(tmp_path / name)
 
 
 def test_a_webp_that_is_lossless_but_for_its_pixels_is_refused(tmp_path):
-    """Its alpha channel is kept without loss, its colours are not."""
+    """Its alpha channel is stored without loss, its colours are not."""
     noise().convert("RGBA").save(tmp_path / "label.png", "webp", quality=100, exif=b"Exif\0\0II*\0\x08\0\0\0\0\0")
     with pytest.raises(DataError, match="is WebP with loss"):
         read_colors(tmp_path / "label.png")

@@ -115,7 +115,7 @@ def test_too_few_images_are_an_error(source, tmp_path):
 
 @pytest.mark.parametrize(("dataset", "numbers"), [("camvid", {}), ("cityscapes", {"train": 0}), ("gta5", {"test": -1})])
 def test_what_cannot_be_drawn_is_refused(source, tmp_path, dataset, numbers):
-    with pytest.raises(ConfigError, match=r"a sample (is drawn from cityscapes or gta5|needs train >= 1)"):
+    with pytest.raises(ConfigError, match=r"a sample (must be drawn from cityscapes or gta5|needs train >= 1)"):
         sample(source.model_copy(update={"dataset": dataset}), tmp_path / "sample", **numbers)
 
 

@@ -5,13 +5,15 @@ import pytest
 from fake_sweep import record
 
 from dashboards.report import render_report
+from segray.cluster.channel import Message
 from segray.config import RunConfig
 from segray.results import load
-from segray.tuning.objective import TUNE_METRIC
+from segray.tuning.callbacks.dispatcher import Dispatcher
 from segray.tuning.run.collapse import collapse_warning
 from segray.tuning.run.progress import Progress, View
 from segray.tuning.run.repeats import ListSearch
 from segray.tuning.run.retries import Retries
+from segray.tuning.run.slot import to_result
 from segray.tuning.run.supervisor import StateFile, Supervisor
 
 
@@ -68,10 +70,11 @@ def test_a_collapse_is_in_the_outcome_the_terminal_and_the_report(tmp_path, caps
         files.append_record(collapsed)
     progress = Progress(total=1, slots=1, deadline=None)
     state, retries = StateFile(sweep.files, progress), Retries(ListSearch([]), None)
-    supervisor = Supervisor(None, sweep.files, RunConfig(), progress, View(progress), state, retries, "was too low")
+    callbacks = Dispatcher({}, print)
+    supervisor = Supervisor(None, sweep.files, RunConfig(), progress, View(progress), state, retries, "", callbacks)
     trial = SimpleNamespace(config={"trial": "0000", "values": {}})
     supervisor.on_trial_start(trial)
-    end = {TUNE_METRIC: 0.4, "epoch": 3, "status": "finished", "reason": "", "traceback": "", "seconds": 9.0}
+    end = to_result(Message("0000", record=records((1.0, 0.4))[0], status="finished", seconds=9.0))
     supervisor.on_trial_result(trial, end)
 
     warning = files.outcome().warning

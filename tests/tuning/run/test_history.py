@@ -17,8 +17,8 @@ from segray.errors import ConfigError, StorageError
 from segray.records import Outcome
 from segray.tuning.points import identity
 from segray.tuning.preflight.samples import draw_samples
-from segray.tuning.run.phases import exhausted
 from segray.tuning.run.progress import Progress
+from segray.tuning.run.search import exhausted
 from segray.tuning.run.study import StudySearch
 from segray.tuning.samplers import make_sampler
 from segray.tuning.space import CappedSpace

@@ -9,9 +9,8 @@ from fake_sweep import empty_sweep, record, write_repeats, write_trial
 from segray.folder import Folder
 from segray.records import Outcome
 from segray.tuning.run.early_stopping import EarlyStopping
-from segray.tuning.run.phases import num_ended
 from segray.tuning.run.repeats import wanted_repeats, without_outcome
-from segray.tuning.run.snapshot import SweepSnapshot
+from segray.tuning.run.snapshot import SweepSnapshot, num_ended
 from segray.tuning.run.study import StudySearch
 from segray.tuning.run.supervisor import best_so_far
 from segray.tuning.samplers import make_sampler

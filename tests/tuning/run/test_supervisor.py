@@ -6,12 +6,16 @@ import fake_sweep
 import pytest
 from ray.exceptions import RayActorError
 
+from segray.cluster.channel import Message
 from segray.config import RunConfig
 from segray.errors import StorageError
+from segray.tuning.callbacks import Callback
+from segray.tuning.callbacks.dispatcher import Dispatcher
 from segray.tuning.run import supervisor as supervisor_module
 from segray.tuning.run.progress import Progress, RunningTrial, View
 from segray.tuning.run.repeats import ListSearch
 from segray.tuning.run.retries import Retries
+from segray.tuning.run.slot import to_result
 from segray.tuning.run.supervisor import StateFile, Supervisor
 
 
@@ -27,8 +31,24 @@ def supervisor(tmp_path, monkeypatch):
     )
     monkeypatch.setattr(supervisor_module, "wait_for", lambda value: value)
     state = StateFile(files, progress)
-    retries = Retries(ListSearch([]), 0)
-    return Supervisor(channel, files, RunConfig(), progress, View(progress), state, retries, "was too low")
+    retries, callbacks = Retries(ListSearch([]), 0), Dispatcher({}, print)
+    return Supervisor(channel, files, RunConfig(), progress, View(progress), state, retries, "was too low", callbacks)
+
+
+class Heard(Callback):
+    """Keeps what it hears."""
+
+    def __init__(self):
+        self.events = []
+
+    def trial_begins(self, trial_id, config, values):
+        self.events.append((trial_id, config["train.epochs"], config["optim.lr"], values))
+
+    def epoch_done(self, trial_id, record):
+        self.events.append((trial_id, record))
+
+    def trial_ended(self, trial_id, outcome):
+        self.events.append((trial_id, outcome.status))
 
 
 def slot_with(error):
@@ -83,3 +103,17 @@ def test_storage_that_workers_cannot_write_ends_the_sweep_and_not_the_trial(supe
     with pytest.raises(StorageError, match=r"No space left on device; make room there; then continue with --resume"):
         supervisor.on_trial_result(slot_with(None), result)
     assert supervisor._sweep.trial("0000").outcome() is None
+
+
+def test_callbacks_hear_of_config_epochs_and_outcome_as_the_messages_say(supervisor):
+    heard, values = Heard(), {"optim.lr": 0.5}
+    supervisor._callbacks = Dispatcher({"heard": heard}, pytest.fail)
+    supervisor._callbacks.sweep_begins(fake_sweep.info(), supervisor._sweep)
+    trial = SimpleNamespace(config={"trial": "0001", "values": values})
+    supervisor.on_trial_start(trial)
+    epochs = [fake_sweep.record(number) for number in (1, 2)]
+    supervisor.on_trial_result(trial, to_result(Message("0001", record=epochs[0])))
+    supervisor.on_trial_result(trial, to_result(Message("0001", record=epochs[1], status="finished")))
+    supervisor._callbacks.sweep_ends("finished")
+    begun = ("0001", RunConfig().train.epochs, 0.5, values)
+    assert heard.events == [begun, ("0001", epochs[0]), ("0001", epochs[1]), ("0001", "finished")]
