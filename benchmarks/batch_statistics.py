@@ -19,7 +19,7 @@ from segray.data.batches.loaders import val_loader
 from segray.data.preparation import PreparedData, prepare
 from segray.engine.checkpoint import load_model
 from segray.engine.precision import autocast, resolve_precision
-from segray.engine.trial import Validation
+from segray.engine.validation import Validation
 from segray.metrics import scores
 from segray.storage import open_sweep
 

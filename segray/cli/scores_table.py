@@ -10,7 +10,7 @@ from rich.table import Table
 
 from segray import text
 from segray.folder import location_below
-from segray.inference.evaluate import evaluate_sweep
+from segray.inference.sweep_scores import evaluate_sweep
 from segray.records import SplitScores
 from segray.shown import cell, printable, redacted
 

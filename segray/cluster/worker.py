@@ -18,8 +18,9 @@ from segray.cluster.limits import Limits
 from segray.cluster.messages import Message, Task
 from segray.cluster.rendezvous import join_process_group
 from segray.config import run_config
+from segray.engine.batch_size import max_micro_batches
 from segray.engine.loop import Diverged, Interrupted
-from segray.engine.trial import max_micro_batches, train_trial
+from segray.engine.trial import train_trial
 from segray.errors import OutageError, SegrayError, SweepTakenError, WriteError
 from segray.records import EpochRecord, OutcomeStatus
 from segray.storage import SweepFiles

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
 from segray.config.mark import IMAGES, LABELS, LOADING, PLACE, SAMPLING, SPLITS, Decides, Mark, Use
 from segray.config.section import Section, SizePx
+
+
+def _reads_clusters(values: Mapping[str, Any]) -> bool:
+    return bool(values["data.dataset"] == "cityscapes_pairs" and values["data.pairs.labels"] == "kmeans")
+
 
 OF_CLUSTERS = Mark(
     Decides.TARGETS,
@@ -16,7 +22,7 @@ OF_CLUSTERS = Mark(
             key="data.pairs.labels",
             rule="must be 'kmeans' on cityscapes_pairs",
             fix="set it to 'kmeans', since palette labels have no clusters",
-            is_met=lambda config: config.data.dataset == "cityscapes_pairs" and config.data.pairs.labels == "kmeans",
+            is_met=_reads_clusters,
         ),
     ),
 )
@@ -27,7 +33,7 @@ OF_CUSTOM_POLICY = Mark(
             key="data.policy",
             rule="must be 'custom'",
             fix="set it to 'custom', since a named policy has fixed strengths",
-            is_met=lambda config: config.data.policy == "custom",
+            is_met=lambda values: values["data.policy"] == "custom",
         ),
     ),
 )

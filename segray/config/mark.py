@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from segray.config.run import RunConfig
+from typing import Any
 
 
 class Decides(Enum):
@@ -42,7 +39,8 @@ class Use:
     rule: str
     """The required value of the other key, in words"""
     fix: str
-    is_met: Callable[[RunConfig], bool]
+    is_met: Callable[[Mapping[str, Any]], bool]
+    """Whether the values of a run, by dotted key, meet the condition"""
 
 
 @dataclass(frozen=True)

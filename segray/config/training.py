@@ -36,23 +36,27 @@ def _check_alpha(value: Any) -> Any:
     return value
 
 
+def _has_discriminator(values: Mapping[str, Any]) -> bool:
+    return bool(values["gan.discriminator"] != "none")
+
+
 _HAS_DISCRIMINATOR = Use(
     key="gan.discriminator",
     rule="must name a discriminator",
     fix="set it to patchgan or semantic",
-    is_met=lambda config: config.gan.discriminator != "none",
+    is_met=_has_discriminator,
 )
 _HAS_ADVERSARIAL_LOSS = Use(
     key="gan.adversarial_weight",
     rule="must be above 0",
     fix="set it to 1, say, or search other keys, since 0 means no discriminator",
-    is_met=lambda config: config.gan.has_discriminator,
+    is_met=lambda values: _has_discriminator(values) and values["gan.adversarial_weight"] > 0,
 )
 _HAS_SEGMENTATION_LOSS = Use(
     key="gan.segmentation_weight",
     rule="must be above 0",
     fix="set it to 1, say, since 0 leaves section loss out",
-    is_met=lambda config: config.gan.discriminator == "none" or config.gan.segmentation_weight > 0,
+    is_met=lambda values: not _has_discriminator(values) or values["gan.segmentation_weight"] > 0,
 )
 OF_DISCRIMINATOR = Mark(Decides.TRAINING, uses=(_HAS_DISCRIMINATOR, _HAS_ADVERSARIAL_LOSS))
 OF_LABEL_IMAGES = Mark(Decides.TRAINING, uses=(_HAS_DISCRIMINATOR,))

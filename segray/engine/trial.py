@@ -2,50 +2,29 @@
 
 from __future__ import annotations
 
-import io
 import math
 import socket
 import time
-from collections.abc import Callable, Iterable
-from typing import Final, Protocol, TypedDict
+from typing import Final, Protocol
 
-import numpy as np
 import torch
 import torch.distributed as dist
-from PIL import Image
-from torch import nn
 
 from segray.activity import doing, waiting_for_others
 from segray.config import DataConfig, RunConfig
-from segray.data.batches.augmentation import training_size
-from segray.data.batches.loaders import Batch, train_loader, val_loader
-from segray.data.cache.shards import Shard
 from segray.data.preparation import PreparedData, prepare
 from segray.data.splits.split_record import check_splits
-from segray.engine import checkpoint
-from segray.engine.adversarial import AdversarialStep
+from segray.engine.batch_size import per_rank_batch_size
 from segray.engine.determinism import deterministic
 from segray.engine.distributed import from_first_rank, gather_over_ranks, rank, world_size
-from segray.engine.evaluate import Evaluation, evaluate
+from segray.engine.keeper import CheckpointKeeper
 from segray.engine.loop import fit
-from segray.engine.precision import resolve_precision
 from segray.engine.resume import reached_checkpoints, resumed_state
-from segray.engine.state import TrainState, build_state, is_finished
-from segray.engine.steps import Step, SupervisedStep
-from segray.errors import ConfigError
-from segray.folder import Folder
-from segray.labels import LabelSpace
-from segray.losses import build_loss
-from segray.models import check_train_shape
-from segray.records import CheckpointPointer, EpochRecord, SplitRecord
+from segray.engine.run_parts import build_step, build_train_loader, build_validation
+from segray.engine.state import build_state, is_finished
+from segray.records import EpochRecord, SplitRecord
 from segray.storage import TrialFiles
 from segray.trial_log import TrialLog
-
-NUM_SAMPLES = 4
-"""Number of validation images whose predictions are kept for the report."""
-
-MAX_VAL_LOADER_WORKERS: Final = 2
-"""Two suffice: validation images are copied from the shards without augmentation."""
 
 CPU: Final = torch.device("cpu")
 
@@ -58,12 +37,6 @@ class Reporter(Protocol):
 
     def interrupted(self) -> bool:
         """Return whether to stop before the next batch (called on every rank)."""
-
-
-class _LoaderOptions(TypedDict):
-    rank: int
-    world_size: int
-    pin_memory: bool
 
 
 def train_trial(
@@ -114,21 +87,14 @@ def train_trial(
     data = _prepare(config.data, log)
     part_size = math.ceil(per_rank_batch_size(config) / micro_batches)
     workers = num_loader_workers if config.data.num_loader_workers is None else config.data.num_loader_workers
-    loader = train_loader(
-        data.train,
-        config.data,
-        batch_size=config.train.batch_size,
-        seed=config.seed,
-        num_workers=workers,
-        **_loader_options(device),
-    )
-    validation = _build_validation(
+    loader = build_train_loader(config, data, device, workers)
+    validation = build_validation(
         config, data, device, reporter.interrupted, train_part_size=part_size, num_workers=workers
     )
     doing("building the model")
     state, last = resumed_state(reached, files, log, lambda: build_state(config, data.label_space, len(loader), device))
     step = build_step(config, data, device, micro_batches)
-    keeper = _Keeper(files, data.scored_space)
+    keeper = CheckpointKeeper(files, data.scored_space)
     if last is not None:
         seconds_before = max(seconds_before, last.seconds)
         attempt = max(attempt, last.record.attempt + 1)
@@ -145,57 +111,6 @@ def train_trial(
                     go_on = reporter.hand_over(record, state.is_finished)
             if not _answer_of_first_rank(go_on, device):
                 return
-
-
-def _loader_options(device: torch.device) -> _LoaderOptions:
-    return _LoaderOptions(rank=rank(), world_size=world_size(), pin_memory=device.type == "cuda")
-
-
-def _build_validation(
-    config: RunConfig,
-    data: PreparedData,
-    device: torch.device,
-    interrupted: Callable[[], bool],
-    *,
-    train_part_size: int,
-    num_workers: int,
-) -> Validation:
-    """Build the validation of a trial; its batches have no more pixels than ``train_part_size`` training images."""
-    whole_images = val_loader(
-        data.val,
-        batch_size=val_batch_size(config.data, data, train_part_size),
-        num_workers=min(num_workers, MAX_VAL_LOADER_WORKERS),
-        **_loader_options(device),
-    )
-    return Validation(config, data, whole_images, device, interrupted)
-
-
-def _answer_of_first_rank(go_on: bool, device: torch.device) -> bool:
-    """Return rank 0's answer on every rank."""
-    answer = torch.tensor(int(go_on), device=device)
-    if world_size() > 1:
-        with waiting_for_others():
-            dist.broadcast(answer, src=0)
-    return bool(answer.item())
-
-
-def build_step(config: RunConfig, data: PreparedData, device: torch.device, micro_batches: int = 1) -> Step:
-    """Build the training step of a run: adversarial if the config names a discriminator, else supervised.
-
-    Args:
-        config: The run.
-        data: The run's data.
-        device: The device to train on.
-        micro_batches: Number of parts that a batch is split into.
-
-    Raises:
-        ConfigError: A loss has settings that cannot work.
-    """
-    loss = build_loss(config.loss, data.train.class_pixels)
-    precision = resolve_precision(config.train.precision, device)
-    if config.gan.discriminator == "none":
-        return SupervisedStep(loss, device, precision, micro_batches=micro_batches)
-    return AdversarialStep(loss, config.gan, data.label_space, device, precision, micro_batches=micro_batches)
 
 
 def _prepare(config: DataConfig, log: TrialLog) -> PreparedData:
@@ -215,137 +130,13 @@ def _prepare(config: DataConfig, log: TrialLog) -> PreparedData:
     return data
 
 
-def per_rank_batch_size(config: RunConfig, num_workers: int | None = None) -> int:
-    """Return the images per step on the worker that gets the fewest.
-
-    Raises:
-        ConfigError: The batch has fewer images than there are workers.
-    """
-    num_workers = num_workers or world_size()
-    if config.train.batch_size < num_workers:
-        raise ConfigError(
-            f"train.batch_size is shared by all workers of a trial and must be at least their number, but got batch "
-            f"{config.train.batch_size} with {num_workers} workers; use a larger batch or fewer workers"
-        )
-    return config.train.batch_size // num_workers
-
-
-def max_micro_batches(config: RunConfig) -> int:
-    """Return the largest number of parts that a worker's batch can be split into.
-
-    A part is at least one image, or two if the architecture cannot train on one; see ``check_train_shape``.
-
-    Args:
-        config: The run of a trial that is being trained.
-    """
-    batch_size = per_rank_batch_size(config)
-    size_px = training_size(prepare(config.data).train, config.data.crop_px)
-    try:
-        check_train_shape(config.model, batch_size=1, size_px=size_px)
-    except ConfigError:
-        return max(1, batch_size // 2)
-    return batch_size
-
-
-def val_batch_size(config: DataConfig, data: PreparedData, train_batch_size: int) -> int:
-    """Return how many validation images have no more pixels than a training batch of crops; at least one."""
-    train_pixels = train_batch_size * math.prod(training_size(data.train, config.crop_px))
-    return max(1, train_pixels // int(data.val.sizes.prod(axis=1).max()))
-
-
-def sample_indices(shard: Shard) -> list[int]:
-    """Return the indices of the few validation images that a sweep shows, evenly spread."""
-    return sorted({round(index) for index in np.linspace(0, len(shard) - 1, NUM_SAMPLES)})
-
-
-def sample_name(shard: Shard, index: int) -> str:
-    """Return the first part of the file names of a sample image."""
-    return shard.names[index].replace("/", "-")
-
-
-def write_samples(folder: Folder, data: PreparedData) -> None:
-    """Write the sample images as samples/STEM_photo.png, and their true scored classes as samples/STEM_truth.png."""
-    for index in sample_indices(data.val):
-        stem = sample_name(data.val, index)
-        stream = io.BytesIO()
-        Image.fromarray(data.val.pair(index)[0]).save(stream, "PNG")
-        folder.write_bytes(f"samples/{stem}_photo.png", stream.getvalue())
-        write_labels(folder, f"{stem}_truth", data.val.truth(index), data.scored_space)
-
-
-def write_labels(folder: Folder, name: str, labels_HW: np.ndarray, label_space: LabelSpace) -> None:
-    """Write class ids as a PNG with the classes' colours as its palette."""
-    image = Image.fromarray(labels_HW, mode="P")
-    image.putpalette(label_space.palette().tobytes())
-    stream = io.BytesIO()
-    image.save(stream, "PNG")
-    folder.write_bytes(f"samples/{name}.png", stream.getvalue())
-
-
-class Validation:
-    """The validation of a trial's model, in fit() and after training; keeps the sample predictions of the last call.
-
-    Args:
-        config: The trial's run.
-        data: The trial's data; the loader loads its ``val``.
-        loader: This rank's validation batches.
-        device: The model's device.
-        interrupted: Called before every batch; True ends the validation.
-    """
-
-    def __init__(
-        self,
-        config: RunConfig,
-        data: PreparedData,
-        loader: Iterable[Batch],
-        device: torch.device,
-        interrupted: Callable[[], bool] = lambda: False,
-    ) -> None:
-        self._config, self._data, self._loader, self._device = config, data, loader, device
-        self._interrupted = interrupted
-        self._loss = build_loss(config.loss, data.train.class_pixels).to(device)
-        self._indices = sample_indices(data.val)
-        self.samples: dict[str, np.ndarray] = {}
-
-    def __call__(self, model: nn.Module) -> Evaluation:
-        """Evaluate a model on the validation split."""
-        evaluation = evaluate(
-            model,
-            self._loader,
-            self._loss,
-            self._data.label_space.num_classes,
-            self._device,
-            precision=resolve_precision(self._config.train.precision, self._device),
-            scoring=self._data.scoring,
-            channels_last=self._config.train.channels_last,
-            sample_indices=self._indices,
-            interrupted=self._interrupted,
-        )
-        self.samples = {sample_name(self._data.val, index): sample for index, sample in evaluation.samples.items()}
-        return evaluation
-
-
-class _Keeper:
-    """The writer of a trial's checkpoints, which deletes those that neither best.json nor last.json names."""
-
-    def __init__(self, files: TrialFiles, label_space: LabelSpace) -> None:
-        self._files, self._label_space = files, label_space
-
-    def keep(self, state: TrainState, record: EpochRecord, seconds: float, samples: dict[str, np.ndarray]) -> None:
-        """Write a checkpoint, then its pointers, then the record, and delete the checkpoints that it replaces.
-
-        The order makes every crash recoverable: a pointer never names a checkpoint that is only partly written.
-        """
-        name = f"checkpoints/{record.epoch}-{record.attempt}"
-        checkpoint.save(state, self._files.folder.child(name))
-        pointer = CheckpointPointer(checkpoint=name, record=record, seconds=seconds)
-        if record.best_epoch == record.epoch:
-            self._files.write_pointer("best", pointer)
-            for stem, labels_HW in samples.items():
-                write_labels(self._files.folder, f"{stem}_prediction", labels_HW, self._label_space)
-        self._files.write_pointer("last", pointer)
-        self._files.append_record(record)
-        self._files.drop_old_checkpoints()
+def _answer_of_first_rank(go_on: bool, device: torch.device) -> bool:
+    """Return rank 0's answer on every rank."""
+    answer = torch.tensor(int(go_on), device=device)
+    if world_size() > 1:
+        with waiting_for_others():
+            dist.broadcast(answer, src=0)
+    return bool(answer.item())
 
 
 def _format_record(record: EpochRecord, config: RunConfig) -> str:

@@ -16,7 +16,8 @@ from segray.data.datasets.cityscapes_pairs import palette_space
 from segray.data.preparation import prepare
 from segray.data.synthetic import write_scenes
 from segray.engine.checkpoint import load_model
-from segray.engine.trial import sample_name, train_trial, write_samples
+from segray.engine.samples import sample_name, write_samples
+from segray.engine.trial import train_trial
 from segray.inference.predict import predict
 from segray.storage import open_sweep
 from segray.trial_log import TrialLog

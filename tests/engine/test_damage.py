@@ -17,8 +17,8 @@ from segray.cli.results_table import trials_table
 from segray.engine import checkpoint
 from segray.engine.state import build_state
 from segray.errors import DamagedError, SegrayError, StorageError
-from segray.inference.evaluate import evaluate_sweep
 from segray.inference.predict import predict_file
+from segray.inference.sweep_scores import evaluate_sweep
 from segray.records import CheckpointPointer
 from segray.results import load
 from segray.storage import open_sweep

@@ -6,9 +6,11 @@ import torch
 from segray.config import RunConfig
 from segray.data.preparation import prepare
 from segray.data.splits.split_record import record_splits
+from segray.engine import run_parts
 from segray.engine import trial as trial_module
+from segray.engine.batch_size import max_micro_batches, per_rank_batch_size, val_batch_size
 from segray.engine.endings import Interrupted
-from segray.engine.trial import max_micro_batches, per_rank_batch_size, train_trial, val_batch_size
+from segray.engine.trial import train_trial
 from segray.errors import ConfigError, DataError, StorageError
 from segray.folder import Folder
 from segray.storage import TRAINING_STATE, open_sweep
@@ -183,13 +185,13 @@ def loaders(monkeypatch):
     asked = {}
 
     def spy(name):
-        build = getattr(trial_module, name)
+        build = getattr(run_parts, name)
 
         def loader(*data, **options):
             asked[name] = options
             return build(*data, **{**options, "num_workers": 0})
 
-        monkeypatch.setattr(trial_module, name, loader)
+        monkeypatch.setattr(run_parts, name, loader)
 
     spy("train_loader")
     spy("val_loader")

@@ -17,7 +17,7 @@ from segray.data.synthetic import NEEDED_VALUES, write_scenes
 from segray.engine.trial import train_trial
 from segray.errors import ConfigError, DataError, StorageError
 from segray.inference import evaluate
-from segray.inference.evaluate import evaluate_sweep, judge_best
+from segray.inference.sweep_scores import evaluate_sweep, judge_best
 from segray.records import Outcome
 from segray.storage import open_sweep
 from segray.trial_log import TrialLog

@@ -99,10 +99,11 @@ def _check_used(configs: Sequence[RunConfig], distributions: Mapping[str, Distri
     for key in distributions:
         for use in marks()[key].uses:
             searched.setdefault(use, []).append(key)
+    runs = [config.flat() for config in configs] if searched else []
     for use, keys in searched.items():
-        if not any(use.is_met(config) for config in configs):
-            values = sorted({str(config.flat()[use.key]) for config in configs})
+        if not any(use.is_met(values) for values in runs):
+            found = sorted({str(values[use.key]) for values in runs})
             raise ConfigError(
                 f"{use.key} {use.rule} in some trials where {', '.join(keys)} are searched, but it is "
-                f"{', '.join(values)}; {use.fix}"
+                f"{', '.join(found)}; {use.fix}"
             )

@@ -11,8 +11,8 @@ from segray.data.batches.augmentation import training_size
 from segray.data.datasets import WITHOUT_PALETTE
 from segray.data.preparation import PreparedData, check_values, prepare
 from segray.engine.adversary import check_adversary
+from segray.engine.batch_size import per_rank_batch_size
 from segray.engine.optim import check_schedule
-from segray.engine.trial import per_rank_batch_size
 from segray.errors import ConfigError, listed
 from segray.losses import build_loss
 from segray.models import check_output, check_train_shape

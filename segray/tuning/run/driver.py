@@ -12,7 +12,7 @@ from segray.cluster.resources import make_plan
 from segray.config.keys import values_deciding
 from segray.config.mark import Decides
 from segray.data.splits.split_record import check_splits, record_splits
-from segray.engine.trial import write_samples
+from segray.engine.samples import write_samples
 from segray.storage import BASELINE_ID, SweepFiles
 from segray.tuning.preflight import Checked, check
 from segray.tuning.preflight.judging import describe_judging

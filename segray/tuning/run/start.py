@@ -82,7 +82,7 @@ def judge_sweep(sweep: Sweep, files: SweepFiles, announce: Callable[[str], None]
     state = files.state()
     if state is None or state.status != "finished":
         return False
-    from segray.inference.evaluate import judge_best
+    from segray.inference.sweep_scores import judge_best
 
     data = sweep.base.data
     location = location_below(sweep.storage, sweep.name)

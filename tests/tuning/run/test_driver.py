@@ -14,7 +14,7 @@ from segray import owner
 from segray.config import RunConfig
 from segray.data.synthetic import NEEDED_VALUES, write_scenes
 from segray.errors import ConfigError, DataError, SegrayError, StorageError
-from segray.inference import evaluate
+from segray.inference import sweep_scores
 from segray.models import build
 from segray.recipes import RECIPES
 from segray.records import Outcome
@@ -513,7 +513,7 @@ def test_a_sweep_that_came_to_its_end_is_judged_on_its_test_images(sweep, monkey
     seen = []
     files = fake_sweep.empty_sweep(sweep.storage, "s").files
     files.write_state(fake_sweep.state(status))
-    monkeypatch.setattr(evaluate, "judge_best", lambda files, location, announce, **where: seen.append(where))
+    monkeypatch.setattr(sweep_scores, "judge_best", lambda files, location, announce, **where: seen.append(where))
     judge_sweep(sweep, files)
     data = sweep.base.data
     assert seen == [{"data_root": data.root, "cache_dir": data.cache_dir}] * judged
