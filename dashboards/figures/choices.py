@@ -76,33 +76,9 @@ def draw_choices(info: ChoicesInfo) -> go.Figure:
             rows.append((row, choice))
             names.append(name)
         row += 1.6
-    for is_cut, name in ((False, "trial"), (True, "not run to its end")):
-        color = MUTED if is_cut else ACCENT
-        points = [(place, point) for place, choice in rows for point in choice.points if point.is_cut == is_cut]
-        figure.add_scatter(
-            x=[100 * point.miou for _, point in points],
-            y=[place for place, _ in points],
-            name=name,
-            mode="markers",
-            marker={
-                "color": color,
-                "symbol": "circle-open" if is_cut else "circle",
-                "size": 9,
-                "opacity": 0.8,
-                "line": {"width": 1.5, "color": color},
-            },
-            hovertext=[point.hover for _, point in points],
-            hoverinfo="text",
-        )
-    figure.add_scatter(
-        x=[100 * choice.median_miou for _, choice in rows],
-        y=[place for place, _ in rows],
-        name="median",
-        mode="markers",
-        marker={"symbol": "line-ns", "size": 18, "line": {"width": 2.5, "color": "#d55e00"}},
-        hovertext=[f"median {text.percent(choice.median_miou)}" for _, choice in rows],
-        hoverinfo="text",
-    )
+    _add_trials(figure, rows, "trial", is_cut=False)
+    _add_trials(figure, rows, "not run to its end", is_cut=True)
+    _add_medians(figure, rows)
     styled(figure, round(100 + 27 * row))
     figure.update_layout(legend_y=1.0)
     figure.update_xaxes(title_text="best val mIoU", ticksuffix="\u00a0%", nticks=6, tickangle=0)
@@ -136,3 +112,35 @@ def _group(results: SweepResults, key: SearchedKey) -> ChoiceGroup:
         points.setdefault(key.shown(row), []).append(point)
     choices = [Choice(name, tuple(taken)) for name, taken in points.items()]
     return ChoiceGroup(key.label, tuple(sorted(choices, key=lambda choice: choice.median_miou, reverse=True)))
+
+
+def _add_trials(figure: go.Figure, rows: list[tuple[float, Choice]], name: str, *, is_cut: bool) -> None:
+    color = MUTED if is_cut else ACCENT
+    points = [(place, point) for place, choice in rows for point in choice.points if point.is_cut == is_cut]
+    figure.add_scatter(
+        x=[100 * point.miou for _, point in points],
+        y=[place for place, _ in points],
+        name=name,
+        mode="markers",
+        marker={
+            "color": color,
+            "symbol": "circle-open" if is_cut else "circle",
+            "size": 9,
+            "opacity": 0.8,
+            "line": {"width": 1.5, "color": color},
+        },
+        hovertext=[point.hover for _, point in points],
+        hoverinfo="text",
+    )
+
+
+def _add_medians(figure: go.Figure, rows: list[tuple[float, Choice]]) -> None:
+    figure.add_scatter(
+        x=[100 * choice.median_miou for _, choice in rows],
+        y=[place for place, _ in rows],
+        name="median",
+        mode="markers",
+        marker={"symbol": "line-ns", "size": 18, "line": {"width": 2.5, "color": "#d55e00"}},
+        hovertext=[f"median {text.percent(choice.median_miou)}" for _, choice in rows],
+        hoverinfo="text",
+    )

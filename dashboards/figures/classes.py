@@ -57,51 +57,10 @@ def draw_classes(info: ClassesInfo) -> go.Figure:
     names = [plain(score.name) for score in info.classes]
     figure = go.Figure()
     # The best trial is drawn last, so that its marks lie on top.
-    for index, trial in reversed(list(enumerate(info.trials))):
-        ious = [score.ious[index] for score in info.classes]
-        figure.add_scatter(
-            x=[None if iou is None else 100 * iou for iou in ious],
-            y=names,
-            name=f"trial {plain(trial)}",
-            legendrank=index,
-            mode="markers",
-            marker={
-                "color": SERIES[index],
-                "size": 11 if index == 0 else 9,
-                "symbol": ("circle", "diamond-open", "square-open")[index],
-                "line": {"width": 2, "color": SERIES[index]},
-            },
-            hovertext=[
-                f"trial {plain(trial)}, {name}: {text.percent(iou)}" for name, iou in zip(names, ious, strict=True)
-            ],
-            hoverinfo="text",
-            cliponaxis=False,
-        )
-    figure.add_scatter(
-        x=[-3.0] * len(names),
-        y=names,
-        mode="markers",
-        marker={
-            "symbol": "square",
-            "size": 12,
-            "color": [f"rgb{score.color}" for score in info.classes],
-            "line": {"width": 1, "color": MUTED},
-        },
-        showlegend=False,
-        hoverinfo="skip",
-        cliponaxis=False,
-    )
-    figure.add_scatter(
-        x=[101] * len(names),
-        y=names,
-        mode="text",
-        text=[text.percent(score.ious[0]) for score in info.classes],
-        textposition="middle right",
-        textfont={"color": SERIES[0]},
-        showlegend=False,
-        hoverinfo="skip",
-        cliponaxis=False,
-    )
+    for rank in reversed(range(len(info.trials))):
+        _add_trial(figure, info, rank, names)
+    _add_colors(figure, info, names)
+    _add_best_values(figure, info, names)
     styled(figure, 110 + 28 * len(names), margin={"l": 8, "r": 64, "t": 12, "b": 8})
     marks = [0, 20, 40, 60, 80, 100]
     figure.update_xaxes(
@@ -131,3 +90,57 @@ def _strength(score: ClassScore) -> float:
 
 def _known(iou: float | None) -> float | None:
     return None if text.is_missing(iou) else iou
+
+
+def _add_trial(figure: go.Figure, info: ClassesInfo, rank: int, names: list[str]) -> None:
+    ious = [score.ious[rank] for score in info.classes]
+    trial, color = plain(info.trials[rank]), SERIES[rank]
+    figure.add_scatter(
+        x=[None if iou is None else 100 * iou for iou in ious],
+        y=names,
+        name=f"trial {trial}",
+        legendrank=rank,
+        mode="markers",
+        marker={
+            "color": color,
+            "size": 11 if rank == 0 else 9,
+            "symbol": ("circle", "diamond-open", "square-open")[rank],
+            "line": {"width": 2, "color": color},
+        },
+        hovertext=[f"trial {trial}, {name}: {text.percent(iou)}" for name, iou in zip(names, ious, strict=True)],
+        hoverinfo="text",
+        cliponaxis=False,
+    )
+
+
+def _add_colors(figure: go.Figure, info: ClassesInfo, names: list[str]) -> None:
+    """Add a square of each class's colour beside its name."""
+    figure.add_scatter(
+        x=[-3.0] * len(names),
+        y=names,
+        mode="markers",
+        marker={
+            "symbol": "square",
+            "size": 12,
+            "color": [f"rgb{score.color}" for score in info.classes],
+            "line": {"width": 1, "color": MUTED},
+        },
+        showlegend=False,
+        hoverinfo="skip",
+        cliponaxis=False,
+    )
+
+
+def _add_best_values(figure: go.Figure, info: ClassesInfo, names: list[str]) -> None:
+    """Add the best trial's IoU of each class as a column of text."""
+    figure.add_scatter(
+        x=[101] * len(names),
+        y=names,
+        mode="text",
+        text=[text.percent(score.ious[0]) for score in info.classes],
+        textposition="middle right",
+        textfont={"color": SERIES[0]},
+        showlegend=False,
+        hoverinfo="skip",
+        cliponaxis=False,
+    )
