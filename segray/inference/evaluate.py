@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Final
 
 import torch
 
 from segray import text
+from segray.activity import LINE_SECONDS, Throttle
 from segray.config import RunConfig
 from segray.data.batches.loaders import Batch, val_loader
 from segray.data.preparation import PreparedData, prepare, with_absolute_paths
@@ -25,9 +24,6 @@ from segray.metrics import scores
 from segray.models import SegmentationModel
 from segray.records import CheckpointPointer, SplitScores
 from segray.storage import SweepFiles, TrialFiles
-
-LINE_SECONDS: Final = 20.0
-"""Time between two progress lines."""
 
 Announce = Callable[[str], None]
 
@@ -131,11 +127,9 @@ def _evaluation(
 
 def _announce_progress(loader: Iterable[Batch], num_images: int, announce: Announce) -> Iterator[Batch]:
     """Yield the loader's batches, and announce how many images are done every ``LINE_SECONDS``."""
-    done, last = 0, time.monotonic()
+    done, throttle = 0, Throttle(LINE_SECONDS)
     for batch in loader:
         yield batch
         done += len(batch.indices)
-        now = time.monotonic()
-        if now - last >= LINE_SECONDS and done < num_images:
-            last = now
+        if done < num_images and throttle.is_due():
             announce(f"judged {done} of {num_images} images")

@@ -49,8 +49,9 @@ def test_a_start_lists_every_folder_of_its_data_once(dataset, tmp_path, monkeypa
         }
     )
     # The steps of a start, in their order: `segray train`, preflight, the record of splits, a resume and a trial.
-    check_data(Start(config=base, stem="run"), Sweep(name="run", space=space, base=base), announce=[].append)
-    checked = check(base, space, [], max_epochs=None, num_workers=1, announce=[].append)
+    sweep = Sweep(name="run", space=space, base=base)
+    check_data(Start(config=base, stem="run"), sweep, announce=[].append)
+    checked = check(sweep, num_workers=1, announce=[].append)
     check_splits(record_splits(checked.base.data), with_absolute_paths(base.data))
     prepare(checked.base.data, [].append)
     paths = Counter(Path(path).absolute() for path in listed.elements() if not isinstance(path, int))

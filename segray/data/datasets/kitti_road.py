@@ -73,7 +73,7 @@ def _check_lanes(unlabelled: Sequence[Pair], lanes: Mapping[str, Path]) -> None:
     alone = [pair for pair in unlabelled if pair.name in lanes]
     if alone:
         raise DataError(
-            f"{len(alone)} images have a lane mask, such as {lanes[alone[0].name].name}, but no road mask; a lane mask "
+            f"{len(alone)} images without a label have a lane mask, such as {lanes[alone[0].name].name}; a lane mask "
             "marks the ego lane, not the road, and cannot replace the road mask:"
             f"{listed([str(pair.photo) for pair in alone])}",
             [f"{pair.photo}: has no road mask, only {lanes[pair.name].name} of the ego lane" for pair in alone],

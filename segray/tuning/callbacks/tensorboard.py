@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
-import os
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segray.errors import ConfigError
@@ -76,15 +76,10 @@ class TensorBoard(Callback):
         """Write the best model's predictions and the outcome, and close the trial's event file."""
         from tensorboardX.proto.api_pb2 import Status
         from tensorboardX.proto.plugin_hparams_pb2 import SessionEndInfo
-        from tensorboardX.proto.summary_pb2 import Summary
         from tensorboardX.summary import text
 
         events = self._trials.pop(trial_id)
-        images = [
-            Summary(value=[Summary.Value(tag=f"samples/{stem}", image=Summary.Image(**image))])
-            for stem, image in _sample_images(self._files, trial_id)
-        ]
-        events.write(*images, step=outcome.best_epoch or 0)
+        events.write(*_sample_summaries(self._files, trial_id), step=outcome.best_epoch or 0)
         status = "STATUS_SUCCESS" if outcome.status in ("finished", "stopped") else "STATUS_FAILURE"
         session = SessionEndInfo(status=Status.Value(status), end_time_secs=time.time())
         note = f"{outcome.status}: {outcome.note}" if outcome.note else outcome.status
@@ -106,7 +101,7 @@ class _EventFile:
     def __init__(self, folder: str) -> None:
         from tensorboardX.event_file_writer import EventsWriter
 
-        os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - the folder may hold any character that a name may
+        Path(folder).mkdir(parents=True, exist_ok=True)
         # Its name holds seconds alone: without the suffix, a second file would replace the first.
         self._writer = EventsWriter(f"{folder}/events", f".{time.time_ns()}")
 
@@ -158,9 +153,10 @@ def _hparams_summary(part: str, content: Any) -> Any:
     return Summary(value=[Summary.Value(tag=f"_hparams_/{part}", metadata=metadata)])
 
 
-def _sample_images(files: SweepFiles, trial_id: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each sample image's name, and photo, truth and prediction side by side as a protobuf Image's fields."""
+def _sample_summaries(files: SweepFiles, trial_id: str) -> Iterator[Any]:
+    """Yield a summary of each sample image: photo, truth and the trial's prediction side by side."""
     from PIL import Image
+    from tensorboardX.proto.summary_pb2 import Summary
 
     trial = files.trial(trial_id).folder
     for name in trial.names("samples"):
@@ -177,12 +173,5 @@ def _sample_images(files: SweepFiles, trial_id: str) -> Iterator[tuple[str, dict
             left += part.width
         stream = io.BytesIO()
         row.save(stream, "PNG")
-        yield (
-            stem,
-            {
-                "height": row.height,
-                "width": row.width,
-                "colorspace": 3,
-                "encoded_image_string": stream.getvalue(),
-            },
-        )
+        image = Summary.Image(height=row.height, width=row.width, colorspace=3, encoded_image_string=stream.getvalue())
+        yield Summary(value=[Summary.Value(tag=f"samples/{stem}", image=image)])

@@ -84,7 +84,7 @@ def test_blurred_colors_are_refused(root):
 
 def test_a_photo_with_only_a_lane_mask_is_explained(root):
     (root / "training/gt_image_2/um_road_000001.png").unlink()
-    with pytest.raises(DataError, match=r"1 images have a lane mask, such as um_lane_000001\.png, but no road mask"):
+    with pytest.raises(DataError, match=r"1 images without a label have a lane mask, such as um_lane_000001\.png"):
         opened(root)
 
 
