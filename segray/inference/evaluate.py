@@ -21,7 +21,6 @@ from segray.engine.evaluate import Evaluation
 from segray.engine.validation import Validation
 from segray.errors import ConfigError, DataError
 from segray.metrics import scores
-from segray.models import SegmentationModel
 from segray.records import CheckpointPointer, SplitScores
 from segray.storage import SweepFiles, TrialFiles
 
@@ -113,7 +112,7 @@ def _prepare_split(files: SweepFiles, config: RunConfig, split: str, announce: A
 
 
 def _evaluation(
-    model: SegmentationModel, config: RunConfig, data: PreparedData, device: torch.device, announce: Announce
+    model: torch.nn.Module, config: RunConfig, data: PreparedData, device: torch.device, announce: Announce
 ) -> Evaluation:
     """Evaluate on ``data.val``, with the batch size of training, because kernels may depend on the batch size."""
     model = model.to(device)
