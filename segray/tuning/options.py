@@ -16,9 +16,9 @@ from segray.tuning.callbacks import CALLBACKS
 
 Declaration = TypeVar("Declaration")
 
-RESUME = Option("Continue what has this --name")
+RESUME = Option("Continue the sweep or run of this --name")
 RETRY_FAILED = Option("With --resume: go on with what has failed, from its last checkpoint")
-STORAGE = Option("Path or URL of the folder for sweeps (default: runs)")
+STORAGE = Option("Path or URL of the folder that holds the sweeps' folders")
 CALLBACK = Option(
     "A tracker that hears of every trial and epoch; may be repeated, and adds to the study's own (default: gauges)",
     name="--callback",

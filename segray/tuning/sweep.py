@@ -42,13 +42,13 @@ class Sweep:
     """Name of the recipe, published or one's own, that the base holds; the first trial is then the base itself"""
     first_trials: Sequence[Mapping[str, Any]] = ()
     """Values of the first trials, after the recipe's; the very first is the baseline that the report compares with"""
-    trials: Annotated[int | None, Option("Trials in all")] = None
+    trials: Annotated[int | None, Option("Number of trials, over all starts")] = None
     """Trials in all, over all starts of the sweep"""
     minutes: Annotated[
         float | None, Option("Time budget of this start's search; given alone, as many trials as fit")
     ] = None
     """Time for the search in this start; repeats come after it"""
-    epochs: Annotated[int | None, Option("Longest trial")] = None
+    epochs: Annotated[int | None, Option("Epochs of the longest trial")] = None
     """No trial runs longer"""
     repeats: Annotated[
         int, Option("Further seeds for the best and the first trial after the search; not in --minutes")
@@ -71,7 +71,7 @@ class Sweep:
     ] = field(default_factory=dict)
     scheduler: Annotated[str, Option("Who stops trials early", metavar=f"[{'|'.join(SCHEDULERS)}]")] = "asha"
     """A name of ``SCHEDULERS``"""
-    grace_epochs: Annotated[int, Option("No trial stops before it has trained so long")] = 1
+    grace_epochs: Annotated[int, Option("Epochs before which no trial stops")] = 1
     reduction_factor: Annotated[float, Option("One in so many trials goes on at each rung (asha, hyperband)")] = 3.0
     callbacks: Annotated[Sequence[str | Callback], CALLBACK] = DEFAULT_CALLBACKS
     """Names of ``CALLBACKS``, or callbacks of one's own"""

@@ -42,6 +42,11 @@ def listing(config: DataConfig) -> Listing:
     return _listing(without(config, *NOT_DECODED))
 
 
+def forget_listings() -> None:
+    """Forget which files were found, so that the process lists data sets again."""
+    _listing.cache_clear()
+
+
 @lru_cache
 def _listing(config: DataConfig) -> Listing:
     def fingerprint(path: Path) -> tuple[str, int, int]:

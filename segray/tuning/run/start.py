@@ -49,9 +49,14 @@ def run_sweep(sweep: Sweep, announce: Callable[[str], None] = print) -> SweepFil
         with Connection(lambda error: _end_without_cluster(owned, claim, error)) as connection:
             # Ray takes as long to start as the models' libraries take to import.
             with importing_much():
+                from segray.data.cache.fingerprint import forget_listings
                 from segray.tuning.run.driver import drive
 
-            drive(sweep, owned, connection, announce)
+            try:
+                drive(sweep, owned, connection, announce)
+            finally:
+                # The next sweep of this process may find other images.
+                forget_listings()
     return files
 
 

@@ -1,8 +1,10 @@
 """What starts and resumes a sweep, up to its first trial."""
 
 import os
+import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from threading import Barrier, Event
 from types import SimpleNamespace
 
@@ -517,3 +519,24 @@ def test_a_sweep_that_came_to_its_end_is_judged_on_its_test_images(sweep, monkey
     judge_sweep(sweep, files)
     data = sweep.base.data
     assert seen == [{"data_root": data.root, "cache_dir": data.cache_dir}] * judged
+
+
+def test_a_later_sweep_of_the_same_process_finds_images_that_were_added(scenes, tmp_path, monkeypatch):
+    copy = tmp_path / "scenes"
+    shutil.copytree(scenes, copy)
+    base = RunConfig().with_values(
+        {"data.root": str(copy), "data.cache_dir": str(tmp_path / "cache"), "train.batch_size": 4}
+    )
+    nodes = SimpleNamespace(nodes=lambda: [{"CPU": 2.0}])
+    monkeypatch.setattr(start_module, "Connection", lambda when_lost: nullcontext(nodes))
+    monkeypatch.setattr(driver, "run_phases", lambda *arguments, **options: None)
+
+    def num_train(name):
+        sweep = Sweep(name=name, base=base, space=space, trials=2, epochs=3, storage=f"{tmp_path}/runs")
+        return len(run_sweep(sweep, announce=[].append).splits().train)
+
+    before = num_train("first")
+    for folder, suffix in (("leftImg8bit", "leftImg8bit"), ("gtFine", "gtFine_labelIds")):
+        file = next((copy / folder / "train").rglob(f"*_{suffix}.png"))
+        shutil.copy(file, file.with_name(f"{file.parent.name}_999999_000019_{suffix}.png"))
+    assert num_train("second") == before + 1
