@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from segray.records import EpochRecord
 from segray.storage import BASELINE_ID, SweepFiles, TrialFiles
 from segray.tuning.objective import TUNE_METRIC
-from segray.tuning.schedulers.kind import Rule
+from segray.tuning.schedulers.kind import NamedTrial, Rule
 
 
 class Fifo(FIFOScheduler):
@@ -24,12 +24,6 @@ class Fifo(FIFOScheduler):
 
     def choose_trial_to_run(self, tune_controller: Any) -> None:
         """Leave it to Tune, which gives a free slot to a trial that has none."""
-
-
-class NamedTrial(NamedTuple):
-    """What a rule sees of a trial: segray's id, which stays the same over all starts of the sweep."""
-
-    trial_id: str
 
 
 class EarlyStopping(Fifo):

@@ -11,7 +11,7 @@ import zlib
 from itertools import accumulate
 from typing import Any
 
-from segray.tuning.schedulers.kind import STOPPING_BY, Rule, SchedulerKind, StoppingSettings
+from segray.tuning.schedulers.kind import STOPPING_BY, NamedTrial, Rule, SchedulerKind, StoppingSettings
 
 
 class Hyperband:
@@ -36,23 +36,23 @@ class Hyperband:
         place = zlib.crc32(trial_id.encode()) / 2**32
         return next(number for number, bound in enumerate(self._bounds) if place < bound + 1e-9)
 
-    def on_trial_add(self, controller: None, trial: Any) -> None:
+    def on_trial_add(self, controller: None, trial: NamedTrial) -> None:
         """Take a trial in."""
         self._bracket_of(trial).on_trial_add(controller, trial)
 
-    def on_trial_result(self, controller: None, trial: Any, result: dict[str, Any]) -> str:
+    def on_trial_result(self, controller: None, trial: NamedTrial, result: dict[str, Any]) -> str:
         """Decide whether the trial goes on."""
         return self._bracket_of(trial).on_trial_result(controller, trial, result)
 
-    def on_trial_complete(self, controller: None, trial: Any, result: dict[str, Any]) -> None:
+    def on_trial_complete(self, controller: None, trial: NamedTrial, result: dict[str, Any]) -> None:
         """Keep a trial's last epoch."""
         self._bracket_of(trial).on_trial_complete(controller, trial, result)
 
-    def on_trial_remove(self, controller: None, trial: Any) -> None:
+    def on_trial_remove(self, controller: None, trial: NamedTrial) -> None:
         """Let go of a trial."""
         self._bracket_of(trial).on_trial_remove(controller, trial)
 
-    def _bracket_of(self, trial: Any) -> Rule:
+    def _bracket_of(self, trial: NamedTrial) -> Rule:
         return self._brackets[self.bracket(trial.trial_id)]
 
 

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from segray.tuning.objective import TUNE_METRIC
 
 
+class NamedTrial(NamedTuple):
+    """The part of a trial that a rule sees: segray's id, which stays the same over all starts of the sweep."""
+
+    trial_id: str
+
+
 class Rule(Protocol):
-    """The part of Tune's schedulers that decides which trials stop.
+    """The part of Tune's schedulers that decides which trials stop."""
 
-    ``controller`` is None, and a trial has a ``trial_id`` and nothing else.
-    """
-
-    def on_trial_add(self, controller: None, trial: Any) -> None:
+    def on_trial_add(self, controller: None, trial: NamedTrial) -> None:
         """Take a trial in."""
 
-    def on_trial_result(self, controller: None, trial: Any, result: dict[str, Any]) -> str:
+    def on_trial_result(self, controller: None, trial: NamedTrial, result: dict[str, Any]) -> str:
         """Return ``TrialScheduler.STOP`` or ``CONTINUE`` after an epoch."""
 
-    def on_trial_complete(self, controller: None, trial: Any, result: dict[str, Any]) -> None:
+    def on_trial_complete(self, controller: None, trial: NamedTrial, result: dict[str, Any]) -> None:
         """Take in the last epoch of a trial that ended."""
 
-    def on_trial_remove(self, controller: None, trial: Any) -> None:
+    def on_trial_remove(self, controller: None, trial: NamedTrial) -> None:
         """Let go of a trial that ended without a last epoch."""
 
 
