@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import torch
@@ -12,14 +11,13 @@ from segray import text
 from segray.activity import LINE_SECONDS, Throttle
 from segray.config import RunConfig
 from segray.data.batches.loaders import Batch, val_loader
-from segray.data.preparation import PreparedData, prepare, with_absolute_paths
-from segray.data.splits.split_record import check_splits
+from segray.data.preparation import PreparedData
 from segray.engine.batch_size import val_batch_size
 from segray.engine.checkpoint import load_model
 from segray.engine.determinism import deterministic
 from segray.engine.evaluate import Evaluation
 from segray.engine.validation import Validation
-from segray.errors import ConfigError, DataError
+from segray.inference.split_data import check_classes, prepare_split, with_data_at
 from segray.metrics import scores
 from segray.records import CheckpointPointer, SplitScores
 from segray.storage import SweepFiles, TrialFiles
@@ -55,14 +53,9 @@ def judge(
     """
     model, config, label_space = load_model(trial.folder.child(pointer.checkpoint))
     if data_root:
-        here = config.data.model_copy(update={"root": data_root, "cache_dir": cache_dir})
-        config = config.model_copy(update={"data": with_absolute_paths(here)})
-    data = _prepare_split(files, config, split, announce)
-    if data.label_space != label_space:
-        raise ConfigError(
-            f"the data set must have the classes of trial {trial.id}'s model, {', '.join(label_space.names)}, but has "
-            f"{', '.join(data.label_space.names)}; evaluate with the versions of segray and scikit-learn in sweep.json"
-        )
+        config = with_data_at(config, data_root, cache_dir)
+    data = prepare_split(files, config, split, announce)
+    check_classes(label_space, data.label_space, trial)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     evaluation = _evaluation(model, config, data, device, announce)
     found = scores(evaluation.confusion)
@@ -84,31 +77,6 @@ def judge(
         device=device.type,
         evaluated_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-
-
-def _prepare_split(files: SweepFiles, config: RunConfig, split: str, announce: Announce) -> PreparedData:
-    """Prepare a trial's data, with the split to evaluate as ``val``.
-
-    Raises:
-        DataError: The data set cannot be read, is not the sweep's, or has no labelled image in the split.
-    """
-    splits = files.splits()
-    if splits is not None:
-        check_splits(splits, config.data)
-    data = prepare(config.data, announce)
-    if split == "test":
-        data = replace(data, val=data.test)
-    if not len(data.val):
-        raise DataError(
-            f"this sweep has no test images: {config.data.dataset} must come with labelled ones, or data.split.sizes "
-            "or data.holdout must keep some when a sweep starts; use --split val to repeat the validation"
-        )
-    if not data.val.truth_pixels.any():
-        raise DataError(
-            f"the {split} labels of {config.data.dataset} must have a pixel of a class, but those of all "
-            f"{len(data.val)} images are void; check the label files"
-        )
-    return data
 
 
 def _evaluation(
