@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -67,6 +68,14 @@ def test_the_tree_of_the_page_has_every_room():
     tree = PAGE.split("```")[1]
     for folder in {path.parent for path in SOURCES} - {ROOT / name for name in PACKAGES}:
         assert f" {folder.name}/ " in tree, f"docs/architecture.md must name {folder.relative_to(ROOT)}"
+
+
+def test_the_layers_of_the_page_are_those_that_make_check_holds():
+    shown = PAGE.split("```")[3].splitlines()
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = [layer.replace("segray.", "") for layer in contracts[0]["layers"]]
+    # Studies lie above the package, where import-linter does not look.
+    assert [line.split("  ")[0] for line in shown if line] == ["sweeps/", *layers]
 
 
 def assigned_names(path):
