@@ -43,6 +43,7 @@ def write_report(path: str | Path, output: str | Path) -> int:
     Raises:
         StorageError: There is no sweep, it cannot be read, or the file cannot be written.
     """
+    # Refused before the sweep is read, which may take long on an object store.
     target = output_path(output)
     results = load(path)
     # Checked again, now that the data set is known. A report may lie beside the sweep's files, but not in the data set.
@@ -67,6 +68,7 @@ def render_report(results: SweepResults) -> str:
             ],
             colors=OUTCOME_COLORS,
             written=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+            # Nearly all of the file's 5 MB, but a link would need a network, and Plotly's server years later.
             plotly_js=Markup(get_plotlyjs()),
         )
     )
@@ -81,6 +83,7 @@ def _section(name: str, figure: Figure, results: SweepResults) -> Section:
 
 def _script_json(content: str) -> Markup:
     """Return JSON that cannot end the script element around it."""
+    # JSON's own escapes: a browser does not decode HTML's escapes inside a script element.
     return Markup(content.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 
@@ -88,7 +91,9 @@ def _script_json(content: str) -> Markup:
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        # Names, reasons and commands come from configs and errors, and may hold HTML.
         autoescape=True,
+        # By default, Jinja writes nothing for a name that does not exist; here it raises.
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -159,10 +159,12 @@ def _against_baseline(results: SweepResults, best: pd.Series[Any]) -> list[Line]
     name, found = results.info.baseline_name, results.confirmation()
     if found is None:
         first = results.first_trial()
+        # A baseline that failed or was cut has a low score, which would make the gain look larger.
         if first is None or first["id"] == best["id"] or first["outcome"] != "finished":
             return []
         baseline = first["best_val_miou"]
         return [Line(text.points(best["best_val_miou"] - baseline), f"over {name} ({text.percent(baseline)})")]
+    # The gain of the single runs is left out: the best of many trials is also the luckiest.
     lines = [_line(found.best, f"trial {found.trial} repeated", found.counted_seeds)]
     if found.baseline is not None and found.gain is not None:
         gain = found.gain
@@ -244,6 +246,7 @@ def _provenance(results: SweepResults) -> tuple[tuple[str, str], ...]:
     pairs = [
         ("Folder", results.files.folder.path),
         ("Started", _moment(info.created_at)),
+        # The command may hold the password of a storage URL, and reports are shared.
         ("Command", redacted(info.command)),
         ("Seed", str(info.seed)),
         ("Encoder weights", info.encoder_weights),

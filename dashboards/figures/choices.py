@@ -33,6 +33,7 @@ class Choice:
     @property
     def median_miou(self) -> float:
         """The median of the trials' best mIoU."""
+        # Trials that were stopped at a low mIoU would pull a mean down.
         return median(point.miou for point in self.points)
 
 
@@ -72,17 +73,21 @@ def draw_choices(info: ChoicesInfo) -> go.Figure:
         headings.append((row, f"<b>{plain(group.label)}</b>"))
         for choice in group.choices:
             name = f"{wrapped(choice.name)} · {len(choice.points)}"
+            # A name on two lines takes more room than a row has.
             row += 1.3 if "<br>" in name else 1
             rows.append((row, choice))
             names.append(name)
         row += 1.6
+    # The medians are drawn last, so that they lie on top of the dots.
     _add_trials(figure, rows, "trial", is_cut=False)
     _add_trials(figure, rows, "not run to its end", is_cut=True)
     _add_medians(figure, rows)
     styled(figure, round(100 + 27 * row))
     figure.update_layout(legend_y=1.0)
+    # On a narrow screen, Plotly would tilt the labels of more ticks.
     figure.update_xaxes(title_text="best val mIoU", ticksuffix="\u00a0%", nticks=6, tickangle=0)
     return figure.update_yaxes(
+        # Rows have numbers: on an axis of names, Plotly would merge two keys' choices with one name, such as none.
         tickvals=[place for place, _ in headings] + [place for place, _ in rows],
         ticktext=[heading for _, heading in headings] + names,
         range=[row - 0.8, -0.8],

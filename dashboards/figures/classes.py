@@ -41,6 +41,7 @@ def classes_info(results: SweepResults) -> ClassesInfo:
     """
     best = results.ranked[["id", "best_epoch"]].rename(columns={"id": "trial", "best_epoch": "epoch"})
     scores = results.classes.merge(best, on=["trial", "epoch"])
+    # A trial has no scores here if the record of its best epoch is damaged.
     trials = tuple(trial for trial in best["trial"] if trial in set(scores["trial"]))[:NUM_TRIALS]
     if not trials:
         raise NothingToDrawError("No trial has per-class scores yet.")
@@ -62,6 +63,7 @@ def draw_classes(info: ClassesInfo) -> go.Figure:
     _add_colors(figure, info, names)
     _add_best_values(figure, info, names)
     styled(figure, 110 + 28 * len(names), margin={"l": 8, "r": 64, "t": 12, "b": 8})
+    # Fixed ticks: the axis begins below 0 to have room for the classes' colours.
     marks = [0, 20, 40, 60, 80, 100]
     figure.update_xaxes(
         title_text="IoU", range=[-5, 101], tickvals=marks, ticktext=[f"{mark}\u00a0%" for mark in marks]
@@ -85,6 +87,7 @@ FIGURE = Figure(
 
 def _strength(score: ClassScore) -> float:
     best_iou = score.ious[0]
+    # Not `best_iou or -1.0`: an IoU of 0 is a score, and comes before classes without one.
     return -1.0 if best_iou is None else best_iou
 
 

@@ -42,6 +42,7 @@ def curves_info(results: SweepResults) -> CurvesInfo:
     Raises:
         NothingToDrawError: No trial has completed an epoch with an mIoU.
     """
+    # all() of no values is True, so the check also covers a sweep without records.
     if results.epochs["val_miou"].isna().all():
         raise NothingToDrawError("No trial has completed an epoch with a validation mIoU yet.")
     ranks = {trial: rank for rank, trial in enumerate(results.ranked["id"].head(NUM_HIGHLIGHTED))}
@@ -75,6 +76,7 @@ def draw_curves(info: CurvesInfo) -> go.Figure:
             name=f"trial {plain(curve.trial)}",
             legendrank=curve.rank,
             showlegend=highlighted,
+            # Plotly draws no line for a trial with a single epoch, but it draws a marker.
             mode="lines+markers",
             line={"color": color, "width": 2.5 if highlighted else 1.2},
             marker={"size": 6 if highlighted else 3},

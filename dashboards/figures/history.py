@@ -54,6 +54,7 @@ def history_info(results: SweepResults) -> HistoryInfo:
     best: float | None = None
     best_so_far = []
     for point in points:
+        # A diverged trial may have reached a high mIoU, but its config is never recommended.
         if point.miou is not None and point.outcome not in FAILURES:
             best = point.miou if best is None else max(best, point.miou)
         best_so_far.append(best)
@@ -64,6 +65,7 @@ def history_info(results: SweepResults) -> HistoryInfo:
         majority_class=results.info.majority_class,
         majority_miou=results.info.majority_val_miou,
         first_name=results.info.baseline_name,
+        # A baseline that was cut or failed would draw the line too low.
         first_miou=None if first is None or first["outcome"] != "finished" else _known(first["best_val_miou"]),
     )
 
@@ -84,6 +86,7 @@ def draw_history(info: HistoryInfo) -> go.Figure:
         if points:
             figure.add_scatter(
                 x=[point.number for point in points],
+                # A trial without an mIoU is drawn at 0, so that no failure is missing from the figure.
                 y=[100 * (point.miou or 0.0) for point in points],
                 name=text.words(outcome),
                 mode="markers",
@@ -131,6 +134,7 @@ def _step(info: HistoryInfo) -> int:
 
 def _limits(info: HistoryInfo) -> tuple[float, float]:
     known = [point.miou for point in info.points if point.miou is not None]
+    # The majority class is drawn too, and gives the axis a range if no trial has an mIoU.
     top = 100 * max([*known, info.majority_miou])
     return -0.05 * top, 1.08 * top
 
@@ -140,5 +144,6 @@ def _baseline(figure: go.Figure, miou: float, name: str) -> None:
         y=100 * miou,
         line={"color": MUTED, "width": 1, "dash": "dot"},
         annotation={"text": f"{name} {text.percent(miou)}", "font": {"size": 12}},
+        # There is no room for text below a line at the bottom.
         annotation_position="bottom right" if miou > 0.1 else "top right",
     )

@@ -47,11 +47,13 @@ def importance_info(results: SweepResults) -> ImportanceInfo:
     rows = trials.to_dict("records")
     # fANOVA needs a value of every key in every trial.
     in_all = [key for key in results.searched if all(map(key.is_drawn, rows))]
+    # A key with a single value explains nothing, and Optuna raises if the mIoU has no variance.
     varied = [key for key in in_all if len({key.shown(row) for row in rows}) > 1]
     if not varied or trials["best_val_miou"].nunique() == 1:
         raise NothingToDrawError("All trials have the same mIoU, or the same values of the keys that all of them drew.")
     with _quiet_optuna():
         study = _study(varied, rows)
+        # fANOVA grows a random forest: with a fixed seed, two reports of a sweep agree.
         shares = optuna.importance.get_param_importances(
             study, evaluator=optuna.importance.FanovaImportanceEvaluator(seed=0)
         )
@@ -115,7 +117,9 @@ def _study(keys: Sequence[SearchedKey], rows: Sequence[Any]) -> optuna.Study:
 
 def _distribution(key: SearchedKey, values: Sequence[Any]) -> BaseDistribution:
     if key.kind == "choice":
+        # As text, because choices of different types, such as None and a number, cannot be sorted.
         return CategoricalDistribution(sorted({text.value(value) for value in values}))
+    # The range that trials drew, since sweep.json describes the space only in words.
     return FloatDistribution(min(values), max(values), log=key.kind == "log")
 
 
@@ -126,6 +130,7 @@ def _parameter(key: SearchedKey, value: Any) -> Any:
 @contextmanager
 def _quiet_optuna() -> Iterator[None]:
     verbosity = optuna.logging.get_verbosity()
+    # Optuna would print a line for the new study among the lines of a sweep.
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         yield

@@ -104,6 +104,7 @@ def draw_parallel(info: ParallelInfo) -> go.Figure:
             mode="lines",
             line={
                 "color": sample_colorscale(LOW_TO_HIGH, rank)[0],
+                # The cube makes only the best lines strong, so that many trials do not hide them.
                 "width": 1.0 + 2.2 * rank**3,
                 "shape": "spline",
                 "smoothing": 0.5,
@@ -144,6 +145,7 @@ class _Scale:
 def _scale(key: SearchedKey, trials: Sequence[Mapping[Any, Any]]) -> _Scale:
     """Return the scale of a key; trials that did not draw the key meet at a separate position at the bottom."""
     is_drawn = [key.is_drawn(trial) for trial in trials]
+    # Failed trials are not in the figure, and only they drew the key.
     if not any(is_drawn):
         return _Scale(Axis(key.label, False, (NOT_DRAWN,)), (NOT_DRAWN.position,) * len(trials))
     scale = _scale_of_drawn(key, [trial[key.key] for trial in itertools.compress(trials, is_drawn)])
@@ -168,6 +170,7 @@ def _scale_of_drawn(key: SearchedKey, values: Sequence[Any]) -> _Scale:
 
 
 def _choice_scale(label: str, values: Sequence[str]) -> _Scale:
+    # Sorted as text, 16 would come before 8.
     choices = sorted(set(values), key=_natural)
     places = {choice: (index + 0.5) / len(choices) for index, choice in enumerate(choices)}
     ticks = tuple(Tick(place, choice) for choice, place in places.items())
@@ -177,6 +180,7 @@ def _choice_scale(label: str, values: Sequence[str]) -> _Scale:
 def _number_scale(name: str, values: Sequence[float], *, is_log: bool, label: Callable[[float], str]) -> _Scale:
     numbers = [math.log10(value) if is_log else value for value in values]
     low, high = min(numbers), max(numbers)
+    # The distance of two equal ends would divide by zero below.
     if low == high:
         return _Scale(Axis(name, is_log, (Tick(0.5, label(values[0])),)), (0.5,) * len(values))
     ends = ((place, low + place * (high - low)) for place in (0.0, 0.5, 1.0))
@@ -185,6 +189,7 @@ def _number_scale(name: str, values: Sequence[float], *, is_log: bool, label: Ca
 
 
 def _short_number(number: float) -> str:
+    # The ends of an axis are drawn values, with as many digits as a float has.
     return text.value(float(f"{number:.2g}"))
 
 
@@ -197,6 +202,7 @@ def _natural(choice: str) -> tuple[int, float, str]:
 
 def _draw_axis(figure: go.Figure, place: int, axis: Axis, heading_px: int) -> None:
     figure.add_shape(type="line", x0=place, x1=place, y0=0, y1=1, line={"color": GRID, "width": 2}, layer="below")
+    # One word per line: the headings of neighbouring axes must not overlap.
     heading = plain(axis.label).replace(" ", "<br>").replace(".", ".<br>")
     figure.add_annotation(
         x=place,

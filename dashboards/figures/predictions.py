@@ -24,6 +24,7 @@ from segray.results import SweepResults
 
 COLUMNS: Final = ("photo", "truth", "prediction", "errors")
 MAX_IMAGES: Final = 4
+# Twice the width of a picture on the widest page (four beside each other in 1056 px), for zooming.
 MAX_WIDTH_PX: Final = 512
 ERROR_COLOR: Final = (213, 94, 0)
 RIGHT_COLOR: Final = (222, 226, 230)
@@ -76,6 +77,7 @@ def predictions_info(results: SweepResults) -> PredictionsInfo:
 def draw_predictions(info: PredictionsInfo) -> go.Figure:
     """Draw a row per image: photo, truth, prediction, errors; zooming in one picture zooms its row."""
     num_rows, num_columns = len(info.samples), len(COLUMNS)
+    # Plotly takes a gap as a share of the whole figure, not of a row.
     figure = make_subplots(num_rows, num_columns, horizontal_spacing=COLUMN_GAP, vertical_spacing=ROW_GAP / num_rows)
     for index, sample in enumerate(info.samples):
         first = index * num_columns + 1
@@ -88,6 +90,7 @@ def draw_predictions(info: PredictionsInfo) -> go.Figure:
         _add_caption(figure, offset + 1, f"<b>{heading}</b>", yshift=22)
     for name, color in info.legend:
         marker = {"symbol": "square", "size": 12, "color": f"rgb{color}", "line": {"width": 1, "color": MUTED}}
+        # Pictures have no legend entries, so traces without points carry the classes.
         figure.add_scatter(x=[None], y=[None], name=plain(name), mode="markers", marker=marker)
     height_per_width = _height_per_width(info)
     legend_px = 16 + 20 * math.ceil(len(info.legend) / LEGEND_ENTRIES_PER_LINE)
@@ -96,6 +99,7 @@ def draw_predictions(info: PredictionsInfo) -> go.Figure:
         round(HEADINGS_PX + legend_px + 1000 * height_per_width),
         margin={"l": 0, "r": 0, "t": HEADINGS_PX, "b": legend_px},
         legend={"orientation": "h", "x": 0, "y": 0, "yanchor": "top", "xanchor": "left"},
+        # Plotly keeps a figure's height when its width changes; report.js computes the height from these.
         meta={"height_per_width": height_per_width, "extra_height_px": HEADINGS_PX + legend_px},
     )
     return figure
@@ -126,6 +130,7 @@ def _read_samples(results: SweepResults, trial: str, stems: list[str]) -> Predic
             truth = _read_ids(shared, f"{stem}_truth.png", photo.size)
             prediction = _read_ids(own, f"{stem}_prediction.png", photo.size)
         except DamagedError as error:
+            # A damaged picture costs its own row, not the figure.
             damage = str(error)
             continue
         present |= {*np.unique(truth), *np.unique(prediction)}
@@ -137,12 +142,14 @@ def _read_samples(results: SweepResults, trial: str, stems: list[str]) -> Predic
 
 
 def _sample(stem: str, photo: Image.Image, truth: np.ndarray, prediction: np.ndarray, palette: np.ndarray) -> Sample:
+    # Void pixels count as neither right nor wrong, as in the scores.
     labelled, right = truth != IGNORE_INDEX, truth == prediction
     errors = np.where(labelled, np.where(right, 0, 1), 2).astype(np.uint8)
     return Sample(
         stem=stem,
         size_px=(photo.height, photo.width),
         pictures=(
+            # JPEG for the photo alone: in label images, it would blend the colours of neighbouring classes.
             _jpeg_uri(photo),
             _png_uri(truth, palette),
             _png_uri(prediction, palette),
@@ -157,6 +164,7 @@ def _open(folder: Folder, name: str) -> Image.Image:
         raise folder.damaged(name, "there is no such file")
     try:
         image = Image.open(io.BytesIO(folder.read_bytes(name)))
+        # Image.open() reads only the header; a file that was cut short raises here.
         image.load()
     except PICTURE_DAMAGE as error:
         raise folder.damaged(name, in_short(error)) from None
@@ -172,6 +180,7 @@ def _read_ids(folder: Folder, name: str, size: tuple[int, int]) -> np.ndarray:
 
 
 def _palette(colors: tuple[Color, ...]) -> np.ndarray:
+    # Ids without a class, such as the ignore index, are shown as void.
     palette = np.full((256, 3), VOID_COLOR, dtype=np.uint8)
     palette[: len(colors)] = colors
     return palette

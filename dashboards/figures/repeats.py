@@ -40,6 +40,7 @@ def repeats_info(results: SweepResults) -> RepeatsInfo:
     if found is None:
         reasons = [note.text for note in notes(results, ("failed_repeats",))]
         reasons += [f"No trial has been repeated with further seeds; {repeat_options(results)} repeats some."]
+        # Failed repeats come first: advice to repeat is no use then, because a failed repeat counts as done.
         raise NothingToDrawError(reasons[0])
     trials = [RepeatedTrial(f"trial {found.trial}", found.best, is_best=True)]
     if found.baseline is not None:

@@ -34,6 +34,7 @@ OUTCOME_COLORS: Final = {
     "diverged": "#c2619b",
     "out_of_memory": "#e69f00",
 }
+# Hollow for trials that have not run to their end, and of different shapes for readers who cannot tell the colours.
 OUTCOME_SYMBOLS: Final = {
     "finished": "circle",
     "stopped": "circle-open",
@@ -48,6 +49,7 @@ OUTCOME_SYMBOLS: Final = {
 def styled(figure: go.Figure, height_px: int, **layout: Any) -> go.Figure:
     """Give a figure the common look and return it; further layout settings win."""
     figure.update_layout(
+        # Plotly's default template paints light backgrounds, and adds 6 kB to every figure.
         template="none",
         height=height_px,
         paper_bgcolor=CLEAR,
@@ -74,13 +76,16 @@ def styled(figure: go.Figure, height_px: int, **layout: Any) -> go.Figure:
 
 def plain(name: object) -> str:
     """Return text that Plotly shows unchanged: Plotly's labels accept some HTML, so names and reasons are escaped."""
+    # Quotes stay: Plotly decodes &lt; and &amp;, but would show &quot; as it is.
     return html.escape(str(name), quote=False)
 
 
 def wrapped(label: str, limit: int = 16) -> str:
     """Break a long name into two lines, after a plus or else after the separator nearest to the middle."""
+    # A plus joins two losses: cross_entropy+dice reads best with each of them on its own line.
     separators = "+" if "+" in label else "_-*"
     breaks = [index + 1 for index, letter in enumerate(label[:-1]) if letter in separators]
+    # On a narrow screen, names on one line would leave no room for the plot.
     if len(label) <= limit or not breaks:
         return plain(label)
     middle = min(breaks, key=lambda index: abs(index - len(label) / 2))

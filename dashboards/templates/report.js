@@ -1,5 +1,6 @@
 "use strict";
 (() => {
+  // The browser does not tell the paper's width; upright A4 has about this width between its margins.
   const PRINT_WIDTH_PX = 700;
   // On a touch screen, dragging scrolls the page; zooming by dragging would trap the reader's finger.
   const isTouch = matchMedia("(pointer: coarse)").matches;
@@ -20,11 +21,13 @@
   const resize = (width) => {
     for (const plot of plots) {
       const size = { width, height: height(plot.layout, width ?? plot.clientWidth) };
+      // Without `width: null`, Plotly would keep the paper's width after printing.
       Plotly.relayout(plot, width ? size : { ...size, width: null, autosize: true });
     }
   };
   addEventListener("resize", () => resize());
   addEventListener("beforeprint", () => {
+    // A folded traceback would not be printed.
     document.querySelectorAll("details").forEach((details) => (details.open = true));
     resize(PRINT_WIDTH_PX);
   });

@@ -51,6 +51,7 @@ class Channel:
         elif state.life is Life.ENDED:
             state.fail(GROUP_ENDED)
         else:
+            # A trial is not blamed for what ended the last trial's workers.
             state.causes = Causes()
         await self._notify()
 
@@ -97,6 +98,7 @@ class Channel:
         for state in self._slots.values():
             if not state.runs(trial_id):
                 continue
+            # In mid-epoch no worker waits for an answer: a stop must reach the trial between two batches.
             if not state.answer(go_on=go_on) and not go_on:
                 state.stop.set()
             if not go_on:
@@ -189,6 +191,7 @@ class Channel:
         state.lose_workers()
         # Earlier causes belong to an earlier trial, or are already in this trial's log.
         state.causes = Causes()
+        # A trial in flight gets another number, so that every rank of the new start takes it once.
         after = state.sequence
         if state.flight is not None:
             state.sequence += 1
@@ -199,6 +202,7 @@ class Channel:
         """Wait for the task that follows sequence number ``after``; return None when the worker should return."""
         state = self._slot(slot)
         if state.generation == generation:
+            # Workers that ask for a task are ready; later deaths count against the trial, not the group.
             state.unready_starts = state.unready_runs = 0
 
         def is_over() -> bool:
@@ -217,11 +221,13 @@ class Channel:
         A message with a status ends the trial. Nobody answers it, so the result is False at once.
         """
         state = self._slot(slot)
+        # Workers that outlive their group may still report; only the present generation counts.
         if state.flight is None or state.generation != generation or not state.runs(message.trial_id):
             return False
         if message.status is not None:
             state.end(message)
             return False
+        # Deaths count from epoch to epoch, because a checkpoint keeps whole epochs.
         state.flight.deaths = 0
         state.causes = Causes()
         state.verdict = asyncio.get_running_loop().create_future()
@@ -229,6 +235,7 @@ class Channel:
         try:
             return await state.verdict
         except asyncio.CancelledError:
+            # Another generation has taken over: SlotState.void() cancels the wait, and the old worker ends its trial.
             return False
 
     async def note_failure(self, slot: str, rank: int, reason: str, traceback: str) -> None:

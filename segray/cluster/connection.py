@@ -65,6 +65,7 @@ class Connection:
         try:
             with sessions_of_their_own():
                 ray.init(logging_level=logging.ERROR, log_to_driver=False)
+            # After ray.init(), which writes the token's file for a cluster that it starts.
             _hide_token()
         except Exception as error:
             self._error = error

@@ -35,6 +35,7 @@ _SIGNAL = re.compile(r"^\*\*\* (SIG[A-Z]+) received", re.MULTILINE)
 _EXIT = re.compile(r"^os\._exit\((-?\d+)\) was called", re.MULTILINE)
 _NODE_DIED = re.compile(r"The actor died because its node has died\.[^\n]*")
 _DETAIL = re.compile(r"Worker exit type: (\w+) Worker exit detail: ([^\n]*)")
+# Ray says this of every process that ends without a word, so it explains nothing.
 _NOTHING_SEEN = "Worker unexpectedly exits with a connection error"
 _NOISE = ("Extension modules: ", ":job_id:", ":actor_name:", ":task_name:")
 
@@ -55,6 +56,7 @@ def note_exit() -> None:
     pid, leave = os.getpid(), os._exit
 
     def noted(status: int) -> NoReturn:
+        # A forked child has this function too, but its exit does not end the worker.
         if os.getpid() == pid:
             print(f"os._exit({status}) was called here:", file=sys.stderr)
             traceback.print_stack(file=sys.stderr)

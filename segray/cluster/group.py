@@ -59,6 +59,7 @@ class WarmGroup:
     def __init__(self, channel: ChannelHandle, sweep: SweepFiles, plan: Plan, limits: Limits) -> None:
         os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = HEALTH_CHECK_SECONDS
         os.environ["RAY_TRAIN_ENABLE_PREEMPTION_WATCHER"] = "0"
+        # Without this, Ray changes the working directory, and relative paths lead elsewhere.
         os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"
         self.slot = uuid.uuid4().hex[:8]
         self._channel, self._sweep, self._plan, self._limits = channel, sweep, plan, limits
@@ -102,6 +103,7 @@ class WarmGroup:
                 "slot": self.slot,
                 "sweep": self._sweep,
                 "device": "cuda" if plan.gpus_per_worker else "cpu",
+                # One CPU is the worker's own.
                 "num_loader_workers": max(0, int(plan.cpus_per_worker) - 1),
                 "limits": self._limits,
             },
@@ -113,7 +115,9 @@ class WarmGroup:
             ),
             run_config=RunConfig(
                 name=self.slot,
+                # Train's own files are of no use to a sweep; by default, Train keeps them in ~/ray_results.
                 storage_path=train_files,
+                # No limit here: the channel decides when to give up, since Train sees no epochs between deaths.
                 failure_config=FailureConfig(max_failures=-1),
                 worker_runtime_env={"env_vars": WORKER_ENVIRONMENT},
             ),

@@ -168,6 +168,7 @@ def _most_cpu_slots(nodes: Sequence[Mapping[str, float]]) -> int:
 
 
 def _workers_on(node: Mapping[str, float], cpus: float, gpus: float) -> int:
+    # 1.2 CPUs hold three workers of 0.4, but 1.2 / 0.4 is 2.9999999999999996 in floats.
     by_cpu = int(node.get("CPU", 0.0) / cpus + 1e-9)
     if not gpus:
         return by_cpu

@@ -139,6 +139,7 @@ class SlotState:
         self.generation += 1
         if self.verdict is not None and not self.verdict.done():
             self.verdict.cancel()
+        # Workers that still live hear the old event, which stays set; the next workers must not.
         self.stop.set()
         self.stop = asyncio.Event()
 
@@ -146,6 +147,7 @@ class SlotState:
         """Note that the slot has lost its workers; their trial gets another attempt, or fails."""
         self.void()
         flight = self.flight
+        # A group that dies before it takes the trial costs the trial no attempt.
         if flight is None or not flight.has_workers:
             return
         why, log = self.causes.best_known()

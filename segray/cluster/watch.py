@@ -28,6 +28,7 @@ def watch_ray(close: threading.Event) -> ClusterError | None:
     Returns:
         The failure, or None after ``close``.
     """
+    # A descriptor, not the id: the system may give a dead process's id to another process.
     raylet = os.pidfd_open(_listener(ray_internals.raylet_socket()))
     try:
         return _watch(raylet, ray_internals.head_address(), close)

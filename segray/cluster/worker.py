@@ -46,6 +46,7 @@ class WorkerConfig:
 def worker_loop(worker: WorkerConfig) -> None:
     """Train trial after trial until the channel has no more; one call per worker process."""
     join_process_group(worker.channel, worker.slot, worker.device)
+    # Every join begins a generation, so rank 0 joins for all ranks.
     joined = [wait_for(worker.channel.join.remote(worker.slot)) if dist.get_rank() == 0 else None]
     dist.broadcast_object_list(joined, src=0)
     assert joined[0] is not None
@@ -103,6 +104,7 @@ def run_task(task: Task, worker: WorkerConfig, generation: int) -> None:
             if not alone or micro_batches >= most:
                 parts = f", even in {micro_batches} parts" if micro_batches > 1 else ""
                 line.end("out_of_memory", f"train.batch_size {config.train.batch_size} does not fit{parts}: {error}")
+                # The other ranks wait for this rank's gradients; only another start of the group frees them.
                 if not alone:
                     raise
                 break
@@ -116,6 +118,7 @@ def run_task(task: Task, worker: WorkerConfig, generation: int) -> None:
             else:
                 line.end("failed", f"{type(error).__name__}: {error}", trace)
                 log.write(trace)
+            # CUDA stays unusable in a process after a device error.
             if not alone or isinstance(error, torch.AcceleratorError):
                 raise
             break

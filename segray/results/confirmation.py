@@ -38,6 +38,7 @@ class Spread:
     @property
     def deviation(self) -> float | None:
         """The sample standard deviation; None for a single value."""
+        # The seeds are a sample of all seeds, so the divisor is n - 1; statistics.stdev() raises for a single value.
         return stdev(self.values) if len(self.values) > 1 else None
 
     def as_json(self) -> dict[str, Any]:
@@ -99,6 +100,7 @@ class Confirmation:
 
 def compared_repeats(repeats: pd.DataFrame, best: Mapping[Any, Any], baseline_id: str | None) -> pd.DataFrame:
     """Return the repeats of the best trial and of the baseline that train for the best trial's number of epochs."""
+    # Repeats of an earlier best trial stay in the sweep's folder, and so do the baseline's for its number of epochs.
     return repeats[repeats["trial"].isin([best["id"], baseline_id]) & (repeats["epochs"] == best.get("train.epochs"))]
 
 
@@ -113,6 +115,7 @@ def confirm(repeats: pd.DataFrame, best: Mapping[Any, Any], baseline_id: str | N
     Returns:
         None if no seed has a score of every compared trial.
     """
+    # A repeat that --trial-timeout stopped has trained for fewer epochs than the others, so it does not count either.
     valid = repeats[(repeats["outcome"] == "finished") & repeats["best_val_miou"].notna()]
     compared = {best["id"], baseline_id}
     mious = {trial: valid[valid["trial"] == trial].set_index("seed")["best_val_miou"] for trial in compared}

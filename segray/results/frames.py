@@ -23,6 +23,7 @@ TRIAL_COLUMNS: Final = {
     "reason": "str",
     "traceback": "str",
     "epochs": "int64",
+    # Capital Int64 allows missing values, which a trial without an mIoU has; int64 does not.
     "best_epoch": "Int64",
     "best_val_miou": "float64",
     "cluster_accuracy": "float64",
@@ -78,6 +79,7 @@ def trials_frame(trials: Iterable[TrialContent], unended: str) -> pd.DataFrame:
     contents = list(trials)
     frame = _frame([_trial_row(trial, unended) for trial in contents], TRIAL_COLUMNS)
     configs = [trial.config or {} for trial in contents]
+    # All trials' keys: after a resume, trials may be from different versions of segray. A dict keeps the order.
     keys = dict.fromkeys(key for config in configs for key in config)
     columns = {key: _config_column([config.get(key) for config in configs]) for key in keys}
     return pd.concat([frame, pd.DataFrame(columns, index=frame.index)], axis=1)
@@ -119,6 +121,7 @@ def repeats_frame(repeats: Mapping[Repeat, TrialContent], unended: str) -> pd.Da
 def _read_trial(trial: TrialFiles) -> TrialContent:
     try:
         found = trial.damage()
+        # A damaged last.json hides no result: it only names the checkpoint to go on from.
         if damage := "; ".join(why for name, why in found.items() if name != "last.json"):
             return _left_out(trial, damage)
         return _whole_trial(trial, damage=found.get("last.json", "") or trial.record_damage())
@@ -137,6 +140,7 @@ def _whole_trial(trial: TrialFiles, damage: str) -> TrialContent:
     config = None if tree is None else flatten(tree)
     if config is not None and (wrong := _wrong_value(config)):
         return _left_out(trial, f"its config.json is damaged ({wrong})")
+    # The searched values are looked up in the config's columns, so every drawn key must have one.
     if config is not None and (strange := values.keys() - config.keys()):
         return _left_out(trial, f"its values.json is damaged ({min(strange)} is no key of its config.json)")
     return TrialContent(
@@ -157,6 +161,7 @@ def _known_keys() -> frozenset[str]:
 
 def _wrong_value(config: Mapping[str, Any]) -> str:
     """Return what is wrong with a config; unknown keys are fine, since other versions of segray have more keys."""
+    # A key such as `id` would give the trials frame two columns with one name.
     if clash := config.keys() & TRIAL_COLUMNS.keys():
         return f"{min(clash)} is no config key"
     try:
@@ -176,8 +181,10 @@ def _seconds(trial: TrialFiles, records: Sequence[EpochRecord], outcome: Outcome
 
 
 def _trial_row(trial: TrialContent, unended: str) -> dict[str, Any]:
+    # Without an outcome, only the defaults of the other fields are used, never this status.
     outcome = trial.outcome or Outcome(status="finished")
     valued = [record for record in trial.records if not is_missing(record.val_miou)]
+    # max() returns the earliest of equal epochs, as training does, so the epoch agrees with best.json.
     best = max(valued, key=lambda record: record.val_miou or 0.0, default=None)
     if outcome.best_val_miou is not None and best is not None and outcome.best_val_miou > (best.val_miou or 0.0):
         # The record of the best epoch is damaged, but the outcome still knows that epoch's score.
@@ -187,6 +194,7 @@ def _trial_row(trial: TrialContent, unended: str) -> dict[str, Any]:
         "outcome": unended if trial.outcome is None else outcome.status,
         "reason": outcome.note,
         "traceback": outcome.traceback,
+        # A running trial has no outcome yet, and the last records of an ended trial may be damaged.
         "epochs": max(outcome.epochs, trial.records[-1].epoch if trial.records else 0),
         "best_epoch": outcome.best_epoch if best is None else best.epoch,
         "best_val_miou": outcome.best_val_miou if best is None else best.val_miou,
@@ -197,6 +205,7 @@ def _trial_row(trial: TrialContent, unended: str) -> dict[str, Any]:
 
 
 def _frame(rows: Sequence[dict[str, Any]], dtypes: dict[str, str]) -> pd.DataFrame:
+    # Without rows, pandas would make every column an object column; the figures need numbers in an empty sweep too.
     return pd.DataFrame(rows, columns=list(dtypes)).astype(dtypes)
 
 

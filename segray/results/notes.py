@@ -61,6 +61,7 @@ def notes(results: SweepResults, kinds: Sequence[NoteKind]) -> tuple[Note, ...]:
 
 def repeat_options(results: SweepResults) -> str:
     """Return the options of the sweep's command that repeat the best trial and the baseline without searching on."""
+    # A larger --trials would continue the search before it repeats anything, and --trials 0 is refused.
     num_ended = int((~results.trials["outcome"].isin(("running", "interrupted"))).sum())
     return f"--resume --trials {max(num_ended, 1)} --repeats 3"
 
@@ -79,6 +80,7 @@ def _unfinished(results: SweepResults) -> Iterator[str]:
     num_open = int(results.trials["outcome"].eq("interrupted").sum())
     num_started = len(results.trials) + results.num_left_out
     if results.state == "interrupted" and results.is_single_run:
+        # segray train --resume needs --name, because a run's default name holds the time of its start.
         how = f"the same command with --name {results.info.name} --resume"
         yield f"The run was interrupted before its end; {how} continues it."
     elif results.state == "interrupted":
@@ -91,6 +93,7 @@ def _unfinished(results: SweepResults) -> Iterator[str]:
 def _comparison(results: SweepResults) -> Iterator[str]:
     """Yield why the best trial cannot be compared with the baseline, or how far its gain can be trusted."""
     baseline, name = results.first_trial(), results.info.baseline_name
+    # The order matters: each condition may read what the conditions above it made sure of, such as a ranked trial.
     if results.trials.empty:
         yield "No trial has started, so there is nothing to compare."
     elif results.trials["outcome"].isin(FAILURES).all():
@@ -98,6 +101,7 @@ def _comparison(results: SweepResults) -> Iterator[str]:
     elif results.ranked.empty:
         yield "No trial has completed an epoch with a validation mIoU yet."
     elif len(results.trials) == 1:
+        # A single run has nothing to compare by design, so its report needs no note about that.
         if not results.is_single_run:
             yield "There is only one trial, so there is nothing to compare it with."
     elif baseline is not None and baseline["id"] == results.ranked["id"].iloc[0]:
@@ -111,6 +115,7 @@ def _comparison(results: SweepResults) -> Iterator[str]:
 
 def _unrepeated(results: SweepResults, baseline: pd.Series[Any] | None, name: str) -> Iterator[str]:
     """Yield what the gain is worth while no repeats confirm it."""
+    # A running sweep is told no command: --resume is refused while its driver lives.
     if results.state == "running":
         if not results.repeats.empty:
             yield "The best trial and its baseline are being repeated with further seeds."
@@ -156,6 +161,7 @@ def _shorter_baseline(results: SweepResults) -> Iterator[str]:
     found, baseline = results.confirmation(), results.first_trial()
     if found is None or found.baseline is None or baseline is None:
         return
+    # With fewer epochs than it had in the search, the baseline may look weaker than it is.
     if baseline["outcome"] == "finished" and baseline["train.epochs"] > found.epochs:
         yield (
             f"Repeats train as long as the best trial: {text.counted(found.epochs, 'epoch')}. In the search, "
@@ -190,6 +196,7 @@ def _none_finished(results: SweepResults) -> Iterator[str]:
 
 
 def _schedule(results: SweepResults) -> Iterator[str]:
+    # Without a scheduler, no trial was compared with others in the middle of its learning-rate schedule.
     if not results.trials.empty and results.info.scheduler != "none":
         for key, note in _SCHEDULE_NOTES.items():
             if key in results.info.space:
@@ -245,6 +252,7 @@ def _test(results: SweepResults) -> Iterator[str]:
 
 
 def _no_test(results: SweepResults) -> Iterator[str]:
+    # A damaged splits.json makes the number of test images 0, so a test score has to count too.
     if results.best_trial() is not None and results.test is None and not results.num_test_images:
         yield (
             "The best trial is scored on the validation split that chose it; data.holdout keeps images for an unbiased "

@@ -58,12 +58,15 @@ def short_labels(keys: Iterable[str]) -> dict[str, str]:
 
 def _short(key: str) -> str:
     parts = key.split(".")
+    # The last part of loss.name would not say whether a loss, a model or an optimiser is meant.
     return text.words(parts[-2] if parts[-1] == "name" and len(parts) > 1 else parts[-1])
 
 
 def _kind(values: Sequence[Any]) -> Kind:
+    # Python counts True and False as integers; here they are choices.
     numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
     few = len(set(numbers)) <= min(MAX_CHOICES, len(numbers) / 2)
+    # Numbers mixed with None, lists or text have no common scale.
     if few or len(numbers) < len(values):
         return "choice"
     return "log" if min(numbers) > 0 and max(numbers) / min(numbers) > LOG_RATIO else "linear"

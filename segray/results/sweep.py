@@ -26,6 +26,7 @@ from segray.results.searched import SearchedKey, searched_keys
 from segray.storage import BASELINE_ID, Repeat, SweepFiles, open_sweep
 
 
+# The == of two frames is a frame, which has no truth value, and a frame has no hash: compare results by identity.
 @dataclass(frozen=True, eq=False)
 class SweepResults:
     """The results of a sweep so far. Fractions are 0 to 1; missing values are NaN."""
@@ -71,6 +72,7 @@ class SweepResults:
     def searched(self) -> tuple[SearchedKey, ...]:
         """The searched keys that any trial drew, in the order of the space."""
         started = self.trials[self.trials["drawn"].map(bool)].to_dict("records")
+        # For a key that a trial did not draw, its config holds the base's value, which had no effect.
         drawn = {key: [trial[key] for trial in started if key in trial["drawn"]] for key in self.info.space}
         return searched_keys({key: values for key, values in drawn.items() if values})
 
@@ -89,6 +91,7 @@ class SweepResults:
     def test(self) -> SplitScores | None:
         """The best trial's scores on the test images; None if its best checkpoint has not been scored."""
         best, scored = self.best_trial(), self.last_test
+        # test.json may still hold the scores of the trial or epoch that was the best one before a resume.
         if best is None or scored is None or (scored.trial, scored.epoch) != (best["id"], best["best_epoch"]):
             return None
         return scored
@@ -111,6 +114,7 @@ class SweepResults:
 
     def first_trial(self) -> pd.Series[Any] | None:
         """Return the row of the baseline: the trial that starts first; None before it has started."""
+        # By id, not by position: the baseline's slot may start later than the others, or its files may be damaged.
         found = self.trials[self.trials["id"] == BASELINE_ID]
         return None if found.empty else found.iloc[0]
 
@@ -138,6 +142,7 @@ class SweepResults:
 
     def progress(self) -> str:
         """Return the number of trials started, and the total if more are to come: ``16``, ``7 of 16``."""
+        # Trials that are left out for damage were started too.
         started = len(self.trials) + self.num_left_out
         return f"{started} of {self.num_planned}" if started < self.num_planned else str(started)
 
@@ -156,6 +161,7 @@ class SweepResults:
         stopped = self.trials[self.trials["outcome"] == "stopped"].set_index("id")
         planned = stopped["train.epochs"].astype("float64").clip(upper=self.info.max_epochs)
         mean_seconds = self.epochs.groupby("trial")["epoch_seconds"].mean().reindex(stopped.index)
+        # sum() skips NaN: a trial whose records are damaged has no pace and adds nothing.
         return float(((planned - stopped["epochs"]).clip(lower=0) * mean_seconds).sum())
 
     def as_json(self) -> dict[str, Any]:
@@ -198,6 +204,7 @@ def load(path: str | Path) -> SweepResults:
     """
     files = open_sweep(path)
     info, state, damage = files.info(), files.state(), files.damage()
+    # Nothing can replace damaged splits, but here they only tell the number of test images: the results go on.
     splits = None if "splits.json" in damage else files.splits()
     found, repeats = read_trials(files.trials()), files.repeats()
     found_repeats = dict(zip(repeats, read_trials(list(repeats.values())), strict=True))
@@ -210,6 +217,7 @@ def load(path: str | Path) -> SweepResults:
         files=files,
         info=info,
         state=status,
+        # There is no state if the sweep was killed before it wrote one, or if state.json is damaged.
         num_planned=len(found) if state is None else state.trials,
         seconds=float(trials["seconds"].sum()) if state is None else state.seconds,
         trials=trials,
@@ -237,6 +245,7 @@ def _describe_damage(trial: TrialContent) -> str:
 def _status(files: SweepFiles, state: SweepState | None) -> SweepStatus:
     if state is None:
         return "interrupted"
+    # The owner's file tells of a dead process at once; the state alone would need a minute of silence.
     runs = state.status == "running" and state.is_alive and not owner_is_gone(files.folder)
     return "interrupted" if state.status == "running" and not runs else state.status
 
