@@ -41,7 +41,6 @@ def drive(sweep: Sweep, files: SweepFiles, connection: Connection, announce: Ann
     # Optuna announces each study that is created, also the one that preflight draws its samples from.
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if sweep.resume:
-        # A process that was killed may have left half-written files.
         files.folder.remove_partials()
     earlier = SweepSnapshot(files.folder)
     done = num_ended(earlier, retry_failed=sweep.retry_failed)
