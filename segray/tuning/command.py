@@ -57,6 +57,7 @@ def main(sweep: Sweep, *, make_data: Callable[[], object] | None = None) -> None
         if encoder_weights is not None:
             own["model.encoder_weights"] = encoder_weights
         if is_given(context, "minutes") and not is_given(context, "trials"):
+            # The study's own number of trials would end the search before its time is spent.
             given["trials"] = None
         if not is_given(context, "storage") and sweep.storage == DEFAULT_STORAGE:
             given["storage"] = default_storage()
@@ -92,8 +93,10 @@ def run_and_exit(asked: Sweep, *, before: Callable[[], object] | None = None) ->
             if before:
                 before()
             code = _conclude(asked, run_sweep(asked))
+        # Ctrl-C while data is made, and a second one that ends a sweep at once.
         except KeyboardInterrupt:
             code = INTERRUPTED
+        # Python would take 2 s to free its objects.
         end_process(code)
 
 
@@ -114,6 +117,7 @@ def _sampler(sweep: Sweep, *, sampler: str | None, sampler_options: list[str] | 
 @contextmanager
 def _signals() -> Iterator[None]:
     """Let SIGTERM act like Ctrl-C, and ignore SIGHUP, so that a closed terminal ends nothing."""
+    # docker stop, Slurm and ray job stop send SIGTERM.
     wanted: dict[signal.Signals, Any] = {signal.SIGTERM: signal.default_int_handler, signal.SIGHUP: signal.SIG_IGN}
     earlier = {number: signal.signal(number, handler) for number, handler in wanted.items()}
     try:

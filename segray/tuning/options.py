@@ -43,6 +43,7 @@ def add_options(command: Callable[..., None], *declarations: Any) -> Callable[..
     Returns:
         The command.
     """
+    # The module of a command may postpone annotations, but typer needs the types themselves.
     *own, _ = inspect.signature(command, eval_str=True).parameters.values()
     added = [parameter for declaration in declarations for parameter in _parameters(declaration)]
     command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
@@ -85,6 +86,7 @@ def _parameter(field: str, option: Option, kind: Any, default: Any) -> inspect.P
     return inspect.Parameter(
         field,
         inspect.Parameter.KEYWORD_ONLY,
+        # An object, such as a study's own sampler, cannot be typed; None keeps it.
         default=default if option.type is None or _is_typed(default, option.type) else None,
         annotation=Annotated[option.type or kind, info],
     )
@@ -131,6 +133,7 @@ def key_and_value(option: str, text: str, example: str) -> tuple[str, Any]:
     Raises:
         ConfigError: The text has another form, or its value is not YAML as it looks.
     """
+    # Pydantic and YAML, which --help does without.
     from segray.config import QUOTING, parse_value
 
     key, equals, value = text.partition("=")

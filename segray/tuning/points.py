@@ -75,6 +75,7 @@ def _below(fixed: Mapping[str, Any], space: Space, sample: Sample) -> Iterator[D
     draw = draw_point(space, Point(fixed, first))
     yield draw
     drawn = list(draw.drawn.items())
+    # From the last key back, because the keys after an option may depend on it.
     for position, (key, _) in reversed(list(enumerate(drawn))):
         for option in options.get(key, ())[1:]:
             yield from _below({**dict(drawn[:position]), key: option}, space, sample)
@@ -83,6 +84,7 @@ def _below(fixed: Mapping[str, Any], space: Space, sample: Sample) -> Iterator[D
 def _options(distribution: Distribution) -> Sequence[Any]:
     """Return all values of a distribution; an empty list if there are too many."""
     if isinstance(distribution, CategoricalDistribution):
+        # A study may list a choice twice, so that it is drawn more often.
         return list({json.dumps(choice): choice for choice in distribution.choices}.values())
     if isinstance(distribution, IntDistribution):
         return range(distribution.low, distribution.high + 1, distribution.step)
@@ -105,4 +107,5 @@ def first_of(_point: Point, _name: str, distribution: Distribution) -> Any:
 
 
 def _rounded(value: Any) -> Any:
+    # A step may be a sum with another last digit: 0.1 + 0.2 is not 0.3.
     return float(f"{value:.12g}") if isinstance(value, float) else value

@@ -44,6 +44,7 @@ class _RecipeTrial:
         self._trial = optuna.trial.FixedTrial(self._values)
 
     def __getattr__(self, name: str) -> Any:
+        # A space may ask its trial for more than values, such as the parameters drawn so far.
         return getattr(self._trial, name)
 
     def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False) -> Any:

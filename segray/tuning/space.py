@@ -56,11 +56,13 @@ class _CappedTrial:
     def suggest_int(self, name: str, low: int, high: int, **options: Any) -> int:
         if name == EPOCHS_KEY:
             high = min(high, self._max_epochs)
+            # The whole range may lie above the cap.
             low = min(low, high)
         return int(self._trial.suggest_int(name, low, high, **options))
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         if name == EPOCHS_KEY:
+            # All choices above the cap become the cap, which must be one choice.
             choices = sorted({min(choice, self._max_epochs) for choice in choices})
         return self._trial.suggest_categorical(name, choices)
 
@@ -143,11 +145,13 @@ class _PlainTrial:
         return int(self._trial.suggest_int(name, bounds[0], bounds[1], step=bounds[2], log=log))
 
     def suggest_categorical(self, name: str, choices: Iterable[Any]) -> Any:
+        # A text would be taken for its letters, and the order of a set changes from process to process.
         if isinstance(choices, str | bytes | set | frozenset):
             raise ConfigError(f"{name} in the search space: choices must be a list, but got {choices!r}")
         own = list(choices)
         kept = [plain(name, choice) for choice in own]
         _check_distinct(name, kept)
+        # The space may compare with its own objects, such as tuples, so it does not get the lists.
         return own[kept.index(self._trial.suggest_categorical(name, kept))]
 
 
@@ -163,6 +167,7 @@ def plain(key: str, value: Any) -> Any:
     """
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()
+    # Before numbers, since True is an int in Python.
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
@@ -170,6 +175,7 @@ def plain(key: str, value: Any) -> Any:
     if isinstance(value, float) and math.isfinite(value):
         return float(value)
     if isinstance(value, str) and is_unicode(value):
+        # A subclass, such as a StrEnum, would be read back as plain text.
         return str.__str__(value)
     if isinstance(value, list | tuple):
         return [plain(key, item) for item in value]

@@ -71,6 +71,8 @@ class Sweep:
     ] = field(default_factory=dict)
     scheduler: Annotated[str, Option("Who stops trials early", metavar=f"[{'|'.join(SCHEDULERS)}]")] = "asha"
     """A name of ``SCHEDULERS``"""
+    # Epoch 1 is a weak judge: its rank correlation with the last was 0.24 on one data set, and 0.68 on another. A rung
+    # at a third of the schedule was the best fixed one on the first, but would be the worst on the second.
     grace_epochs: Annotated[int, Option("Epochs before which no trial stops")] = 1
     reduction_factor: Annotated[float, Option("One in so many trials goes on at each rung (asha, hyperband)")] = 3.0
     callbacks: Annotated[Sequence[str | Callback], CALLBACK] = DEFAULT_CALLBACKS

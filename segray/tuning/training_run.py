@@ -48,6 +48,7 @@ def of_file(path: Path) -> Start:
     Raises:
         ConfigError: The file cannot be read, or holds an unknown key or value.
     """
+    # The name of a sweep must not begin with a dot, but that of a file may.
     return Start(config=read_yaml(path), stem=path.stem.lstrip(".") or "run")
 
 
@@ -98,6 +99,7 @@ def new_name(stem: str, storage: str) -> str:
         StorageError: The storage cannot be reached.
     """
     first = f"{stem}-{datetime.now():%Y%m%d-%H%M%S}"
+    # Two runs may start in the same second.
     names = (f"{first}-{number}" if number else first for number in count())
     return next(name for name in names if not open_sweep(location_below(storage, name)).folder.exists())
 

@@ -57,6 +57,7 @@ class Dispatcher:
         """Pass on that the sweep ends, and wait for the callbacks."""
         self._tell(lambda callback: callback.sweep_ends(status))
         self._tell(None)
+        # One deadline for all, which record side by side.
         deadline = time.monotonic() + self._end_seconds
         for listener in self._listeners:
             listener.end(deadline)
@@ -95,6 +96,7 @@ class _Listener:
             self._say(f"callback {self._name} failed {self._num_failures} times, and lacks what it could not record")
 
     def _listen(self) -> None:
+        # The callback begins now and not with the first trial, which may wait long for its workers.
         self._hear(lambda _: None)
         while event := self._events.get():
             self._hear(event)
@@ -106,8 +108,10 @@ class _Listener:
                 self._begin(self._callback)
                 self._begin = None
             event(self._callback)
+        # Some libraries call sys.exit, which would end the thread without a word.
         except (Exception, SystemExit) as error:
             self._num_failures += 1
+            # One line: a server that is away fails at every event.
             if self._num_failures == 1:
                 self._say(f"callback {self._name} failed, and the sweep goes on without it: {_reason(error)}")
 

@@ -41,6 +41,7 @@ class MLflow(Callback):
     def sweep_begins(self, info: SweepInfo, files: SweepFiles) -> None:
         """Find the runs of earlier starts, and begin or continue the sweep's own run."""
         for name, value in PATIENCE.items():
+            # A person's own settings hold.
             os.environ.setdefault(name, value)
         from mlflow import MlflowClient
 
@@ -93,6 +94,7 @@ class MLflow(Callback):
         if run is None:
             tags = {**self._tags, "segray.trial": trial_id, **tags}
             run = self._client.create_run(self._experiment, run_name=name, tags=tags)
+            # A trial that loses its slot begins again within this start, and goes on in the same run.
             self._earlier[trial_id] = run
         else:
             self._client.update_run(run.info.run_id, status="RUNNING")

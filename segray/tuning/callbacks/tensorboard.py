@@ -130,6 +130,7 @@ def _type(distribution: str) -> str:
 
 def _set_value(field: Any, value: Any) -> None:
     """Set a protobuf Value; TensorBoard knows numbers, bools and text."""
+    # Before numbers, since True is an int in Python.
     if isinstance(value, bool):
         field.bool_value = value
     elif isinstance(value, int | float):

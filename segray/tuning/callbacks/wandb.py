@@ -47,6 +47,7 @@ class WandB(Callback):
         self._runs: dict[str, Any] = {}
         # Another sweep may have the same name, in another storage.
         self._prefix = hashlib.sha256(f"{info.name} {info.created_at}".encode()).hexdigest()[:8]
+        # W&B refuses these characters in the name of a project, and more than 128 of any.
         name = re.sub(r"[/\\#?%:]", "-", info.name)
         project = os.environ.get("WANDB_PROJECT") or name[:128]
         self._shared: dict[str, Any] = {"project": project, "group": info.name[:128]}

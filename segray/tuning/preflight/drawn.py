@@ -58,14 +58,17 @@ def draw_trials(sweep: Sweep) -> Drawn:
         # With all its epochs: the cap could bring them into a space that does not hold them.
         recipe_values(sweep.space, base)
     longest = max(base.with_values(values).train.epochs for values in samples.values)
+    # The samples may miss the highest number of a range, so its distribution counts too.
     max_epochs = sweep.epochs or max(longest, _longest(samples.space.distributions.get(EPOCHS_KEY)))
     epochs_vary = any(EPOCHS_KEY in values for values in samples.values)
     base = base.with_values({EPOCHS_KEY: min(base.train.epochs, max_epochs) if epochs_vary else max_epochs})
 
     capped = CappedSpace(sweep.space, max_epochs)
+    # The cap changes distributions, and values that follow from the epochs, so the samples are drawn again.
     samples = draw_samples(capped)
     first_trials = [_first_trial(point, samples.space.distributions, max_epochs) for point in sweep.first_trials]
     for point in first_trials:
+        # After other choices a key may have another range than the one that is checked above.
         draw_point(capped, Point(point, first_of))
     if sweep.recipe:
         first_trials.insert(0, recipe_values(capped, base))

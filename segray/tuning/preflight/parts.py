@@ -65,6 +65,7 @@ def check_parts(configs: Sequence[RunConfig], distributions: Mapping[str, Distri
     for loss in distinct(config.loss for config in configs):
         check_loss(loss)
     _check_used(configs, distributions)
+    # Each network once, however many learning rates go with it: a check takes 0.3 s.
     for model in distinct(config.model for config in configs):
         check_model(model)
     _check_l2(configs)
@@ -89,6 +90,7 @@ def resolve_weights(models: Sequence[ModelConfig]) -> tuple[str, str]:
 
 
 def _check_l2(configs: Sequence[RunConfig]) -> None:
+    # The check builds the network, so configs that share it are checked as one.
     penalised = {(c.model, c.optim.name, c.optim.l2_layers): c for c in configs if c.optim.l2 > 0}
     for config in penalised.values():
         check_l2(meta_model(config.model), config.optim)
@@ -101,6 +103,7 @@ def _check_used(configs: Sequence[RunConfig], distributions: Mapping[str, Distri
             searched.setdefault(use, []).append(key)
     runs = [config.flat() for config in configs] if searched else []
     for use, keys in searched.items():
+        # One config that uses the keys is enough: a space may draw strengths though few trials have the policy custom.
         if not any(use.is_met(values) for values in runs):
             found = sorted({str(values[use.key]) for values in runs})
             raise ConfigError(

@@ -52,6 +52,7 @@ def check(sweep: Sweep, *, num_workers: int, announce: Callable[[str], None]) ->
         DataError: The data set cannot be read.
         ResourceError: The cache cannot be read or written.
     """
+    # The cheapest checks come first; decoding the images, which may take minutes, comes last but one.
     drawn = draw_trials(sweep)
     check_sampler(sweep.sampler, sweep.sampler_options, drawn.searched)
     check_comparable(drawn.base, drawn.configs)

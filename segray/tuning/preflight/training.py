@@ -28,8 +28,10 @@ def prepare_data(configs: Sequence[RunConfig], announce: Callable[[str], None]) 
         ResourceError: The cache cannot be read or written.
     """
     datas = distinct(config.data for config in configs)
+    # All values before any decoding, which may take minutes.
     for data in datas:
         check_values(data)
+    # Trials that only crop or augment differently share one decoded copy.
     images = {data: without(data, Decides.SAMPLING, Decides.LOADING) for data in datas}
     prepared = {data: prepare(data, announce) for data in distinct(images.values())}
     _check_same_classes(prepared.values())
@@ -80,6 +82,7 @@ def _check_networks(configs: Sequence[RunConfig], data: Mapping[DataConfig, Prep
     shapes = {(config.model, batch_sizes[config] > 1, sizes_px[config]): batch_sizes[config] for config in configs}
     for (model, _, size_px), batch_size in shapes.items():
         check_train_shape(model, batch_size=batch_size, size_px=size_px)
+    # Not once a config: a study that searches learning rates once built a discriminator for each of them.
     for gan, epochs, size_px in distinct((config.gan, config.train.epochs, sizes_px[config]) for config in configs):
         check_adversary(gan, epochs, size_px)
     for config in configs:

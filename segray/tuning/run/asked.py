@@ -36,6 +36,7 @@ class AskedTrial:
         trial = optuna.Trial(self._study, self._trial._trial_id)
 
         def sample(point: Point, name: str, distribution: Distribution) -> Any:
+            # Optuna too asks no sampler for a distribution with one value.
             if distribution.single():
                 return first_of(point, name, distribution)
             proposed = trial.relative_params
@@ -49,6 +50,7 @@ class AskedTrial:
 
     def random_sample(self) -> Sample:
         """Return how to choose the values of a point at random, whatever the sampler proposes."""
+        # One seed for all trials would draw the same points for each of them.
         random = optuna.samplers.RandomSampler(seed=self.number)
 
         def sample(_point: Point, name: str, distribution: Distribution) -> Any:
@@ -66,6 +68,7 @@ class AskedTrial:
 
     def discard(self) -> None:
         """End the trial without values."""
+        # A study cannot delete a trial, but samplers ignore a failed one.
         self._study.tell(self._trial, state=TrialState.FAIL)
 
 

@@ -35,6 +35,7 @@ def collapse_warning(records: Sequence[EpochRecord]) -> str:
 
 def _longest(records: Sequence[EpochRecord], accuracies: Sequence[float | None]) -> list[int]:
     """Return the epochs of the longest run of an accuracy at 0 or 1."""
+    # 0 and 1 count alike, so a swing from one to the other does not break the run.
     at_end = [value is not None and min(value, 1 - value) <= MARGIN for value in accuracies]
     epochs = zip(at_end, (record.epoch for record in records), strict=True)
     runs = [[epoch for _, epoch in run] for is_at_end, run in groupby(epochs, key=lambda item: item[0]) if is_at_end]

@@ -38,6 +38,7 @@ def drive(sweep: Sweep, files: SweepFiles, connection: Connection, announce: Ann
     Raises:
         SegrayError: Something cannot work; nothing has been written then.
     """
+    # Optuna announces each study that is created, also the one that preflight draws its samples from.
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if sweep.resume:
         files.folder.remove_partials()
@@ -51,6 +52,7 @@ def drive(sweep: Sweep, files: SweepFiles, connection: Connection, announce: Ann
         _mark_finished(files, done)
         return
     retries = done < num_ended(earlier)
+    # Where repeats were cut, the search is over, even if time ended it; a retry of failed trials opens it again.
     searches = left != 0 and (retries or not (repeats and _was_repeating(earlier, sweep.trials)))
     if sweep.resume:
         sweep = as_begun(sweep, earlier.info())
@@ -65,17 +67,21 @@ def drive(sweep: Sweep, files: SweepFiles, connection: Connection, announce: Ann
         who = "the best trial" if checked.distributions else "the trained model"
         for line in describe_judging(checked.base.data, checked.data, who=who):
             announce(line)
+        # Not earlier: a sweep that cannot work must leave nothing behind, or its name would be taken.
         files.write_info(sweep_record(sweep, checked, plan))
     _keep_splits(files, checked)
     if not files.folder.exists("samples"):
         write_samples(files.folder, checked.data)
+    # After all checks, since a resume that is refused must leave the failed trials as they are.
     if sweep.retry_failed and _reopen_failed(files, announce):
+        # The first snapshot has read the outcomes that are now deleted.
         earlier = SweepSnapshot(files.folder)
     run_phases(sweep, checked, files, earlier, connection.nodes(), search_plan=plan if searches else None)
 
 
 def _reopen_failed(files: SweepFiles, announce: Announce) -> bool:
     """Let failed trials and repeats go on as if they had been interrupted; returns whether there are any."""
+    # Diverged trials and trials out of memory are no failures here: they would end the same way again.
     failed = [trial for trial in files.trials_and_repeats() if trial.is_over() and not trial.is_over(retry_failed=True)]
     for trial in failed:
         trial.reopen()
@@ -112,6 +118,7 @@ def _mark_finished(files: SweepFiles, trials: int) -> None:
 def _keep_splits(files: SweepFiles, checked: Checked) -> None:
     """Write splits.json at the first start; at a resume, check that splits and labels are the same."""
     begun_with = files.splits()
+    # Each way to read labels once, such as each number of clusters; most data sections differ in sampling alone.
     targets = {str(values_deciding(config, Decides.TARGETS)): config for config in checked.data_configs}
     configs = targets.values()
     if begun_with is None:

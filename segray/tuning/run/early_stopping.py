@@ -52,16 +52,20 @@ class EarlyStopping(Fifo):
     def on_trial_result(self, _controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Decide whether the trial goes on."""
         named = _named(trial)
+        # Missed epochs first: ASHA would take this epoch's score for the rung that the trial has passed unseen.
         decisions = self._catch_up(named, before=result["epoch"])
         decisions.append(self._rule.on_trial_result(None, named, result))
         self._epochs[named.trial_id] = result["epoch"]
+        # The report compares all trials with a fully trained baseline; its scores still count in the rungs.
         stop: str = TrialScheduler.STOP
         return stop if stop in decisions and named.trial_id != BASELINE_ID else str(TrialScheduler.CONTINUE)
 
     def on_trial_complete(self, _controller: Any, trial: Any, result: dict[str, Any]) -> None:
         """Keep a trial's last epochs."""
         named, epoch = _named(trial), result["epoch"]
+        # A failed trial's result has epoch 0, though its files may hold epochs that were never handed over.
         self._catch_up(named, before=epoch or math.inf)
+        # Median takes the last result for how far a trial came: one of epoch 0 would hide the epochs before it.
         if epoch:
             self._rule.on_trial_complete(None, named, result)
         else:
@@ -74,11 +78,13 @@ class EarlyStopping(Fifo):
     def _add(self, files: TrialFiles) -> None:
         trial = NamedTrial(files.id)
         self._rule.on_trial_add(None, trial)
+        # An unfinished trial is added twice, at the start and with its slot, but counts once in a rung.
         self._epochs.setdefault(files.id, 0)
         self._decide(trial, files.records(), before=math.inf)
 
     def _catch_up(self, trial: NamedTrial, before: float) -> list[str]:
         """Let the rule decide on the epochs of a trial's files that were never handed over."""
+        # Epochs that come in order are not read back from the storage.
         if self._epochs[trial.trial_id] + 1 >= before:
             return []
         return self._decide(trial, self._sweep.trial(trial.trial_id).records(), before)

@@ -54,6 +54,7 @@ def earlier_trials(sweep: SweepFiles, space: Space, database: Path, announce: An
         for number, known in values.items()
         if known is not None
     }
+    # One trial with other values is enough: an older copy, or another sweep's study, has the same numbers.
     if any(_differ(trial, stored[number]) for number, trial in found.items() if number in stored):
         stored, problem = {}, "held other trials"
     missing = sorted(begun.keys() - stored.keys())
@@ -63,6 +64,7 @@ def earlier_trials(sweep: SweepFiles, space: Space, database: Path, announce: An
     for number, trial in stored.items():
         if number in begun and number not in found:
             found[number] = _from_files(begun[number], trial)
+        # Earlier versions put first trials without a turn into the study; they are WAITING and come from the sweep.
         elif number not in begun and trial.state != TrialState.WAITING:
             found[number] = trial
     for number in begun.keys() - found.keys():
@@ -82,6 +84,7 @@ def catch_up(study: optuna.Study, earlier: Sequence[FrozenTrial]) -> None:
     if not stored:
         study.add_trials(earlier)
     for have, true in zip(stored, earlier, strict=False):
+        # Optuna refuses to change a trial that has ended.
         if have.state != TrialState.RUNNING:
             continue
         trial = trial_of(study, have)
@@ -107,12 +110,14 @@ def _in_order(
     sweep: SweepFiles, begun: Mapping[int, TrialFiles], found: Mapping[int, FrozenTrial]
 ) -> list[FrozenTrial]:
     last = max((*begun, *found), default=-1)
+    # Each missing number becomes a placeholder: a folder that is named like a date would make 20 million of them.
     if last > len(begun) + len(found) + MOST_MISSING:
         path = sweep.trial(folder_name(last)).folder.path
         raise StorageError(
             f"folders of trials must be numbered one after another, but {path!r} is one of {len(begun)}; move it "
             "elsewhere if it is not this sweep's"
         )
+    # Optuna numbers trials by position, so later trials keep their numbers only with a placeholder in each gap.
     return [found.get(number) or create_trial(state=TrialState.FAIL) for number in range(last + 1)]
 
 
@@ -146,6 +151,7 @@ def _known_values(files: TrialFiles) -> dict[str, Any] | None:
     """Return the values that a trial began with; without values.json, its whole config."""
     values, config = undamaged(files.values), undamaged(files.config)
     if values is None and config is not None:
+        # The config holds more keys than were drawn, but the space asks for its own alone.
         return flatten(config)
     return values
 
@@ -182,5 +188,6 @@ def _state(outcome: Outcome | None, epochs: Mapping[int, float]) -> tuple[TrialS
     if outcome.status == "finished" and outcome.best_val_miou is not None:
         return TrialState.COMPLETE, outcome.best_val_miou
     if outcome.status == "stopped":
+        # Optuna itself gives a pruned trial its last intermediate value.
         return TrialState.PRUNED, epochs[max(epochs)] if epochs else None
     return TrialState.FAIL, None

@@ -39,6 +39,7 @@ def run_phases(
     """
     progress = search_progress(sweep, earlier, slots=search_plan.slots if search_plan else 0)
     state, stop = StateFile(files, progress), Stop()
+    # Until both phases have ended: whatever raises leaves a sweep that a resume continues.
     status: SweepStatus = "interrupted"
     with View(progress) as view, ending_on_signals(stop, view):
         callbacks = Dispatcher(make_callbacks(sweep.callbacks), view.say)
@@ -47,12 +48,14 @@ def run_phases(
         try:
             if search_plan:
                 run_search(shared, earlier, search_plan, progress)
+            # A spent time budget is no reason to leave them out: --minutes is for the search alone.
             if not stop.asked:
                 run_repeats(shared, nodes)
             if not stop.asked:
                 status = "finished"
         finally:
             try:
+                # Before the callbacks, which may take a minute; a full disk must not keep these from their end.
                 state.write(status)
             finally:
                 callbacks.sweep_ends(status)

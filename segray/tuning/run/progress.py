@@ -98,6 +98,7 @@ class View:
         return self._live is None
 
     def __enter__(self) -> View:
+        # A closed terminal, a reader that is gone or a log's full disk must not end the sweep.
         self._output.enter_context(lasting_output(drops_all=True))
         if self._live:
             self._live.start()
@@ -109,6 +110,7 @@ class View:
 
     def say(self, line: str) -> None:
         """Print a line that stays; a terminal breaks it between words."""
+        # Lines hold lists such as [512, 1024], which Rich would take for markup; a log keeps a line in one piece.
         self._console.print(printable(line), highlight=False, markup=False, soft_wrap=self.is_plain)
 
     def refresh(self) -> None:

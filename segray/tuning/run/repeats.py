@@ -43,6 +43,7 @@ def wanted_repeats(files: SweepFiles, seed: int, num_seeds: int) -> list[Repeat]
     trials = [best.id] if _config(baseline) is None or baseline.has_failed() else [best.id, baseline.id]
     return [
         Repeat(trial, seed + number, config["train"]["epochs"])
+        # Seed by seed: if repeats are cut, both trials have about as many.
         for number in range(1, num_seeds + 1)
         for trial in dict.fromkeys(trials)
     ]
@@ -68,6 +69,7 @@ def repeat_values(files: SweepFiles, repeat: Repeat, base: RunConfig) -> dict[st
     differing = {
         key: value
         for key, value in flatten(config).items()
+        # Folder and cache of the data may have moved; the repeat reads them where this start found them.
         if key not in keys_deciding(*FREE_ON_RESUME) and here.get(key) != value
     }
     return differing | {"seed": repeat.seed, EPOCHS_KEY: repeat.epochs}
@@ -115,12 +117,14 @@ def run_repeats(shared: Shared, nodes: Sequence[Mapping[str, float]]) -> None:
         nodes: Ray resources of every living node.
     """
     files, base = shared.files, shared.checked.base
+    # Asked again after the search, which may have found another best trial.
     wanted = wanted_repeats(files, base.seed, shared.sweep.repeats)
     missing = without_outcome(files, wanted)
     if not missing:
         return
     shared.state.repeating = True
     shared.view.say(describe_repeats(files, wanted, len(missing)))
+    # A plan of its own: fewer runs than the search had at once get more CPUs each.
     plan = make_plan(shared.sweep.resources, nodes, len(missing))
     progress = Progress(
         total=len(wanted), slots=plan.slots, deadline=None, done=len(wanted) - len(missing), what="repeat"

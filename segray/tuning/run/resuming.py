@@ -23,6 +23,7 @@ from segray.tuning.sweep import Sweep
 
 def as_begun(sweep: Sweep, info: SweepInfo) -> Sweep:
     """Fill in what the first start decided: encoder weights and the number of epochs."""
+    # The network may be back since the first start, and auto would then mean other weights.
     is_open = sweep.base.model.encoder_weights == "auto"
     values = {"model.encoder_weights": info.base["model.encoder_weights"]} if is_open else {}
     return replace(sweep, base=sweep.base.with_values(values), epochs=sweep.epochs or info.max_epochs)
@@ -53,6 +54,7 @@ def check_same_sweep(files: SweepFiles, sweep: Sweep, checked: Checked) -> None:
     info = files.info()
     _check_same_search(info, sweep, checked)
     _check_same_mean(files, checked.data)
+    # splits.json compares names and sizes, which a label file may keep when its content changes.
     _check_same_labels(info, checked.data)
 
 

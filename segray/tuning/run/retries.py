@@ -39,12 +39,14 @@ class Retries(Searcher):
         elif proposed := self._propose(trial_id):
             self._running[trial_id] = trial_id, proposed
         else:
+            # None makes Tune ask again; FINISHED would end the search, and a lost trial could not come back.
             return None if self._running else str(Searcher.FINISHED)
         return self._running[trial_id][1]
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Pass an epoch on."""
         first_id, proposed = self._running[trial_id]
+        # Preemptible nodes may kill slots again and again; a trial that makes progress in between is not at fault.
         del self.deaths[proposed["trial"]]
         self._searcher.on_trial_result(first_id, result)
 
@@ -54,6 +56,7 @@ class Retries(Searcher):
         if error:
             self.deaths[proposed["trial"]] += 1
             if self.goes_on(proposed["trial"]):
+                # The wrapped searcher knows the trial by its first id.
                 self._again.append((first_id, proposed))
                 return
         self._searcher.on_trial_complete(first_id, result, error)
@@ -73,6 +76,7 @@ class Retries(Searcher):
             return None
         proposed = self._searcher.suggest(trial_id)
         if not isinstance(proposed, dict):
+            # Asked again, an exhausted study would list its whole space again, and keep one more failed trial.
             self._left = 0
             return None
         if self._left is not None:

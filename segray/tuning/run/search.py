@@ -37,6 +37,7 @@ def run_search(shared: Shared, earlier: SweepFiles, plan: Plan, progress: Progre
     sampler = make_sampler(sweep.sampler, sweep.seed + len(earlier.trials()), sweep.sampler_options)
     num_trials = None if sweep.trials is None else sweep.trials - progress.done
     with tempfile.TemporaryDirectory(prefix="segray-") as scratch:
+        # On the driver's own disk: SQLite must not lie on a network filesystem.
         database = Path(scratch, "study.db")
         searcher = StudySearch(files, checked.space, sampler, checked.first_trials, database, earlier, shared.view.say)
         run_tune(shared, plan, progress, Retries(searcher, num_trials), scheduler)

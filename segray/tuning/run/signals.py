@@ -33,5 +33,6 @@ def ending_on_signals(stop: Stop, view: View) -> Iterator[None]:
     try:
         yield
     finally:
+        # After the sweep, the command's own handlers let Ctrl-C interrupt the judging of test images.
         for number, handler in earlier.items():
             signal.signal(number, handler)

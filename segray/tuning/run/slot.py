@@ -43,6 +43,7 @@ class Slot(tune.Trainable):
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next trial; the group stays as it is."""
         self._trial_id, self._values = new_config["trial"], new_config["values"]
+        # The first step submits the trial: Tune keeps a slot only if this method returns True, and quickly.
         self._submitted = False
         return True
 
@@ -52,6 +53,7 @@ class Slot(tune.Trainable):
             return to_result(self._next_message())
         except ConfigError as error:
             return to_result(Message(self._trial_id, status="failed", reason=str(error)))
+        # No fault of the trial: a full disk once failed each trial that met it, and a resume left these as they were.
         except (WriteError, OutageError) as error:
             return to_result(Message(self._trial_id, status="no_storage", reason=str(error)))
 
@@ -73,6 +75,7 @@ class Slot(tune.Trainable):
         last = files.pointer("last")
         files.write_config(config)
         files.write_values(self._values)
+        # The next attempt voids whatever workers of an earlier one still send or wait for.
         attempt, seconds = (last.record.attempt + 1, last.seconds) if last else (1, 0.0)
         self._group.submit(Task(self._trial_id, config.model_dump(mode="json"), attempt, seconds))
 
@@ -94,6 +97,7 @@ def to_result(message: Message) -> dict[str, Any]:
     return {
         TUNE_METRIC: math.nan if best is None else best,
         METRIC: math.nan if record is None or record.val_miou is None else record.val_miou,
+        # Tune's own training_iteration restarts when a trial goes on in another slot.
         "epoch": record.epoch if record else 0,
         "record": record,
         "status": message.status,

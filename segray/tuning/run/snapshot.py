@@ -68,6 +68,7 @@ class SweepSnapshot(SweepFiles):
     def trial(self, trial_id: str) -> TrialFiles:
         """Return one trial, there or not."""
         folder = self.folder.child(f"trials/{trial_id}")
+        # The same object each time: a start without this read all outcomes five times.
         return _once(self._found, f"trial {trial_id}", lambda: TrialSnapshot(trial_id, folder))
 
     def trial_names(self) -> list[str]:

@@ -39,10 +39,13 @@ def run_sweep(sweep: Sweep, announce: Callable[[str], None] = print) -> SweepFil
     check_values(sweep)
     files = open_sweep(location_below(sweep.storage, sweep.name))
     _check_name(files, sweep.resume)
+    # Before Ray and the data, so that a missing library or login is an error at once.
     for callback in make_callbacks(sweep.callbacks).values():
         callback.check(files)
     with Claim(files.folder) as claim, lasting_output(drops_all=True):
+        # Every write first asks the claim: a driver that was silent for too long may have lost its sweep.
         owned = SweepFiles(replace(files.folder, guard=claim, patience_seconds=OUTAGE_SECONDS))
+        # A first start takes the sweep with its first write, so that a start that cannot work leaves no file.
         if sweep.resume:
             _check_not_running(files, announce)
             claim.take(announce)

@@ -61,12 +61,15 @@ class StudySearch(Searcher):
             storage=optuna.storages.get_storage(f"sqlite:///{database}"),
             sampler=sampler,
             direction="maximize",
+            # A resume's copy of study.db goes on where it agrees with the files: a new study takes 30 ms a trial.
             load_if_exists=True,
         )
         """The Optuna study"""
         catch_up(self.study, trials)
+        # A placeholder of a missing number is a failed trial without values, and has tried no point.
         self._tried = {identity(trial.params) for trial in trials if trial.params or trial.state != TrialState.FAIL}
         self._unfinished = list(self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
+        # First trials go by number, so those that earlier starts had no time for come next.
         self._first = [plain_point(point) for point in first_trials[len(trials) :]]
         self._running: dict[str, optuna.Trial] = {}
         self._reported: dict[str, set[int]] = {}
@@ -115,6 +118,8 @@ class StudySearch(Searcher):
         if status == "finished" and result:
             self.study.tell(trial, result[TUNE_METRIC], state=TrialState.COMPLETE)
         else:
+            # Ray's OptunaSearch tells an early-stopped trial as COMPLETE with its last value, which biases the sampler.
+            # FAIL has a price: with 44 % of a space infeasible, 13.6 of 48 trials were, but 7.5 if told as infeasible.
             self.study.tell(trial, state=TrialState.PRUNED if status == "stopped" else TrialState.FAIL)
         self._publish()
 
@@ -138,6 +143,7 @@ class StudySearch(Searcher):
         return None
 
     def _proposals(self, asked: AskedTrial) -> Iterator[Draw]:
+        # A first trial that is given twice runs once, so the next one takes its turn.
         while self._first:
             yield draw_point(self._space, Point(self._first.pop(0), asked.new_sample()))
         for _ in range(PROPOSALS):

@@ -77,6 +77,7 @@ class Stop(tune.Stopper):
             return False
         if not self._told:
             assert self._channel is not None, "a phase is watched before it begins"
+            # Workers hear first, between two batches: Tune kills its actors 10 s after the end.
             wait_for(self._channel.interrupt.remote())
             self._told = True
         return True
@@ -179,6 +180,7 @@ class Supervisor(tune.Callback):
         if result["status"] is not None:
             self._finish(trial, result["status"], result["reason"], result["traceback"], result["seconds"])
             return
+        # Tune asks its scheduler before its callbacks, and notes a stop in the result.
         go_on = not result.get("done")
         self._channel.verdict.remote(trial_id, go_on)
         if not go_on:
@@ -197,6 +199,7 @@ class Supervisor(tune.Callback):
         Without the channel every slot fails. The trial is not at fault, so it gets no outcome and can be resumed.
         """
         trial_id, error = trial.config["trial"], trial.get_error()
+        # The slot is dead, but the channel knows the trial's time.
         seconds = wait_for(self._channel.seconds.remote(trial_id))
         has_died = isinstance(error, RayActorError)
         said = (ray_reason(error) or KILLED) if has_died else str(error).strip().rpartition("\n")[2]
@@ -211,6 +214,7 @@ class Supervisor(tune.Callback):
 
     def _take_up_again(self, trial_id: str, reason: str) -> None:
         folder = self._sweep.trial(trial_id).folder
+        # A slot may die before its trial begins, and a log alone would make a folder that looks begun.
         if folder.exists():
             TrialLog(folder).write(f"{reason}; another takes its place")
         self._progress.running.pop(trial_id, None)
@@ -256,6 +260,7 @@ class Supervisor(tune.Callback):
             epochs=last.record.epoch if last else 0,
             best_val_miou=last.record.best_val_miou if last else None,
             best_epoch=last.record.best_epoch if last else None,
+            # A trial that ends within an epoch took longer than its last checkpoint says.
             seconds=max(last.seconds if last else 0.0, seconds),
         )
         files.finish(outcome)
@@ -263,6 +268,7 @@ class Supervisor(tune.Callback):
         progress = self._progress
         progress.running.pop(trial_id, None)
         progress.done += 1
+        # Models of failed trials do not count, so an earlier trial is the best again.
         if progress.best_id == trial_id and files.has_failed():
             progress.best, progress.best_id = best_so_far(self._sweep)
         progress.trial_seconds.append(outcome.seconds)
@@ -275,6 +281,7 @@ class Supervisor(tune.Callback):
             f"{progress.what} {trial_id} {status} after {epochs}, best val mIoU {text.percent(outcome.best_val_miou)}"
             f"{drawn}" + (f" ({why})" if why else "")
         )
+        # A terminal has the headline below its table.
         if self._view.is_plain:
             self._view.say(progress.headline())
         self._view.refresh()

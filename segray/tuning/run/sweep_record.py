@@ -36,6 +36,7 @@ def sweep_record(sweep: Sweep, checked: Checked, plan: Plan) -> SweepInfo:
     return SweepInfo(
         name=sweep.name,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        # An argument may be a storage URL with a key in it.
         command=redacted(shlex.join(sys.argv)),
         base=checked.base.flat(),
         space=describe_space(checked),

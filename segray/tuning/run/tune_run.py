@@ -29,8 +29,10 @@ from segray.tuning.sweep import Sweep
 
 TUNE_ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
+    # Relative paths keep their meaning in slots.
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    # Tune's handler would take the place of segray's, which lets workers finish their batch.
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
 }
@@ -67,6 +69,7 @@ def run_tune(shared: Shared, plan: Plan, progress: Progress, searcher: Retries, 
     os.environ |= TUNE_ENVIRONMENT
     # On the driver's node: the loss of another node cannot take the channel away.
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    # Each worker that waits for a task or verdict, and each slot that waits for an epoch, takes one place of the actor.
     channel = ray.remote(num_cpus=0, max_concurrency=10_000, scheduling_strategy=here)(Channel).remote()
     files, base, view = shared.files, shared.checked.base, shared.view
     view.progress = progress
@@ -75,6 +78,7 @@ def run_tune(shared: Shared, plan: Plan, progress: Progress, searcher: Retries, 
     with tempfile.TemporaryDirectory(prefix="segray-") as scratch, _unwrapping():
         tune.Tuner(
             tune.with_parameters(
+                # Tune gives a trial one CPU unless told, and refuses a request of nothing: so memory.
                 tune.with_resources(Slot, {"cpu": 0, "memory": plan.helpers_bytes}),
                 channel=channel,
                 sweep=files,
@@ -87,11 +91,14 @@ def run_tune(shared: Shared, plan: Plan, progress: Progress, searcher: Retries, 
                 scheduler=scheduler,
                 # No limit: the searcher says when it has no more trials.
                 num_samples=-1,
+                # Tune's limiter counts a paused trial as running, so no scheduler may pause trials.
                 max_concurrent_trials=plan.slots,
+                # A warm group adds 0.8 s to a trial, a group of its own 10 to 15 s.
                 reuse_actors=True,
             ),
             run_config=tune.RunConfig(
                 name="tune",
+                # A resume reads the sweep's own files, so Tune's may go.
                 storage_path=scratch,
                 stop=shared.stop,
                 verbose=0,

@@ -64,6 +64,7 @@ def check_sampler(sampler: Sampler, options: Mapping[str, Any], space: SearchedS
         ConfigError: It cannot, or the sampler itself cannot be made.
     """
     make_sampler(sampler, 0, options)
+    # An empty space, as of a single run, has nothing to search that a sampler could refuse.
     if isinstance(sampler, str) and space.distributions and (problem := _kind(sampler).problem(space)):
         others = [name for name, kind in SAMPLERS.items() if not kind.problem(space)]
         raise ConfigError(f"--sampler {sampler} {problem}; change the space, or use one of {', '.join(others)}")

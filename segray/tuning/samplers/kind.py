@@ -64,6 +64,7 @@ class SamplerKind:
             _check_type(f"{option} of --sampler {name}", known[option], value)
         given = {**self.defaults, **options, "seed": seed}
         with warnings.catch_warnings():
+            # Optuna warns that QMC and options such as TPE's group are experimental: no news for those who name them.
             warnings.simplefilter("ignore", ExperimentalWarning)
             try:
                 return self.sampler(**given)
@@ -72,6 +73,7 @@ class SamplerKind:
 
 
 def _is_simple(annotation: Any) -> bool:
+    # Optuna's modules postpone their annotations, so these are texts such as "int | None".
     return isinstance(annotation, str) and all(part.strip() in SIMPLE_TYPES for part in annotation.split("|"))
 
 
@@ -84,6 +86,7 @@ def _simple_type(annotation: str) -> Any:
 
 def _check_type(what: str, wanted: Any, value: Any) -> None:
     try:
+        # Strict, or pydantic would take the text "5" for a number and 1 for a bool.
         TypeAdapter(wanted, config=ConfigDict(strict=True)).validate_python(value)
     except ValidationError as error:
         raise ConfigError(f"{what}: {error.errors()[0]['msg'].lower()}, but got {value!r}") from None

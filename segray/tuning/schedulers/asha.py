@@ -11,6 +11,7 @@ def _build(settings: StoppingSettings) -> Rule:
 
     rule: Rule = ASHAScheduler(
         max_t=settings.max_epochs,
+        # Tune refuses a first rung beyond the last epoch, as where --epochs is below --grace-epochs.
         grace_period=min(settings.grace_epochs, settings.max_epochs),
         reduction_factor=settings.reduction_factor,
         **STOPPING_BY,

@@ -22,6 +22,7 @@ class Hyperband:
 
         factor, longest = settings.reduction_factor, settings.max_epochs
         grace = min(settings.grace_epochs, longest)
+        # In floats log(243, 3) is a little less than 5, which would lose a bracket.
         num_brackets = int(math.log(longest / grace, factor) + 1e-9) + 1
         self._brackets: list[Rule] = [
             ASHAScheduler(max_t=longest, grace_period=grace * factor**s, reduction_factor=factor, **STOPPING_BY)
@@ -33,7 +34,9 @@ class Hyperband:
 
     def bracket(self, trial_id: str) -> int:
         """Return the number of a trial's bracket, from 0 for the one that stops earliest."""
+        # Not hash(), which gives a text another number in each process.
         place = zlib.crc32(trial_id.encode()) / 2**32
+        # From Python 3.12 on sum() rounds otherwise than accumulate(), so the last bound may be less than 1.
         return next(number for number, bound in enumerate(self._bounds) if place < bound + 1e-9)
 
     def on_trial_add(self, controller: None, trial: NamedTrial) -> None:

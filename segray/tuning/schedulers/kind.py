@@ -53,5 +53,6 @@ class SchedulerKind:
     """Why the rule stops a trial, as the end of a sentence that begins with the trial's best val mIoU"""
 
 
+# Tune's own training_iteration restarts when a trial goes on in another slot, so epochs are segray's.
 STOPPING_BY = {"time_attr": "epoch", "metric": TUNE_METRIC, "mode": "max"}
 """Arguments of Tune's rules: they compare the best score so far, by completed epochs."""
