@@ -173,7 +173,8 @@ def _shorter_baseline(results: SweepResults) -> Iterator[str]:
 def _num_failed_repeats(results: SweepResults) -> Mapping[str, int]:
     """Return id of the repeated trial -> number of its repeats that failed, without trials that have none."""
     compared = results.compared_repeats()
-    counts = compared["trial"][compared["outcome"].isin(FAILURES)].value_counts(sort=False)
+    # No scheduler stops a repeat: --trial-timeout did, before the repeat trained as long as the others.
+    counts = compared["trial"][compared["outcome"].isin((*FAILURES, "stopped"))].value_counts(sort=False)
     return {str(trial): int(count) for trial, count in counts.items()}
 
 
@@ -187,7 +188,9 @@ def _failed_repeats(results: SweepResults) -> Iterator[str]:
         for trial, count in counts.items()
     ]
     effect = "and did not count" if results.confirmation() else "so no seed is left to compare them by"
-    yield f"{' and '.join(failed)} failed, {effect}."
+    timed_out = results.compared_repeats()["outcome"].eq("stopped").any()
+    ended = "failed or reached --trial-timeout" if timed_out else "failed"
+    yield f"{' and '.join(failed)} {ended}, {effect}."
 
 
 def _none_finished(results: SweepResults) -> Iterator[str]:
@@ -271,8 +274,10 @@ def _clusters(results: SweepResults) -> Iterator[str]:
 
 def _failure(results: SweepResults) -> Iterator[str]:
     """Yield a line for each trial and repeat that failed, with its reason."""
-    ended = pd.concat([results.trials, results.repeats])[["id", "outcome", "reason"]]
-    for row in ended[ended["outcome"].isin(FAILURES)].to_dict("records"):
+    timed_out = results.repeats[results.repeats["outcome"] == "stopped"]
+    failed = [frame[frame["outcome"].isin(FAILURES)] for frame in (results.trials, results.repeats)]
+    ended = pd.concat([*failed, timed_out])[["id", "outcome", "reason"]]
+    for row in ended.to_dict("records"):
         yield f"{row['id']} {text.words(row['outcome'])}: {row['reason']}"
 
 

@@ -8,6 +8,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -243,5 +244,7 @@ def contains(distribution: Distribution, value: Any) -> bool:
 def _of_study(error: Exception) -> str:
     """Return an error with the line of the study that raised it."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if "site-packages" not in frame.filename]
+    # Optuna raises below segray's trial, which the study has called.
+    libraries = (str(Path(__file__).parents[1]), str(Path(optuna.__file__).parent))
+    own = [frame for frame in frames if not frame.filename.startswith(libraries)] or frames
     return f"{type(error).__name__}: {error} ({own[-1].filename}, line {own[-1].lineno})"

@@ -4,5 +4,4 @@ import optuna
 
 from segray.tuning.samplers.kind import SamplerKind
 
-# Without it, trials that start together are proposed close to each other.
-TPE = SamplerKind(optuna.samplers.TPESampler, defaults={"constant_liar": True})
+TPE = SamplerKind(optuna.samplers.TPESampler)

@@ -377,10 +377,16 @@ def test_a_crop_that_would_be_mostly_padding(base):
         checked(base.with_values({"data.crop_px": [129, 64]}))
 
 
-def test_a_mistake_in_a_space_names_its_line(base):
-    def mistaken(trial):
-        trial.suggest_float("optim.lr", 0.0, 1e-2, log=True)
+def mistaken_float(trial):
+    trial.suggest_float("optim.lr", 0.0, 1e-2, log=True)
 
+
+def mistaken_int(trial):
+    trial.suggest_int("train.epochs", 5, 2)
+
+
+@pytest.mark.parametrize("mistaken", [mistaken_float, mistaken_int])
+def test_a_mistake_in_a_space_names_its_line(base, mistaken):
     with pytest.raises(ConfigError, match=r"cannot be drawn: ValueError: .*test_preflight\.py, line \d+"):
         checked(base, mistaken)
 
