@@ -60,6 +60,7 @@ def test_old_sweeps_are_read_and_reported(copies):
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_an_old_sweep_that_was_interrupted_goes_on_where_it_was(copies):
     before = {
         name: (copies / f"interrupted/trials/{name}/values.json").read_text() for name in ("0000", "0001", "0002")
@@ -92,6 +93,8 @@ def test_an_old_sweep_that_finished_takes_more_trials(copies):
     assert trials[4].outcome() is not None
 
 
+@pytest.mark.ray
+@pytest.mark.slow
 def test_a_resume_of_an_old_sweep_refuses_another_scheduler(copies):
     code, output = resume(copies, "interrupted", "--scheduler", "none")
 
