@@ -9,6 +9,7 @@ import pytest
 import ray
 from ray.exceptions import GetTimeoutError
 
+from segray.cluster import group as group_module
 from segray.cluster.channel import Channel
 from segray.cluster.group import WarmGroup
 from segray.cluster.limits import Limits
@@ -71,6 +72,13 @@ class DeadlySweep:
         list(WAYS_TO_DIE.values())[number]()
 
 
+def broken_loop(config):
+    """Fail before the worker asks for a trial."""
+    from segray.cluster.group import _worker_loop
+
+    _worker_loop({**config, "unknown": "no such setting"})
+
+
 @pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
@@ -91,11 +99,12 @@ def test_workers_deaths_are_told_with_their_cause_and_last_words(cluster, tmp_pa
 @pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")
-def test_a_group_whose_workers_cannot_start_is_given_up_and_says_why(cluster):
+def test_a_group_whose_workers_cannot_start_is_given_up_and_says_why(cluster, monkeypatch):
+    monkeypatch.setattr(group_module, "_worker_loop", broken_loop)
     group, channel = start_group(None)
     end = next_message(group, channel)
     assert end.status == "failed"
-    assert "could not be kept running: AttributeError" in end.reason
+    assert "could not be kept running: TypeError" in end.reason
     assert "Traceback" in end.traceback
     group.close(timeout_seconds=10)
     assert not group.is_alive
