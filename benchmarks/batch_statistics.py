@@ -1,4 +1,4 @@
-"""What trained weights score with batch-norm statistics taken anew from the training images, beside those of training.
+"""Score trained weights with batch-norm statistics from the training images, beside those kept in training.
 
     python benchmarks/batch_statistics.py runs/camvid_recipe 0000-seed1-epochs3 0000-seed2-epochs3
 

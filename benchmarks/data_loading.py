@@ -44,7 +44,7 @@ BATCH_SIZE = 8
 ROUNDS = 7
 HEADLINE_POLICY = "light"
 LEAST_SHARE = 0.7
-"""Of the speed of a bare memory map, for every policy."""
+"""Share of the speed of a bare memory map, for every policy."""
 
 Images = tuple[np.ndarray, np.ndarray]
 Decoder = Callable[[Pair, np.ndarray], Images]

@@ -1,4 +1,4 @@
-"""How many labels the palette gets back from masks that were saved as JPEG, by distance beyond which pixels are void.
+"""Count the labels that the palette recovers from JPEG masks, by the distance beyond which pixels are void.
 
     python benchmarks/pairs_labels.py [--scenes 20]
 

@@ -1,4 +1,4 @@
-"""What a trial costs beyond its training: segray's warm worker groups against Ray's documented nested pattern.
+"""Measure the cost of a trial beyond its training: segray's warm worker groups against Ray's documented nested pattern.
 
 Command:        python benchmarks/trial_overhead.py [--trials 24] [--workers 1]
 Time:           8 minutes on two cores, nearly all of it the reference
@@ -71,7 +71,7 @@ def run_ours(data: str, runs: str, trials: int, workers: int) -> None:
 
 
 def nested_worker(config: dict[str, Any]) -> None:
-    """What each worker of the reference does: the same trial, reported through Ray Train."""
+    """Train the same trial in a worker of the reference, and report it through Ray Train."""
     import ray.train
 
     from segray.engine.trial import train_trial

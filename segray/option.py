@@ -1,4 +1,4 @@
-"""How a field of a declaration, such as ``Sweep.trials``, is given on the command line."""
+"""Command-line options of the fields of a declaration, such as ``Sweep.trials``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Option:
 
     help: str
     name: str = ""
-    """Such as ``--trial-timeout``; empty for the field's own name with dashes"""
+    """Name such as ``--trial-timeout``; empty for the field's own name with dashes"""
     older_name: str = ""
     """A name that earlier versions had, which still works"""
     metavar: str | None = None

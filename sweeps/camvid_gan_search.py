@@ -43,7 +43,7 @@ FIRST_TRIAL = {
 
 
 def space(trial: optuna.Trial) -> None:
-    """What is searched."""
+    """Draw the values of a trial."""
     trial.suggest_categorical("model.generator.width", [16, 32])
     trial.suggest_categorical("gan.discriminator", ["patchgan", "semantic"])
     trial.suggest_categorical("gan.loss", ["bce", "lsgan", "hinge"])

@@ -1,4 +1,4 @@
-"""How much a search gains on CamVid over the recipe cityscapes_smp, whose crop alone is fitted, from scratch.
+"""Search on CamVid against the recipe cityscapes_smp, from scratch; only the crop of the recipe is fitted.
 
 Command:        python sweeps/camvid_recipe_search.py --data /path/to/camvid --minutes 25 --encoder-weights none
 Data:           train/, trainannot/, val/, valannot/ as published with SegNet (367 and 101 frames of 480x360)
@@ -29,7 +29,7 @@ QUICK_TRIAL = {
 
 
 def space(trial: optuna.Trial) -> None:
-    """What is searched."""
+    """Draw the values of a trial."""
     trial.suggest_categorical("train.batch_size", [2, 4, 8])
     trial.suggest_categorical("model.arch", ["DeepLabV3Plus", "FPN", "Linknet", "Unet"])
     trial.suggest_categorical("model.encoder", ["efficientnet-b4", "resnet18", "tu-regnetx_002", "mobilenet_v2"])

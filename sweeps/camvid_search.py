@@ -27,7 +27,7 @@ FIRST_TRIAL = {
 
 
 def space(trial: optuna.Trial) -> None:
-    """What is searched."""
+    """Draw the values of a trial."""
     trial.suggest_categorical("model.arch", ["Unet", "FPN", "Linknet"])
     trial.suggest_categorical("model.encoder", ["resnet18", "tu-regnetx_002", "mobilenet_v2"])
     trial.suggest_categorical("loss.name", ["cross_entropy", "cross_entropy+dice", "cross_entropy+lovasz"])

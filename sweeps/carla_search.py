@@ -14,7 +14,7 @@ from segray import RECIPES, Sweep, main
 
 
 def space(trial: optuna.Trial) -> None:
-    """What is searched."""
+    """Draw the values of a trial."""
     trial.suggest_int("train.epochs", 20, 100)
     trial.suggest_categorical("train.batch_size", [4, 8, 16])
     if trial.suggest_categorical("model.name", ["unet", "smp"]) == "unet":

@@ -34,7 +34,7 @@ PIX2PIX = {
 
 
 def space(trial: optuna.Trial) -> None:
-    """What is searched."""
+    """Draw the values of a trial."""
     trial.suggest_int("train.epochs", 20, 100)
     trial.suggest_categorical("train.batch_size", [1, 4, 8])
     trial.suggest_categorical("model.name", ["unet_instance_norm", "pix2pix", "resnet"])

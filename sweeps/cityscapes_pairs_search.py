@@ -14,7 +14,7 @@ from segray import RECIPES, Sweep, main
 
 
 def space(trial: optuna.Trial) -> None:
-    """What is searched."""
+    """Draw the values of a trial."""
     trial.suggest_categorical("data.pairs.num_clusters", [8, 10, 14])
     trial.suggest_int("train.epochs", 10, 100)
     trial.suggest_categorical("train.batch_size", [8, 16, 32])

@@ -16,7 +16,7 @@ from segray import RECIPES, Sweep, main
 
 
 def space(trial: optuna.Trial) -> None:
-    """What is searched."""
+    """Draw the values of a trial."""
     trial.suggest_int("train.epochs", 20, 120)
     trial.suggest_categorical("train.batch_size", [4, 8, 16])
     trial.suggest_categorical("train.ema_decay", [None, 0.999])

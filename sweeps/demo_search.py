@@ -37,7 +37,7 @@ FIRST_TRIAL = {
 
 
 def space(trial: optuna.Trial) -> None:
-    """What is searched."""
+    """Draw the values of a trial."""
     trial.suggest_categorical("model.arch", ["Unet", "Linknet"])
     trial.suggest_categorical("model.encoder", ["tu-regnetx_002", "tu-mobilenetv3_small_050"])
     trial.suggest_categorical("loss.name", ["cross_entropy", "cross_entropy+dice", "cross_entropy+lovasz"])

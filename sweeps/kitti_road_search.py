@@ -17,7 +17,7 @@ from segray import RECIPES, Sweep, main
 
 
 def space(trial: optuna.Trial) -> Mapping[str, Any] | None:
-    """What is searched."""
+    """Draw the values of a trial."""
     trial.suggest_int("train.epochs", 10, 100)
     trial.suggest_categorical("train.batch_size", [4, 5, 10])
     if trial.suggest_categorical("model.name", ["fcn8s", "smp"]) == "fcn8s":

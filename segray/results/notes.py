@@ -36,7 +36,7 @@ NoteKind = Literal[
 ]
 
 CAUTIONS: Final[tuple[NoteKind, ...]] = ("overlap", "shorter_baseline", "failed_repeats")
-"""What to know before trusting the repeats."""
+"""Notes to read before trusting the repeats."""
 
 _SCHEDULE_NOTES: Final = {
     "train.epochs": "Early stopping compared unequal learning-rate schedules: train.epochs is searched, so at the same "

@@ -25,7 +25,7 @@ class SearchedKey:
     label: str
     """Short name, such as ``encoder`` for ``model.encoder``"""
     kind: Kind
-    """How values compare: as choices, or as numbers on a linear or log scale"""
+    """Comparison of values: as choices, or as numbers on a linear or log scale"""
 
     def is_drawn(self, trial: Mapping[Any, Any]) -> bool:
         """Return whether a trial (a row of the trials frame) drew the key; otherwise the base's value is unused."""

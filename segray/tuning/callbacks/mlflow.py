@@ -25,7 +25,7 @@ MAX_PARAMS = 100
 """Most parameters in one request."""
 
 SWEEP_RUN = ""
-"""What stands for a trial's id in the tag of the sweep's own run."""
+"""Value of the trial's tag in the sweep's own run."""
 
 
 class MLflow(Callback):

@@ -33,7 +33,7 @@ class Checked:
     data_configs: Sequence[DataConfig]
     """Data sections of the trials that were checked, each once"""
     weights_line: str
-    """What model.encoder_weights is in all trials, and why"""
+    """Line on the encoder weights of all trials, and why"""
 
 
 def check(sweep: Sweep, *, num_workers: int, announce: Callable[[str], None]) -> Checked:

@@ -33,7 +33,7 @@ class Rule(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class StoppingSettings:
-    """What a rule may depend on."""
+    """Settings that a rule may depend on."""
 
     max_epochs: int
     """No trial runs longer"""
