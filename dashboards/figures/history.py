@@ -117,7 +117,7 @@ def plot_history(results: SweepResults) -> go.Figure:
 
 FIGURE = Figure(
     title="Optimisation history",
-    reading="Each mark is a trial at its best validation mIoU, and the line is the best so far: "
+    reading="Each mark is a trial at its best validation mIoU, or at 0 if it has none; the line is the best so far: "
     "where the line stays flat, further trials did not help.",
     plot=plot_history,
     compares_trials=True,
