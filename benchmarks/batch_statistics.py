@@ -20,7 +20,6 @@ from segray.data.preparation import PreparedData, prepare
 from segray.engine.checkpoint import load_model
 from segray.engine.precision import autocast, resolve_precision
 from segray.engine.validation import Validation
-from segray.metrics import scores
 from segray.storage import open_sweep
 
 CPU = torch.device("cpu")
@@ -54,10 +53,10 @@ def main() -> None:
         data = prepare(config.data, print)
         batch_size = config.train.batch_size
         take_statistics(model, data, batch_size, resolve_precision(config.train.precision, CPU))
-        evaluation = Validation(config, data, val_loader(data.val, batch_size=batch_size), CPU)(model)
+        found = Validation(config, data, val_loader(data.val, batch_size=batch_size), CPU)(model)
         print(
-            f"{trial_id}, epoch {pointer.record.epoch}: val mIoU {pointer.record.val_miou:.3f} in training, "
-            f"{scores(evaluation.confusion).miou:.3f} with statistics taken anew",
+            f"{trial_id}, epoch {pointer.record.epoch}: val mIoU {pointer.record.scores['val_miou']:.3f} in training, "
+            f"{found['val_miou']:.3f} with statistics taken anew",
             flush=True,
         )
 

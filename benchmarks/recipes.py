@@ -124,7 +124,7 @@ def run(name: str, folder: Path, pictures: Path | None) -> str:
     return (
         f"| {name} | {len(miou)} | {seconds / 60:.1f} | {best['best_val_miou']:.3f}"
         + ("" if math.isnan(clusters) else f" (clusters {clusters:.3f})")
-        + f" | {results.info.majority_val_miou:.3f} | {curve} |"
+        + f" | {results.info.majority_scores['val_miou']:.3f} | {curve} |"
     )
 
 

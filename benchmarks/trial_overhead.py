@@ -91,7 +91,7 @@ def nested_worker(config: dict[str, Any]) -> None:
     files = open_sweep(config["runs"]).trial(config["trial"])
     run_config = base_config(config["data"]).with_values(config["values"])
     train_trial(run_config, files, Reporter(), log=TrialLog(files.folder))
-    ray.train.report({"val_miou": records[-1].val_miou if records else 0.0})
+    ray.train.report({"val_miou": records[-1].scores["val_miou"] if records else 0.0})
 
 
 def run_reference(data: str, runs: str, trials: int, workers: int) -> None:

@@ -15,6 +15,7 @@ from segray import text
 from segray.config import RunConfig
 from segray.config.keys import keys_deciding
 from segray.config.mark import Decides
+from segray.objective import Objective
 from segray.results import Spread, SweepResults
 from segray.results.notes import CAUTIONS, NoteKind, notes
 from segray.shown import redacted
@@ -41,12 +42,15 @@ class Best:
     """The best trial in words."""
 
     id: str
-    miou: str
+    score: str
+    label: str
+    """The objective in a sentence"""
     epoch: str
     mean: str
-    """The classes that the mIoU averages"""
-    test_miou: str
+    """The classes that the score averages; empty if it is no mean"""
+    test_score: str
     """Empty if the trial has no test score"""
+    test_label: str
     test_caption: str
     test_mean: str
     lines: tuple[Line, ...]
@@ -74,7 +78,7 @@ class TrialRow:
     reason: str
     traceback: str
     is_best: bool
-    miou: Cell
+    score: Cell
     cells: tuple[Cell, ...]
     """The remaining cells; Summary.columns has their headings"""
 
@@ -91,6 +95,8 @@ class Summary:
     facts: tuple[tuple[str, str], ...]
     outcomes: tuple[tuple[str, int], ...]
     """Outcome and number of trials, in OUTCOME_ORDER, without outcomes that did not occur"""
+    objective: str
+    """Heading of the objective's column"""
     columns: tuple[str, ...]
     """Headings of the cells of ``rows``"""
     rows: tuple[TrialRow, ...]
@@ -109,8 +115,9 @@ def summarise(results: SweepResults) -> Summary:
         notes=tuple(note.text for note in notes(results, NOTES)),
         facts=_facts(results),
         outcomes=tuple((outcome, counts[outcome]) for outcome in OUTCOME_ORDER if counts[outcome]),
+        objective=results.info.objective.label,
         columns=(
-            *(["cluster accuracy"] if results.has_clusters else []),
+            *(score.heading for score in results.extra_scores),
             *("best at", "epochs run", "time"),
             *(key.label for key in results.searched),
         ),
@@ -123,17 +130,24 @@ def summarise(results: SweepResults) -> Summary:
 
 
 def _best(results: SweepResults, best: pd.Series[Any]) -> Best:
-    miou, majority, test = best["best_val_miou"], results.info.majority_val_miou, results.test
-    over_majority = f"over predicting {results.info.majority_class} everywhere ({text.percent(majority)})"
+    info, objective, test = results.info, results.info.objective, results.test
+    score, majority = best[objective.column], info.majority_scores.get(objective.name)
+    lines = [*_against_baseline(results, best)]
+    if majority is not None:
+        over_majority = f"over predicting {info.majority_class} everywhere ({objective.shown(majority)})"
+        lines.append(Line(objective.shown_difference(score - majority), over_majority))
+    of_test = results.test_objective
     return Best(
         id=best["id"],
-        miou=text.percent(miou),
+        score=objective.shown(score),
+        label=objective.label,
         epoch=f"epoch {best['best_epoch']} of {best['epochs']}",
-        mean=results.mean_text(),
-        test_miou="" if test is None else text.percent(test.miou),
+        mean=results.mean_text() if objective.is_mean else "",
+        test_score="" if test is None else of_test.shown(test.score(of_test.name)),
+        test_label=of_test.bare_label,
         test_caption=f"on {results.num_test_images} images that chose no trial",
-        test_mean="" if test is None else text.mean_over(test.num_in_mean, len(test.classes)),
-        lines=(*_against_baseline(results, best), Line(text.points(miou - majority), over_majority)),
+        test_mean="" if test is None or not of_test.is_mean else text.mean_over(test.num_in_mean, len(test.classes)),
+        lines=tuple(lines),
         config=_own_values(results) if results.is_single_run else _searched_values(results, best),
     )
 
@@ -156,30 +170,29 @@ def _own_values(results: SweepResults) -> tuple[tuple[str, str], ...]:
 
 def _against_baseline(results: SweepResults, best: pd.Series[Any]) -> list[Line]:
     """Return best trial, baseline and gain over further seeds, or without repeats the gain of single runs."""
-    name, found = results.info.baseline_name, results.confirmation()
+    name, found, objective = results.info.baseline_name, results.confirmation(), results.info.objective
     if found is None:
         first = results.first_trial()
         # A baseline that failed or was cut has a low score, which would make the gain look larger.
         if first is None or first["id"] == best["id"] or first["outcome"] != "finished":
             return []
-        baseline = first["best_val_miou"]
-        return [Line(text.points(best["best_val_miou"] - baseline), f"over {name} ({text.percent(baseline)})")]
+        baseline = first[objective.column]
+        gain = objective.shown_difference(best[objective.column] - baseline)
+        return [Line(gain, f"over {name} ({objective.shown(baseline)})")]
     # The gain of the single runs is left out: the best of many trials is also the luckiest.
-    lines = [_line(found.best, f"trial {found.trial} repeated", found.counted_seeds)]
+    lines = [_line(objective, found.best, f"trial {found.trial} repeated", found.counted_seeds)]
     if found.baseline is not None and found.gain is not None:
-        gain = found.gain
+        spread = objective.shown_difference_range(found.gain.low, found.gain.high)
         lines += [
-            _line(found.baseline, f"{name} with the same seeds and epochs", found.counted_seeds),
-            Line(
-                text.points(gain.mean),
-                f"gain, seed by seed ({text.points_range(gain.low, gain.high)}, {found.counted_seeds})",
-            ),
+            _line(objective, found.baseline, f"{name} with the same seeds and epochs", found.counted_seeds),
+            Line(objective.shown_difference(found.gain.mean), f"gain, seed by seed ({spread}, {found.counted_seeds})"),
         ]
     return lines
 
 
-def _line(spread: Spread, what: str, num_seeds: str) -> Line:
-    return Line(text.percent(spread.mean), f"{what} ({text.percent_range(spread.low, spread.high)}, {num_seeds})")
+def _line(objective: Objective, spread: Spread, what: str, num_seeds: str) -> Line:
+    low_to_high = objective.shown_range(spread.low, spread.high)
+    return Line(objective.shown(spread.mean), f"{what} ({low_to_high}, {num_seeds})")
 
 
 def _facts(results: SweepResults) -> tuple[tuple[str, str], ...]:
@@ -216,10 +229,10 @@ def _epochs(results: SweepResults) -> str:
 
 
 def _row(results: SweepResults, row: Mapping[Any, Any], *, is_best: bool) -> TrialRow:
-    best_epoch = row["best_epoch"]
-    miou, cluster_accuracy = row["best_val_miou"], row["cluster_accuracy"]
+    best_epoch, objective = row["best_epoch"], results.info.objective
+    score = row[objective.column]
     cells = (
-        *([_cell(cluster_accuracy, text.percent(cluster_accuracy))] if results.has_clusters else []),
+        *(_cell(row[extra.column], text.percent(row[extra.column])) for extra in results.extra_scores),
         _cell(None, text.MISSING) if text.is_missing(best_epoch) else _cell(int(best_epoch), str(best_epoch)),
         _cell(row["epochs"], str(row["epochs"])),
         _cell(row["seconds"], text.duration(row["seconds"])),
@@ -231,7 +244,7 @@ def _row(results: SweepResults, row: Mapping[Any, Any], *, is_best: bool) -> Tri
         reason=row["reason"],
         traceback=row["traceback"],
         is_best=is_best,
-        miou=_cell(miou, text.percent(miou)),
+        score=_cell(score, objective.shown(score)),
         cells=cells,
     )
 

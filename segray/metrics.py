@@ -14,6 +14,7 @@ from torch import Tensor
 
 from segray.errors import DataError
 from segray.labels import IGNORE_INDEX
+from segray.objective import CLASS_IOU
 
 
 class Scores(NamedTuple):
@@ -83,9 +84,24 @@ def scores(confusion: Tensor) -> Scores:
     )
 
 
-def majority_class_miou(
+def scores_by_name(found: Scores, classes: Sequence[str]) -> dict[str, float | None]:
+    """Return the scores of a validation under the names that an epoch's record has for them.
+
+    Args:
+        found: The scores.
+        classes: The classes' names in training-id order.
+    """
+    return {
+        "val_miou": found.miou,
+        "val_pixel_accuracy": found.pixel_accuracy,
+        "val_mean_class_accuracy": found.mean_class_accuracy,
+        **{CLASS_IOU + name: iou for name, iou in zip(classes, found.iou, strict=True)},
+    }
+
+
+def majority_class_scores(
     train_class_pixels: Sequence[int] | np.ndarray, val_class_pixels: Sequence[int] | np.ndarray
-) -> tuple[int, float]:
+) -> tuple[int, Scores]:
     """Return the baseline without a model, which predicts the most frequent training class everywhere.
 
     Args:
@@ -93,7 +109,7 @@ def majority_class_miou(
         val_class_pixels: Pixels of each class in the validation split.
 
     Returns:
-        Training id of the class, and the validation mIoU; each labelled pixel of another class is a false positive.
+        Training id of the class, and the validation scores; each labelled pixel of another class is a false positive.
 
     Raises:
         DataError: The validation split has no labelled pixel.
@@ -101,10 +117,10 @@ def majority_class_miou(
     majority = int(np.argmax(train_class_pixels))
     confusion = np.zeros((len(val_class_pixels), len(val_class_pixels)), dtype=np.int64)
     confusion[:, majority] = val_class_pixels
-    miou = scores(torch.from_numpy(confusion)).miou
-    if miou is None:
+    found = scores(torch.from_numpy(confusion))
+    if found.miou is None:
         raise DataError("the validation split must have labelled pixels, but all are void; check its label files")
-    return majority, miou
+    return majority, found
 
 
 def _check_range(what: str, ids: Tensor, end: int) -> None:

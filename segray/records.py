@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
-METRIC: Final = "val_miou"
-"""The objective of every sweep, maximised."""
+from segray.objective import CLASS_IOU, MIOU, SCORES, Objective
 
 SplitKind = Literal["official", "ratio", "kfold"]
 """Kinds of splits: the data set's own, by shares or counts, or k-fold."""
@@ -18,7 +18,7 @@ SweepStatus = Literal["running", "finished", "interrupted"]
 OutcomeStatus = Literal["finished", "stopped", "failed", "diverged", "out_of_memory"]
 
 FAILURES: Final = ("failed", "diverged", "out_of_memory")
-"""Outcomes after which a trial's config is not recommended, whatever mIoU the trial had reached."""
+"""Outcomes after which a trial's config is not recommended, whatever score the trial had reached."""
 
 
 Count = Annotated[int, Field(ge=0, lt=2**63)]
@@ -50,20 +50,16 @@ class EpochRecord(StoredRecord):
     """Share of patches of real label images that the discriminator takes for real"""
     train_fake_accuracy: float | None = None
     """Share of patches of the model's label images that the discriminator does not take for real"""
-    val_loss: float | None
-    """Mean loss of the validation images, weighted by labelled pixels; does not depend on batch size or workers"""
-    val_miou: float | None
-    """Mean IoU over the classes in the labels of the validation split; an earlier version also counted classes that
-    were only predicted, with an IoU of 0"""
-    val_iou: tuple[float | None, ...]
-    """IoU per class in training-id order; None for a class that is not in the mean"""
-    val_pixel_accuracy: float | None
-    val_mean_class_accuracy: float | None
-    val_cluster_accuracy: float | None = None
-    """Pixel accuracy on the K-Means clusters that the model was trained on, while the other scores are on palette
-    classes; comparable only between trials with the same clusters"""
-    val_cluster_miou: float | None = None
-    """Mean IoU on the same clusters"""
+    scores: dict[str, float | None]
+    """Scores of the validation by name: those of ``SCORES``, and ``val_iou/CLASS`` for each class.
+
+    val_loss is the mean loss of the images, weighted by labelled pixels; it does not depend on batch size or workers.
+    val_miou is the mean IoU over the classes in the labels of the validation split; an earlier version also counted
+    classes that were only predicted, with an IoU of 0. A class that is not in the mean has the IoU None.
+    val_cluster_accuracy and val_cluster_miou are on the K-Means clusters that the model was trained on, if the other
+    scores are on palette classes; they compare only between trials with the same clusters."""
+    val_iou: tuple[float | None, ...] = ()
+    """IoU per class in training-id order, in the records of an earlier version"""
     learning_rate: float
     """Learning rate of the epoch's last step"""
     images_per_second: float
@@ -73,8 +69,22 @@ class EpochRecord(StoredRecord):
     peak_memory_bytes: Count | None
     """Peak memory since the attempt began, the largest over workers: allocated memory on a GPU, else resident memory;
     None if the system cannot tell (Linux can)"""
-    best_val_miou: float | None
+    best_score: float | None = Field(validation_alias=AliasChoices("best_score", "best_val_miou"))
+    """The best value of the sweep's objective so far; mIoU in an earlier version"""
     best_epoch: Count | None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_scores(cls, values: Any) -> Any:
+        """Take the scores of an earlier version's record, where each was a field."""
+        if not isinstance(values, dict) or "scores" in values or "val_miou" not in values:
+            return values
+        named = {name: values[name] for name in SCORES if name in values}
+        return {key: value for key, value in values.items() if key not in SCORES} | {"scores": named}
+
+    def class_iou(self, classes: Sequence[str]) -> tuple[float | None, ...]:
+        """Return the IoU of each class; None for a class that is not in the mean."""
+        return self.val_iou or tuple(self.scores.get(CLASS_IOU + name) for name in classes)
 
 
 class Outcome(StoredRecord):
@@ -88,7 +98,8 @@ class Outcome(StoredRecord):
     traceback: str = ""
     epochs: Count = 0
     """Completed epochs"""
-    best_val_miou: float | None = None
+    best_score: float | None = Field(default=None, validation_alias=AliasChoices("best_score", "best_val_miou"))
+    """The best value of the sweep's objective; mIoU in an earlier version"""
     best_epoch: Count | None = None
     seconds: float = 0.0
     """Time a worker group spent on the trial, over all attempts"""
@@ -116,8 +127,8 @@ class SweepInfo(StoredRecord):
     created_at: str
     """ISO 8601, UTC"""
     command: str
-    metric: str = METRIC
-    mode: Literal["max"] = "max"
+    objectives: tuple[Objective, ...] = Field(default=(MIOU,), min_length=1, max_length=1)
+    """The scores that trials are compared by; one for now"""
     base: dict[str, Any]
     """The base RunConfig under dotted keys"""
     space: dict[str, str]
@@ -139,8 +150,8 @@ class SweepInfo(StoredRecord):
     classes: tuple[str, ...]
     colors: tuple[Color, ...]
     majority_class: str
-    majority_val_miou: float
-    """Validation mIoU of predicting the training split's most frequent class everywhere"""
+    majority_scores: dict[str, float | None]
+    """Validation scores of predicting the training split's most frequent class everywhere; it has no loss"""
     val_classes: tuple[str, ...] = ()
     """The classes in the labels of the validation split, over which val mIoU is the mean; empty in sweeps of an earlier
     version"""
@@ -150,11 +161,27 @@ class SweepInfo(StoredRecord):
     git_revision: str = ""
     hardware: dict[str, Any] = {}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _rename(cls, values: Any) -> Any:
+        """Take the fields of an earlier version, in which every objective was mIoU."""
+        if not isinstance(values, dict) or "majority_val_miou" not in values:
+            return values
+        kept = {key: value for key, value in values.items() if key not in ("metric", "mode", "majority_val_miou")}
+        return kept | {"majority_scores": {MIOU.name: values["majority_val_miou"]}}
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if len(self.colors) != len(self.classes):
             raise ValueError(f"every class has one colour, but {len(self.classes)} have {len(self.colors)}")
+        if self.majority_scores.get(MIOU.name) is None:
+            raise ValueError(f"majority_scores must hold {MIOU.name}")
         return self
+
+    @property
+    def objective(self) -> Objective:
+        """The score that trials are compared by."""
+        return self.objectives[0]
 
     @property
     def baseline_name(self) -> str:
@@ -209,11 +236,23 @@ class SplitScores(StoredRecord):
     cluster_accuracy: float | None = None
     """Accuracy on clusters, as in EpochRecord.val_cluster_accuracy"""
     recorded_val_miou: float | None
-    """The trial's val mIoU at that epoch, by which the trial was chosen"""
+    """The trial's val mIoU at that epoch, when it was trained"""
     device: str
     """cpu or cuda"""
     evaluated_at: str
     """ISO 8601, UTC"""
+
+    def score(self, name: str) -> float | None:
+        """Return the score that an epoch's record has under a name, on this split; None if there is none."""
+        if name.startswith(CLASS_IOU):
+            return dict(zip(self.classes, self.iou, strict=True)).get(name.removeprefix(CLASS_IOU))
+        found = {
+            "val_miou": self.miou,
+            "val_pixel_accuracy": self.pixel_accuracy,
+            "val_mean_class_accuracy": self.mean_class_accuracy,
+            "val_cluster_accuracy": self.cluster_accuracy,
+        }
+        return found.get(name)
 
     @property
     def num_in_mean(self) -> int:

@@ -372,14 +372,14 @@ class SweepFiles:
         return [*self.trials(), *self.repeats().values()]
 
     def best(self) -> tuple[TrialFiles, CheckpointPointer]:
-        """Return the trial with the highest validation mIoU so far and its best checkpoint.
+        """Return the trial with the best score so far and its best checkpoint; the objective says what is best.
 
         Running trials count, failed trials do not.
 
         Raises:
             StorageError: There is no sweep here, or none of its trials has a checkpoint.
         """
-        self.info()
+        objective = self.info().objective
         found = [
             (trial, pointer)
             for trial in self.trials()
@@ -389,7 +389,7 @@ class SweepFiles:
             raise StorageError(
                 f"no trial of {self.folder.path!r} has a model: none has completed an epoch, or all have failed"
             )
-        return max(found, key=lambda item: item[1].record.val_miou or 0.0)
+        return max(found, key=lambda item: objective.rank(item[1].record.scores.get(objective.name)))
 
 
 def open_sweep(location: str | Path) -> SweepFiles:

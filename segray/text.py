@@ -34,6 +34,16 @@ def points_range(low: float, high: float) -> str:
     return f"{points(low).removesuffix(_POINTS)} to {points(high).removesuffix(_POINTS)}"
 
 
+def decimal(number: float | None) -> str:
+    """Return a number with four decimals: ``0.4231``."""
+    return MISSING if number is None or math.isnan(number) else f"{number:.4f}".replace("-", "−")
+
+
+def signed_decimal(difference: float) -> str:
+    """Return the difference of two numbers with four decimals: ``+0.0312``."""
+    return f"{difference:+.4f}".replace("-", "−")
+
+
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun: ``1 seed``, ``3 seeds``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

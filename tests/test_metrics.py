@@ -6,7 +6,7 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionM
 
 from segray.errors import DataError
 from segray.labels import IGNORE_INDEX
-from segray.metrics import confusion_matrix, majority_class_miou, scores
+from segray.metrics import confusion_matrix, majority_class_scores, scores, scores_by_name
 
 NUM_CLASSES = 6
 
@@ -125,21 +125,31 @@ def test_scores_of_nothing_are_none():
 
 
 def test_majority_class_of_training_is_scored_on_validation():
-    majority, miou = majority_class_miou([10, 70, 20, 0], np.array([30, 60, 10, 0]))
+    majority, found = majority_class_scores([10, 70, 20, 0], np.array([30, 60, 10, 0]))
     assert majority == 1
-    assert miou == pytest.approx(0.6 / 3)
+    assert scores_by_name(found, ["sky", "road", "car", "train"]) == pytest.approx(
+        {
+            "val_miou": 0.6 / 3,
+            "val_pixel_accuracy": 0.6,
+            "val_mean_class_accuracy": 1 / 3,
+            "val_iou/sky": 0.0,
+            "val_iou/road": 0.6,
+            "val_iou/car": 0.0,
+            "val_iou/train": None,
+        }
+    )
 
 
 def test_majority_class_that_validation_lacks_has_an_miou_of_zero():
-    assert majority_class_miou([1, 9], [5, 0]) == (1, 0.0)
+    assert majority_class_scores([1, 9], [5, 0])[1].miou == 0.0
     # Both labelled classes are missed. The third has no labelled pixel, so it is not in the mean.
-    assert majority_class_miou([1, 2, 9], [5, 5, 0]) == (2, 0.0)
+    assert majority_class_scores([1, 2, 9], [5, 5, 0])[1].miou == 0.0
 
 
 def test_majority_class_is_judged_by_the_mean_over_the_classes_that_validation_holds():
-    assert majority_class_miou([9, 1, 5], [30, 10, 0]) == (0, pytest.approx(0.75 / 2))
+    assert majority_class_scores([9, 1, 5], [30, 10, 0])[1].miou == pytest.approx(0.75 / 2)
 
 
 def test_majority_class_needs_labelled_pixels():
     with pytest.raises(DataError, match="must have labelled pixels"):
-        majority_class_miou([1, 2], [0, 0])
+        majority_class_scores([1, 2], [0, 0])

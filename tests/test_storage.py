@@ -14,16 +14,12 @@ def record(epoch, attempt=1, miou=0.5):
         epoch=epoch,
         attempt=attempt,
         train_loss=1.0,
-        val_loss=1.0,
-        val_miou=miou,
-        val_iou=(miou, None),
-        val_pixel_accuracy=0.9,
-        val_mean_class_accuracy=0.6,
+        scores={"val_loss": 1.0, "val_miou": miou, "val_iou/road": miou},
         learning_rate=1e-3,
         images_per_second=10.0,
         epoch_seconds=2.0,
         peak_memory_bytes=1,
-        best_val_miou=miou,
+        best_score=miou,
         best_epoch=epoch,
     )
 
@@ -47,7 +43,7 @@ def test_records_come_back_by_epoch_and_the_later_attempt_wins(trial):
     for item in (record(1), record(2), record(2, attempt=2, miou=0.7), record(3, attempt=2)):
         trial.append_record(item)
     assert [(r.epoch, r.attempt) for r in trial.records()] == [(1, 1), (2, 2), (3, 2)]
-    assert trial.records()[1].val_miou == 0.7
+    assert trial.records()[1].scores["val_miou"] == 0.7
 
 
 def test_a_record_that_only_the_checkpoint_kept_is_found(trial):

@@ -1,4 +1,4 @@
-"""Choices compared: the trials' best mIoU per encoder, loss, policy and other searched choices."""
+"""Choices compared: the trials' best score per encoder, loss, policy and other searched choices."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from dashboards.figures.base import Figure, NothingToDrawError
 from dashboards.figures.style import ACCENT, MUTED, hover, plain, styled, wrapped
-from segray import text
+from segray.objective import Objective
 from segray.results import SearchedKey, SweepResults
 
 
@@ -17,7 +17,7 @@ from segray.results import SearchedKey, SweepResults
 class ChoicePoint:
     """One trial that took a choice."""
 
-    miou: float
+    score: float
     is_cut: bool
     """Whether the trial did not run to its end"""
     hover: str
@@ -31,15 +31,15 @@ class Choice:
     points: tuple[ChoicePoint, ...]
 
     @property
-    def median_miou(self) -> float:
-        """The median of the trials' best mIoU."""
-        # Trials that were stopped at a low mIoU would pull a mean down.
-        return median(point.miou for point in self.points)
+    def median_score(self) -> float:
+        """The median of the trials' best scores."""
+        # Trials that were stopped at a bad score would pull a mean their way.
+        return median(point.score for point in self.points)
 
 
 @dataclass(frozen=True)
 class ChoiceGroup:
-    """One searched key with its choices, the highest median first."""
+    """One searched key with its choices, the best median first."""
 
     label: str
     choices: tuple[Choice, ...]
@@ -49,11 +49,12 @@ class ChoiceGroup:
 class ChoicesInfo:
     """The searched keys for which trials took different choices."""
 
+    objective: Objective
     groups: tuple[ChoiceGroup, ...]
 
 
 def choices_info(results: SweepResults) -> ChoicesInfo:
-    """Group the trials that have an mIoU and did not fail by each choice.
+    """Group the trials that have a score and did not fail by each choice.
 
     Raises:
         NothingToDrawError: No two such trials took different choices.
@@ -61,8 +62,8 @@ def choices_info(results: SweepResults) -> ChoicesInfo:
     groups = [_group(results, key) for key in results.searched if key.kind == "choice"]
     compared = tuple(group for group in groups if len(group.choices) > 1)
     if not compared:
-        raise NothingToDrawError("No two trials with an mIoU differ in a choice such as encoder or loss.")
-    return ChoicesInfo(compared)
+        raise NothingToDrawError("No two trials with a score differ in a choice such as encoder or loss.")
+    return ChoicesInfo(results.info.objective, compared)
 
 
 def draw_choices(info: ChoicesInfo) -> go.Figure:
@@ -79,13 +80,14 @@ def draw_choices(info: ChoicesInfo) -> go.Figure:
             names.append(name)
         row += 1.6
     # The medians are drawn last, so that they lie on top of the dots.
-    _add_trials(figure, rows, "trial", is_cut=False)
-    _add_trials(figure, rows, "not run to its end", is_cut=True)
-    _add_medians(figure, rows)
+    _add_trials(figure, info.objective, rows, "trial", is_cut=False)
+    _add_trials(figure, info.objective, rows, "not run to its end", is_cut=True)
+    _add_medians(figure, info.objective, rows)
     styled(figure, round(100 + 27 * row))
     figure.update_layout(legend_y=1.0)
     # On a narrow screen, Plotly would tilt the labels of more ticks.
-    figure.update_xaxes(title_text="best val mIoU", ticksuffix="\u00a0%", nticks=6, tickangle=0)
+    title = f"best {plain(info.objective.label)}"
+    figure.update_xaxes(title_text=title, ticksuffix=info.objective.unit, nticks=6, tickangle=0)
     return figure.update_yaxes(
         # Rows have numbers: on an axis of names, Plotly would merge two keys' choices with one name, such as none.
         tickvals=[place for place, _ in headings] + [place for place, _ in rows],
@@ -97,13 +99,13 @@ def draw_choices(info: ChoicesInfo) -> go.Figure:
 
 
 def plot_choices(results: SweepResults) -> go.Figure:
-    """Plot the trials' best mIoU per searched choice."""
+    """Plot the trials' best score per searched choice."""
     return draw_choices(choices_info(results))
 
 
 FIGURE = Figure(
     title="Choices compared",
-    reading="Each dot is a trial's best mIoU with the choice it took; the number after a name counts the trials. "
+    reading="Each dot is a trial's best score with the choice it took; the number after a name counts the trials. "
     "Compare the medians, and trust a choice with few dots less.",
     plot=plot_choices,
     compares_trials=True,
@@ -111,19 +113,23 @@ FIGURE = Figure(
 
 
 def _group(results: SweepResults, key: SearchedKey) -> ChoiceGroup:
+    objective = results.info.objective
     points: dict[str, list[ChoicePoint]] = {}
     for row in filter(key.is_drawn, results.ranked.to_dict("records")):
-        point = ChoicePoint(row["best_val_miou"], row["outcome"] != "finished", hover(results.searched, row))
+        point = ChoicePoint(row[objective.column], row["outcome"] != "finished", hover(results, row))
         points.setdefault(key.shown(row), []).append(point)
     choices = [Choice(name, tuple(taken)) for name, taken in points.items()]
-    return ChoiceGroup(key.label, tuple(sorted(choices, key=lambda choice: choice.median_miou, reverse=True)))
+    choices.sort(key=lambda choice: objective.rank(choice.median_score), reverse=True)
+    return ChoiceGroup(key.label, tuple(choices))
 
 
-def _add_trials(figure: go.Figure, rows: list[tuple[float, Choice]], name: str, *, is_cut: bool) -> None:
+def _add_trials(
+    figure: go.Figure, objective: Objective, rows: list[tuple[float, Choice]], name: str, *, is_cut: bool
+) -> None:
     color = MUTED if is_cut else ACCENT
     points = [(place, point) for place, choice in rows for point in choice.points if point.is_cut == is_cut]
     figure.add_scatter(
-        x=[100 * point.miou for _, point in points],
+        x=[objective.factor * point.score for _, point in points],
         y=[place for place, _ in points],
         name=name,
         mode="markers",
@@ -139,13 +145,13 @@ def _add_trials(figure: go.Figure, rows: list[tuple[float, Choice]], name: str, 
     )
 
 
-def _add_medians(figure: go.Figure, rows: list[tuple[float, Choice]]) -> None:
+def _add_medians(figure: go.Figure, objective: Objective, rows: list[tuple[float, Choice]]) -> None:
     figure.add_scatter(
-        x=[100 * choice.median_miou for _, choice in rows],
+        x=[objective.factor * choice.median_score for _, choice in rows],
         y=[place for place, _ in rows],
         name="median",
         mode="markers",
         marker={"symbol": "line-ns", "size": 18, "line": {"width": 2.5, "color": "#d55e00"}},
-        hovertext=[f"median {text.percent(choice.median_miou)}" for _, choice in rows],
+        hovertext=[f"median {objective.shown(choice.median_score)}" for _, choice in rows],
         hoverinfo="text",
     )

@@ -1,4 +1,4 @@
-"""Hyperparameter importance: the share of the mIoU's variance that each searched key explains.
+"""Hyperparameter importance: the share of the score's variance that each searched key explains.
 
 Computed by Optuna's fANOVA (Hutter et al., An Efficient Approach for Assessing Hyperparameter Importance, ICML 2014).
 Optuna's default, PED-ANOVA, compares the best tenth of the trials with the rest: two trials in a sweep of twenty.
@@ -18,6 +18,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from dashboards.figures.base import Figure, NothingToDrawError
 from dashboards.figures.style import ACCENT, plain, styled
 from segray import text
+from segray.objective import Objective
 from segray.results import SearchedKey, SweepResults
 
 MIN_TRIALS: Final = 8
@@ -27,6 +28,7 @@ MIN_TRIALS: Final = 8
 class ImportanceInfo:
     """Searched keys by importance, the highest first."""
 
+    objective: Objective
     num_trials: int
     """Number of trials that the importance was computed from"""
     shares: tuple[tuple[str, float], ...]
@@ -34,31 +36,33 @@ class ImportanceInfo:
 
 
 def importance_info(results: SweepResults) -> ImportanceInfo:
-    """Compute importances from the trials that have an mIoU and did not fail.
+    """Compute importances from the trials that have a score and did not fail.
 
     Raises:
         NothingToDrawError: There are too few such trials, or they do not differ.
     """
-    trials = results.ranked
+    trials, objective = results.ranked, results.info.objective
     if len(trials) < MIN_TRIALS:
         raise NothingToDrawError(
-            f"Importances need at least {MIN_TRIALS} trials with an mIoU; there are {len(trials)}."
+            f"Importances need at least {MIN_TRIALS} trials with a score; there are {len(trials)}."
         )
     rows = trials.to_dict("records")
     # fANOVA needs a value of every key in every trial.
     in_all = [key for key in results.searched if all(map(key.is_drawn, rows))]
-    # A key with a single value explains nothing, and Optuna raises if the mIoU has no variance.
+    # A key with a single value explains nothing, and Optuna raises if the score has no variance.
     varied = [key for key in in_all if len({key.shown(row) for row in rows}) > 1]
-    if not varied or trials["best_val_miou"].nunique() == 1:
-        raise NothingToDrawError("All trials have the same mIoU, or the same values of the keys that all of them drew.")
+    if not varied or trials[objective.column].nunique() == 1:
+        raise NothingToDrawError(
+            "All trials have the same score, or the same values of the keys that all of them drew."
+        )
     with _quiet_optuna():
-        study = _study(varied, rows)
+        study = _study(objective, varied, rows)
         # fANOVA grows a random forest: with a fixed seed, two reports of a sweep agree.
         shares = optuna.importance.get_param_importances(
             study, evaluator=optuna.importance.FanovaImportanceEvaluator(seed=0)
         )
     labels = {key.key: key.label for key in varied}
-    return ImportanceInfo(len(trials), tuple((labels[key], share) for key, share in shares.items()))
+    return ImportanceInfo(objective, len(trials), tuple((labels[key], share) for key, share in shares.items()))
 
 
 def draw_importance(info: ImportanceInfo) -> go.Figure:
@@ -79,7 +83,7 @@ def draw_importance(info: ImportanceInfo) -> go.Figure:
     )
     styled(figure, 70 + 34 * len(labels), margin={"l": 8, "r": 48, "t": 12, "b": 8})
     figure.update_xaxes(
-        title_text=f"share of the mIoU's variance over {info.num_trials} trials",
+        title_text=f"share of the variance of {plain(info.objective.label)} over {info.num_trials} trials",
         ticksuffix="\u00a0%",
         rangemode="tozero",
     )
@@ -87,28 +91,28 @@ def draw_importance(info: ImportanceInfo) -> go.Figure:
 
 
 def plot_importance(results: SweepResults) -> go.Figure:
-    """Plot the share of the mIoU's variance that each searched key explains."""
+    """Plot the share of the score's variance that each searched key explains."""
     return draw_importance(importance_info(results))
 
 
 FIGURE = Figure(
     title="Hyperparameter importance",
-    reading="The share of the differences in mIoU that each searched key explains (fANOVA). "
-    "The estimate is rough with few trials; stopped trials count with the mIoU that they had reached. "
+    reading="The share of the differences in score that each searched key explains (fANOVA). "
+    "The estimate is rough with few trials; stopped trials count with the score that they had reached. "
     "Keys that only some trials drew are left out.",
     plot=plot_importance,
     compares_trials=True,
 )
 
 
-def _study(keys: Sequence[SearchedKey], rows: Sequence[Any]) -> optuna.Study:
+def _study(objective: Objective, keys: Sequence[SearchedKey], rows: Sequence[Any]) -> optuna.Study:
     distributions = {key.key: _distribution(key, [row[key.key] for row in rows]) for key in keys}
-    study = optuna.create_study(direction="maximize")
+    study = optuna.create_study(direction=objective.direction)
     study.add_trials(
         optuna.trial.create_trial(
             params={key.key: _parameter(key, row[key.key]) for key in keys},
             distributions=distributions,
-            value=row["best_val_miou"],
+            value=row[objective.column],
         )
         for row in rows
     )

@@ -1,4 +1,4 @@
-"""Parallel coordinates: each trial as a line through its searched values to its mIoU.
+"""Parallel coordinates: each trial as a line through its searched values to its score.
 
 The figure is drawn from plain lines. Plotly's own parcoords trace has no hover label and needs WebGL and evaluated
 code, which printers, remote desktops and a strict content policy do not offer.
@@ -18,6 +18,7 @@ from plotly.colors import sample_colorscale
 from dashboards.figures.base import Figure, NothingToDrawError
 from dashboards.figures.style import GRID, hover, plain, styled, wrapped
 from segray import text
+from segray.objective import Objective
 from segray.results import SearchedKey, SweepResults
 
 HEADING_PX: Final = 12
@@ -43,7 +44,7 @@ DRAWN_FROM: Final = 0.15
 
 @dataclass(frozen=True)
 class Axis:
-    """One searched key, or the mIoU."""
+    """One searched key, or the score."""
 
     label: str
     is_log: bool
@@ -56,20 +57,20 @@ class TrialLine:
 
     positions: tuple[float, ...]
     """Position on each axis, 0 to 1"""
-    miou: float
+    score: float
     hover: str
 
 
 @dataclass(frozen=True)
 class ParallelInfo:
-    """Axes from left to right with the mIoU last; lines from the worst to the best."""
+    """Axes from left to right with the score last; lines from the worst to the best."""
 
     axes: tuple[Axis, ...]
     lines: tuple[TrialLine, ...]
 
 
 def parallel_info(results: SweepResults) -> ParallelInfo:
-    """Place every trial that has an mIoU and did not fail on the axes.
+    """Place every trial that has a score and did not fail on the axes.
 
     Raises:
         NothingToDrawError: There are fewer than two such trials, or no key was searched.
@@ -78,23 +79,24 @@ def parallel_info(results: SweepResults) -> ParallelInfo:
     trials = results.ranked.iloc[::-1]
     if len(trials) < 2 or not results.searched:
         raise NothingToDrawError(
-            f"This figure needs a searched key and at least two trials with an mIoU; there are {len(trials)} trials."
+            f"This figure needs a searched key and at least two trials with a score; there are {len(trials)} trials."
         )
     rows = trials.to_dict("records")
     scales = [_scale(key, rows) for key in results.searched]
-    mious = trials["best_val_miou"].tolist()
-    scales.append(_number_scale("val mIoU", mious, is_log=False, label=text.percent))
+    objective = results.info.objective
+    scores = trials[objective.column].tolist()
+    scales.append(_score_scale(objective, scores))
     columns = [scale.positions for scale in scales]
     lines = tuple(
-        TrialLine(tuple(column[index] for column in columns), mious[index], hover(results.searched, row))
+        TrialLine(tuple(column[index] for column in columns), scores[index], hover(results, row))
         for index, row in enumerate(rows)
     )
     return ParallelInfo(tuple(scale.axis for scale in scales), lines)
 
 
 def draw_parallel(info: ParallelInfo) -> go.Figure:
-    """Draw axes as vertical lines and trials across them, coloured by the rank of their mIoU."""
-    # Coloured by rank, because a few trials stopped at a low mIoU would use up a scale by value.
+    """Draw axes as vertical lines and trials across them, coloured by the rank of their score."""
+    # Coloured by rank, because a few trials stopped at a bad score would use up a scale by value.
     figure = go.Figure()
     for index, line in enumerate(info.lines):
         rank = index / (len(info.lines) - 1)
@@ -122,13 +124,13 @@ def draw_parallel(info: ParallelInfo) -> go.Figure:
 
 
 def plot_parallel(results: SweepResults) -> go.Figure:
-    """Plot each trial as a line through its searched values to its mIoU."""
+    """Plot each trial as a line through its searched values to its score."""
     return draw_parallel(parallel_info(results))
 
 
 FIGURE = Figure(
     title="Parallel coordinates",
-    reading="Each line is a trial, from its searched values to its mIoU; the bluer and thicker, the better: "
+    reading="Each line is a trial, from its searched values to its score; the bluer and thicker, the better: "
     "where the strong lines run together, the best trials agree.",
     plot=plot_parallel,
     compares_trials=True,
@@ -175,6 +177,15 @@ def _choice_scale(label: str, values: Sequence[str]) -> _Scale:
     places = {choice: (index + 0.5) / len(choices) for index, choice in enumerate(choices)}
     ticks = tuple(Tick(place, choice) for choice, place in places.items())
     return _Scale(Axis(label, False, ticks), tuple(places[value] for value in values))
+
+
+def _score_scale(objective: Objective, scores: Sequence[float]) -> _Scale:
+    """Return the scale of the score, the best one at the top."""
+    scale = _number_scale(objective.label, scores, is_log=False, label=objective.shown)
+    if objective.direction == "maximize":
+        return scale
+    ticks = tuple(replace(tick, position=1 - tick.position) for tick in scale.axis.ticks)
+    return _Scale(replace(scale.axis, ticks=ticks), tuple(1 - position for position in scale.positions))
 
 
 def _number_scale(name: str, values: Sequence[float], *, is_log: bool, label: Callable[[float], str]) -> _Scale:

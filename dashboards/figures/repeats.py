@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from dashboards.figures.base import Figure, NothingToDrawError
 from dashboards.figures.style import ACCENT, MUTED, plain, styled
-from segray import text
+from segray.objective import Objective
 from segray.results import Spread, SweepResults
 from segray.results.notes import notes, repeat_options
 
@@ -18,7 +18,7 @@ class RepeatedTrial:
     """The repeats of one trial."""
 
     name: str
-    mious: Spread
+    scores: Spread
     is_best: bool
 
 
@@ -26,6 +26,7 @@ class RepeatedTrial:
 class RepeatsInfo:
     """The compared trials, the best first."""
 
+    objective: Objective
     seeds: tuple[int, ...]
     trials: tuple[RepeatedTrial, ...]
 
@@ -45,42 +46,43 @@ def repeats_info(results: SweepResults) -> RepeatsInfo:
     trials = [RepeatedTrial(f"trial {found.trial}", found.best, is_best=True)]
     if found.baseline is not None:
         trials.append(RepeatedTrial(results.info.baseline_name, found.baseline, is_best=False))
-    return RepeatsInfo(found.seeds, tuple(trials))
+    return RepeatsInfo(found.objective, found.seeds, tuple(trials))
 
 
 def draw_repeats(info: RepeatsInfo) -> go.Figure:
     """Draw a row per trial: its repeats as dots, their mean as a bar."""
-    figure = go.Figure()
+    figure, objective = go.Figure(), info.objective
     for trial in info.trials:
         color, name = ACCENT if trial.is_best else MUTED, plain(trial.name)
         figure.add_scatter(
-            x=[100 * miou for miou in trial.mious.values],
+            x=[objective.factor * score for score in trial.scores.values],
             y=[name] * len(info.seeds),
             mode="markers",
             marker={"color": color, "size": 11, "opacity": 0.8},
             hovertext=[
-                f"<b>{name}</b>, seed {seed}: {text.percent(miou)}"
-                for seed, miou in zip(info.seeds, trial.mious.values, strict=True)
+                f"<b>{name}</b>, seed {seed}: {objective.shown(score)}"
+                for seed, score in zip(info.seeds, trial.scores.values, strict=True)
             ],
             hoverinfo="text",
             showlegend=False,
         )
         figure.add_scatter(
-            x=[100 * trial.mious.mean],
+            x=[objective.factor * trial.scores.mean],
             y=[name],
             mode="markers",
             marker={"symbol": "line-ns", "size": 22, "line": {"width": 2.5, "color": "#d55e00"}},
-            hovertext=[f"mean of {name} {text.percent(trial.mious.mean)}"],
+            hovertext=[f"mean of {name} {objective.shown(trial.scores.mean)}"],
             hoverinfo="text",
             showlegend=False,
         )
     styled(figure, 90 + 44 * len(info.trials))
-    figure.update_xaxes(title_text="best val mIoU", ticksuffix="\u00a0%", nticks=6, tickangle=0)
+    title = f"best {plain(objective.label)}"
+    figure.update_xaxes(title_text=title, ticksuffix=objective.unit, nticks=6, tickangle=0)
     return figure.update_yaxes(range=[len(info.trials) - 0.4, -0.6], showgrid=False, ticksuffix="  ", type="category")
 
 
 def plot_repeats(results: SweepResults) -> go.Figure:
-    """Plot the best mIoU of the best trial and the baseline with further seeds."""
+    """Plot the best scores of the best trial and the baseline with further seeds."""
     return draw_repeats(repeats_info(results))
 
 

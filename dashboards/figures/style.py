@@ -12,7 +12,7 @@ from typing import Any, Final
 import plotly.graph_objects as go
 
 from segray import text
-from segray.results import SearchedKey
+from segray.results import SearchedKey, SweepResults
 
 ACCENT: Final = "#2b7de0"
 MUTED: Final = "#8d97a3"
@@ -97,7 +97,9 @@ def config_lines(searched: Sequence[SearchedKey], row: Any) -> str:
     return "".join(f"<br>{plain(key.label)}: {plain(key.shown(row))}" for key in searched if key.is_drawn(row))
 
 
-def hover(searched: Sequence[SearchedKey], row: Any) -> str:
-    """Return the hover label of a trial: id, outcome, best mIoU and searched values."""
+def hover(results: SweepResults, row: Any) -> str:
+    """Return the hover label of a trial: id, outcome, best score and searched values."""
+    objective = results.info.objective
     first = f"<b>trial {plain(row['id'])}</b>, {text.words(row['outcome'])}"
-    return f"{first}<br>best val mIoU {text.percent(row['best_val_miou'])}{config_lines(searched, row)}"
+    score = f"best {plain(objective.label)} {objective.shown(row[objective.column])}"
+    return f"{first}<br>{score}{config_lines(results.searched, row)}"

@@ -16,8 +16,10 @@ from rich.table import Table
 
 from segray import text
 from segray.errors import ConfigError
+from segray.objective import Objective
 from segray.results import SweepResults, load
 from segray.results.notes import CAUTIONS, NoteKind, notes
+from segray.results.sweep import ExtraScore
 from segray.shown import cell, printable
 
 NOTES_BELOW_TABLE: Final[Sequence[NoteKind]] = (
@@ -61,27 +63,28 @@ def headline(results: SweepResults) -> str:
 
 
 def trials_table(results: SweepResults) -> Table:
-    """Return the trials as a rich table, best first; trials that failed or have no mIoU come last."""
+    """Return the trials as a rich table, best first; trials that failed or have no score come last."""
     table = Table(box=None, header_style="bold", pad_edge=False)
-    figures = ["val mIoU", *(["cluster acc."] if results.has_clusters else []), "best at", "epochs run", "time"]
-    for name in ("trial", "outcome", *figures):
+    scores = results.extra_scores
+    figures = [cell(results.info.objective.label), *(cell(score.heading) for score in scores)]
+    for name in ("trial", "outcome", *figures, "best at", "epochs run", "time"):
         table.add_column(name, justify="left" if name in ("trial", "outcome") else "right", no_wrap=True)
     for searched in results.searched:
         table.add_column(cell(searched.label), justify="left" if searched.kind == "choice" else "right", no_wrap=True)
     rest = results.trials.drop(results.ranked.index)
     for row in pd.concat([results.ranked, rest]).to_dict("records"):
-        cells = _cells(row, has_clusters=results.has_clusters)
+        cells = _cells(row, results.info.objective, scores)
         table.add_row(*cells, *(cell(searched.shown(row)) for searched in results.searched))
     return table
 
 
-def _cells(row: Mapping[Any, Any], *, has_clusters: bool) -> list[str]:
+def _cells(row: Mapping[Any, Any], objective: Objective, scores: Sequence[ExtraScore]) -> list[str]:
     best_epoch = text.MISSING if text.is_missing(row["best_epoch"]) else str(row["best_epoch"])
     return [
         cell(row["id"]),
         text.words(row["outcome"]),
-        text.percent(row["best_val_miou"]),
-        *([text.percent(row["cluster_accuracy"])] if has_clusters else []),
+        objective.shown(row[objective.column]),
+        *(text.percent(row[score.column]) for score in scores),
         best_epoch,
         str(row["epochs"]),
         text.duration(row["seconds"]),

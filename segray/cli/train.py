@@ -12,6 +12,7 @@ import typer
 from segray.cluster.limits import Limits
 from segray.cluster.resources import Resources
 from segray.errors import ConfigError
+from segray.objective import MIOU, Objective
 from segray.tuning import options
 from segray.tuning.callbacks import DEFAULT_CALLBACKS, Callback, add_callbacks
 
@@ -28,6 +29,7 @@ class Run:
     storage: Annotated[str, options.STORAGE] = "runs"
     resume: Annotated[bool, options.RESUME] = False
     retry_failed: Annotated[bool, options.RETRY_FAILED] = False
+    objective: Annotated[str | Objective, options.OBJECTIVE] = MIOU.name
     callbacks: Annotated[Sequence[str | Callback], options.CALLBACK] = DEFAULT_CALLBACKS
 
 
@@ -75,6 +77,7 @@ def train(
         limits=options.with_options(Limits(), given),
         resume=run.resume,
         retry_failed=run.retry_failed,
+        objective=run.objective,
         callbacks=run.callbacks,
     )
     run_and_exit(asked, before=lambda: check_data(start, asked))

@@ -134,7 +134,7 @@ class TrainConfig(Section):
     batch_size: int = Field(default=8, ge=1)
     """Images per step over all workers of the run together"""
     patience: int | None = Field(default=None, ge=1)
-    """Number of epochs without a better val mIoU after which training stops; null never stops"""
+    """Number of epochs without a better score after which training stops; null never stops"""
     ema_decay: float | None = Field(default=None, gt=0, lt=1)
     """Decay of an exponential moving average of the weights, which is validated and kept; null for no average"""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"

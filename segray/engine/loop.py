@@ -15,11 +15,10 @@ from segray.activity import each
 from segray.data.batches.loaders import Batch
 from segray.engine.distributed import max_over_ranks, rank, sum_over_ranks
 from segray.engine.endings import Diverged, Interrupted
-from segray.engine.evaluate import Evaluation
 from segray.engine.memory import PeakMemory
 from segray.engine.state import TrainState
 from segray.engine.steps import Step
-from segray.metrics import scores
+from segray.objective import MIOU, Objective
 from segray.records import EpochRecord
 
 __all__ = ["TRAINING", "Diverged", "EpochLoader", "Interrupted", "fit"]
@@ -42,8 +41,9 @@ def fit(
     state: TrainState,
     step: Step,
     train_loader: EpochLoader,
-    validate: Callable[[nn.Module], Evaluation],
+    validate: Callable[[nn.Module], dict[str, float | None]],
     *,
+    objective: Objective = MIOU,
     attempt: int = 1,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> Iterator[EpochRecord]:
@@ -56,7 +56,8 @@ def fit(
         state: The run, new or restored; changed in place.
         step: The training step, called once per batch.
         train_loader: This rank's training batches.
-        validate: Evaluates a model on the validation split.
+        validate: Evaluates a model on the validation split, and returns its scores by name.
+        objective: Says which of the scores is best; the best checkpoint and ``train.patience`` follow it.
         attempt: Number of this start of the run, from 1; kept in the records.
         interrupted: Called between batches; True on any rank ends the run on all ranks.
 
@@ -73,28 +74,22 @@ def fit(
         trained = _train_epoch(state, step, train_loader, interrupted)
         train_seconds = time.perf_counter() - epoch_started
 
-        evaluation = validate(state.kept_model)
-        val = scores(evaluation.confusion)
+        scores = validate(state.kept_model)
+        score = scores[objective.name]
         state.epoch = epoch
-        if val.miou is not None and (state.best_val_miou is None or val.miou > state.best_val_miou):
-            state.best_val_miou, state.best_epoch = val.miou, epoch
+        if objective.rank(score) > objective.rank(state.best_score):
+            state.best_score, state.best_epoch = score, epoch
 
         yield EpochRecord(
             epoch=epoch,
             attempt=attempt,
             **trained.means,
-            val_loss=evaluation.loss if math.isfinite(evaluation.loss) else None,
-            val_miou=val.miou,
-            val_iou=val.iou,
-            val_pixel_accuracy=val.pixel_accuracy,
-            val_mean_class_accuracy=val.mean_class_accuracy,
-            val_cluster_accuracy=evaluation.cluster_accuracy,
-            val_cluster_miou=evaluation.cluster_miou,
+            scores=scores,
             learning_rate=trained.learning_rate,
             images_per_second=trained.num_images / train_seconds,
             epoch_seconds=time.perf_counter() - epoch_started,
             peak_memory_bytes=peak_memory.num_bytes(),
-            best_val_miou=state.best_val_miou,
+            best_score=state.best_score,
             best_epoch=state.best_epoch,
         )
 

@@ -38,7 +38,7 @@ class TrainState:
     """The discriminator that the model trains against, if there is one"""
     epoch: int = 0
     """Completed epochs"""
-    best_val_miou: float | None = None
+    best_score: float | None = None
     best_epoch: int | None = None
 
     @property
@@ -54,7 +54,7 @@ class TrainState:
 
     @property
     def is_finished(self) -> bool:
-        """Whether all epochs are done, or the last ``train.patience`` epochs brought no better mIoU."""
+        """Whether all epochs are done, or the last ``train.patience`` epochs brought no better score."""
         return is_finished(self.config.train, self.epoch, self.best_epoch)
 
     @property
@@ -76,7 +76,7 @@ class TrainState:
             "schedule": self.schedule.state_dict(),
             "adversary": self.adversary.state_dict() if self.adversary else None,
             "epoch": self.epoch,
-            "best_val_miou": self.best_val_miou,
+            "best_score": self.best_score,
             "best_epoch": self.best_epoch,
         }
 
@@ -90,7 +90,8 @@ class TrainState:
         if self.adversary:
             self.adversary.load_state_dict(values["adversary"])
         self.epoch = values["epoch"]
-        self.best_val_miou = values["best_val_miou"]
+        # The objective of an earlier version was always mIoU.
+        self.best_score = values["best_score"] if "best_score" in values else values["best_val_miou"]
         self.best_epoch = values["best_epoch"]
 
 

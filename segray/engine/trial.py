@@ -10,6 +10,7 @@ from typing import Final, Protocol
 import torch
 import torch.distributed as dist
 
+from segray import text
 from segray.activity import doing, waiting_for_others
 from segray.config import DataConfig, RunConfig
 from segray.data.preparation import PreparedData, prepare
@@ -22,6 +23,7 @@ from segray.engine.loop import fit
 from segray.engine.resume import reached_checkpoints, resumed_state
 from segray.engine.run_parts import build_step, build_train_loader, build_validation
 from segray.engine.state import build_state, is_finished
+from segray.objective import MIOU, Objective, find_objective
 from segray.records import EpochRecord, SplitRecord
 from segray.storage import TrialFiles
 from segray.trial_log import TrialLog
@@ -51,6 +53,7 @@ def train_trial(
     micro_batches: int = 1,
     num_loader_workers: int = 0,
     splits: SplitRecord | None = None,
+    objective: Objective = MIOU,
 ) -> None:
     """Train one trial from its last checkpoint, or from the start, until it ends or the reporter ends it.
 
@@ -67,6 +70,7 @@ def train_trial(
         micro_batches: Parts that a training batch is split into; validation batches shrink by the same factor.
         num_loader_workers: Number of loader processes if ``data.num_loader_workers`` is not set.
         splits: The images that the sweep started with, which this machine must have too; None skips the check.
+        objective: The score by which an epoch is the best one.
 
     Raises:
         ConfigError: The config cannot work.
@@ -100,13 +104,15 @@ def train_trial(
         attempt = max(attempt, last.record.attempt + 1)
     log.write(f"attempt {attempt} on {device.type}, {world_size()} workers, from epoch {state.epoch}")
     with deterministic(config.train.deterministic):
-        for record in fit(state, step, loader, validation, attempt=attempt, interrupted=reporter.interrupted):
+        for record in fit(
+            state, step, loader, validation, objective=objective, attempt=attempt, interrupted=reporter.interrupted
+        ):
             go_on = True
             if rank() == 0:
                 doing("writing a checkpoint")
                 seconds = seconds_before + time.monotonic() - started
                 keeper.keep(state, record, seconds, validation.samples)
-                log.write(_format_record(record, config))
+                log.write(_format_record(record, config, objective))
                 with waiting_for_others():
                     go_on = reporter.hand_over(record, state.is_finished)
             if not _answer_of_first_rank(go_on, device):
@@ -139,18 +145,18 @@ def _answer_of_first_rank(go_on: bool, device: torch.device) -> bool:
     return bool(answer.item())
 
 
-def _format_record(record: EpochRecord, config: RunConfig) -> str:
-    def text(value: float | None) -> str:
-        return "none" if value is None else f"{value:.4f}"
-
+def _format_record(record: EpochRecord, config: RunConfig, objective: Objective) -> str:
     discriminator = ""
     if record.train_discriminator_loss is not None:
         discriminator = (
-            f"discriminator loss {text(record.train_discriminator_loss)}, right about "
-            f"{text(record.train_real_accuracy)} of real and {text(record.train_fake_accuracy)} of fake patches, "
+            f"discriminator loss {text.decimal(record.train_discriminator_loss)}, right about "
+            f"{text.decimal(record.train_real_accuracy)} of real and {text.decimal(record.train_fake_accuracy)} of "
+            "fake patches, "
         )
+    shown = dict.fromkeys(("val_loss", "val_miou", objective.name))
+    scores = [f"{find_objective(name).label} {text.decimal(record.scores[name])}" for name in shown]
     return (
-        f"epoch {record.epoch}/{config.train.epochs}: train loss {text(record.train_loss)}, {discriminator}"
-        f"val loss {text(record.val_loss)}, val mIoU {text(record.val_miou)} (best {text(record.best_val_miou)}), "
+        f"epoch {record.epoch}/{config.train.epochs}: train loss {text.decimal(record.train_loss)}, {discriminator}"
+        f"{', '.join(scores)} (best {text.decimal(record.best_score)}), "
         f"{record.images_per_second:.1f} images/s, {record.epoch_seconds:.1f} s"
     )

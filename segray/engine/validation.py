@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from segray.engine.evaluate import Evaluation, evaluate
 from segray.engine.precision import resolve_precision
 from segray.engine.samples import sample_indices, sample_name
 from segray.losses import build_loss
+from segray.metrics import scores, scores_by_name
 
 
 class Validation:
@@ -42,7 +44,11 @@ class Validation:
         self._indices = sample_indices(data.val)
         self.samples: dict[str, np.ndarray] = {}
 
-    def __call__(self, model: nn.Module) -> Evaluation:
+    def __call__(self, model: nn.Module) -> dict[str, float | None]:
+        """Evaluate a model on the validation split; return the scores by name, as an epoch's record has them."""
+        return epoch_scores(self.evaluate(model), self._data.scored_space.names)
+
+    def evaluate(self, model: nn.Module) -> Evaluation:
         """Evaluate a model on the validation split."""
         evaluation = evaluate(
             model,
@@ -58,3 +64,18 @@ class Validation:
         )
         self.samples = {sample_name(self._data.val, index): sample for index, sample in evaluation.samples.items()}
         return evaluation
+
+
+def epoch_scores(evaluation: Evaluation, classes: Sequence[str]) -> dict[str, float | None]:
+    """Return the scores of an epoch's record by name.
+
+    Args:
+        evaluation: The results on the validation split.
+        classes: The names of the scored classes in the order of their ids.
+    """
+    loss = evaluation.loss if math.isfinite(evaluation.loss) else None
+    found = {"val_loss": loss, **scores_by_name(scores(evaluation.confusion), classes)}
+    if evaluation.cluster_accuracy is not None:
+        found["val_cluster_accuracy"] = evaluation.cluster_accuracy
+        found["val_cluster_miou"] = evaluation.cluster_miou
+    return found

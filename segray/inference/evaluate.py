@@ -19,6 +19,7 @@ from segray.engine.evaluate import Evaluation
 from segray.engine.validation import Validation
 from segray.inference.split_data import check_classes, prepare_split, with_data_at
 from segray.metrics import scores
+from segray.objective import MIOU
 from segray.records import CheckpointPointer, SplitScores
 from segray.storage import SweepFiles, TrialFiles
 
@@ -59,7 +60,7 @@ def judge(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     evaluation = _evaluation(model, config, data, device, announce)
     found = scores(evaluation.confusion)
-    num_recorded = sum(iou is not None for iou in pointer.record.val_iou)
+    num_recorded = sum(iou is not None for iou in pointer.record.class_iou(data.scored_space.names))
     if split == "val" and num_recorded > len(data.val_classes):
         announce(
             f"the recorded val mIoU is the {text.mean_over(num_recorded, len(found.iou))}, because an earlier version "
@@ -73,7 +74,7 @@ def judge(
         classes=data.scored_space.names,
         **found._asdict(),
         cluster_accuracy=evaluation.cluster_accuracy,
-        recorded_val_miou=pointer.record.val_miou,
+        recorded_val_miou=pointer.record.scores.get(MIOU.name),
         device=device.type,
         evaluated_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
@@ -89,7 +90,7 @@ def _evaluation(
     batch_size = val_batch_size(config.data, data, config.train.batch_size)
     loader = val_loader(data.val, batch_size=batch_size, pin_memory=device.type == "cuda")
     with deterministic(config.train.deterministic):
-        return Validation(config, data, _announce_progress(loader, len(data.val), announce), device)(model)
+        return Validation(config, data, _announce_progress(loader, len(data.val), announce), device).evaluate(model)
 
 
 def _announce_progress(loader: Iterable[Batch], num_images: int, announce: Announce) -> Iterator[Batch]:

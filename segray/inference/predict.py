@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from segray import text
 from segray.config import RunConfig
 from segray.data.files.decode import read_photo
 from segray.data.files.encode import check_picture, write_picture
@@ -29,14 +28,15 @@ def predict_file(sweep: str, photo: Path, overlay: Path) -> str:
         overlay: PNG or JPEG file to write, of the photo's size.
 
     Returns:
-        One line for a person: the trial, its val mIoU, and the most frequent predicted classes.
+        One line for a person: the trial, its best score, and the most frequent predicted classes.
 
     Raises:
         StorageError: There is no sweep or no trained model, or the overlay cannot be written.
         DataError: The photo cannot be read or decoded.
     """
     check_picture(overlay, inputs=[photo])
-    trial, pointer = open_sweep(sweep).best()
+    files = open_sweep(sweep)
+    trial, pointer = files.best()
     model, config, label_space = load_model(trial.folder.child(pointer.checkpoint))
     target = check_picture(overlay, data_root=config.data.root)
     photo_HWC = read_photo(photo)
@@ -46,7 +46,9 @@ def predict_file(sweep: str, photo: Path, overlay: Path) -> str:
     seen = ", ".join(
         f"{label_space.names[index]} {shares[index]:.0%}" for index in np.argsort(-shares)[:5] if shares[index]
     )
-    return f"{overlay}: trial {trial.id}, val mIoU {text.percent(pointer.record.val_miou)}; mostly {seen}"
+    objective = files.info().objective
+    score = f"{objective.label} {objective.shown(pointer.record.best_score)}"
+    return f"{overlay}: trial {trial.id}, {score}; mostly {seen}"
 
 
 @torch.inference_mode()

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from segray import text
+from segray.objective import Objective
 
 
 @dataclass(frozen=True)
@@ -61,14 +62,15 @@ class Confirmation:
     epochs: int
     seeds: tuple[int, ...]
     """The seeds with a score of every compared trial"""
+    objective: Objective
     best: Spread
-    """Best val mIoU of the best trial's repeats"""
+    """Best scores of the best trial's repeats"""
     baseline: Spread | None
-    """Best val mIoU of the baseline's repeats; None if the baseline is the best trial itself or failed in the search"""
+    """Best scores of the baseline's repeats; None if the baseline is the best trial itself or failed in the search"""
 
     @cached_property
     def gain(self) -> Spread | None:
-        """The difference between best trial and baseline, seed by seed."""
+        """The best trial's score less the baseline's, seed by seed; below 0 if a lower score is better."""
         if self.baseline is None:
             return None
         pairs = zip(self.best.values, self.baseline.values, strict=True)
@@ -76,8 +78,11 @@ class Confirmation:
 
     @property
     def overlaps(self) -> bool:
-        """Whether the worst repeat of the best trial is not above the best repeat of the baseline."""
-        return self.baseline is not None and self.best.low <= self.baseline.high
+        """Whether the worst repeat of the best trial is no better than the best repeat of the baseline."""
+        if self.baseline is None:
+            return False
+        rank = self.objective.rank
+        return min(map(rank, self.best.values)) <= max(map(rank, self.baseline.values))
 
     @property
     def counted_seeds(self) -> str:
@@ -104,11 +109,14 @@ def compared_repeats(repeats: pd.DataFrame, best: Mapping[Any, Any], baseline_id
     return repeats[repeats["trial"].isin([best["id"], baseline_id]) & (repeats["epochs"] == best.get("train.epochs"))]
 
 
-def confirm(repeats: pd.DataFrame, best: Mapping[Any, Any], baseline_id: str | None) -> Confirmation | None:
+def confirm(
+    repeats: pd.DataFrame, objective: Objective, best: Mapping[Any, Any], baseline_id: str | None
+) -> Confirmation | None:
     """Compare the repeats of the best trial with the baseline's repeats.
 
     Args:
         repeats: The result of ``compared_repeats``.
+        objective: The score that is compared.
         best: Row of the best trial.
         baseline_id: Id of the baseline; None if there is no baseline to compare with.
 
@@ -116,10 +124,10 @@ def confirm(repeats: pd.DataFrame, best: Mapping[Any, Any], baseline_id: str | N
         None if no seed has a score of every compared trial.
     """
     # A repeat that --trial-timeout stopped has trained for fewer epochs than the others, so it does not count either.
-    valid = repeats[(repeats["outcome"] == "finished") & repeats["best_val_miou"].notna()]
+    valid = repeats[(repeats["outcome"] == "finished") & repeats[objective.column].notna()]
     compared = {best["id"], baseline_id}
-    mious = {trial: valid[valid["trial"] == trial].set_index("seed")["best_val_miou"] for trial in compared}
-    of_best, of_baseline = mious[best["id"]], mious[baseline_id]
+    scores = {trial: valid[valid["trial"] == trial].set_index("seed")[objective.column] for trial in compared}
+    of_best, of_baseline = scores[best["id"]], scores[baseline_id]
     seeds = of_best.index.sort_values()
     if baseline_id is not None:
         # The gain is paired by seed, so a seed without a score of both says nothing about it.
@@ -130,6 +138,7 @@ def confirm(repeats: pd.DataFrame, best: Mapping[Any, Any], baseline_id: str | N
         trial=best["id"],
         epochs=int(best["train.epochs"]),
         seeds=tuple(int(seed) for seed in seeds),
+        objective=objective,
         best=Spread(tuple(of_best[seeds])),
         baseline=None if baseline_id is None else Spread(tuple(of_baseline[seeds])),
     )

@@ -13,9 +13,9 @@ import pandas as pd
 from segray.config import RunConfig, flatten
 from segray.errors import ConfigError, StorageError
 from segray.foreign import in_short
+from segray.objective import SCORES, Objective
 from segray.records import EpochRecord, Outcome
 from segray.storage import Repeat, TrialFiles
-from segray.text import is_missing
 
 TRIAL_COLUMNS: Final = {
     "id": "str",
@@ -25,15 +25,17 @@ TRIAL_COLUMNS: Final = {
     "epochs": "int64",
     # Capital Int64 allows missing values, which a trial without an mIoU has; int64 does not.
     "best_epoch": "Int64",
-    "best_val_miou": "float64",
+    "best_score": "float64",
+    # At the best epoch.
+    "val_miou": "float64",
     "cluster_accuracy": "float64",
     "seconds": "float64",
     "drawn": "object",
 }
+"""Columns of ``trials`` before the config keys; ``best_score`` is named after the objective, such as best_val_miou."""
 _WHOLE_NUMBERS: Final = {"epoch": "int64", "attempt": "int64", "peak_memory_bytes": "Int64", "best_epoch": "Int64"}
-EPOCH_COLUMNS: Final = {"trial": "str"} | {
-    name: _WHOLE_NUMBERS.get(name, "float64") for name in EpochRecord.model_fields if name != "val_iou"
-}
+_NO_SCALARS: Final = {"scores", "val_iou", "best_score"}
+_EPOCH_SCALARS: Final = [name for name in EpochRecord.model_fields if name not in _NO_SCALARS]
 REPEAT_COLUMNS: Final = {
     "trial": "str",
     "id": "str",
@@ -41,7 +43,7 @@ REPEAT_COLUMNS: Final = {
     "epochs": "int64",
     "outcome": "str",
     "reason": "str",
-    "best_val_miou": "float64",
+    "best_score": "float64",
     "seconds": "float64",
 }
 CLASS_COLUMNS: Final = {"trial": "str", "epoch": "int64", "class": "str", "iou": "float64"}
@@ -69,15 +71,17 @@ def read_trials(trials: Sequence[TrialFiles]) -> list[TrialContent]:
         return list(pool.map(_read_trial, trials))
 
 
-def trials_frame(trials: Iterable[TrialContent], unended: str) -> pd.DataFrame:
+def trials_frame(trials: Iterable[TrialContent], objective: Objective, unended: str) -> pd.DataFrame:
     """Return one row per trial: TRIAL_COLUMNS and one column per dotted config key.
 
     Args:
         trials: Content of the trials' files.
+        objective: The score by which an epoch is the best one.
         unended: Outcome of a trial that has not written one: ``running`` or ``interrupted``.
     """
     contents = list(trials)
-    frame = _frame([_trial_row(trial, unended) for trial in contents], TRIAL_COLUMNS)
+    frame = _frame([_trial_row(trial, objective, unended) for trial in contents], TRIAL_COLUMNS)
+    frame = frame.rename(columns={"best_score": objective.column})
     configs = [trial.config or {} for trial in contents]
     # All trials' keys: after a resume, trials may be from different versions of segray. A dict keeps the order.
     keys = dict.fromkeys(key for config in configs for key in config)
@@ -85,12 +89,22 @@ def trials_frame(trials: Iterable[TrialContent], unended: str) -> pd.DataFrame:
     return pd.concat([frame, pd.DataFrame(columns, index=frame.index)], axis=1)
 
 
-def epochs_frame(trials: Iterable[TrialContent]) -> pd.DataFrame:
-    """Return one row per trial and epoch: every scalar of the EpochRecord."""
+def epochs_frame(trials: Iterable[TrialContent], objective: Objective) -> pd.DataFrame:
+    """Return one row per trial and epoch: every scalar of the EpochRecord, each of ``SCORES``, and the objective."""
+    scores = dict.fromkeys((*SCORES, objective.name))
+    columns = {"trial": "str", **{name: _WHOLE_NUMBERS.get(name, "float64") for name in _EPOCH_SCALARS}}
+    columns |= dict.fromkeys((*scores, objective.column), "float64")
     rows = [
-        {"trial": trial.id, **record.model_dump(exclude={"val_iou"})} for trial in trials for record in trial.records
+        {
+            "trial": trial.id,
+            **record.model_dump(exclude=_NO_SCALARS),
+            **{name: record.scores.get(name) for name in scores},
+            objective.column: record.best_score,
+        }
+        for trial in trials
+        for record in trial.records
     ]
-    return _frame(rows, EPOCH_COLUMNS)
+    return _frame(rows, columns)
 
 
 def classes_frame(trials: Iterable[TrialContent], classes: Sequence[str]) -> pd.DataFrame:
@@ -99,23 +113,24 @@ def classes_frame(trials: Iterable[TrialContent], classes: Sequence[str]) -> pd.
         {"trial": trial.id, "epoch": record.epoch, "class": name, "iou": iou}
         for trial in trials
         for record in trial.records
-        for name, iou in zip(classes, record.val_iou, strict=False)
+        for name, iou in zip(classes, record.class_iou(classes), strict=False)
     ]
     return _frame(rows, CLASS_COLUMNS)
 
 
-def repeats_frame(repeats: Mapping[Repeat, TrialContent], unended: str) -> pd.DataFrame:
+def repeats_frame(repeats: Mapping[Repeat, TrialContent], objective: Objective, unended: str) -> pd.DataFrame:
     """Return one row per repeat: REPEAT_COLUMNS; ``epochs`` is the number of epochs that the repeat shall train.
 
     Args:
         repeats: Content of the repeats' files.
+        objective: The score by which an epoch is the best one.
         unended: Outcome of a repeat that has not written one.
     """
     rows = [
-        _trial_row(content, unended) | {"trial": repeat.trial, "seed": repeat.seed, "epochs": repeat.epochs}
+        _trial_row(content, objective, unended) | {"trial": repeat.trial, "seed": repeat.seed, "epochs": repeat.epochs}
         for repeat, content in repeats.items()
     ]
-    return _frame(rows, REPEAT_COLUMNS)
+    return _frame(rows, REPEAT_COLUMNS).rename(columns={"best_score": objective.column})
 
 
 def _read_trial(trial: TrialFiles) -> TrialContent:
@@ -161,8 +176,8 @@ def _known_keys() -> frozenset[str]:
 
 def _wrong_value(config: Mapping[str, Any]) -> str:
     """Return what is wrong with a config; unknown keys are fine, since other versions of segray have more keys."""
-    # A key such as `id` would give the trials frame two columns with one name.
-    if clash := config.keys() & TRIAL_COLUMNS.keys():
+    # A key such as `id` or `best_val_miou` would give the trials frame two columns with one name.
+    if clash := {key for key in config if key in TRIAL_COLUMNS or key.startswith("best_")}:
         return f"{min(clash)} is no config key"
     try:
         RunConfig().with_values({key: value for key, value in config.items() if key in _known_keys()})
@@ -180,13 +195,17 @@ def _seconds(trial: TrialFiles, records: Sequence[EpochRecord], outcome: Outcome
     return trained if last is None else max(trained, last.seconds)
 
 
-def _trial_row(trial: TrialContent, unended: str) -> dict[str, Any]:
+def _trial_row(trial: TrialContent, objective: Objective, unended: str) -> dict[str, Any]:
     # Without an outcome, only the defaults of the other fields are used, never this status.
     outcome = trial.outcome or Outcome(status="finished")
-    valued = [record for record in trial.records if not is_missing(record.val_miou)]
+
+    def rank(record: EpochRecord) -> float:
+        return objective.rank(record.scores.get(objective.name))
+
+    valued = [record for record in trial.records if record.scores.get(objective.name) is not None]
     # max() returns the earliest of equal epochs, as training does, so the epoch agrees with best.json.
-    best = max(valued, key=lambda record: record.val_miou or 0.0, default=None)
-    if outcome.best_val_miou is not None and best is not None and outcome.best_val_miou > (best.val_miou or 0.0):
+    best = max(valued, key=rank, default=None)
+    if best is not None and objective.rank(outcome.best_score) > rank(best):
         # The record of the best epoch is damaged, but the outcome still knows that epoch's score.
         best = None
     return {
@@ -197,8 +216,9 @@ def _trial_row(trial: TrialContent, unended: str) -> dict[str, Any]:
         # A running trial has no outcome yet, and the last records of an ended trial may be damaged.
         "epochs": max(outcome.epochs, trial.records[-1].epoch if trial.records else 0),
         "best_epoch": outcome.best_epoch if best is None else best.epoch,
-        "best_val_miou": outcome.best_val_miou if best is None else best.val_miou,
-        "cluster_accuracy": None if best is None else best.val_cluster_accuracy,
+        "best_score": outcome.best_score if best is None else best.scores[objective.name],
+        "val_miou": None if best is None else best.scores.get("val_miou"),
+        "cluster_accuracy": None if best is None else best.scores.get("val_cluster_accuracy"),
         "seconds": trial.seconds,
         "drawn": trial.drawn,
     }

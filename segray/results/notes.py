@@ -99,7 +99,7 @@ def _comparison(results: SweepResults) -> Iterator[str]:
     elif results.trials["outcome"].isin(FAILURES).all():
         yield "Every trial failed; the reasons are in the trials table."
     elif results.ranked.empty:
-        yield "No trial has completed an epoch with a validation mIoU yet."
+        yield f"No trial has completed an epoch with a {results.info.objective.label} yet."
     elif len(results.trials) == 1:
         # A single run has nothing to compare by design, so its report needs no note about that.
         if not results.is_single_run:
@@ -134,25 +134,30 @@ def _repeats(results: SweepResults) -> Iterator[str]:
     found = results.confirmation()
     if found is None:
         return
+    objective = results.info.objective
     named = {f"trial {found.trial}": found.best, results.info.baseline_name: found.baseline}
     figures = [
-        f"{name} {text.percent(spread.mean)} ({text.percent_range(spread.low, spread.high)})"
+        f"{name} {objective.shown(spread.mean)} ({objective.shown_range(spread.low, spread.high)})"
         for name, spread in named.items()
         if spread is not None
     ]
     if found.gain is not None:
         gain = found.gain
-        figures.append(f"gain {text.points(gain.mean)} ({text.points_range(gain.low, gain.high)})")
+        spread = objective.shown_difference_range(gain.low, gain.high)
+        figures.append(f"gain {objective.shown_difference(gain.mean)} ({spread})")
     yield f"Repeated with {found.counted_seeds}, {text.counted(found.epochs, 'epoch')}: {', '.join(figures)}."
 
 
 def _overlap(results: SweepResults) -> Iterator[str]:
     found = results.confirmation()
     if found is not None and found.overlaps and found.baseline is not None:
+        objective = results.info.objective
+        worst = min(found.best.values, key=objective.rank)
+        best = max(found.baseline.values, key=objective.rank)
+        above = "above" if objective.direction == "maximize" else "below"
         yield (
-            f"The spread overlaps: the worst repeat of trial {found.trial} ({text.percent(found.best.low)}) is not "
-            f"above the best of {results.info.baseline_name} ({text.percent(found.baseline.high)}), so the gain may "
-            "be chance."
+            f"The spread overlaps: the worst repeat of trial {found.trial} ({objective.shown(worst)}) is not {above} "
+            f"the best of {results.info.baseline_name} ({objective.shown(best)}), so the gain may be chance."
         )
 
 
@@ -166,7 +171,7 @@ def _shorter_baseline(results: SweepResults) -> Iterator[str]:
         yield (
             f"Repeats train as long as the best trial: {text.counted(found.epochs, 'epoch')}. In the search, "
             f"{results.info.baseline_name} trained for {baseline['train.epochs']} and reached "
-            f"{text.percent(baseline['best_val_miou'])} in a single run."
+            f"{results.info.objective.shown(baseline[results.info.objective.column])} in a single run."
         )
 
 
@@ -241,11 +246,12 @@ def _test(results: SweepResults) -> Iterator[str]:
     if best is None:
         return
     if scores is not None:
-        num, total = scores.num_in_mean, len(scores.classes)
-        mean = f" ({text.mean_over(num, total)})" if num < total else ""
+        objective, num, total = results.test_objective, scores.num_in_mean, len(scores.classes)
+        mean = f" ({text.mean_over(num, total)})" if objective.is_mean and num < total else ""
         yield (
             f"Validation chose trial {best['id']}, which flatters its validation score. The {results.num_test_images} "
-            f"test images chose no trial; on them it has {text.percent(scores.miou)} mIoU{mean}."
+            f"test images chose no trial; on them it has {objective.shown(scores.score(objective.name))} "
+            f"{objective.bare_label}{mean}."
         )
     elif results.num_test_images:
         yield (

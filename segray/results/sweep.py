@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 
 from segray import text
+from segray.objective import MIOU, Objective
 from segray.owner import owner_is_gone
 from segray.records import FAILURES, SplitScores, SweepInfo, SweepState, SweepStatus
 from segray.results.confirmation import Confirmation, compared_repeats, confirm
@@ -26,6 +27,18 @@ from segray.results.searched import SearchedKey, searched_keys
 from segray.storage import BASELINE_ID, Repeat, SweepFiles, open_sweep
 
 
+@dataclass(frozen=True)
+class ExtraScore:
+    """A score of each trial that tables show beside the objective."""
+
+    column: str
+    """Its column in ``trials``, at the best epoch"""
+    heading: str
+
+
+EXTRA_SCORES: Final = (ExtraScore("val_miou", "val mIoU"), ExtraScore("cluster_accuracy", "cluster accuracy"))
+
+
 # The == of two frames is a frame, which has no truth value, and a frame has no hash: compare results by identity.
 @dataclass(frozen=True, eq=False)
 class SweepResults:
@@ -40,15 +53,16 @@ class SweepResults:
     seconds: float
     """Wall time of the sweep over all its starts"""
     trials: pd.DataFrame
-    """One row per trial: id, outcome, reason, traceback, epochs, best_epoch, best_val_miou, cluster_accuracy (at the
-    best epoch), seconds, drawn (keys that the search drew or derived from drawn keys), config keys"""
+    """One row per trial: id, outcome, reason, traceback, epochs, best_epoch, best_val_miou (named after the objective),
+    val_miou and cluster_accuracy (both at the best epoch), seconds, drawn (keys that the search drew or derived from
+    drawn keys), config keys"""
     epochs: pd.DataFrame
-    """One row per trial and epoch: trial and every scalar of the EpochRecord"""
+    """One row per trial and epoch: trial, every scalar of the EpochRecord, and the scores of ``SCORES``"""
     classes: pd.DataFrame
     """One row per trial, epoch and class: trial, epoch, class, iou"""
     repeats: pd.DataFrame
     """One row per repeat of the best trial or the baseline: trial, id, seed, epochs (to train), outcome, reason,
-    best_val_miou, seconds"""
+    best_val_miou (named after the objective), seconds"""
     num_test_images: int
     """Number of images that no trial is chosen by; 0 if the data has none"""
     last_test: SplitScores | None
@@ -78,13 +92,16 @@ class SweepResults:
 
     @cached_property
     def ranked(self) -> pd.DataFrame:
-        """The rows of ``trials`` that have an mIoU and did not fail, best first."""
-        # Stable: of two trials with equal mIoU the earlier one is the best, as in SweepFiles.best.
-        valid = ~self.trials["outcome"].isin(FAILURES) & self.trials["best_val_miou"].notna()
-        return self.trials[valid].sort_values("best_val_miou", ascending=False, kind="stable")
+        """The rows of ``trials`` that have a score and did not fail, best first."""
+        objective = self.info.objective
+        valid = ~self.trials["outcome"].isin(FAILURES) & self.trials[objective.column].notna()
+        # Stable: of two trials with equal scores the earlier one is the best, as in SweepFiles.best.
+        return self.trials[valid].sort_values(
+            objective.column, ascending=objective.direction == "minimize", kind="stable"
+        )
 
     def best_trial(self) -> pd.Series[Any] | None:
-        """Return the row of the trial with the highest mIoU among trials that did not fail; None if there is none."""
+        """Return the row of the trial with the best score among trials that did not fail; None if there is none."""
         return None if self.ranked.empty else self.ranked.iloc[0]
 
     @property
@@ -95,6 +112,12 @@ class SweepResults:
         if best is None or scored is None or (scored.trial, scored.epoch) != (best["id"], best["best_epoch"]):
             return None
         return scored
+
+    @property
+    def test_objective(self) -> Objective:
+        """The score to report of test images: the objective, or mIoU if the test scores do not have it."""
+        objective = self.info.objective
+        return objective if self.test and self.test.score(objective.name) is not None else MIOU
 
     @cached_property
     def num_in_mean(self) -> tuple[int, int]:
@@ -127,7 +150,7 @@ class SweepResults:
         best = self.best_trial()
         if best is None or self.first_trial() is None:
             return None
-        return confirm(self.compared_repeats(), best.to_dict(), self._opponent_id())
+        return confirm(self.compared_repeats(), self.info.objective, best.to_dict(), self._opponent_id())
 
     def _opponent_id(self) -> str | None:
         """Return the id of the baseline; None if the baseline is the best trial itself or failed."""
@@ -151,6 +174,12 @@ class SweepResults:
         """Whether trials were trained on K-Means clusters and so have a cluster accuracy."""
         return bool(self.trials["cluster_accuracy"].notna().any())
 
+    @cached_property
+    def extra_scores(self) -> tuple[ExtraScore, ...]:
+        """The scores that tables show beside the objective: mIoU unless it is the objective, and that on clusters."""
+        shown = {"val_miou": self.info.objective.name != "val_miou", "cluster_accuracy": self.has_clusters}
+        return tuple(score for score in EXTRA_SCORES if shown[score.column])
+
     def seconds_saved(self) -> float:
         """Estimate the training time that early stopping saved, in seconds over all trials.
 
@@ -171,15 +200,17 @@ class SweepResults:
         The test scores are None if the best trial has not been scored. Left out are: the test scores if there are no
         test images, the confirmation and the repeats if there are no repeats, and the damage if there is none.
         """
-        columns = ["id", "outcome", "epochs", "best_val_miou", "seconds", "drawn"]
-        columns += ["cluster_accuracy"] if self.has_clusters else []
+        objective = self.info.objective
+        columns = ["id", "outcome", "epochs", objective.column, "seconds", "drawn"]
+        columns += [score.column for score in self.extra_scores]
         trials = [
             {column: _json_value(row[column]) for column in columns}
             | {"config": {key: _json_value(row[key]) for key in self.config_keys}}
             for row in self.trials.to_dict("records")
         ]
         classes = {"classes": list(self.info.classes), "classes_in_mean": list(self.info.val_classes) or None}
-        sweep = {"sweep": self.info.name, "metric": self.info.metric, **classes}
+        metric = {"metric": objective.name, "direction": objective.direction}
+        sweep = {"sweep": self.info.name, **metric, **classes}
         test = {"test": self.test and self.test.model_dump(mode="json")} if self.num_test_images else {}
         found = self.confirmation()
         repeats = [{key: _json_value(value) for key, value in row.items()} for row in self.repeats.to_dict("records")]
@@ -189,7 +220,7 @@ class SweepResults:
 
     def as_csv(self) -> str:
         """Return ``trials`` as CSV with a header, without tracebacks; drawn keys are separated by spaces."""
-        left_out = ["traceback"] + ["cluster_accuracy"] * (not self.has_clusters)
+        left_out = ["traceback", *(score.column for score in EXTRA_SCORES if score not in self.extra_scores)]
         return self.trials.assign(drawn=self.trials["drawn"].map(" ".join)).drop(columns=left_out).to_csv(index=False)
 
 
@@ -212,7 +243,9 @@ def load(path: str | Path) -> SweepResults:
     status = _status(files, state)
     # Repeats begin when the search is over: a trial of the search that is still open then was cut short.
     is_repeating = status == "running" and state is not None and state.repeating
-    trials = trials_frame(contents, unended="running" if status == "running" and not is_repeating else "interrupted")
+    trials = trials_frame(
+        contents, info.objective, unended="running" if status == "running" and not is_repeating else "interrupted"
+    )
     return SweepResults(
         files=files,
         info=info,
@@ -221,10 +254,11 @@ def load(path: str | Path) -> SweepResults:
         num_planned=len(found) if state is None else state.trials,
         seconds=float(trials["seconds"].sum()) if state is None else state.seconds,
         trials=trials,
-        epochs=epochs_frame(contents),
+        epochs=epochs_frame(contents, info.objective),
         classes=classes_frame(contents, info.classes),
         repeats=repeats_frame(
             {repeat: content for repeat, content in found_repeats.items() if not content.is_left_out},
+            info.objective,
             unended="running" if is_repeating else "interrupted",
         ),
         num_test_images=len(splits.test) if splits else 0,

@@ -62,6 +62,7 @@ def main(sweep: Sweep, *, make_data: Callable[[], object] | None = None) -> None
         if not is_given(context, "storage") and sweep.storage == DEFAULT_STORAGE:
             given["storage"] = default_storage()
         given["callbacks"] = add_callbacks(sweep.callbacks, given["callbacks"])
+        given["objective"] = given["objective"] or sweep.objective
         asked = replace(
             options.with_options(sweep, given | _sampler(sweep, **given)),
             base=sweep.base.with_values(fixed | own),
@@ -149,14 +150,15 @@ def _conclude(asked: Sweep, files: SweepFiles) -> int:
     """
     # Both import pandas, which would delay the start of a sweep.
     from dashboards.report import write_report
-    from segray import text
     from segray.results import load
     from segray.results.notes import CAUTIONS, notes
 
     location = location_below(asked.storage, asked.name)
     try:
         trial, pointer = files.best()
-        print(f"best val mIoU: {text.percent(pointer.record.val_miou)} (trial {trial.id})")
+        objective = files.info().objective
+        best = f"{objective.label}: {objective.shown(pointer.record.best_score)} (trial {trial.id})"
+        print(f"best {printable(best)}")
         code = 0
     except StorageError as error:
         print(printable(error))

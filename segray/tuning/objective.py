@@ -1,10 +1,8 @@
-"""The score that trials are compared by."""
+"""The objective in Ray Tune's results."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from segray.records import METRIC
-
-TUNE_METRIC: Final = f"best_{METRIC}"
-"""Key of Tune's results that schedulers compare: the best score so far, which never falls."""
+TUNE_METRIC: Final = "best_score"
+"""Key of Tune's results that schedulers compare: the best score so far, which never gets worse."""

@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 import typer
 
 from segray.errors import ConfigError, unknown_name
+from segray.objective import CLASS_IOU, SCORES
 from segray.option import Option
 from segray.tuning.callbacks import CALLBACKS
 
@@ -19,6 +20,11 @@ Declaration = TypeVar("Declaration")
 RESUME = Option("Continue the sweep or run of this --name")
 RETRY_FAILED = Option("With --resume: go on with what has failed, from its last checkpoint")
 STORAGE = Option("Path or URL of the folder that holds the sweeps' folders")
+OBJECTIVE = Option(
+    "The score that trials and epochs are compared by, such as val_iou/road",
+    metavar=f"[{'|'.join((*SCORES, f'{CLASS_IOU}CLASS'))}]",
+    type=str,
+)
 CALLBACK = Option(
     "A tracker that hears of every trial and epoch; may be repeated, and adds to the study's own (default: gauges)",
     name="--callback",

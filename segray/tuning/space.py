@@ -145,6 +145,13 @@ class _PlainTrial:
         bounds = [_whole(name, bound) for bound in (low, high, step)]
         return int(self._trial.suggest_int(name, bounds[0], bounds[1], step=bounds[2], log=log))
 
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
+        if step is not None:
+            _check_steps(name, low, high, step)
+        return float(self._trial.suggest_float(name, low, high, step=step, log=log))
+
     def suggest_categorical(self, name: str, choices: Iterable[Any]) -> Any:
         # A text would be taken for its letters, and the order of a set changes from process to process.
         if isinstance(choices, str | bytes | set | frozenset):
@@ -199,6 +206,20 @@ def _whole(name: str, bound: Any) -> int:
     if int(bound) != bound:
         raise ConfigError(f"{name} in the search space: bounds of suggest_int must be whole numbers, but got {bound!r}")
     return int(bound)
+
+
+def _check_steps(name: str, low: float, high: float, step: float) -> None:
+    """Refuse steps whose highest value is lost: Optuna adds in decimals, and a sum of many digits falls short."""
+    made = optuna.distributions.FloatDistribution
+    with warnings.catch_warnings(action="ignore"):
+        kept = made(low, high, step=step)
+        # Reading the study makes the distribution again.
+        kept = made(kept.low, kept.high, step=step)
+    if round((kept.high - kept.low) / step) < math.floor((high - low) / step + TOLERANCE):
+        raise ConfigError(
+            f"{name} in the search space: the ends of a range in steps must have fewer digits, or its highest value is "
+            f"lost, but got {low!r} to {high!r} in steps of {step!r}; round them, such as to {low:.6g}"
+        )
 
 
 def _check_distinct(name: str, choices: Sequence[Any]) -> None:

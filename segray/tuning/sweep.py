@@ -11,9 +11,10 @@ from segray.cluster.limits import Limits
 from segray.cluster.resources import Resources
 from segray.config import RunConfig
 from segray.errors import ConfigError
+from segray.objective import MIOU, Objective, find_objective
 from segray.option import Option
 from segray.tuning.callbacks import DEFAULT_CALLBACKS, Callback, make_callbacks
-from segray.tuning.options import CALLBACK, RESUME, RETRY_FAILED, STORAGE
+from segray.tuning.options import CALLBACK, OBJECTIVE, RESUME, RETRY_FAILED, STORAGE
 from segray.tuning.samplers import SAMPLERS, Sampler, make_sampler
 from segray.tuning.schedulers import SCHEDULERS, StoppingSettings, find_scheduler
 from segray.tuning.space import Space
@@ -42,6 +43,8 @@ class Sweep:
     """Name of the recipe, published or one's own, that the base holds; the first trial is then the base itself"""
     first_trials: Sequence[Mapping[str, Any]] = ()
     """Values of the first trials, after the recipe's; the very first is the baseline that the report compares with"""
+    objective: Annotated[str | Objective, OBJECTIVE] = MIOU.name
+    """A score of the epochs' records; a name stands for its usual direction"""
     trials: Annotated[int | None, Option("Number of trials, over all starts")] = None
     """Trials in all, over all starts of the sweep"""
     minutes: Annotated[
@@ -88,7 +91,10 @@ class Sweep:
     def stopping(self, max_epochs: int) -> StoppingSettings:
         """Return what a scheduler may depend on, for a sweep in which no trial runs longer than ``max_epochs``."""
         return StoppingSettings(
-            max_epochs=max_epochs, grace_epochs=self.grace_epochs, reduction_factor=self.reduction_factor
+            max_epochs=max_epochs,
+            grace_epochs=self.grace_epochs,
+            reduction_factor=self.reduction_factor,
+            objective=find_objective(self.objective),
         )
 
 
@@ -123,6 +129,7 @@ def check_values(sweep: Sweep) -> None:
         raise ConfigError(f"--grace-epochs must be at least 1, but got {sweep.grace_epochs}")
     if not 1 < sweep.reduction_factor < math.inf:
         raise ConfigError(f"--reduction-factor must be above 1, but got {sweep.reduction_factor:g}")
+    find_objective(sweep.objective)
     find_scheduler(sweep.scheduler)
     make_callbacks(sweep.callbacks)
     make_sampler(sweep.sampler, sweep.seed, sweep.sampler_options)

@@ -14,6 +14,7 @@ from segray.cluster.limits import Limits
 from segray.cluster.resources import Resources
 from segray.config import RunConfig, read_yaml
 from segray.folder import location_below
+from segray.objective import MIOU, Objective
 from segray.recipes import Recipe, find_recipe
 from segray.shown import redacted
 from segray.storage import open_sweep
@@ -71,6 +72,7 @@ def single_run(
     limits: Limits,
     resume: bool,
     retry_failed: bool = False,
+    objective: str | Objective = MIOU.name,
     callbacks: Sequence[str | Callback] = DEFAULT_CALLBACKS,
 ) -> Sweep:
     """Return the sweep whose only trial is a config, which may be a recipe's."""
@@ -83,6 +85,7 @@ def single_run(
         epochs=base.train.epochs,
         sampler="random",
         scheduler="none",
+        objective=objective,
         resources=resources,
         limits=limits,
         storage=storage,

@@ -86,7 +86,7 @@ def cluster_sweep(sweep):
 def test_the_accuracy_on_clusters_stands_beside_the_miou_that_ranks(cluster_sweep, capsys):
     print_results(cluster_sweep.files.folder.path)
     lines = capsys.readouterr().out.replace("\u00a0", " ").splitlines()
-    assert "cluster acc." in lines[1]
+    assert "cluster accuracy" in lines[1]
     assert lines[2].startswith("0000")
     assert "84.0 %" in lines[2]
     assert "compare only at the same K" in lines[-1]

@@ -12,16 +12,12 @@ def record(epoch):
     return EpochRecord(
         epoch=epoch,
         train_loss=1.0,
-        val_loss=1.0,
-        val_miou=0.5,
-        val_iou=(0.5,),
-        val_pixel_accuracy=0.5,
-        val_mean_class_accuracy=0.5,
+        scores={"val_loss": 1.0, "val_miou": 0.5, "val_iou/road": 0.5},
         learning_rate=0.1,
         images_per_second=1.0,
         epoch_seconds=1.0,
         peak_memory_bytes=1,
-        best_val_miou=0.5,
+        best_score=0.5,
         best_epoch=epoch,
     )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import fake_sweep
 import pytest
 
+from segray.objective import MIOU
 from segray.records import Outcome
 from segray.tuning.callbacks import CALLBACKS, Callback
 from segray.tuning.callbacks.dispatcher import Dispatcher
@@ -21,8 +22,9 @@ CLASSES = list(fake_sweep.CLASSES)
 
 def record(epoch, miou):
     """An epoch in which nothing of the last class could be computed, nor any accuracy."""
-    changes = {"val_pixel_accuracy": None, "val_iou": (miou,) * (len(CLASSES) - 1) + (None,)}
-    return fake_sweep.record(epoch, miou).model_copy(update=changes)
+    made = fake_sweep.record(epoch, miou)
+    unknown = {"val_pixel_accuracy": None, f"val_iou/{CLASSES[-1]}": None}
+    return made.model_copy(update={"scores": made.scores | unknown})
 
 
 def begin(events, trial_id, values=VALUES):
@@ -49,10 +51,10 @@ def send_sweep(name, sweep):
     # A resume may move the data.
     events.trial_begins("0000", CONFIG | VALUES | {"section.key7": "moved"}, VALUES)
     events.epoch_done("0000", record(2, 0.5))
-    events.trial_ended("0000", Outcome(status="stopped", reason="too low", epochs=2, best_val_miou=0.5, best_epoch=2))
+    events.trial_ended("0000", Outcome(status="stopped", reason="too low", epochs=2, best_score=0.5, best_epoch=2))
     begin(events, REPEAT, {"seed": 1})
     events.epoch_done(REPEAT, record(1, 0.375))
-    events.trial_ended(REPEAT, Outcome(status="finished", epochs=1, best_val_miou=0.375, best_epoch=1))
+    events.trial_ended(REPEAT, Outcome(status="finished", epochs=1, best_score=0.375, best_epoch=1))
     events.sweep_ends("finished")
     assert said == []
 
@@ -89,6 +91,7 @@ def test_gauges(sweep, monkeypatch):
     shown = read_gauges(sweep, monkeypatch)
     assert {name for name, _ in shown} == {
         "segray_val_miou",
+        "segray_best_score",
         "segray_train_loss",
         "segray_images_per_second",
         "segray_epoch",
@@ -130,7 +133,7 @@ def test_tensorboard(sweep):
                 scalars.setdefault(value.tag, []).append((event.step, pytest.approx(value.simple_value, rel=1e-6)))
             else:
                 others.setdefault(value.tag, []).append((event.step, value))
-    first, second = (epoch_metrics(record(epoch, miou), CLASSES) for epoch, miou in ((1, 0.25), (2, 0.5)))
+    first, second = (epoch_metrics(record(epoch, miou), MIOU) for epoch, miou in ((1, 0.25), (2, 0.5)))
     assert len(scalars) == len(first)
     assert scalars["val/miou"] == [(1, 0.25), (2, 0.5)]
     assert scalars["train/loss"] == [(1, first["train_loss"]), (2, second["train_loss"])]
@@ -204,7 +207,7 @@ def test_mlflow(sweep, tmp_path, monkeypatch):
     assert (first.data.tags["segray.outcome"], first.data.tags["segray.reason"]) == ("stopped", "too low")
     history = client.get_metric_history(first.info.run_id, "val_miou")
     assert [(metric.step, metric.value) for metric in history] == [(1, 0.25), (2, 0.5)]
-    assert first.data.metrics == pytest.approx(epoch_metrics(record(2, 0.5), CLASSES))
+    assert first.data.metrics == pytest.approx(epoch_metrics(record(2, 0.5), MIOU))
     assert "val_miou" not in runs["0002"].data.metrics
     assert parent.data.params["sampler"] == "tpe"
     [artifact] = client.list_artifacts(parent.info.run_id)

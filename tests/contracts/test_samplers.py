@@ -5,9 +5,10 @@ from pathlib import Path
 
 import optuna
 import pytest
-from fake_sweep import empty_sweep
+from fake_sweep import empty_sweep, record
 
 from segray.errors import ConfigError
+from segray.objective import MIOU
 from segray.tuning.points import identity
 from segray.tuning.preflight.samples import draw_samples
 from segray.tuning.run.study import StudySearch
@@ -35,13 +36,13 @@ def score(values):
 
 def search_in(folder, name, space, sampler, start=0):
     files = empty_sweep(folder / name).files
-    return StudySearch(files, space, sampler, [], Path(folder, f"{start}.db"), files)
+    return StudySearch(files, space, sampler, [], Path(folder, f"{start}.db"), files, MIOU)
 
 
 def told(search, number):
     given = search.suggest(str(number))["values"]
     best = score(given)
-    result = {"epoch": 1, "val_miou": best, "best_val_miou": best, "status": "finished"}
+    result = {"record": record(1, best), "best_score": best, "status": "finished"}
     search.on_trial_complete(str(number), result)
     return given
 

@@ -58,8 +58,8 @@ def test_history_keeps_the_best_so_far_and_leaves_failed_trials_out(sweep):
         fake_sweep.write_trial(sweep, f"{number:04d}", {}, mious, status=status)
     info = history_info(load_sweep(sweep))
     assert info.best_so_far == (0.2, 0.2, 0.2, 0.2, 0.3)
-    assert [point.miou for point in info.points] == [0.2, 0.1, 0.9, None, 0.3]
-    assert (info.first_miou, info.majority_class, info.majority_miou) == (0.2, "road", 0.028)
+    assert [point.score for point in info.points] == [0.2, 0.1, 0.9, None, 0.3]
+    assert (info.first_score, info.majority_class, info.majority_score) == (0.2, "road", 0.028)
 
 
 def test_history_names_the_recipe_that_the_first_trial_is(tmp_path):
@@ -75,7 +75,7 @@ def test_repeats_show_both_trials_seed_by_seed(sweep):
     fake_sweep.write_repeats(sweep, "0000", [0.21, 0.22], epochs=6)
     info = repeats_info(load_sweep(sweep))
     assert info.seeds == (1, 2)
-    assert [(trial.name, trial.mious.values) for trial in info.trials] == [
+    assert [(trial.name, trial.scores.values) for trial in info.trials] == [
         ("trial 0001", (0.35, 0.37)),
         ("the first trial", (0.21, 0.22)),
     ]
@@ -86,7 +86,7 @@ def test_repeats_show_both_trials_seed_by_seed(sweep):
 )
 def test_the_history_has_a_baseline_that_ran_to_its_end(sweep, first, status, shown):
     fake_sweep.write_trial(sweep, first, {}, [0.3], status=status)
-    assert history_info(load(sweep.files.folder.path)).first_miou == shown
+    assert history_info(load(sweep.files.folder.path)).first_score == shown
 
 
 def test_curves_highlight_the_best_three_and_draw_the_best_last(full):
@@ -111,7 +111,7 @@ def test_parallel_places_choices_evenly_and_numbers_by_their_scale(sweep):
     assert [line.positions[lr] for line in info.lines] == pytest.approx([0.0, 0.5, 1.0])
     assert [tick.label for tick in axis.ticks] == ["0.0001", "0.001", "0.01"]
     assert info.axes[-1].label == "val mIoU"
-    assert [line.miou for line in info.lines] == sorted(line.miou for line in info.lines)
+    assert [line.score for line in info.lines] == sorted(line.score for line in info.lines)
 
 
 def test_parallel_puts_a_value_that_never_varied_in_the_middle(sweep):
@@ -195,7 +195,7 @@ def test_choices_are_grouped_with_the_highest_median_first(sweep):
     (group,) = choices_info(load_sweep(sweep)).groups
     assert group.label == "encoder"
     assert [(choice.name, len(choice.points)) for choice in group.choices] == [("resnet34", 3), ("resnet18", 2)]
-    assert group.choices[0].median_miou == 0.4
+    assert group.choices[0].median_score == 0.4
     assert all(point.is_cut for point in group.choices[0].points)
 
 

@@ -21,7 +21,7 @@ def test_the_headline_gives_the_gains_over_both_baselines(sweep):
     fake_sweep.write_trial(sweep, "0000", {}, [0.30])
     fake_sweep.write_trial(sweep, "0001", {"optim.lr": 0.01}, [0.345, 0.34])
     best = summary_of(sweep).best
-    assert (best.id, plain(best.miou), best.epoch) == ("0001", "34.5 %", "epoch 1 of 2")
+    assert (best.id, plain(best.score), best.epoch) == ("0001", "34.5 %", "epoch 1 of 2")
     assert lines_of(best) == [
         ("+4.5 points", "over the first trial (30.0 %)"),
         ("+31.7 points", "over predicting road everywhere (2.8 %)"),
@@ -36,7 +36,7 @@ def test_the_headline_gives_best_recipe_and_gain_over_further_seeds(tmp_path):
     fake_sweep.write_repeats(sweep, "0001", [0.52, 0.53, 0.51], epochs=6)
     fake_sweep.write_repeats(sweep, "0000", [0.31, 0.30, 0.32], epochs=6)
     summary = summary_of(sweep)
-    assert plain(summary.best.miou) == "55.0 %"
+    assert plain(summary.best.score) == "55.0 %"
     assert lines_of(summary.best)[:3] == [
         ("52.0 %", "trial 0001 repeated (51.0 to 53.0, 3 seeds)"),
         ("31.0 %", "recipe fcn with the same seeds and epochs (30.0 to 32.0, 3 seeds)"),
@@ -168,9 +168,9 @@ def test_rows_sort_by_number_and_keep_missing_values_apart(full):
     summary = summarise(full)
     rows = {row.id: row for row in summary.rows}
     assert sum(row.is_best for row in summary.rows) == 1
-    assert rows["0005"].miou.number is None
-    assert rows["0005"].miou.is_number
-    assert rows["0000"].miou.number == full.trials["best_val_miou"].iloc[0]
+    assert rows["0005"].score.number is None
+    assert rows["0005"].score.is_number
+    assert rows["0000"].score.number == full.trials["best_val_miou"].iloc[0]
     assert all(len(row.cells) == len(summary.columns) for row in summary.rows)
 
 
@@ -203,7 +203,7 @@ def judged(sweep):
 
 def test_the_test_figure_stands_beside_the_validation_figure_that_chose_the_trial(sweep):
     summary = judged(sweep)
-    assert (plain(summary.best.miou), plain(summary.best.test_miou)) == ("30.0 %", "28.1 %")
+    assert (plain(summary.best.score), plain(summary.best.test_score)) == ("30.0 %", "28.1 %")
     note = plain(summary.notes[-1])
     assert note.startswith("Validation chose trial 0000, which flatters")
     assert note.endswith("The 5 test images chose no trial; on them it has 28.1 % mIoU.")
@@ -220,7 +220,7 @@ def test_a_test_figure_of_an_earlier_best_trial_does_not_stand_for_the_present_o
     judged(sweep)
     fake_sweep.write_trial(sweep, "0001", {}, [0.4])
     summary = summary_of(sweep)
-    assert summary.best.test_miou == ""
+    assert summary.best.test_score == ""
     assert "Trial 0001 has not been scored on the 5 test images" in summary.notes[-1]
 
 

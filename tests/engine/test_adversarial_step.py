@@ -259,7 +259,7 @@ def test_bfloat16_trains_both(config):
 def test_the_model_learns_the_classes_against_the_discriminator(config):
     config = config.with_values({"train.epochs": 12})
     *_, last = start(tiny_state(config), step=gan_step(config))
-    assert last.val_miou > 0.7
+    assert last.scores["val_miou"] > 0.7
     assert last.train_discriminator_loss is not None
     assert 0 <= last.train_real_accuracy <= 1
     assert 0 <= last.train_fake_accuracy <= 1

@@ -77,7 +77,7 @@ def test_judging_repeats_the_cluster_accuracy_and_shows_it(trial, capsys):
     _, files, _ = trial
     sweep = fake_sweep.empty_sweep(Path(files.folder.path).parents[2], "sweep").files
     print_evaluation(sweep.folder.path, split="val", trial_id="0000", data_root=None)
-    accuracy = text.percent(files.records()[0].val_cluster_accuracy)
+    accuracy = text.percent(files.records()[0].scores["val_cluster_accuracy"])
     assert f"clusters of training {accuracy}" in capsys.readouterr().out
 
 
@@ -87,10 +87,10 @@ def test_the_record_is_of_palette_classes_with_the_cluster_accuracy_beside_it(tr
     truth = np.stack([data.val.truth(index) for index in range(3)])
     labels = np.stack([data.val.pair(index)[1] for index in range(3)])
     right = mapped(data, predicted) == truth
-    assert len(record.val_iou) == 19
-    assert [iou is not None for iou in record.val_iou] == [(truth == index).any() for index in range(19)]
-    assert record.val_pixel_accuracy == pytest.approx(right[truth != 255].mean(), abs=2e-3)
-    assert record.val_cluster_accuracy == pytest.approx((predicted.argmax(axis=1) == labels).mean(), abs=2e-3)
+    ious = record.class_iou(data.scored_space.names)
+    assert [iou is not None for iou in ious] == [(truth == index).any() for index in range(19)]
+    assert record.scores["val_pixel_accuracy"] == pytest.approx(right[truth != 255].mean(), abs=2e-3)
+    assert record.scores["val_cluster_accuracy"] == pytest.approx((predicted.argmax(axis=1) == labels).mean(), abs=2e-3)
 
 
 def test_sample_pictures_have_the_palette_classes(trial, predicted, tmp_path):

@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from tiny_run import CPU, cross_entropy, start, tiny_config, tiny_state, without_timing
+from tiny_run import CPU, LABEL_SPACE, cross_entropy, start, tiny_config, tiny_state, without_timing
 
 from segray.engine.endings import Diverged, Interrupted
 from segray.engine.evaluate import Evaluation
@@ -25,17 +25,17 @@ def test_it_learns_and_counts_epochs_from_one():
     records = list(start(tiny_state(tiny_config(train__epochs=6))))
     assert [record.epoch for record in records] == [1, 2, 3, 4, 5, 6]
     assert records[-1].train_loss < 0.5 * records[0].train_loss
-    assert records[-1].val_miou > 0.9
-    assert records[-1].best_val_miou == max(record.val_miou for record in records)
+    assert records[-1].scores["val_miou"] > 0.9
+    assert records[-1].best_score == max(record.scores["val_miou"] for record in records)
 
 
 def test_a_record_is_complete():
     [record] = start(tiny_state(tiny_config(train__epochs=1)), attempt=3)
     assert record.attempt == 3
-    assert len(record.val_iou) == 3
-    assert math.isfinite(record.val_loss)
-    assert 0 <= record.val_pixel_accuracy <= 1
-    assert 0 <= record.val_mean_class_accuracy <= 1
+    assert {f"val_iou/{name}" for name in LABEL_SPACE.names} < record.scores.keys()
+    assert math.isfinite(record.scores["val_loss"])
+    assert 0 <= record.scores["val_pixel_accuracy"] <= 1
+    assert 0 <= record.scores["val_mean_class_accuracy"] <= 1
     assert 0 < record.learning_rate < 0.02
     assert record.images_per_second > 0
     assert record.epoch_seconds > 0
@@ -56,7 +56,7 @@ def test_state_is_up_to_date_when_a_record_comes():
     state = tiny_state(tiny_config())
     for record in start(state, validate=scripted(40, 60, 50, 55)):
         assert (state.epoch, state.best_epoch) == (record.epoch, record.best_epoch)
-        assert state.best_val_miou == record.best_val_miou
+        assert state.best_score == record.best_score
     assert state.best_epoch == 2
 
 
@@ -68,7 +68,7 @@ def test_patience_ends_the_run_after_epochs_without_a_better_score():
 
 def test_a_run_that_is_out_of_patience_does_not_go_on_when_resumed():
     state = tiny_state(tiny_config(train__epochs=9, train__patience=2))
-    state.epoch, state.best_epoch, state.best_val_miou = 4, 2, 0.5
+    state.epoch, state.best_epoch, state.best_score = 4, 2, 0.5
     assert list(start(state)) == []
 
 
@@ -77,7 +77,8 @@ def test_a_run_without_any_score_is_out_of_patience_too():
         return Evaluation(confusion=torch.zeros(3, 3, dtype=torch.int64), loss=math.nan, samples={})
 
     records = list(start(tiny_state(tiny_config(train__epochs=9, train__patience=2)), validate=validate))
-    assert [(record.val_miou, record.val_loss, record.best_epoch) for record in records] == [(None, None, None)] * 2
+    assert [(record.scores["val_miou"], record.scores["val_loss"]) for record in records] == [(None, None)] * 2
+    assert [record.best_epoch for record in records] == [None, None]
 
 
 def test_interruption_comes_between_batches():

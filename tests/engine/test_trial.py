@@ -146,7 +146,7 @@ def test_a_damaged_best_pointer_is_written_again(config, files):
     files.folder.write_bytes("best.json", b"")
     train(config, files, Reporter(stop_after=3), attempt=2)
     assert files.pointer("best") is not None
-    assert files.pointer("best").record.best_val_miou >= best.record.best_val_miou
+    assert files.pointer("best").record.best_score >= best.record.best_score
     assert b"its best.json is damaged" in files.folder.read_bytes("log.txt")
 
 

@@ -17,6 +17,7 @@ from segray.engine.evaluate import evaluate
 from segray.engine.loop import fit
 from segray.engine.state import build_state
 from segray.engine.steps import SupervisedStep
+from segray.engine.validation import epoch_scores
 from segray.labels import LabelSpace
 from segray.losses import build_loss
 
@@ -132,7 +133,11 @@ def start(state, *, step=None, validate=None, rank=0, world_size=1, **options):
     loader = TinyLoader(NUM_TRAIN, 0, batch_size=batch_size, rank=rank, world_size=world_size)
     validate = validate or validation(val_loader(rank, world_size))
     step = step or SupervisedStep(cross_entropy(), CPU, torch.float32)
-    return fit(state, step, loader, validate, **options)
+
+    def scores(model):
+        return epoch_scores(validate(model), LABEL_SPACE.names)
+
+    return fit(state, step, loader, scores, **options)
 
 
 def trained_and_resumed(config, folder, *, after, make_step=lambda: None, rank=0, world_size=1):

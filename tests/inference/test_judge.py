@@ -84,20 +84,20 @@ def test_every_epoch_of_every_trial_has_the_mean_over_the_classes_of_the_validat
     assert 0 < len(data.val_classes) < len(data.scored_space.names)
     for trial in files.trials():
         for record in trial.records():
-            by_class = dict(zip(data.scored_space.names, record.val_iou, strict=True))
+            by_class = {name: record.scores[f"val_iou/{name}"] for name in data.scored_space.names}
             held = {name: iou for name, iou in by_class.items() if iou is not None}
             assert tuple(held) == data.val_classes
-            assert record.val_miou == pytest.approx(sum(held.values()) / len(held))
+            assert record.scores["val_miou"] == pytest.approx(sum(held.values()) / len(held))
 
 
 @pytest.mark.parametrize("trial_id", TRIALS)
 def test_val_repeats_the_recorded_figure_to_the_last_digit(files, trial_id):
     recorded = files.trial(trial_id).pointer("best").record
     found, is_kept = evaluate_sweep(files.folder.path, split="val", trial_id=trial_id)
-    assert (found.miou, found.iou) == (recorded.val_miou, recorded.val_iou)
+    assert (found.miou, found.iou) == (recorded.scores["val_miou"], recorded.class_iou(found.classes))
     assert (found.pixel_accuracy, found.mean_class_accuracy) == (
-        recorded.val_pixel_accuracy,
-        recorded.val_mean_class_accuracy,
+        recorded.scores["val_pixel_accuracy"],
+        recorded.scores["val_mean_class_accuracy"],
     )
     assert found.num_images == 3
     assert not is_kept
@@ -107,7 +107,8 @@ def test_val_repeats_the_recorded_figure_to_the_last_digit(files, trial_id):
 def test_a_figure_that_an_earlier_version_recorded_over_more_classes_is_explained(files):
     trial = files.trial("0000")
     pointer = trial.pointer("best")
-    older = pointer.record.model_copy(update={"val_iou": tuple(iou or 0.0 for iou in pointer.record.val_iou)})
+    scores = {name: score or 0.0 for name, score in pointer.record.scores.items()}
+    older = pointer.record.model_copy(update={"scores": scores})
     trial.write_pointer("best", pointer.model_copy(update={"record": older}))
     said = []
     found, _ = evaluate_sweep(files.folder.path, split="val", trial_id="0000", announce=said.append)
@@ -161,7 +162,7 @@ def test_a_sweep_is_judged_once_for_each_best_trial(files):
     first = files.test_scores()
     assert judged(files) == []
     pointer = files.trial(first.trial).pointer("best")
-    worse = pointer.record.model_copy(update={"val_miou": 0.0})
+    worse = pointer.record.model_copy(update={"scores": pointer.record.scores | {"val_miou": 0.0}})
     files.trial(first.trial).write_pointer("best", pointer.model_copy(update={"record": worse}))
     assert len(judged(files)) == 1
     assert files.test_scores().trial != first.trial

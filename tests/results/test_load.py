@@ -7,6 +7,7 @@ from fake_sweep import note_texts
 
 from segray.errors import StorageError
 from segray.folder import Folder
+from segray.objective import SCORES
 from segray.owner import Claim
 from segray.records import EpochRecord
 from segray.results import load
@@ -37,8 +38,8 @@ def test_a_trial_knows_which_keys_it_drew(full):
 
 
 def test_epochs_hold_every_scalar_of_a_record(full):
-    scalars = set(EpochRecord.model_fields) - {"val_iou"}
-    assert set(full.epochs.columns) == scalars | {"trial"}
+    scalars = set(EpochRecord.model_fields) - {"scores", "val_iou", "best_score"}
+    assert set(full.epochs.columns) == scalars | {"trial", "best_val_miou"} | set(SCORES)
     assert len(full.epochs) == full.trials["epochs"].sum()
 
 
@@ -228,8 +229,8 @@ def test_a_sweep_of_a_version_that_did_not_record_them_tells_the_classes_of_its_
 
 def test_json_has_exactly_the_promised_fields(full):
     content = json.loads(json.dumps(full.as_json(), allow_nan=False))
-    assert list(content) == ["sweep", "metric", "classes", "classes_in_mean", "trials"]
-    assert (content["sweep"], content["metric"]) == ("camvid", "val_miou")
+    assert list(content) == ["sweep", "metric", "direction", "classes", "classes_in_mean", "trials"]
+    assert (content["sweep"], content["metric"], content["direction"]) == ("camvid", "val_miou", "maximize")
     trial = content["trials"][5]
     assert list(trial) == ["id", "outcome", "epochs", "best_val_miou", "seconds", "drawn", "config"]
     assert trial["best_val_miou"] is None

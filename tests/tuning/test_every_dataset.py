@@ -39,6 +39,6 @@ def test_a_sweep_of_it_finishes_and_judges_its_best_trial(runs, name):
 def assert_scored(sweep, num_classes, *, has_clusters):
     records = [record for trial in sweep.trials() for record in trial.records()]
     assert records
-    assert all(0 <= record.val_miou <= 1 for record in records)
-    assert {len(record.val_iou) for record in records} == {num_classes}
-    assert all((record.val_cluster_accuracy is not None) == has_clusters for record in records)
+    assert all(0 <= record.scores["val_miou"] <= 1 for record in records)
+    assert {sum(name.startswith("val_iou/") for name in record.scores) for record in records} == {num_classes}
+    assert all(("val_cluster_accuracy" in record.scores) == has_clusters for record in records)

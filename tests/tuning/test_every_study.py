@@ -29,7 +29,7 @@ def test_the_given_trials_and_one_of_first_choices_train(tmp_path, study):
     sweep = of_study(study, tmp_path)
     _, files = train_here(sweep)
     assert len(files.trials()) == num_trials(sweep) >= 2
-    assert all(trial.records()[0].val_miou is not None for trial in files.trials())
+    assert all(trial.records()[0].scores["val_miou"] is not None for trial in files.trials())
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_a_sweep_of_the_given_trials_and_one_that_is_drawn_finishes(runs, study)
     trials = sweep.trials()
     assert len(trials) == num_trials(sweep_of(study))
     assert {trial.outcome().status for trial in trials} == {"finished"}
-    assert all(trial.records()[0].val_miou is not None for trial in trials)
+    assert all(trial.records()[0].scores["val_miou"] is not None for trial in trials)
     assert sweep.info().recipe == sweep_of(study).recipe
     if sweep.info().recipe:
         assert trials[0].config() == RunConfig().with_values({**sweep.info().base}).model_dump(mode="json")

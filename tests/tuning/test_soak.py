@@ -158,7 +158,7 @@ def assert_each_trial_is_reported_once(running):
     ]
     for trial in study.trials:
         records = running.sweep.trial(f"{trial.number:04d}").records()
-        assert trial.intermediate_values == {record.epoch: record.val_miou for record in records}
+        assert trial.intermediate_values == {record.epoch: record.scores["val_miou"] for record in records}
 
 
 def placement_groups(cluster):

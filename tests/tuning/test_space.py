@@ -156,6 +156,16 @@ def test_every_combination_of_a_conditional_space_comes_once():
         assert any(point == pytest.approx(trial.params) for point in found if point.keys() == trial.params.keys())
 
 
+@pytest.mark.filterwarnings("ignore:The distribution is specified by")
+@pytest.mark.parametrize("high", [0.75, 0.6414626756005491])
+def test_a_range_whose_highest_value_a_resume_would_lose_is_refused(high):
+    def space(trial):
+        trial.suggest_float("optim.lr", 0.39146267560054915, high, step=0.25)
+
+    with pytest.raises(ConfigError, match="optim.lr in the search space: the ends of a range in steps must have fewer"):
+        draw_samples(space)
+
+
 def test_of_a_number_without_step_one_value_is_sampled_and_long_ranges_are_not_listed():
     def long(trial):
         trial.suggest_float("lr", 0.0, 1.0)

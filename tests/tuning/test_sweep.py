@@ -41,7 +41,7 @@ def test_a_sweep_leaves_records_models_a_study_repeats_and_a_report(ended):
     assert Path(running.sweep.folder.path, "report.html").stat().st_size > 100_000
     assert running.sweep.state().status == "finished"
     study = optuna.load_study(study_name="tiny", storage=f"sqlite:///{running.sweep.folder.path}/study.db")
-    best = max(outcome.best_val_miou for outcome in outcomes(running.sweep).values())
+    best = max(outcome.best_score for outcome in outcomes(running.sweep).values())
     assert study.best_value == pytest.approx(best)
     best = running.sweep.best()[0]
     assert {(repeat.trial, repeat.seed, repeat.epochs) for repeat in repeats(running.sweep)} == {

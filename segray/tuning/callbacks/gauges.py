@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Gauges(Callback):
     """The gauges ``segray_val_miou`` and so on, with the tags ``sweep`` and ``trial``; Ray adds the prefix ``ray_``."""
 
-    NAMES = ("val_miou", "train_loss", "images_per_second", "epoch")
+    NAMES = ("val_miou", "best_score", "train_loss", "images_per_second", "epoch")
 
     def sweep_begins(self, info: SweepInfo, files: SweepFiles) -> None:  # noqa: ARG002 - Callback's signature
         """Make the gauges."""
@@ -29,6 +29,6 @@ class Gauges(Callback):
     def epoch_done(self, trial_id: str, record: EpochRecord) -> None:
         """Set every gauge to the record's value."""
         for name, gauge in self._gauges.items():
-            value = getattr(record, name)
+            value = record.scores[name] if name in record.scores else getattr(record, name)
             if value is not None:
                 gauge.set(float(value), tags={"sweep": self._sweep, "trial": trial_id})

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from segray.objective import Objective
     from segray.records import EpochRecord
 
-_NO_METRICS = {"epoch", "attempt", "val_iou"}
+_NO_METRICS = {"epoch", "attempt", "scores", "val_iou", "best_score"}
 
 
-def epoch_metrics(record: EpochRecord, classes: Sequence[str]) -> dict[str, float]:
+def epoch_metrics(record: EpochRecord, objective: Objective) -> dict[str, float]:
     """Return the values of an epoch by name; values that could not be computed are left out.
 
     Args:
         record: The epoch.
-        classes: The names of the classes in training-id order.
+        objective: The score whose best value so far is one of them, such as ``best_val_miou``.
 
     Returns:
-        The fields of ``EpochRecord``, and ``val_iou/CLASS`` for each class.
+        The fields of ``EpochRecord``, with each score under its own name.
     """
-    fields = record.model_dump(exclude=_NO_METRICS)
-    iou = {f"val_iou/{name}": value for name, value in zip(classes, record.val_iou, strict=True)}
-    return {name: float(value) for name, value in (fields | iou).items() if value is not None}
+    values = record.model_dump(exclude=_NO_METRICS) | record.scores | {objective.column: record.best_score}
+    return {name: float(value) for name, value in values.items() if value is not None}

@@ -45,7 +45,7 @@ class MLflow(Callback):
             os.environ.setdefault(name, value)
         from mlflow import MlflowClient
 
-        self._classes, self._files = info.classes, files
+        self._objective, self._files = info.objective, files
         self._client = MlflowClient()
         self._experiment = self._find_experiment(os.environ.get("MLFLOW_EXPERIMENT_NAME", info.name))
         # Another sweep may have the same name, in another storage.
@@ -65,7 +65,7 @@ class MLflow(Callback):
         from mlflow.entities import Metric
 
         now = int(1000 * time.time())
-        values = epoch_metrics(record, self._classes)
+        values = epoch_metrics(record, self._objective)
         metrics = [Metric(_metric_name(name), value, now, record.epoch) for name, value in values.items()]
         self._client.log_batch(self._open[trial_id], metrics=metrics)
 

@@ -40,11 +40,11 @@ class TensorBoard(Callback):
         """Write which hyperparameters and metrics the table of all trials shows."""
         from tensorboardX.proto.api_pb2 import DataType, Experiment, HParamInfo, MetricInfo, MetricName
 
-        self._classes, self._files = info.classes, files
+        self._objective, self._files = info.objective, files
         self._trials: dict[str, _EventFile] = {}
         experiment = Experiment(
             hparam_infos=[HParamInfo(name=key, type=DataType.Value(_type(text))) for key, text in info.space.items()],
-            metric_infos=[MetricInfo(name=MetricName(tag=tag)) for tag in ("best/val_miou", "best/epoch")],
+            metric_infos=[MetricInfo(name=MetricName(tag=tag)) for tag in (_tag(info.objective.column), "best/epoch")],
         )
         root = _EventFile(f"{files.folder.path}/{FOLDER}")
         root.write(_hparams_summary("experiment", experiment))
@@ -68,7 +68,7 @@ class TensorBoard(Callback):
         """Write the epoch's scalars."""
         from tensorboardX.summary import scalar
 
-        metrics = epoch_metrics(record, self._classes)
+        metrics = epoch_metrics(record, self._objective)
         summaries = [scalar(_tag(name), value) for name, value in metrics.items()]
         self._trials[trial_id].write(*summaries, step=record.epoch)
 

@@ -43,7 +43,7 @@ class WandB(Callback):
 
     def sweep_begins(self, info: SweepInfo, files: SweepFiles) -> None:
         """Keep what all runs share."""
-        self._classes = info.classes
+        self._objective = info.objective
         self._runs: dict[str, Any] = {}
         # Another sweep may have the same name, in another storage.
         self._prefix = hashlib.sha256(f"{info.name} {info.created_at}".encode()).hexdigest()[:8]
@@ -83,7 +83,7 @@ class WandB(Callback):
 
     def epoch_done(self, trial_id: str, record: EpochRecord) -> None:
         """Log the epoch's metrics."""
-        self._runs[trial_id].log({**epoch_metrics(record, self._classes), "epoch": record.epoch}, step=record.epoch)
+        self._runs[trial_id].log({**epoch_metrics(record, self._objective), "epoch": record.epoch}, step=record.epoch)
 
     def trial_ended(self, trial_id: str, outcome: Outcome) -> None:
         """Write the summary, and end the trial's run."""
@@ -93,7 +93,7 @@ class WandB(Callback):
                 "outcome": outcome.status,
                 "reason": outcome.note,
                 "epochs": outcome.epochs,
-                "best_val_miou": outcome.best_val_miou,
+                self._objective.column: outcome.best_score,
                 "best_epoch": outcome.best_epoch,
             }
         )

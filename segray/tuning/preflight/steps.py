@@ -9,7 +9,9 @@ from typing import Any
 from segray.config import DataConfig, RunConfig
 from segray.data.cache.fingerprint import listing
 from segray.data.preparation import PreparedData
+from segray.objective import find_objective
 from segray.tuning.preflight.drawn import draw_trials
+from segray.tuning.preflight.objective import check_comparable_scores, check_has_score
 from segray.tuning.preflight.parts import check_comparable, check_parts, distinct, resolve_weights
 from segray.tuning.preflight.training import check_training, prepare_data
 from segray.tuning.recipe import naming_recipe
@@ -53,9 +55,10 @@ def check(sweep: Sweep, *, num_workers: int, announce: Callable[[str], None]) ->
         ResourceError: The cache cannot be read or written.
     """
     # The cheapest checks come first; decoding the images, which may take minutes, comes last but one.
-    drawn = draw_trials(sweep)
+    drawn, objective = draw_trials(sweep), find_objective(sweep.objective)
     check_sampler(sweep.sampler, sweep.sampler_options, drawn.searched)
     check_comparable(drawn.base, drawn.configs)
+    check_comparable_scores(objective, drawn.configs)
     # Before the encoders' weights are fetched, which takes longer.
     with naming_recipe(sweep.recipe, drawn.base.data):
         for note in listing(drawn.base.data).dataset.notes_in_short():
@@ -64,6 +67,8 @@ def check(sweep: Sweep, *, num_workers: int, announce: Callable[[str], None]) ->
     weights, weights_line = resolve_weights(distinct(config.model for config in drawn.configs))
     announce(weights_line)
     data = prepare_data(drawn.configs, announce)
+    for prepared in data.values():
+        check_has_score(objective, prepared)
     check_training(drawn.configs, data, num_workers)
     return Checked(
         drawn.base.with_values({"model.encoder_weights": weights}),

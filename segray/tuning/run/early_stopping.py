@@ -92,8 +92,8 @@ class EarlyStopping(Fifo):
     def _decide(self, trial: NamedTrial, records: Sequence[EpochRecord], before: float) -> list[str]:
         decisions: list[str] = []
         for record in records:
-            if record.best_val_miou is not None and self._epochs[trial.trial_id] < record.epoch < before:
-                result = {"epoch": record.epoch, TUNE_METRIC: record.best_val_miou}
+            if record.best_score is not None and self._epochs[trial.trial_id] < record.epoch < before:
+                result = {"epoch": record.epoch, TUNE_METRIC: record.best_score}
                 decisions.append(self._rule.on_trial_result(None, trial, result))
                 self._epochs[trial.trial_id] = record.epoch
         return decisions

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,7 +13,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from segray import text
 from segray.config import flatten
 from segray.errors import ConfigError, StorageError
-from segray.records import Outcome
+from segray.objective import Objective
+from segray.records import EpochRecord, Outcome
 from segray.storage import SweepFiles, TrialFiles, undamaged
 from segray.tuning.points import Point, draw_point, identity
 from segray.tuning.run.asked import trial_of
@@ -30,7 +31,15 @@ def folder_name(number: int) -> str:
     return f"{number:04d}"
 
 
-def earlier_trials(sweep: SweepFiles, space: Space, database: Path, announce: Announce) -> list[FrozenTrial]:
+def scores_by_epoch(records: Iterable[EpochRecord], objective: Objective) -> dict[int, float]:
+    """Return epoch -> score; epochs without a score are left out."""
+    scores = {record.epoch: record.scores.get(objective.name) for record in records}
+    return {epoch: score for epoch, score in scores.items() if score is not None}
+
+
+def earlier_trials(
+    sweep: SweepFiles, space: Space, database: Path, objective: Objective, announce: Announce
+) -> list[FrozenTrial]:
     """Return every trial that earlier starts began, in the order of their numbers.
 
     Values, epochs and outcomes come from the trials' files. study.db only adds trials without files, which were
@@ -41,6 +50,7 @@ def earlier_trials(sweep: SweepFiles, space: Space, database: Path, announce: An
         sweep: The sweep's files.
         space: Gives the distributions of a trial's values.
         database: Path that study.db is copied to; the copy stays if ``catch_up`` can make it agree with the files.
+        objective: The score that Optuna hears.
         announce: Called with each line on what was wrong.
 
     Raises:
@@ -50,7 +60,7 @@ def earlier_trials(sweep: SweepFiles, space: Space, database: Path, announce: An
     stored, problem = _stored_trials(sweep, database)
     values = {number: _known_values(files) for number, files in begun.items()}
     found = {
-        number: _from_files(begun[number], _redraw(space, known))
+        number: _from_files(begun[number], _redraw(space, known), objective)
         for number, known in values.items()
         if known is not None
     }
@@ -63,7 +73,7 @@ def earlier_trials(sweep: SweepFiles, space: Space, database: Path, announce: An
         announce(f"study.db {what}: rebuilt from the files of {text.counted(len(begun), 'trial')}")
     for number, trial in stored.items():
         if number in begun and number not in found:
-            found[number] = _from_files(begun[number], trial)
+            found[number] = _from_files(begun[number], trial, objective)
         # Earlier versions put first trials without a turn into the study; they are WAITING and come from the sweep.
         elif number not in begun and trial.state != TrialState.WAITING:
             found[number] = trial
@@ -169,9 +179,9 @@ def _redraw(space: Space, values: Mapping[str, Any]) -> Point:
     return point
 
 
-def _from_files(files: TrialFiles, drawn: Point | FrozenTrial) -> FrozenTrial:
+def _from_files(files: TrialFiles, drawn: Point | FrozenTrial, objective: Objective) -> FrozenTrial:
     outcome = files.outcome()
-    epochs = {record.epoch: record.val_miou for record in files.records() if record.val_miou is not None}
+    epochs = scores_by_epoch(files.records(), objective)
     state, value = _state(outcome, epochs)
     return create_trial(
         state=state,
@@ -185,8 +195,8 @@ def _from_files(files: TrialFiles, drawn: Point | FrozenTrial) -> FrozenTrial:
 def _state(outcome: Outcome | None, epochs: Mapping[int, float]) -> tuple[TrialState, float | None]:
     if outcome is None:
         return TrialState.RUNNING, None
-    if outcome.status == "finished" and outcome.best_val_miou is not None:
-        return TrialState.COMPLETE, outcome.best_val_miou
+    if outcome.status == "finished" and outcome.best_score is not None:
+        return TrialState.COMPLETE, outcome.best_score
     if outcome.status == "stopped":
         # Optuna itself gives a pruned trial its last intermediate value.
         return TrialState.PRUNED, epochs[max(epochs)] if epochs else None

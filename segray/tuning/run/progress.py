@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from segray import text
+from segray.objective import MIOU, Objective
 from segray.output import lasting_output
 from segray.results.searched import short_labels
 from segray.shown import cell, printable
@@ -39,6 +40,7 @@ class Progress:
     slots: int
     deadline: float | None
     """time.monotonic() at which the time budget is spent"""
+    objective: Objective = MIOU
     done: int = 0
     running: dict[str, RunningTrial] = field(default_factory=dict)
     best: float | None = None
@@ -77,8 +79,8 @@ class Progress:
     def _best(self) -> str:
         if self.what == "repeat":
             return ""
-        best = "none yet" if self.best is None else f"{text.percent(self.best)} (trial {self.best_id})"
-        return f"best val mIoU {best}, "
+        best = "none yet" if self.best is None else f"{self.objective.shown(self.best)} (trial {self.best_id})"
+        return f"best {self.objective.label} {best}, "
 
 
 class View:
@@ -119,12 +121,12 @@ class View:
             self._live.update(Group(self._table(), Text(self.progress.headline())), refresh=True)
 
     def _table(self) -> Table:
-        table = Table(
-            self.progress.what, "epoch", "best val mIoU", "values", box=None, pad_edge=False, header_style="bold"
-        )
+        objective = self.progress.objective
+        headings = (self.progress.what, "epoch", f"best {cell(objective.label)}", "values")
+        table = Table(*headings, box=None, pad_edge=False, header_style="bold")
         for _, trial in sorted(self.progress.running.items()):
             table.add_row(
-                cell(trial.id), f"{trial.epoch}/{trial.epochs}", text.percent(trial.best), cell(shown(trial.values))
+                cell(trial.id), f"{trial.epoch}/{trial.epochs}", objective.shown(trial.best), cell(shown(trial.values))
             )
         return table
 

@@ -13,7 +13,6 @@ from segray.config import RunConfig, flatten
 from segray.config.keys import FREE_ON_RESUME, keys_deciding
 from segray.errors import DamagedError, StorageError
 from segray.storage import BASELINE_ID, Repeat, SweepFiles, TrialFiles
-from segray.tuning.objective import TUNE_METRIC
 from segray.tuning.run.early_stopping import Fifo
 from segray.tuning.run.progress import Progress
 from segray.tuning.run.retries import Retries
@@ -95,7 +94,7 @@ class ListSearch(Searcher):
     """A searcher that hands out given runs, one after another."""
 
     def __init__(self, runs: Sequence[tuple[str, dict[str, Any]]]) -> None:
-        super().__init__(metric=TUNE_METRIC, mode="max")
+        super().__init__()
         self._left = list(runs)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str:  # noqa: ARG002 - Tune's signature
@@ -127,7 +126,12 @@ def run_repeats(shared: Shared, nodes: Sequence[Mapping[str, float]]) -> None:
     # A plan of its own: fewer runs than the search had at once get more CPUs each.
     plan = make_plan(shared.sweep.resources, nodes, len(missing))
     progress = Progress(
-        total=len(wanted), slots=plan.slots, deadline=None, done=len(wanted) - len(missing), what="repeat"
+        total=len(wanted),
+        slots=plan.slots,
+        deadline=None,
+        objective=files.info().objective,
+        done=len(wanted) - len(missing),
+        what="repeat",
     )
     searcher = ListSearch([(repeat.id, repeat_values(files, repeat, base)) for repeat in missing])
     run_tune(shared, plan, progress, Retries(searcher, len(missing)), Fifo())

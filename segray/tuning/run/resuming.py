@@ -12,6 +12,7 @@ from segray.config.keys import FREE_ON_RESUME, keys_deciding
 from segray.data.preparation import PreparedData, with_absolute_paths
 from segray.data.splits.split_record import check_splits
 from segray.errors import ConfigError, DataError, listed
+from segray.objective import MIOU, find_objective
 from segray.records import SweepInfo
 from segray.storage import SweepFiles
 from segray.tuning.preflight import Checked
@@ -72,6 +73,7 @@ def _check_same_search(info: SweepInfo, sweep: Sweep, checked: Checked) -> None:
             "--sampler": sampler_name(sweep.sampler),
             "--scheduler": sweep.scheduler,
         }
+    before["--objective"], now["--objective"] = str(info.objective), str(find_objective(sweep.objective))
     if info.space and info.scheduler_settings:
         # Earlier versions did not record them.
         before |= _as_options(info.scheduler_settings, info.sampler_options)
@@ -95,7 +97,11 @@ def _check_same_mean(files: SweepFiles, data: PreparedData) -> None:
         return
     lacking = [index for index, name in enumerate(info.classes) if name not in data.val_classes]
     records = [record for trial in files.trials_and_repeats() for record in trial.records()]
-    added = [info.classes[index] for index in lacking if any(record.val_iou[index] is not None for record in records)]
+    added = [
+        info.classes[index]
+        for index in lacking
+        if any(record.class_iou(info.classes)[index] is not None for record in records)
+    ]
     if added:
         raise ConfigError(
             f"an earlier version of segray began {files.name!r} and counted {', '.join(added)} in the mIoU of some "
@@ -106,12 +112,16 @@ def _check_same_mean(files: SweepFiles, data: PreparedData) -> None:
 
 def _check_same_labels(info: SweepInfo, data: PreparedData) -> None:
     """Compare the score of predicting one class everywhere, which sweep.json holds since the start."""
-    name, miou = majority_class(data)
+    name, scores = majority_class(data)
+    miou, before = scores[MIOU.name], info.majority_scores[MIOU.name]
+    # Neither a record nor a start without labelled pixels passes its checks.
+    assert miou is not None
+    assert before is not None
     # An earlier version counted a majority class that validation lacks.
-    if name in data.val_classes and (name != info.majority_class or not math.isclose(miou, info.majority_val_miou)):
+    if name in data.val_classes and (name != info.majority_class or not math.isclose(miou, before)):
         raise DataError(
             f"labels decode differently than when {info.name!r} began: predicting {info.majority_class} everywhere had "
-            f"{info.majority_val_miou:.6f} val mIoU, and predicting {name} everywhere has {miou:.6f} now. Files have "
+            f"{before:.6f} val mIoU, and predicting {name} everywhere has {miou:.6f} now. Files have "
             "changed, or an earlier version of segray read them by other ids; restore the files, or start a new sweep "
             "under another --name"
         )
@@ -135,6 +145,6 @@ def _refuse_changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     ]
     if changed:
         raise ConfigError(
-            "a resume must keep config, space, epochs, sampler and scheduler, or its trials cannot be compared, but "
-            f"these changed; put them back, or choose another --name:{listed(changed)}"
+            "a resume must keep config, space, objective, epochs, sampler and scheduler, or its trials cannot be "
+            f"compared, but these changed; put them back, or choose another --name:{listed(changed)}"
         )

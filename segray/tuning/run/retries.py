@@ -7,8 +7,6 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from segray.tuning.objective import TUNE_METRIC
-
 MAX_DEATHS = 3
 """Number of deaths of a trial's slot, without an epoch between them, after which the trial has failed."""
 
@@ -25,7 +23,7 @@ class Retries(Searcher):
     """
 
     def __init__(self, searcher: Searcher, num_trials: int | None) -> None:
-        super().__init__(metric=TUNE_METRIC, mode="max")
+        super().__init__()
         self._searcher, self._left = searcher, num_trials
         self._running: dict[str, tuple[str, dict[str, Any]]] = {}
         self._again: list[tuple[str, dict[str, Any]]] = []

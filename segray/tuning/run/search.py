@@ -8,6 +8,7 @@ from pathlib import Path
 
 from segray import text
 from segray.cluster.resources import Plan
+from segray.objective import find_objective
 from segray.storage import SweepFiles
 from segray.tuning.run.early_stopping import EarlyStopping
 from segray.tuning.run.progress import Progress
@@ -39,7 +40,16 @@ def run_search(shared: Shared, earlier: SweepFiles, plan: Plan, progress: Progre
     with tempfile.TemporaryDirectory(prefix="segray-") as scratch:
         # On the driver's own disk: SQLite must not lie on a network filesystem.
         database = Path(scratch, "study.db")
-        searcher = StudySearch(files, checked.space, sampler, checked.first_trials, database, earlier, shared.view.say)
+        searcher = StudySearch(
+            files,
+            checked.space,
+            sampler,
+            checked.first_trials,
+            database,
+            earlier,
+            progress.objective,
+            shared.view.say,
+        )
         run_tune(shared, plan, progress, Retries(searcher, num_trials), scheduler)
     if searcher.num_combinations is not None and not shared.stop.asked:
         shared.view.say(exhausted(searcher.num_combinations, progress))
@@ -68,6 +78,7 @@ def search_progress(sweep: Sweep, files: SweepFiles, slots: int) -> Progress:
         total=sweep.trials,
         slots=slots,
         deadline=None if sweep.minutes is None else time.monotonic() + 60 * sweep.minutes,
+        objective=find_objective(sweep.objective),
         done=num_ended(files),
         best=best,
         best_id=best_id,

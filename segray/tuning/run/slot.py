@@ -14,7 +14,6 @@ from segray.cluster.messages import Message, Task
 from segray.cluster.resources import Plan
 from segray.config import RunConfig
 from segray.errors import ConfigError, OutageError, WriteError
-from segray.records import METRIC
 from segray.storage import SweepFiles
 from segray.trial_log import TrialLog
 from segray.tuning.objective import TUNE_METRIC
@@ -93,10 +92,9 @@ class Slot(tune.Trainable):
 def to_result(message: Message) -> dict[str, Any]:
     """Return a message as a Tune result; a missing score is NaN."""
     record = message.record
-    best = record.best_val_miou if record else None
+    best = record.best_score if record else None
     return {
         TUNE_METRIC: math.nan if best is None else best,
-        METRIC: math.nan if record is None or record.val_miou is None else record.val_miou,
         # Tune's own training_iteration restarts when a trial goes on in another slot.
         "epoch": record.epoch if record else 0,
         "record": record,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,12 @@ from ray.tune.search import Searcher
 
 from segray.config import flatten
 from segray.errors import StorageError
-from segray.records import METRIC
+from segray.objective import Objective
 from segray.storage import SweepFiles, undamaged
 from segray.tuning.objective import TUNE_METRIC
 from segray.tuning.points import Point, combinations, draw_point, identity
 from segray.tuning.run.asked import AskedTrial, trial_of
-from segray.tuning.run.history import Announce, catch_up, earlier_trials, folder_name
+from segray.tuning.run.history import Announce, catch_up, earlier_trials, folder_name, scores_by_epoch
 from segray.tuning.space import Draw, Space, draw_from, plain_point
 
 PROPOSALS = 20
@@ -38,6 +37,7 @@ class StudySearch(Searcher):
         first_trials: Values of the first trials; keys that they leave out are sampled.
         database: File for the study; overwritten.
         earlier: The sweep's files as this start found them.
+        objective: The score that Optuna hears, and its direction.
         announce: Called with each line on what was wrong with the study of an earlier start.
     """
 
@@ -49,18 +49,19 @@ class StudySearch(Searcher):
         first_trials: Sequence[Mapping[str, Any]],
         database: Path,
         earlier: SweepFiles,
+        objective: Objective,
         announce: Announce = print,
     ) -> None:
-        super().__init__(metric=TUNE_METRIC, mode="max")
-        self._sweep, self._space, self._database = sweep, space, database
+        super().__init__()
+        self._sweep, self._space, self._database, self._objective = sweep, space, database, objective
         database.unlink(missing_ok=True)
         resumed = sweep.folder.exists("study.db") or bool(earlier.trials())
-        trials = earlier_trials(earlier, space, database, announce) if resumed else []
+        trials = earlier_trials(earlier, space, database, objective, announce) if resumed else []
         self.study = optuna.create_study(
             study_name=sweep.name,
             storage=optuna.storages.get_storage(f"sqlite:///{database}"),
             sampler=sampler,
-            direction="maximize",
+            direction=objective.direction,
             # A resume's copy of study.db goes on where it agrees with the files: a new study takes 30 ms a trial.
             load_if_exists=True,
         )
@@ -96,23 +97,22 @@ class StudySearch(Searcher):
         return {"trial": folder_name(frozen.number), "values": values}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Report an epoch's mIoU to Optuna, by epoch: Tune's own count restarts when a trial does."""
+        """Report an epoch's score to Optuna, by epoch: Tune's own count restarts when a trial does."""
         trial, reported = self._running[trial_id], self._reported[trial_id]
-        epochs = {result["epoch"]: result[METRIC]} if result["epoch"] else {}
-        if not epochs or result["epoch"] - 1 not in {0, *reported}:
+        records = [] if result["record"] is None else [result["record"]]
+        if not records or records[0].epoch - 1 not in {0, *reported}:
             # A worker that died may have written an epoch that it could not hand over.
-            records = self._sweep.trial(folder_name(trial.number)).records()
-            epochs = {record.epoch: record.val_miou for record in records if record.val_miou is not None} | epochs
+            records = [*self._sweep.trial(folder_name(trial.number)).records(), *records]
+        epochs = scores_by_epoch(records, self._objective)
         for epoch in sorted(epochs.keys() - reported):
-            if not math.isnan(epochs[epoch]):
-                trial.report(epochs[epoch], epoch)
-        reported.update(epochs)
+            trial.report(epochs[epoch], epoch)
+        reported.update(record.epoch for record in records)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Tell Optuna how the trial ended."""
         if trial_id not in self._running:
             return
-        self.on_trial_result(trial_id, result or {"epoch": 0})
+        self.on_trial_result(trial_id, result or {"record": None})
         trial = self._running.pop(trial_id)
         status = "failed" if error or not result else result["status"] or "stopped"
         if status == "finished" and result:

@@ -40,12 +40,12 @@ def this_driver() -> str:
 
 
 def best_so_far(sweep: SweepFiles) -> tuple[float | None, str]:
-    """Return the best val mIoU so far and its trial's id; None and an empty id before there is one."""
+    """Return the best score so far and its trial's id; None and an empty id before there is one."""
     try:
         trial, pointer = sweep.best()
     except StorageError:
         return None, ""
-    return pointer.record.val_miou, trial.id
+    return pointer.record.best_score, trial.id
 
 
 class Stop(tune.Stopper):
@@ -154,7 +154,7 @@ class Supervisor(tune.Callback):
         trial_id, values = trial.config["trial"], trial.config["values"]
         running = RunningTrial(trial_id, values, epochs=values.get("train.epochs", self._base.train.epochs))
         if last := self._sweep.trial(trial_id).pointer("last"):
-            running.epoch, running.best = last.record.epoch, last.record.best_val_miou
+            running.epoch, running.best = last.record.epoch, last.record.best_score
         self._progress.running[trial_id] = running
         self._callbacks.trial_begins(trial_id, self._base.flat() | values, values)
         self._view.refresh()
@@ -173,7 +173,8 @@ class Supervisor(tune.Callback):
         running = self._progress.running[trial_id]
         if not math.isnan(best):
             running.epoch, running.best = result["epoch"], best
-            if self._progress.best is None or best > self._progress.best:
+            rank = self._progress.objective.rank
+            if rank(best) > rank(self._progress.best):
                 self._progress.best, self._progress.best_id = best, trial_id
         if result["record"] is not None:
             self._callbacks.epoch_done(trial_id, result["record"])
@@ -184,13 +185,10 @@ class Supervisor(tune.Callback):
         go_on = not result.get("done")
         self._channel.verdict.remote(trial_id, go_on)
         if not go_on:
-            self._finish(
-                trial,
-                "stopped",
-                f"stopped early after epoch {result['epoch']}: its best val mIoU, {text.percent(best)}, "
-                f"{self._verdict}",
-                says_why=False,
-            )
+            objective = self._progress.objective
+            score = f"its best {objective.label}, {objective.shown(best)}"
+            reason = f"stopped early after epoch {result['epoch']}: {score}, {self._verdict}"
+            self._finish(trial, "stopped", reason, says_why=False)
         self._view.refresh()
 
     def on_trial_error(self, trial: Any, **_: Any) -> None:
@@ -258,7 +256,7 @@ class Supervisor(tune.Callback):
             warning=collapse_warning(files.records()),
             traceback=traceback,
             epochs=last.record.epoch if last else 0,
-            best_val_miou=last.record.best_val_miou if last else None,
+            best_score=last.record.best_score if last else None,
             best_epoch=last.record.best_epoch if last else None,
             # A trial that ends within an epoch took longer than its last checkpoint says.
             seconds=max(last.seconds if last else 0.0, seconds),
@@ -278,8 +276,8 @@ class Supervisor(tune.Callback):
         drawn = f": {values}" if values else ""
         why = outcome.note if says_why else outcome.warning
         self._view.say(
-            f"{progress.what} {trial_id} {status} after {epochs}, best val mIoU {text.percent(outcome.best_val_miou)}"
-            f"{drawn}" + (f" ({why})" if why else "")
+            f"{progress.what} {trial_id} {status} after {epochs}, best {progress.objective.label} "
+            f"{progress.objective.shown(outcome.best_score)}{drawn}" + (f" ({why})" if why else "")
         )
         # A terminal has the headline below its table.
         if self._view.is_plain:

@@ -16,7 +16,8 @@ from segray.cluster.resources import Plan
 from segray.config import RunConfig
 from segray.config.keys import FREE_ON_RESUME, keys_deciding
 from segray.data.preparation import PreparedData
-from segray.metrics import majority_class_miou
+from segray.metrics import majority_class_scores, scores_by_name
+from segray.objective import find_objective
 from segray.recipes import RECIPES
 from segray.records import SweepInfo
 from segray.shown import redacted
@@ -32,12 +33,13 @@ def sweep_record(sweep: Sweep, checked: Checked, plan: Plan) -> SweepInfo:
     """Return the record of a sweep that is about to start."""
     data = checked.data
     space = data.scored_space
-    majority, majority_val_miou = majority_class(data)
+    majority, majority_scores = majority_class(data)
     return SweepInfo(
         name=sweep.name,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         # An argument may be a storage URL with a key in it.
         command=redacted(shlex.join(sys.argv)),
+        objectives=(find_objective(sweep.objective),),
         base=checked.base.flat(),
         space=describe_space(checked),
         recipe=sweep.recipe,
@@ -52,7 +54,7 @@ def sweep_record(sweep: Sweep, checked: Checked, plan: Plan) -> SweepInfo:
         classes=space.names,
         colors=space.colors,
         majority_class=majority,
-        majority_val_miou=majority_val_miou,
+        majority_scores=majority_scores,
         val_classes=data.val_classes,
         encoder_weights=checked.weights_line,
         versions={"python": platform.python_version(), **{name: version(name) for name in VERSIONED}},
@@ -72,10 +74,11 @@ def describe_space(checked: Checked) -> dict[str, str]:
     return {key: describe(distribution) for key, distribution in checked.distributions.items()}
 
 
-def majority_class(data: PreparedData) -> tuple[str, float]:
-    """Return the most frequent class of the training labels, and the val mIoU of predicting it everywhere."""
-    majority, miou = majority_class_miou(data.train.truth_pixels, data.val.truth_pixels)
-    return data.scored_space.names[majority], miou
+def majority_class(data: PreparedData) -> tuple[str, dict[str, float | None]]:
+    """Return the most frequent class of the training labels, and the scores of predicting it everywhere."""
+    majority, found = majority_class_scores(data.train.truth_pixels, data.val.truth_pixels)
+    names = data.scored_space.names
+    return names[majority], scores_by_name(found, names)
 
 
 def scheduler_settings(sweep: Sweep) -> dict[str, float]:

@@ -3,7 +3,7 @@
 At each rung (1, 3, 9, ... epochs) a trial goes on if it is among the best third of those that have come as far.
 """
 
-from segray.tuning.schedulers.kind import STOPPING_BY, Rule, SchedulerKind, StoppingSettings
+from segray.tuning.schedulers.kind import Rule, SchedulerKind, StoppingSettings
 
 
 def _build(settings: StoppingSettings) -> Rule:
@@ -14,7 +14,7 @@ def _build(settings: StoppingSettings) -> Rule:
         # Tune refuses a first rung beyond the last epoch, as where --epochs is below --grace-epochs.
         grace_period=min(settings.grace_epochs, settings.max_epochs),
         reduction_factor=settings.reduction_factor,
-        **STOPPING_BY,
+        **settings.compared_by,
     )
     return rule
 

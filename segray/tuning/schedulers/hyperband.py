@@ -11,7 +11,7 @@ import zlib
 from itertools import accumulate
 from typing import Any
 
-from segray.tuning.schedulers.kind import STOPPING_BY, NamedTrial, Rule, SchedulerKind, StoppingSettings
+from segray.tuning.schedulers.kind import NamedTrial, Rule, SchedulerKind, StoppingSettings
 
 
 class Hyperband:
@@ -25,7 +25,9 @@ class Hyperband:
         # In floats log(243, 3) is a little less than 5, which would lose a bracket.
         num_brackets = int(math.log(longest / grace, factor) + 1e-9) + 1
         self._brackets: list[Rule] = [
-            ASHAScheduler(max_t=longest, grace_period=grace * factor**s, reduction_factor=factor, **STOPPING_BY)
+            ASHAScheduler(
+                max_t=longest, grace_period=grace * factor**s, reduction_factor=factor, **settings.compared_by
+            )
             for s in range(num_brackets)
         ]
         # Trials per bracket, so that each costs about the same number of epochs.

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+from segray.objective import MIOU, Objective
 from segray.tuning.objective import TUNE_METRIC
 
 
@@ -41,6 +42,13 @@ class StoppingSettings:
     """No trial is stopped before it has completed so many"""
     reduction_factor: float
     """One in so many trials goes on at each rung (asha, hyperband)"""
+    objective: Objective = MIOU
+
+    @property
+    def compared_by(self) -> dict[str, Any]:
+        """Arguments of Tune's rules: they compare the best score so far, by completed epochs."""
+        # Tune's own training_iteration restarts when a trial goes on in another slot, so epochs are segray's.
+        return {"time_attr": "epoch", "metric": TUNE_METRIC, "mode": self.objective.mode}
 
 
 @dataclass(frozen=True)
@@ -50,9 +58,4 @@ class SchedulerKind:
     build: Callable[[StoppingSettings], Rule]
     """Builds the rule; imports Ray, which a command's --help does without"""
     verdict: str = ""
-    """Why the rule stops a trial, as the end of a sentence that begins with the trial's best val mIoU"""
-
-
-# Tune's own training_iteration restarts when a trial goes on in another slot, so epochs are segray's.
-STOPPING_BY = {"time_attr": "epoch", "metric": TUNE_METRIC, "mode": "max"}
-"""Arguments of Tune's rules: they compare the best score so far, by completed epochs."""
+    """Why the rule stops a trial, as the end of a sentence that begins with the trial's best score"""

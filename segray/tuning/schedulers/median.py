@@ -2,7 +2,7 @@
 
 import math
 
-from segray.tuning.schedulers.kind import STOPPING_BY, Rule, SchedulerKind, StoppingSettings
+from segray.tuning.schedulers.kind import Rule, SchedulerKind, StoppingSettings
 
 
 def _build(settings: StoppingSettings) -> Rule:
@@ -12,9 +12,9 @@ def _build(settings: StoppingSettings) -> Rule:
         grace_period=settings.grace_epochs,
         # Tune would pause trials while there are too few to compare with; a worker group has nothing to gain from it.
         min_time_slice=math.inf,
-        **STOPPING_BY,
+        **settings.compared_by,
     )
     return rule
 
 
-MEDIAN = SchedulerKind(_build, "was below the median of the other trials' means up to that epoch")
+MEDIAN = SchedulerKind(_build, "was worse than the median of the other trials' means up to that epoch")

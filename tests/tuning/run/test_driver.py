@@ -159,7 +159,7 @@ def test_the_splits_are_kept_and_a_resume_on_other_images_is_refused(sweep, driv
         drive(sweep, resume=True)
 
 
-@pytest.mark.parametrize("change", [{"majority_val_miou": 0.123}, {"majority_class": "bicycle"}])
+@pytest.mark.parametrize("change", [{"majority_scores": {"val_miou": 0.123}}, {"majority_class": "bicycle"}])
 def test_a_resume_on_labels_that_decode_differently_is_refused(sweep, drive, change):
     files = open_sweep(f"{sweep.storage}/{sweep.name}")
     with pytest.raises(Begun):
@@ -221,7 +221,9 @@ def written_by_an_earlier_version(sweep, changed):
     ious = [0.4 if name in info.val_classes else None for name in info.classes]
     for name in changed:
         ious[info.classes.index(name)] = 0.0
-    files.trial("0000").append_record(fake_sweep.record(1, val_iou=tuple(ious)))
+    scores = {f"val_iou/{name}": iou for name, iou in zip(info.classes, ious, strict=True)}
+    record = fake_sweep.record(1)
+    files.trial("0000").append_record(record.model_copy(update={"scores": record.scores | scores}))
 
 
 def test_a_resume_goes_on_where_an_earlier_version_had_the_mean_over_the_same_classes(sweep, drive):

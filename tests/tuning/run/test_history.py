@@ -14,6 +14,7 @@ from optuna.trial import TrialState
 
 from segray.config import RunConfig
 from segray.errors import ConfigError, StorageError
+from segray.objective import MIOU
 from segray.records import Outcome
 from segray.tuning.points import identity
 from segray.tuning.preflight.samples import draw_samples
@@ -33,7 +34,7 @@ def space(trial):
 def searcher(sweep, start=0, space=space, kind="tpe", first=(), said=None):
     database = Path(sweep.folder.path).parent / f"driver-{start}.db"
     announce = [].append if said is None else said.append
-    return StudySearch(sweep, CappedSpace(space, 9), make_sampler(kind, start), first, database, sweep, announce)
+    return StudySearch(sweep, CappedSpace(space, 9), make_sampler(kind, start), first, database, sweep, MIOU, announce)
 
 
 def begin(sweep, search, tune_id="a"):
@@ -47,9 +48,9 @@ def end(sweep, search, given, status="finished", miou=0.5, tune_id="a"):
     """What the supervisor and Tune do when a trial ends after an epoch."""
     files = sweep.trial(given["trial"])
     files.append_record(record(1, miou))
-    files.finish(Outcome(status=status, epochs=1, best_val_miou=miou))
+    files.finish(Outcome(status=status, epochs=1, best_score=miou))
     shown = None if status == "stopped" else status
-    search.on_trial_complete(tune_id, {"epoch": 1, "val_miou": miou, "best_val_miou": miou, "status": shown})
+    search.on_trial_complete(tune_id, {"record": record(1, miou), "best_score": miou, "status": shown})
 
 
 @pytest.fixture
@@ -191,7 +192,7 @@ def test_a_sweep_that_an_earlier_version_began_goes_on(sweep):
         trial.suggest_categorical("data.crop_px", [[32, 48], [64, 96]])
         trial.suggest_float("optim.lr", 1e-4, 1e-2, log=True)
     sweep.trial("0000").write_values({**first[0], "train.batch_size": 4})
-    sweep.trial("0000").finish(Outcome(status="finished", best_val_miou=0.5))
+    sweep.trial("0000").finish(Outcome(status="finished", best_score=0.5))
     said = []
     resumed = searcher(sweep, 1, first=first, said=said)
     assert said == []

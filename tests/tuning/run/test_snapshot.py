@@ -7,6 +7,7 @@ import pytest
 from fake_sweep import empty_sweep, record, write_repeats, write_trial
 
 from segray.folder import Folder
+from segray.objective import MIOU
 from segray.records import Outcome
 from segray.tuning.run.early_stopping import EarlyStopping
 from segray.tuning.run.repeats import wanted_repeats, without_outcome
@@ -25,7 +26,7 @@ def sweep(tmp_path):
         trial = write_trial(sweep, f"{number:04d}", values, [0.4, 0.5], status=None)
         trial.write_values(values)
         trial.write_pointer("best", trial.pointer("last"))
-        trial.finish(Outcome(status="finished", epochs=2, best_val_miou=0.5))
+        trial.finish(Outcome(status="finished", epochs=2, best_score=0.5))
     write_repeats(sweep, "0000", [0.51], epochs=2)
     return sweep.files
 
@@ -53,7 +54,7 @@ def test_every_part_of_a_start_reads_the_same_files_once(sweep, tmp_path, monkey
     assert best_so_far(earlier)[0] == 0.5
     settings = StoppingSettings(max_epochs=2, grace_epochs=1, reduction_factor=3)
     EarlyStopping(find_scheduler("asha").build(settings), sweep, earlier)
-    search = StudySearch(sweep, space, make_sampler("tpe", 0), [], Path(tmp_path, "x.db"), earlier)
+    search = StudySearch(sweep, space, make_sampler("tpe", 0), [], Path(tmp_path, "x.db"), earlier, MIOU)
 
     assert [trial.params["optim.lr"] for trial in search.study.trials] == pytest.approx([0.001, 0.002, 0.003, 0.004])
     assert {name: count for name, count in reads.items() if count > 1} == {}

@@ -9,6 +9,7 @@ import pytest
 from fake_sweep import empty_sweep, record
 from optuna.trial import TrialState
 
+from segray.objective import MIOU
 from segray.records import Outcome
 from segray.tuning.run.early_stopping import EarlyStopping
 from segray.tuning.run.study import StudySearch
@@ -32,11 +33,12 @@ def sweep(tmp_path):
 
 def searcher(sweep, seed=0):
     database = Path(sweep.folder.path, f"driver-{seed}.db")
-    return StudySearch(sweep, CappedSpace(space, 9), make_sampler("tpe", seed), [FIRST], database, sweep)
+    return StudySearch(sweep, CappedSpace(space, 9), make_sampler("tpe", seed), [FIRST], database, sweep, MIOU)
 
 
 def result(epoch, miou, status=None):
-    return {"epoch": epoch, "val_miou": miou, "best_val_miou": miou, "status": status}
+    made = record(epoch, miou) if epoch else None
+    return {"epoch": epoch, "record": made, "best_score": miou, "status": status}
 
 
 def test_the_first_trial_is_the_given_one_and_epochs_are_capped(sweep):
@@ -80,9 +82,9 @@ def test_a_resume_gives_unfinished_trials_their_values_back_and_tells_the_others
     search = searcher(sweep)
     first, second, third = (search.suggest(name) for name in "abc")
     sweep.trial("0000").append_record(record(1, 0.3))
-    sweep.trial("0000").finish(Outcome(status="finished", epochs=1, best_val_miou=0.3))
+    sweep.trial("0000").finish(Outcome(status="finished", epochs=1, best_score=0.3))
     sweep.trial("0001").append_record(record(1, 0.2))
-    sweep.trial("0001").finish(Outcome(status="stopped", epochs=1, best_val_miou=0.2))
+    sweep.trial("0001").finish(Outcome(status="stopped", epochs=1, best_score=0.2))
 
     resumed = searcher(sweep, seed=1)
     states = [trial.state for trial in resumed.study.trials]
@@ -136,7 +138,7 @@ class Trial:
 def decide(scheduler, trial_id, epoch, miou):
     trial = Trial(trial_id)
     scheduler.on_trial_add(None, trial)
-    return scheduler.on_trial_result(None, trial, {"epoch": epoch, "best_val_miou": miou})
+    return scheduler.on_trial_result(None, trial, {"epoch": epoch, "best_score": miou})
 
 
 def scheduler_of(kind, sweep, max_epochs=9):
@@ -193,7 +195,7 @@ def test_an_epoch_that_a_dead_worker_could_not_hand_over_reaches_its_rung(sweep)
     weak = Trial("0002")
     scheduler.on_trial_add(None, weak)
     sweep.trial("0002").append_record(record(1, 0.2))
-    assert scheduler.on_trial_result(None, weak, {"epoch": 2, "best_val_miou": 0.9}) == "STOP"
+    assert scheduler.on_trial_result(None, weak, {"epoch": 2, "best_score": 0.9}) == "STOP"
     assert decide(scheduler, "0003", 1, 0.3) == "STOP", "compared with 0.5 and 0.2"
 
 
@@ -202,7 +204,7 @@ def test_the_epochs_of_a_trial_that_failed_count_in_its_rungs(sweep):
     failed = Trial("0001")
     scheduler.on_trial_add(None, failed)
     sweep.trial("0001").append_record(record(1, 0.5))
-    scheduler.on_trial_complete(None, failed, {"epoch": 0, "best_val_miou": math.nan})
+    scheduler.on_trial_complete(None, failed, {"epoch": 0, "best_score": math.nan})
     assert decide(scheduler, "0002", 1, 0.4) == "STOP"
 
 
@@ -233,7 +235,7 @@ def test_median_counts_the_trials_of_earlier_starts_and_neither_pauses_nor_count
     scheduler = scheduler_of("median", sweep)
     failed = Trial("0003")
     scheduler.on_trial_add(None, failed)
-    scheduler.on_trial_complete(None, failed, {"epoch": 0, "best_val_miou": math.nan})
+    scheduler.on_trial_complete(None, failed, {"epoch": 0, "best_score": math.nan})
     assert decide(scheduler, "0004", 1, 0.45) == "STOP"
 
 

@@ -1,0 +1,142 @@
+"""The objective of a sweep: the score that trials are compared by, and the direction in which it is better."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from segray import text
+from segray.errors import ConfigError, unknown_name
+
+Direction = Literal["maximize", "minimize"]
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score that the validation of an epoch has."""
+
+    label: str
+    """The score in a sentence"""
+    direction: Direction = "maximize"
+    """The direction in which it is better"""
+    is_fraction: bool = True
+    """Whether it is 0 to 1, and shown in per cent"""
+
+
+SCORES: Final = {
+    "val_miou": Score("val mIoU"),
+    "val_loss": Score("val loss", "minimize", is_fraction=False),
+    "val_pixel_accuracy": Score("val pixel accuracy"),
+    "val_mean_class_accuracy": Score("val mean class accuracy"),
+    "val_cluster_accuracy": Score("val cluster accuracy"),
+    "val_cluster_miou": Score("val cluster mIoU"),
+}
+"""Name in an epoch's record -> score; beside them, a record has the IoU of each class, ``val_iou/CLASS``."""
+
+CLASS_IOU: Final = "val_iou/"
+"""The name of a class's IoU up to the name of the class."""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A score, and the direction in which it is better."""
+
+    name: str
+    """A name of ``SCORES``, or ``val_iou/CLASS``"""
+    direction: Direction
+
+    def __str__(self) -> str:
+        return f"{self.direction} {self.name}"
+
+    @property
+    def label(self) -> str:
+        """The score in a sentence, such as ``val mIoU``."""
+        return self._score.label
+
+    @property
+    def bare_label(self) -> str:
+        """The score without the name of the split, such as ``mIoU``."""
+        return self.label.removeprefix("val ")
+
+    @property
+    def is_mean(self) -> bool:
+        """Whether the score is a mean over classes."""
+        return self.name in ("val_miou", "val_mean_class_accuracy")
+
+    @property
+    def column(self) -> str:
+        """The name of a trial's best score in frames and trackers, such as ``best_val_miou``."""
+        return f"best_{self.name}"
+
+    @property
+    def mode(self) -> Literal["max", "min"]:
+        """The direction as Ray Tune names it."""
+        return "max" if self.direction == "maximize" else "min"
+
+    @property
+    def factor(self) -> int:
+        """What a figure multiplies a score with: 100 for a fraction, which it shows in per cent."""
+        return 100 if self._score.is_fraction else 1
+
+    @property
+    def unit(self) -> str:
+        """The end of a number on an axis: per cent, or nothing."""
+        return "\u00a0%" if self._score.is_fraction else ""
+
+    def rank(self, score: float | None) -> float:
+        """Return a number that is higher for a better score, and lowest for none."""
+        if text.is_missing(score):
+            return -math.inf
+        return score if self.direction == "maximize" else -score  # type: ignore[operator, return-value]
+
+    def shown(self, score: float | None) -> str:
+        """Return a score for a person: ``42.3 %``, or ``0.4231`` if it is no fraction."""
+        return text.percent(score) if self._score.is_fraction else text.decimal(score)
+
+    def shown_range(self, low: float, high: float) -> str:
+        """Return a range of scores: ``51.7 to 52.6``."""
+        if self._score.is_fraction:
+            return text.percent_range(low, high)
+        return f"{text.decimal(low)} to {text.decimal(high)}"
+
+    def shown_difference(self, difference: float) -> str:
+        """Return the difference of two scores: ``+4.5 points``, or ``−0.0312`` if they are no fractions."""
+        return text.points(difference) if self._score.is_fraction else text.signed_decimal(difference)
+
+    def shown_difference_range(self, low: float, high: float) -> str:
+        """Return a range of differences: ``−0.9 to +5.2``."""
+        if self._score.is_fraction:
+            return text.points_range(low, high)
+        return f"{text.signed_decimal(low)} to {text.signed_decimal(high)}"
+
+    @property
+    def _score(self) -> Score:
+        # A file may name a score that only another version of segray has.
+        return SCORES.get(self.name) or Score(_class_label(self.name), is_fraction=self.name.startswith(CLASS_IOU))
+
+
+MIOU: Final = Objective("val_miou", "maximize")
+"""The objective of a sweep that names none."""
+
+
+def find_objective(asked: str | Objective) -> Objective:
+    """Return the objective of a name, in its usual direction; an objective stays as it is.
+
+    Raises:
+        ConfigError: No record has such a score, or the direction is unknown.
+    """
+    name = asked if isinstance(asked, str) else asked.name
+    if name not in SCORES and not name.removeprefix(CLASS_IOU):
+        raise ConfigError(f"--objective {CLASS_IOU} needs the name of a class, such as {CLASS_IOU}road")
+    if name not in SCORES and not name.startswith(CLASS_IOU):
+        raise ConfigError(unknown_name("--objective", name, (*SCORES, f"{CLASS_IOU}CLASS")))
+    if isinstance(asked, str):
+        return Objective(name, SCORES[name].direction if name in SCORES else "maximize")
+    if asked.direction not in ("maximize", "minimize"):
+        raise ConfigError(f"an objective's direction must be maximize or minimize, but got {asked.direction!r}")
+    return asked
+
+
+def _class_label(name: str) -> str:
+    return f"val IoU of {name.removeprefix(CLASS_IOU)}" if name.startswith(CLASS_IOU) else text.words(name)
