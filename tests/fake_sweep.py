@@ -112,14 +112,14 @@ def scores(trial="0000", epoch=1, miou=0.38):
     )
 
 
-def record(epoch, miou=0.4, *, attempt=1, val_iou=None, best=None, epoch_seconds=6.0, cluster_accuracy=None):
+def record(epoch, miou=0.4, *, attempt=1, val_iou=None, epoch_seconds=6.0, cluster_accuracy=None, loss=None):
     iou = tuple(miou for _ in CLASSES) if val_iou is None else val_iou
     return EpochRecord(
         epoch=epoch,
         attempt=attempt,
         train_loss=1.8 * 0.85**epoch,
         scores={
-            "val_loss": 1.7 * 0.88**epoch,
+            "val_loss": 1.7 * 0.88**epoch if loss is None else loss,
             "val_miou": miou,
             "val_pixel_accuracy": 0.8,
             "val_mean_class_accuracy": 0.55,
@@ -130,8 +130,8 @@ def record(epoch, miou=0.4, *, attempt=1, val_iou=None, best=None, epoch_seconds
         images_per_second=64.0,
         epoch_seconds=epoch_seconds,
         peak_memory_bytes=900_000_000,
-        best_score=miou if best is None else best[1],
-        best_epoch=epoch if best is None else best[0],
+        best_score=miou,
+        best_epoch=epoch,
     )
 
 
@@ -144,42 +144,37 @@ def empty_sweep(root, name="camvid", **changes):
     return sweep
 
 
-def write_trial(sweep, trial_id, values, mious, *, status="finished", reason="", traceback="", cluster_accuracy=None):
+def write_trial(sweep, trial_id, values, mious, *, losses=None, status="finished", cluster_accuracy=None, **ending):
     """Write a trial with an epoch per mIoU; ``status=None`` leaves it without an outcome."""
+    objective = sweep.info.objective
     trial = sweep.files.trial(trial_id)
     trial.write_config(RunConfig().with_values(sweep.info.base | values))
     trial.write_values(values)
     records = []
     for epoch, miou in enumerate(mious, start=1):
-        best = max(enumerate(mious[:epoch], start=1), key=lambda pair: pair[1])
         iou = _class_iou(miou, int(trial_id[:4]) + epoch)
-        records.append(record(epoch, miou, val_iou=iou, best=best, cluster_accuracy=cluster_accuracy))
+        loss = losses[epoch - 1] if losses else None
+        records.append(record(epoch, miou, val_iou=iou, cluster_accuracy=cluster_accuracy, loss=loss))
+        best = max(records, key=lambda item: objective.rank(item.scores[objective.name]))
+        found = {"best_score": best.scores[objective.name], "best_epoch": best.epoch}
+        records[-1] = records[-1].model_copy(update=found)
         trial.append_record(records[-1])
     seconds = 3.0 + sum(item.epoch_seconds for item in records)
     if records:
         pointer = CheckpointPointer(checkpoint=f"checkpoints/{len(mious)}-1", record=records[-1], seconds=seconds)
         trial.write_pointer("last", pointer)
     if status is not None:
-        best_miou = max(mious, default=None)
-        trial.finish(
-            Outcome(
-                status=status,
-                reason=reason,
-                traceback=traceback,
-                epochs=len(mious),
-                best_score=best_miou,
-                best_epoch=mious.index(best_miou) + 1 if mious else None,
-                seconds=seconds,
-            )
-        )
+        best = {name: getattr(records[-1], name) for name in ("best_score", "best_epoch")} if records else {}
+        trial.finish(Outcome(status=status, epochs=len(mious), seconds=seconds, **best, **ending))
     return trial
 
 
-def write_repeats(sweep, trial_id, mious, *, epochs=1, status="finished"):
+def write_repeats(sweep, trial_id, mious, *, epochs=1, status="finished", losses=None):
     """Write repeats of a trial with seeds from 1, each with one epoch and the given mIoU."""
     for seed, miou in enumerate(mious, start=1):
         repeat = Repeat(trial_id, seed, epochs)
-        write_trial(sweep, repeat.id, {"seed": seed, "train.epochs": epochs}, [miou], status=status)
+        loss = [losses[seed - 1]] if losses else None
+        write_trial(sweep, repeat.id, {"seed": seed, "train.epochs": epochs}, [miou], losses=loss, status=status)
 
 
 def full_sweep(root, name="camvid", *, num_trials=20, samples=True, **changes):

@@ -7,6 +7,7 @@ from tiny_run import CPU, LABEL_SPACE, cross_entropy, start, tiny_config, tiny_s
 from segray.engine.endings import Diverged, Interrupted
 from segray.engine.evaluate import Evaluation
 from segray.engine.steps import SupervisedStep
+from segray.objective import find_objective
 
 
 def scripted(*correct_pixels):
@@ -112,3 +113,31 @@ def test_a_loss_that_becomes_infinite_in_the_last_batch_ends_the_run():
 
     with pytest.raises(Diverged, match="step 3 of epoch 1"):
         next(start(tiny_state(tiny_config()), step=step))
+
+
+def with_losses(*losses):
+    """Return a validation whose loss follows the script while its mIoU rises."""
+    script = iter(enumerate(losses, start=1))
+
+    def validate(model):
+        number, loss = next(script)
+        right = 10 * number
+        confusion = torch.tensor([[right, 100 - right, 0], [100 - right, right, 0], [0, 0, 0]])
+        return Evaluation(confusion=confusion, loss=loss, samples={})
+
+    return validate
+
+
+def test_best_epoch_and_patience_follow_the_objective():
+    config = tiny_config(train__epochs=9, train__patience=2)
+    losses = with_losses(0.9, 0.4, math.inf, 0.5, 0.1)
+    records = list(start(tiny_state(config), validate=losses, objective=find_objective("val_loss")))
+    assert [(record.best_epoch, record.best_score) for record in records] == [(1, 0.9), (2, 0.4), (2, 0.4), (2, 0.4)]
+
+
+def test_the_iou_of_a_class_can_be_the_objective():
+    name = f"val_iou/{LABEL_SPACE.names[0]}"
+    validate = scripted(40, 60, 50)
+    records = list(start(tiny_state(tiny_config(train__epochs=3)), validate=validate, objective=find_objective(name)))
+    assert [record.best_epoch for record in records] == [1, 2, 2]
+    assert records[-1].best_score == pytest.approx(60 / 140)

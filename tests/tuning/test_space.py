@@ -162,7 +162,9 @@ def test_a_range_whose_highest_value_a_resume_would_lose_is_refused(high):
     def space(trial):
         trial.suggest_float("optim.lr", 0.39146267560054915, high, step=0.25)
 
-    with pytest.raises(ConfigError, match="optim.lr in the search space: the ends of a range in steps must have fewer"):
+    with pytest.raises(
+        ConfigError, match=r"optim\.lr in the search space: the ends of a range in steps must have fewer"
+    ):
         draw_samples(space)
 
 

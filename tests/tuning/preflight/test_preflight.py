@@ -45,11 +45,9 @@ def base(scenes, tmp_path):
     )
 
 
-def checked(base, space=space, first_trials=(), max_epochs=None, num_workers=1, said=None, fixed=(), recipe=""):
+def checked(base, space=space, first_trials=(), max_epochs=None, num_workers=1, said=None, **fields):
     announce = [].append if said is None else said.append
-    sweep = Sweep(
-        name="s", base=base, space=space, first_trials=first_trials, epochs=max_epochs, recipe=recipe, fixed=fixed
-    )
+    sweep = Sweep(name="s", base=base, space=space, first_trials=first_trials, epochs=max_epochs, **fields)
     return check(sweep, num_workers=num_workers, announce=announce)
 
 
@@ -489,3 +487,32 @@ def test_a_search_of_losses_that_no_trial_minimises_is_refused(base):
     with pytest.raises(ConfigError, match=r"gan\.segmentation_weight must be above 0.*loss\.focal_gamma are searched"):
         checked(base, lambda trial: trial.suggest_float("loss.focal_gamma", 0.0, 3.0) and None)
     checked(base, lambda trial: trial.suggest_float("optim.lr", 1e-4, 1e-3) and None)
+
+
+@pytest.mark.parametrize(
+    ("objective", "searched", "message"),
+    [
+        ("val_iou/rode", space, "unknown class in --objective 'rode'; did you mean 'road'"),
+        ("val_iou/train", space, "needs a validation image with train, but none has it; choose one of road, "),
+        ("val_loss", choosing("loss.name", "dice", "focal"), "cannot compare trials that differ in loss.name"),
+        ("val_cluster_miou", space, "needs a model that is trained on K-Means clusters"),
+    ],
+)
+def test_an_objective_that_trials_lack_or_cannot_be_compared_by_is_refused(base, objective, searched, message):
+    with pytest.raises(ConfigError) as error:
+        checked(base, searched, objective=objective)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize("objective", ["val_loss", "val_iou/road", "val_pixel_accuracy", "val_mean_class_accuracy"])
+def test_an_objective_that_all_trials_have_is_taken(base, objective):
+    checked(base, objective=objective)
+
+
+@pytest.mark.parametrize("objective", ["val_loss", "val_cluster_accuracy"])
+def test_scores_on_clusters_cannot_be_compared_where_their_number_is_searched(base, tmp_path, objective):
+    write_scenes("cityscapes_pairs", tmp_path / "pairs", train=4, val=2, size_px=(64, 64))
+    values = {"data.dataset": "cityscapes_pairs", "data.root": str(tmp_path / "pairs"), "data.pairs.labels": "kmeans"}
+    with pytest.raises(ConfigError, match=r"cannot compare trials that differ in data\.pairs\.num_clusters"):
+        checked(base.with_values(values), choosing("data.pairs.num_clusters", 4, 6), objective=objective)
+    checked(base.with_values({**values, "data.pairs.num_clusters": 4}), objective=objective)

@@ -18,6 +18,7 @@ from segray.data.synthetic import NEEDED_VALUES, write_scenes
 from segray.errors import ConfigError, DataError, SegrayError, StorageError
 from segray.inference import sweep_scores
 from segray.models import build
+from segray.objective import find_objective
 from segray.recipes import RECIPES
 from segray.records import Outcome
 from segray.results import load
@@ -157,6 +158,16 @@ def test_the_splits_are_kept_and_a_resume_on_other_images_is_refused(sweep, driv
     files.write_splits(splits.model_copy(update={"test": other_bytes, "val": {**splits.val, "lost": 1}}))
     with pytest.raises(DataError, match=rf"1 image is gone: lost \(val\)\n.*of another size: {name}"):
         drive(sweep, resume=True)
+
+
+def test_a_resume_with_another_objective_is_refused(sweep, drive):
+    with pytest.raises(Begun):
+        drive(sweep, objective="val_loss")
+    assert open_sweep(f"{sweep.storage}/{sweep.name}").info().objective == find_objective("val_loss")
+    with pytest.raises(ConfigError, match="--objective: was 'minimize val_loss', now 'maximize val_miou'"):
+        drive(sweep, resume=True)
+    with pytest.raises(Begun):
+        drive(sweep, objective="val_loss", resume=True)
 
 
 @pytest.mark.parametrize("change", [{"majority_scores": {"val_miou": 0.123}}, {"majority_class": "bicycle"}])

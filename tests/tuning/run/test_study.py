@@ -6,10 +6,11 @@ from types import SimpleNamespace
 
 import optuna
 import pytest
-from fake_sweep import empty_sweep, record
+from fake_sweep import empty_sweep, record, write_trial
+from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from segray.objective import MIOU
+from segray.objective import MIOU, find_objective
 from segray.records import Outcome
 from segray.tuning.run.early_stopping import EarlyStopping
 from segray.tuning.run.study import StudySearch
@@ -263,3 +264,38 @@ def test_hyperband_of_one_epoch_has_one_bracket(sweep):
 def test_every_scheduler_that_stops_says_why_and_none_never_does():
     assert all(SCHEDULERS[name].verdict for name in SCHEDULERS if name != "none")
     assert not SCHEDULERS["none"].verdict
+
+
+def test_with_a_loss_as_objective_optuna_minimises_it_and_asha_stops_the_highest(tmp_path):
+    objective = find_objective("val_loss")
+    sweep = empty_sweep(tmp_path, objectives=(objective,)).files
+    search = StudySearch(
+        sweep, CappedSpace(space, 9), make_sampler("tpe", 0), [], Path(tmp_path, "s.db"), sweep, objective
+    )
+    search.suggest("a")
+    made = record(1, 0.4, loss=0.7)
+    search.on_trial_complete("a", {"record": made, "best_score": 0.7, "status": "finished"})
+    assert search.study.direction == StudyDirection.MINIMIZE
+    assert (search.study.best_value, search.study.trials[0].intermediate_values) == (0.7, {1: 0.7})
+
+    for kind in ("asha", "hyperband", "median"):
+        settings = StoppingSettings(max_epochs=3, grace_epochs=1, reduction_factor=3, objective=objective)
+        scheduler = EarlyStopping(find_scheduler(kind).build(settings), sweep, sweep)
+        losses = {"0000": 0.5, "0001": 0.1, "0002": 0.2, "0003": 0.9}
+        first = {trial: decide(scheduler, trial, 1, loss) for trial, loss in losses.items()}
+        going = [trial for trial in losses if first[trial] == "CONTINUE"]
+        second = {trial: decide(scheduler, trial, 2, losses[trial]) for trial in going}
+        assert (first | second)["0003"] == "STOP", kind
+        assert (first | second)["0001"] == "CONTINUE", kind
+
+
+def test_a_resume_hears_the_objective_of_earlier_epochs(tmp_path):
+    objective = find_objective("val_iou/car")
+    fake = empty_sweep(tmp_path, objectives=(objective,))
+    write_trial(fake, "0000", {"optim.lr": 1e-3, "train.epochs": 4}, [0.3, 0.4])
+    database = Path(tmp_path, "s.db")
+    search = StudySearch(fake.files, CappedSpace(space, 9), make_sampler("tpe", 0), [], database, fake.files, objective)
+    records = fake.files.trial("0000").records()
+    [trial] = search.study.trials
+    assert trial.intermediate_values == {item.epoch: item.scores["val_iou/car"] for item in records}
+    assert trial.value == max(trial.intermediate_values.values())
