@@ -55,7 +55,7 @@ def build_validation(
     config: RunConfig,
     data: PreparedData,
     device: torch.device,
-    interrupted: Callable[[], bool],
+    interrupted: Callable[[], bool] = lambda: False,
     *,
     train_part_size: int,
     num_workers: int,

@@ -10,7 +10,6 @@ from typing import Final, Protocol
 import torch
 import torch.distributed as dist
 
-from segray import text
 from segray.activity import doing, waiting_for_others
 from segray.config import DataConfig, RunConfig
 from segray.data.preparation import PreparedData, prepare
@@ -23,10 +22,10 @@ from segray.engine.loop import fit
 from segray.engine.resume import reached_checkpoints, resumed_state
 from segray.engine.run_parts import build_step, build_train_loader, build_validation
 from segray.engine.state import build_state, is_finished
-from segray.objective import MIOU, Objective, find_objective
+from segray.objective import MIOU, Objective
 from segray.records import EpochRecord, SplitRecord
 from segray.storage import TrialFiles
-from segray.trial_log import TrialLog
+from segray.trial_log import TrialLog, epoch_line
 
 CPU: Final = torch.device("cpu")
 
@@ -112,7 +111,7 @@ def train_trial(
                 doing("writing a checkpoint")
                 seconds = seconds_before + time.monotonic() - started
                 keeper.keep(state, record, seconds, validation.samples)
-                log.write(_format_record(record, config, objective))
+                log.write(epoch_line(record, config.train.epochs, objective))
                 with waiting_for_others():
                     go_on = reporter.hand_over(record, state.is_finished)
             if not _answer_of_first_rank(go_on, device):
@@ -143,20 +142,3 @@ def _answer_of_first_rank(go_on: bool, device: torch.device) -> bool:
         with waiting_for_others():
             dist.broadcast(answer, src=0)
     return bool(answer.item())
-
-
-def _format_record(record: EpochRecord, config: RunConfig, objective: Objective) -> str:
-    discriminator = ""
-    if record.train_discriminator_loss is not None:
-        discriminator = (
-            f"discriminator loss {text.decimal(record.train_discriminator_loss)}, right about "
-            f"{text.decimal(record.train_real_accuracy)} of real and {text.decimal(record.train_fake_accuracy)} of "
-            "fake patches, "
-        )
-    shown = dict.fromkeys(("val_loss", "val_miou", objective.name))
-    scores = [f"{find_objective(name).label} {text.decimal(record.scores[name])}" for name in shown]
-    return (
-        f"epoch {record.epoch}/{config.train.epochs}: train loss {text.decimal(record.train_loss)}, {discriminator}"
-        f"{', '.join(scores)} (best {text.decimal(record.best_score)}), "
-        f"{record.images_per_second:.1f} images/s, {record.epoch_seconds:.1f} s"
-    )

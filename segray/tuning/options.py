@@ -21,8 +21,8 @@ RESUME = Option("Continue the sweep or run of this --name")
 RETRY_FAILED = Option("With --resume: go on with what has failed, from its last checkpoint")
 STORAGE = Option("Path or URL of the folder that holds the sweeps' folders")
 OBJECTIVE = Option(
-    "The score that trials and epochs are compared by, such as val_iou/road",
-    metavar=f"[{'|'.join((*SCORES, f'{CLASS_IOU}CLASS'))}]",
+    f"The score that trials are compared by: {', '.join(SCORES)}, or {CLASS_IOU}CLASS",
+    metavar="SCORE",
     type=str,
 )
 CALLBACK = Option(
