@@ -21,6 +21,9 @@ FAILURES: Final = ("failed", "diverged", "out_of_memory")
 """Outcomes after which a trial's config is not recommended, whatever score the trial had reached."""
 
 
+STOPPED_EARLY: Final = "stopped early"
+"""Beginning of the reason of a trial that a scheduler stopped; --trial-timeout stops trials too."""
+
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 """A whole number that fits an int64 column"""
 

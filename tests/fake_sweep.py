@@ -194,7 +194,7 @@ def full_sweep(root, name="camvid", *, num_trials=20, samples=True, **changes):
             status, reason, traceback = failures[number]
             curve = curve[:2] if status == "diverged" else []
         elif number > 2 and max(curve) < 0.40:
-            status, reason = "stopped", "below the median of its rung"
+            status, reason = "stopped", "stopped early after epoch 2: below the median of its rung"
             curve = curve[: random.choice([1, 3])]
         write_trial(sweep, f"{number:04d}", values, curve, status=status, reason=reason, traceback=traceback)
     if samples:

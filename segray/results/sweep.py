@@ -12,7 +12,7 @@ import pandas as pd
 from segray import text
 from segray.objective import MIOU, Objective
 from segray.owner import owner_is_gone
-from segray.records import FAILURES, SplitScores, SweepInfo, SweepState, SweepStatus
+from segray.records import FAILURES, STOPPED_EARLY, SplitScores, SweepInfo, SweepState, SweepStatus
 from segray.results.confirmation import Confirmation, compared_repeats, confirm
 from segray.results.frames import (
     TRIAL_COLUMNS,
@@ -183,11 +183,12 @@ class SweepResults:
     def seconds_saved(self) -> float:
         """Estimate the training time that early stopping saved, in seconds over all trials.
 
-        A stopped trial saved the number of epochs that it did not run times its own mean seconds per epoch.
+        A trial that the scheduler stopped saved the epochs that it did not run, at its own mean seconds per epoch.
         """
         if "train.epochs" not in self.config_keys:
             return 0.0
-        stopped = self.trials[self.trials["outcome"] == "stopped"].set_index("id")
+        early = self.trials["reason"].str.startswith(STOPPED_EARLY)
+        stopped = self.trials[(self.trials["outcome"] == "stopped") & early].set_index("id")
         planned = stopped["train.epochs"].astype("float64").clip(upper=self.info.max_epochs)
         mean_seconds = self.epochs.groupby("trial")["epoch_seconds"].mean().reindex(stopped.index)
         # sum() skips NaN: a trial whose records are damaged has no pace and adds nothing.

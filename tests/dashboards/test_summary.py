@@ -108,7 +108,8 @@ def test_a_spread_that_overlaps_is_noted(sweep):
 
 
 def test_facts_say_what_was_spent_and_that_the_saving_is_an_estimate(sweep):
-    fake_sweep.write_trial(sweep, "0000", {"train.epochs": 12}, [0.1] * 2, status="stopped")
+    reason = "stopped early after epoch 2: ..."
+    fake_sweep.write_trial(sweep, "0000", {"train.epochs": 12}, [0.1] * 2, status="stopped", reason=reason)
     facts = {name: plain(value) for name, value in summary_of(sweep).facts}
     assert facts["Time spent"] == "19 min 00 s"
     assert facts["Saved by early stopping"] == "about 1 min 00 s of training (estimate)"

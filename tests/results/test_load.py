@@ -179,9 +179,11 @@ def test_the_best_trial_is_no_failed_one(sweep):
 
 def test_seconds_saved_are_the_epochs_not_run_at_the_trials_own_pace(sweep):
     fake_sweep.write_trial(sweep, "0000", {"train.epochs": 10}, [0.2] * 10)
-    fake_sweep.write_trial(sweep, "0001", {"train.epochs": 10}, [0.1] * 4, status="stopped")
-    fake_sweep.write_trial(sweep, "0002", {"train.epochs": 99}, [0.1] * 2, status="stopped")
+    early, late = "stopped early after epoch 4: ...", "stopped after 3 min (--trial-timeout); ..."
+    fake_sweep.write_trial(sweep, "0001", {"train.epochs": 10}, [0.1] * 4, status="stopped", reason=early)
+    fake_sweep.write_trial(sweep, "0002", {"train.epochs": 99}, [0.1] * 2, status="stopped", reason=early)
     fake_sweep.write_trial(sweep, "0003", {"train.epochs": 10}, [0.1], status="failed")
+    fake_sweep.write_trial(sweep, "0004", {"train.epochs": 10}, [0.1] * 3, status="stopped", reason=late)
     cap = sweep.info.max_epochs
     assert load_sweep(sweep).seconds_saved() == pytest.approx(6.0 * (10 - 4) + 6.0 * (cap - 2))
 

@@ -18,7 +18,7 @@ from segray.cluster.deaths import KILLED, ray_reason
 from segray.cluster.handle import ChannelHandle, wait_for
 from segray.config import RunConfig
 from segray.errors import StorageError
-from segray.records import Outcome, OutcomeStatus, SweepState, SweepStatus
+from segray.records import STOPPED_EARLY, Outcome, OutcomeStatus, SweepState, SweepStatus
 from segray.storage import SweepFiles
 from segray.trial_log import TrialLog
 from segray.tuning.callbacks.dispatcher import Dispatcher
@@ -187,7 +187,7 @@ class Supervisor(tune.Callback):
         if not go_on:
             objective = self._progress.objective
             score = f"its best {objective.label}, {objective.shown(best)}"
-            reason = f"stopped early after epoch {result['epoch']}: {score}, {self._verdict}"
+            reason = f"{STOPPED_EARLY} after epoch {result['epoch']}: {score}, {self._verdict}"
             self._finish(trial, "stopped", reason, says_why=False)
         self._view.refresh()
 
