@@ -5,11 +5,12 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -87,6 +88,22 @@ def _status_without_proc(pid: int) -> ProcessStatus | None:
     except PermissionError:
         pass
     return ProcessStatus(start=0, is_stopped=False)
+
+
+def kill_with_descendants(pids: Iterable[int]) -> None:
+    """Kill processes, and all that these started; without /proc, the processes alone."""
+    children: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        # A process may end between two looks.
+        with suppress(OSError):
+            children.setdefault(int(stat.read_text().rpartition(")")[2].split()[1]), []).append(int(stat.parent.name))
+    # All are listed before the first is killed: the children of a dead process belong to another one.
+    doomed = list(pids)
+    for pid in doomed:
+        doomed += children.get(pid, [])
+    for pid in doomed:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def machine_id() -> str:

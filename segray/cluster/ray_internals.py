@@ -14,6 +14,8 @@ from ray._private import services
 from ray.core.generated.gcs_pb2 import PlacementGroupTableData
 from ray.util.placement_group import PlacementGroup
 
+from segray.process import kill_with_descendants
+
 
 def address_file() -> Path:
     """Return the file in which ``ray start`` notes the address of this machine's cluster."""
@@ -48,6 +50,16 @@ def raylet_socket() -> str:
 def head_address() -> str:
     """Return HOST:PORT of the cluster's head (GCS)."""
     return str(ray._private.worker.global_worker.node.gcs_address)
+
+
+def kill_own_cluster() -> None:
+    """Kill the processes of the cluster that this process started, and all that these started; calls no other process.
+
+    Agents outlive a killed raylet: without the head they wait for a minute or more before they end.
+    """
+    node = ray._private.worker._global_node
+    if node is not None:
+        kill_with_descendants([info.process.pid for infos in node.all_processes.values() for info in infos])
 
 
 def logs_folder() -> Path:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from segray.cluster.connection import Connection
+from segray.cluster.ray_internals import kill_own_cluster
 from segray.errors import ClusterError, SegrayError, StorageError
 from segray.folder import location_below
 from segray.output import lasting_output, print_error
@@ -71,6 +72,7 @@ def _end_without_cluster(files: SweepFiles, claim: Claim, error: ClusterError) -
             files.write_state(state.model_copy(update={"status": "interrupted"}))
         claim.release()
     print_error(error)
+    kill_own_cluster()
     end_process(error.exit_code)
 
 
