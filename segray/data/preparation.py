@@ -52,7 +52,7 @@ class PreparedData:
     def val_classes(self) -> tuple[str, ...]:
         """The classes of `scored_space` that the validation labels hold after `data.resize_px`."""
         names = self.scored_space.names
-        return tuple(name for name, pixels in zip(names, self.val.truth_pixels, strict=True) if pixels)
+        return tuple(name for name, pixels in zip(names, self.val.judged_pixels, strict=True) if pixels)
 
 
 def prepare(

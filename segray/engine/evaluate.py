@@ -65,7 +65,7 @@ def evaluate(
         precision: dtype of autocast, from ``resolve_precision``.
         channels_last: Whether photos have the channels-last memory layout; the model should have the same.
         scoring: Given if the model is scored by other classes than it is trained on: predictions are mapped to these
-            classes and compared with ``truth_BHW`` of the batches.
+            classes and compared with ``judged_BHW`` of the batches.
         sample_indices: Images whose predictions are kept.
         interrupted: Called before every batch; True ends the evaluation on all ranks.
 
@@ -85,7 +85,7 @@ def evaluate(
         photos_BCHW, labels_BHW = to_device(batch, device, channels_last=channels_last)
         with autocast(device, precision):
             logits_BCHW = model(photos_BCHW).float()
-        predictions_BHW = judge(logits_BCHW, labels_BHW, batch.truth_BHW)
+        predictions_BHW = judge(logits_BCHW, labels_BHW, batch.judged_BHW)
         num_images = len(batch.indices)
         for logits_1CHW, labels_1HW in zip(logits_BCHW.chunk(num_images), labels_BHW.chunk(num_images), strict=True):
             loss_sum += loss(logits_1CHW, labels_1HW) * (labels_1HW != IGNORE_INDEX).sum()
@@ -130,16 +130,16 @@ class _Judge:
             self._standing = torch.tensor(standing, device=device)
             self._class_of = torch.tensor([scoring.class_of[index] for index in standing], device=device)
 
-    def __call__(self, logits_BCHW: Tensor, labels_BHW: Tensor, truth_BHW: Tensor | None) -> Tensor:
+    def __call__(self, logits_BCHW: Tensor, labels_BHW: Tensor, judged_BHW: Tensor | None) -> Tensor:
         """Count a batch; return the predicted ids of the scored classes, (B, H, W)."""
         predictions_BHW = _most_likely(logits_BCHW)
         self.trained += confusion_matrix(predictions_BHW, labels_BHW, len(self.trained))
         if self.scoring is None:
             return predictions_BHW
-        assert truth_BHW is not None
+        assert judged_BHW is not None
         mapped_BHW = self._class_of[_most_likely(logits_BCHW[:, self._standing])]
-        truth_BHW = truth_BHW.to(mapped_BHW.device, non_blocking=True)
-        self.scored += confusion_matrix(mapped_BHW, truth_BHW, len(self.scored))
+        judged_BHW = judged_BHW.to(mapped_BHW.device, non_blocking=True)
+        self.scored += confusion_matrix(mapped_BHW, judged_BHW, len(self.scored))
         return mapped_BHW
 
 

@@ -49,7 +49,7 @@ def prepare_split(files: SweepFiles, config: RunConfig, split: str, announce: Ca
             f"this sweep has no test images: {config.data.dataset} must come with labelled ones, or data.split.sizes "
             "or data.holdout must keep some when a sweep starts; use --split val to repeat the validation"
         )
-    if not data.val.truth_pixels.any():
+    if not data.val.judged_pixels.any():
         raise DataError(
             f"the {split} labels of {config.data.dataset} must have a pixel of a class, but those of all "
             f"{len(data.val)} images are void; check the label files"

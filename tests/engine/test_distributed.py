@@ -12,7 +12,7 @@ from tiny_run import (
     CPU,
     NUM_VAL,
     SCORING,
-    LoaderWithTruth,
+    LoaderWithJudged,
     cross_entropy,
     gan_config,
     gan_step,
@@ -84,7 +84,7 @@ def evaluate_untrained(rank, world_size):
 
 
 def evaluate_scored(rank, world_size):
-    loader = LoaderWithTruth(NUM_VAL, 1, batch_size=2, rank=rank, world_size=world_size, shuffle=False)
+    loader = LoaderWithJudged(NUM_VAL, 1, batch_size=2, rank=rank, world_size=world_size, shuffle=False)
     evaluation = validation(loader, scoring=SCORING)(tiny_state(tiny_config()).network)
     return evaluation.confusion.tolist(), evaluation.cluster_accuracy
 

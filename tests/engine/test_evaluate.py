@@ -4,7 +4,7 @@ import torch
 from tiny_run import (
     NUM_VAL,
     SCORING,
-    LoaderWithTruth,
+    LoaderWithJudged,
     TinyLoader,
     cross_entropy,
     scenes,
@@ -83,7 +83,7 @@ def test_it_can_be_interrupted_between_batches():
 def scored():
     """Return a model, its evaluation by other classes than its own, and the predictions expected of it."""
     model = tiny_state(tiny_config()).network
-    loader = LoaderWithTruth(NUM_VAL, 1, batch_size=2, shuffle=False)
+    loader = LoaderWithJudged(NUM_VAL, 1, batch_size=2, shuffle=False)
     evaluation = validation(loader, scoring=SCORING, sample_indices=(3,))(model)
     photos, _ = scenes(NUM_VAL, seed=1)
     with torch.no_grad():
@@ -93,8 +93,8 @@ def scored():
 
 def test_predictions_are_mapped_to_the_classes_that_are_judged_by(scored):
     evaluation, predicted, _ = scored
-    loader = LoaderWithTruth(NUM_VAL, 1, batch_size=NUM_VAL, shuffle=False)
-    truth = next(iter(loader)).truth_BHW.numpy()
+    loader = LoaderWithJudged(NUM_VAL, 1, batch_size=NUM_VAL, shuffle=False)
+    truth = next(iter(loader)).judged_BHW.numpy()
     expected = np.zeros((2, 2), dtype=np.int64)
     np.add.at(expected, (truth[truth != 255], predicted[truth != 255]), 1)
     np.testing.assert_array_equal(evaluation.confusion.numpy(), expected)

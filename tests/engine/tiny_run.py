@@ -92,15 +92,15 @@ class TinyLoader:
             yield Batch(self.photos[indices], self.labels[indices], indices)
 
 
-class LoaderWithTruth(TinyLoader):
-    """A loader whose truth is not just the mapped labels: red is green, and the bottom rows are void."""
+class LoaderWithJudged(TinyLoader):
+    """A loader whose judged ids are not just the mapped labels: red is green, and the bottom rows are void."""
 
     def __iter__(self):
         for batch in super().__iter__():
-            truth = torch.tensor([1, 0, 0])[batch.labels_BHW.clamp(max=2).long()].to(torch.uint8)
-            truth[batch.labels_BHW == 255] = 255
-            truth[:, -3:] = 255
-            yield batch._replace(truth_BHW=truth)
+            judged = torch.tensor([1, 0, 0])[batch.labels_BHW.clamp(max=2).long()].to(torch.uint8)
+            judged[batch.labels_BHW == 255] = 255
+            judged[:, -3:] = 255
+            yield batch._replace(judged_BHW=judged)
 
 
 def val_loader(rank=0, world_size=1):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import math
 import multiprocessing
 import sys
 import weakref
@@ -20,16 +19,13 @@ from torch.utils.data import DataLoader
 from segray.config import DataConfig
 from segray.data.batches.handover import PREFETCHED, HandingOver, Receiving, check_shared_memory
 from segray.data.batches.sampling import TrainSamples
-from segray.data.cache.shards import Shard
+from segray.data.cache.shards import Shard, pixel_bytes
 from segray.data.files.pair import Images
 from segray.errors import ConfigError
 from segray.process import end_with_parent
 
 _M_MMAP_THRESHOLD: Final = -3
 """From glibc's malloc.h: the size from which blocks are taken from the system, and given back when they are freed."""
-
-PAIR_BYTES_PER_PX: Final = 4
-"""Bytes of a photo's three channels and its label"""
 
 
 class Batch(NamedTuple):
@@ -41,7 +37,7 @@ class Batch(NamedTuple):
     """uint8 training ids, 255 for void"""
     indices: list[int]
     """Positions of the images in the shard"""
-    truth_BHW: torch.Tensor | None = None
+    judged_BHW: torch.Tensor | None = None
     """uint8 ids that predictions are judged by, 255 for void; None in training, and if these are the labels"""
 
 
@@ -114,9 +110,8 @@ def val_loader(
     mine = list(range(rank, len(shard), world_size))
     step = batch_size if shard.common_size else 1
     batches = [mine[start : start + step] for start in range(0, len(mine), step)]
-    largest = max((int(shard.sizes[picks].prod(axis=1).sum()) for picks in batches), default=0)
-    bytes_per_px = PAIR_BYTES_PER_PX + shard.has_truth
-    return _loader(_WholeBatches(shard), batches, num_workers, pin_memory, largest * bytes_per_px)
+    largest = max((pixel_bytes(shard.sizes[picks], has_judged=shard.has_judged) for picks in batches), default=0)
+    return _loader(_WholeBatches(shard), batches, num_workers, pin_memory, largest)
 
 
 class TrainLoader:
@@ -165,7 +160,7 @@ class _TrainBatches:
         self._samples = samples
         shape = (batch_size, *samples.size_px)
         self._photos, self._labels = _Memory((*shape, 3)), _Memory(shape)
-        self.num_bytes = math.prod(shape) * PAIR_BYTES_PER_PX
+        self.num_bytes = pixel_bytes(np.array([samples.size_px] * batch_size), has_judged=False)
         """Size of a batch"""
 
     def __call__(self, picks: _Picks) -> Batch:
@@ -203,9 +198,9 @@ class _WholeBatches:
         shape = (len(indices), *self._shard.sizes[indices[0]].tolist())
         photos_BHWC, labels_BHW = np.empty((*shape, 3), np.uint8), np.empty(shape, np.uint8)
         batch = _batch(map(self._shard.pair, indices), photos_BHWC, labels_BHW, indices)
-        if not self._shard.has_truth:
+        if not self._shard.has_judged:
             return batch
-        return batch._replace(truth_BHW=torch.from_numpy(np.stack([self._shard.truth(index) for index in indices])))
+        return batch._replace(judged_BHW=torch.from_numpy(np.stack([self._shard.judged(index) for index in indices])))
 
 
 def _batch(

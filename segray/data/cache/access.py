@@ -91,7 +91,7 @@ class _Access:
         if shard.has_pixels:
             return Opened(shard, "", built=False)
         with in_order(self.entry.folder.parent, self.announce):
-            needed = pixel_bytes(shard.sizes, has_truth=shard.has_truth)
+            needed = pixel_bytes(shard.sizes, has_judged=shard.has_judged)
             room = find_room(self.entry, needed, self.config.cache_limit_gb)
             room.release()
         return Opened(shard, room.shortage, built=False) if room.shortage else None

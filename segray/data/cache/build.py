@@ -130,7 +130,7 @@ class Builder:
 
     def _decode_reserved(self, sizes: dict[Pair, SizePx]) -> str:
         array = np.array(list(sizes.values()), dtype=np.int64).reshape(-1, 2)
-        needed = pixel_bytes(array, has_truth=self.dataset.scoring is not None)
+        needed = pixel_bytes(array, has_judged=self.dataset.scoring is not None)
         with self._in_order():
             clean(self._cache)
             room = find_room(self.entry, needed, self.config.cache_limit_gb)
@@ -182,7 +182,7 @@ class Builder:
             [pair.name for pair in sizes],
             list(sizes.values()),
             self.dataset.label_space.num_classes,
-            num_truth_classes=0 if scoring is None else scoring.label_space.num_classes,
+            num_judged_classes=0 if scoring is None else scoring.label_space.num_classes,
             has_pixels=has_pixels,
         )
         self.entry.mark_partial()
@@ -240,12 +240,12 @@ class _Job:
         start = time.thread_time()
         try:
             images, colors = self.source.inspect(index, (height, width))
-            truth = self.source.truth(index, (height, width))
+            judged = self.source.judged(index, (height, width))
             is_turned_alone = turned_alone(self.source.pairs[index])
         except DataError as error:
             return error
         seconds = time.thread_time() - start
-        return _Decoded(self.files.write(index, *images, truth), colors, is_turned_alone, seconds)
+        return _Decoded(self.files.write(index, *images, judged), colors, is_turned_alone, seconds)
 
 
 def _decode_all(job: _Job) -> Iterator[_Decoded | DataError]:

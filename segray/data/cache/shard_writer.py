@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segray.config import SizePx
-from segray.data.cache.shards import NUM_ANCHORS, first_pixels, index_hash
+from segray.data.cache.shards import JUDGED_COUNTS, NUM_ANCHORS, first_pixels, index_hash, pixel_files
 from segray.files import sync
 
 ANCHOR_STRIDE: Final = 4
@@ -27,8 +27,8 @@ class Tally(NamedTuple):
     """Pixels of each class, shape (classes,)"""
     anchors: NDArray[np.int32]
     """Positions of some pixels of each class, shape (classes, 8)"""
-    truth_counts: NDArray[np.int64]
-    """Pixels of each class that predictions are judged by, shape (truth classes,); empty if there is no truth"""
+    judged_counts: NDArray[np.int64]
+    """Pixels of each class that predictions are judged by, shape (judged classes,); empty if these are the classes"""
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,15 @@ class PixelFiles:
     sizes: NDArray[np.int64]
     """(images, 2): height and width"""
     num_classes: int
-    num_truth_classes: int
+    num_judged_classes: int
     """Number of classes that predictions are judged by, or 0 if these are the classes of the labels"""
     has_pixels: bool
     """Whether photos and labels are stored"""
 
     @property
-    def has_truth(self) -> bool:
+    def has_judged(self) -> bool:
         """Whether predictions are judged by other ids than those of the labels."""
-        return self.num_truth_classes > 0
+        return self.num_judged_classes > 0
 
     def create(self) -> None:
         """Make the files at their full size.
@@ -56,28 +56,28 @@ class PixelFiles:
             OSError: The disk has no room, or cannot hold files of that size.
         """
         num_pixels = int(self.sizes.prod(axis=1).sum())
-        for name, depth in (("photos.bin", 3), ("labels.bin", 1), *([("truth.bin", 1)] if self.has_truth else [])):
+        for name, depth in pixel_files(has_judged=self.has_judged).items():
             with (self.folder / name).open("wb") as file:
                 file.truncate(depth * num_pixels)
                 if num_pixels and hasattr(os, "posix_fallocate"):  # macOS has none
                     os.posix_fallocate(file.fileno(), 0, depth * num_pixels)
 
     def write(
-        self, index: int, photo: NDArray[np.uint8], label: NDArray[np.uint8], truth: NDArray[np.uint8] | None = None
+        self, index: int, photo: NDArray[np.uint8], label: NDArray[np.uint8], judged: NDArray[np.uint8] | None = None
     ) -> Tally:
-        """Write one image: a photo (height, width, 3), its label (height, width), and the truth where there is one."""
-        assert (truth is not None) == self.has_truth
+        """Write one image: photo (height, width, 3), label (height, width), and the judged ids if `has_judged`."""
+        assert (judged is not None) == self.has_judged
+        arrays = (photo, label) if judged is None else (photo, label, judged)
         if self.has_pixels:
             start = int(first_pixels(self.sizes)[index])
             # Written, not mapped: on a full disk, a write raises an error, but a mapped page would kill the process.
-            planes = [("photos.bin", 3 * start, photo), ("labels.bin", start, label)]
-            for name, offset, array in planes + ([] if truth is None else [("truth.bin", start, truth)]):
+            for (name, depth), array in zip(pixel_files(has_judged=self.has_judged).items(), arrays, strict=True):
                 with (self.folder / name).open("r+b") as file:
-                    file.seek(offset)
+                    file.seek(depth * start)
                     file.write(np.ascontiguousarray(array).data)
         counts = _histogram(label)[: self.num_classes]
-        truth_counts = np.zeros(0, np.int64) if truth is None else _histogram(truth)[: self.num_truth_classes]
-        return Tally(counts, _anchors(label, counts, np.random.default_rng(index)), truth_counts)
+        judged_counts = np.zeros(0, np.int64) if judged is None else _histogram(judged)[: self.num_judged_classes]
+        return Tally(counts, _anchors(label, counts, np.random.default_rng(index)), judged_counts)
 
 
 class ShardWriter:
@@ -91,7 +91,7 @@ class ShardWriter:
         names: Names of the images.
         sizes: (height, width) of each image.
         num_classes: Number of training classes.
-        num_truth_classes: Number of classes that predictions are judged by, or 0 if these are the training classes.
+        num_judged_classes: Number of classes that predictions are judged by, or 0 if these are the training classes.
         has_pixels: Whether photos and labels are stored.
     """
 
@@ -102,29 +102,29 @@ class ShardWriter:
         sizes: Sequence[SizePx],
         num_classes: int,
         *,
-        num_truth_classes: int = 0,
+        num_judged_classes: int = 0,
         has_pixels: bool = True,
     ) -> None:
         folder.mkdir(parents=True)
         self._folder = folder
         self._names = list(names)
         sizes_N2 = np.array(sizes, dtype=np.int64).reshape(-1, 2)  # (0, 2) where there are none
-        self.files = PixelFiles(folder, sizes_N2, num_classes, num_truth_classes, has_pixels)
+        self.files = PixelFiles(folder, sizes_N2, num_classes, num_judged_classes, has_pixels)
         self._counts = np.zeros((len(self._names), num_classes), dtype=np.int64)
         self._anchors = np.full((len(self._names), num_classes, NUM_ANCHORS), -1, dtype=np.int32)
-        self._truth_counts = np.zeros((len(self._names), num_truth_classes), dtype=np.int64)
+        self._judged_counts = np.zeros((len(self._names), num_judged_classes), dtype=np.int64)
         if has_pixels:
             self.files.create()
 
     def put(
-        self, index: int, photo: NDArray[np.uint8], label: NDArray[np.uint8], truth: NDArray[np.uint8] | None = None
+        self, index: int, photo: NDArray[np.uint8], label: NDArray[np.uint8], judged: NDArray[np.uint8] | None = None
     ) -> None:
-        """Write one image: a photo (height, width, 3), its label (height, width), and the truth where there is one."""
-        self.add(index, self.files.write(index, photo, label, truth))
+        """Write one image as `files.write` does, and add it to the index."""
+        self.add(index, self.files.write(index, photo, label, judged))
 
     def add(self, index: int, tally: Tally) -> None:
         """Add the result of `files.write` for an image to the index."""
-        self._counts[index], self._anchors[index], self._truth_counts[index] = tally
+        self._counts[index], self._anchors[index], self._judged_counts[index] = tally
 
     def flush(self) -> None:
         """Wait until the pixels written so far are on the disk; if called now and then, it shortens `finish`."""
@@ -140,13 +140,13 @@ class ShardWriter:
         """
         np.save(self._folder / "counts.npy", self._counts)
         np.save(self._folder / "anchors.npy", self._anchors)
-        if self.files.has_truth:
-            np.save(self._folder / "truth_counts.npy", self._truth_counts)
+        if self.files.has_judged:
+            np.save(self._folder / JUDGED_COUNTS, self._judged_counts)
         index: dict[str, Any] = {
             "names": self._names,
             "sizes": self.files.sizes.tolist(),
             "turned": list(turned),
-            "has_truth": self.files.has_truth,
+            "has_truth": self.files.has_judged,
             "has_pixels": self.files.has_pixels,
             "decode_seconds": decode_seconds,
         }

@@ -3,10 +3,10 @@
     FOLDER/
       photos.bin        uint8 RGB, HWC, one photo after the other
       labels.bin        uint8 training ids (255 void), HW, in the same order
-      truth.bin         the same with the ids that predictions are judged by, if these are not the training ids
+      truth.bin         the same with the judged ids, which predictions are judged by, if these are not the training ids
       counts.npy        (images, classes) int64: pixels of each class
       anchors.npy       (images, classes, 8) int32: some pixels of each class, row by row; -1 where the image has none
-      truth_counts.npy  (images, truth classes) int64: pixels of each class in the truth, if there is one
+      truth_counts.npy  (images, judged classes) int64: pixels of each class in truth.bin, if there is one
       index.json        names and sizes of the images, names of those whose photo is turned without its label, whether
                         pixels are stored, the CPU time of decoding an image, and a hash of this file's other content
                         and of the .npy files
@@ -33,8 +33,10 @@ from segray.data.files.pair import Images
 from segray.errors import DataError
 from segray.foreign import parse_json
 
-BYTES_PER_PIXEL: Final = 4
-"""Three for the photo, one for the label; a truth takes one more."""
+PHOTOS: Final = "photos.bin"
+LABELS: Final = "labels.bin"
+JUDGED: Final = "truth.bin"
+JUDGED_COUNTS: Final = "truth_counts.npy"
 
 NUM_ANCHORS: Final = 8
 """Pixels of each class of an image whose positions are stored."""
@@ -57,7 +59,8 @@ class Shard:
         self.folder = folder
         try:
             index = _read_index(folder)
-            self.has_truth: bool = index["has_truth"]
+            self.has_judged: bool = index["has_truth"]
+            """Whether predictions are judged by other ids than those of the labels"""
             self.has_pixels: bool = index["has_pixels"]
             self.decode_seconds: float = index["decode_seconds"]
             """Average CPU time of decoding an image"""
@@ -65,9 +68,9 @@ class Shard:
             """Names of all images in the folder whose photo is turned by EXIF, but not its label"""
             self._counts: NDArray[np.int64] = np.load(folder / "counts.npy", mmap_mode="r")
             self._anchors: NDArray[np.int32] = np.load(folder / "anchors.npy", mmap_mode="r")
-            self._truth_counts = self._counts
-            if self.has_truth:
-                self._truth_counts = np.load(folder / "truth_counts.npy", mmap_mode="r")
+            self._judged_counts = self._counts
+            if self.has_judged:
+                self._judged_counts = np.load(folder / JUDGED_COUNTS, mmap_mode="r")
             names = index["names"]
             sizes: NDArray[np.int64] = np.array(index["sizes"], dtype=np.int64).reshape(-1, 2)
             starts = first_pixels(sizes)
@@ -75,7 +78,7 @@ class Shard:
                 self._map(int(sizes.prod(axis=1).sum()))
         except (FileNotFoundError, IsADirectoryError, ValueError, KeyError, TypeError, EOFError) as error:
             raise DataError(f"decoded images in {str(folder)!r} cannot be opened: {error!r}") from None
-        if len({len(rows) for rows in (self._counts, self._anchors, self._truth_counts, names, sizes)}) > 1:
+        if len({len(rows) for rows in (self._counts, self._anchors, self._judged_counts, names, sizes)}) > 1:
             raise DataError(
                 f"decoded images in {str(folder)!r} cannot be opened: their index files do not fit together"
             )
@@ -88,16 +91,15 @@ class Shard:
         self._starts = starts[self._indices]
 
     def _map(self, num_pixels: int) -> None:
-        self._photos = np.asarray(np.memmap(self.folder / "photos.bin", dtype=np.uint8, mode="r"))
-        self._labels = np.asarray(np.memmap(self.folder / "labels.bin", dtype=np.uint8, mode="r"))
-        self._truth = self._labels
-        if self.has_truth:
-            self._truth = np.asarray(np.memmap(self.folder / "truth.bin", dtype=np.uint8, mode="r"))
-        if (self._photos.size, self._labels.size, self._truth.size) != (3 * num_pixels, num_pixels, num_pixels):
+        depths = pixel_files(has_judged=self.has_judged)
+        files = {name: np.asarray(np.memmap(self.folder / name, dtype=np.uint8, mode="r")) for name in depths}
+        if any(files[name].size != depth * num_pixels for name, depth in depths.items()):
             raise DataError(
-                f"decoded images in {str(self.folder)!r} must hold {num_pixels} pixels, but photos.bin has "
-                f"{self._photos.size} bytes, labels.bin {self._labels.size} and the truth {self._truth.size}"
+                f"decoded images in {str(self.folder)!r} must hold {num_pixels} pixels, but "
+                + ", ".join(f"{name} has {pixels.size} bytes" for name, pixels in files.items())
             )
+        self._photos, self._labels = files[PHOTOS], files[LABELS]
+        self._judged = files.get(JUDGED, self._labels)
 
     def __reduce__(self) -> tuple[type[Shard], tuple[Path, NDArray[np.int64], Source | None]]:
         return Shard, (self.folder, self._indices, None if self.has_pixels else self._source)
@@ -135,9 +137,9 @@ class Shard:
         return LabelTotals(pixels, int(self.sizes.prod(axis=1).sum() - pixels.sum()))
 
     @property
-    def truth_pixels(self) -> NDArray[np.int64]:
-        """Pixels of each class that predictions are judged by over all images, shape (truth classes,)."""
-        total: NDArray[np.int64] = self._truth_counts[self._indices].sum(axis=0)
+    def judged_pixels(self) -> NDArray[np.int64]:
+        """Pixels of each class that predictions are judged by over all images, shape (judged classes,)."""
+        total: NDArray[np.int64] = self._judged_counts[self._indices].sum(axis=0)
         return total
 
     def anchors(self, index: int) -> NDArray[np.int32]:
@@ -158,17 +160,17 @@ class Shard:
         photo = self._photos[3 * start : 3 * (start + num_pixels)].reshape(height, width, 3)
         return photo, self._labels[start : start + num_pixels].reshape(height, width)
 
-    def truth(self, index: int) -> NDArray[np.uint8]:
-        """Return the ids that predictions of an image are judged by, read-only: its label, unless `has_truth`.
+    def judged(self, index: int) -> NDArray[np.uint8]:
+        """Return the ids that predictions of an image are judged by, read-only: its label, unless `has_judged`.
 
         Raises:
             DataError: A file of a shard without pixels cannot be used any more.
         """
         height, width = self.sizes[index].tolist()
         if not self.has_pixels:
-            return self._decode_truth(index, (height, width))
+            return self._decode_judged(index, (height, width))
         start = int(self._starts[index])
-        return self._truth[start : start + height * width].reshape(height, width)
+        return self._judged[start : start + height * width].reshape(height, width)
 
     def _decode(self, index: int, size: SizePx) -> Images:
         assert self._source is not None
@@ -176,13 +178,13 @@ class Shard:
         photo.flags.writeable = label.flags.writeable = False
         return photo, label
 
-    def _decode_truth(self, index: int, size: SizePx) -> NDArray[np.uint8]:
+    def _decode_judged(self, index: int, size: SizePx) -> NDArray[np.uint8]:
         assert self._source is not None
-        truth = self._source.truth(int(self._indices[index]), size)
-        if truth is None:
+        judged = self._source.judged(int(self._indices[index]), size)
+        if judged is None:
             return self._decode(index, size)[1]
-        truth.flags.writeable = False
-        return truth
+        judged.flags.writeable = False
+        return judged
 
 
 def index_hash(folder: Path, index: Mapping[str, Any]) -> str:
@@ -200,9 +202,14 @@ def _read_index(folder: Path) -> dict[str, Any]:
     return index
 
 
-def pixel_bytes(sizes: NDArray[np.int64], *, has_truth: bool) -> int:
+def pixel_files(*, has_judged: bool) -> dict[str, int]:
+    """Return the names of the files that hold pixels, and the bytes that each takes for a pixel."""
+    return {PHOTOS: 3, LABELS: 1} | ({JUDGED: 1} if has_judged else {})
+
+
+def pixel_bytes(sizes: NDArray[np.int64], *, has_judged: bool) -> int:
     """Return the space that the pixels of images of these (height, width) take."""
-    return int(sizes.prod(axis=1).sum()) * (BYTES_PER_PIXEL + has_truth)
+    return int(sizes.prod(axis=1).sum()) * sum(pixel_files(has_judged=has_judged).values())
 
 
 def first_pixels(sizes: NDArray[np.int64]) -> NDArray[np.int64]:

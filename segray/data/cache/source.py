@@ -50,7 +50,7 @@ class Source:
             )
         return resize_pair(photo, label, size), colors
 
-    def truth(self, index: int, size: SizePx) -> NDArray[np.uint8] | None:
+    def judged(self, index: int, size: SizePx) -> NDArray[np.uint8] | None:
         """Return the ids that predictions are judged by, at (height, width); None if the label holds them.
 
         Raises:

@@ -24,7 +24,7 @@ def describe_judging(config: DataConfig, data: PreparedData, *, who: str) -> Ite
     if missing:
         mean = text.mean_over(len(data.val_classes), len(data.scored_space.names))
         yield f"no validation image has: {', '.join(missing)}; mIoU is the {mean}"
-    if data.test.truth_pixels.any():
+    if data.test.judged_pixels.any():
         yield f"{who} is judged on {text.counted(len(data.test), 'test image')} at the end"
     elif len(data.test):
         yield f"no test figure: every label pixel of the {len(data.test)} test images of {config.dataset} is void"

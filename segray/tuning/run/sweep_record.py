@@ -76,7 +76,7 @@ def describe_space(checked: Checked) -> dict[str, str]:
 
 def majority_class(data: PreparedData) -> tuple[str, dict[str, float | None]]:
     """Return the most frequent class of the training labels, and the scores of predicting it everywhere."""
-    majority, found = majority_class_scores(data.train.truth_pixels, data.val.truth_pixels)
+    majority, found = majority_class_scores(data.train.judged_pixels, data.val.judged_pixels)
     names = data.scored_space.names
     return names[majority], scores_by_name(found, names)
 

@@ -68,40 +68,40 @@ def test_common_size_is_none_where_sizes_differ(shard, write_shard):
 
 
 @pytest.fixture
-def shard_with_truth(tmp_path, images):
-    writer = ShardWriter(tmp_path / "truth", ["a", "b", "c"], SIZES, num_classes=2, num_truth_classes=8)
+def shard_with_judged(tmp_path, images):
+    writer = ShardWriter(tmp_path / "judged", ["a", "b", "c"], SIZES, num_classes=2, num_judged_classes=8)
     for index, (photo, label) in enumerate(images):
-        writer.put(index, photo, label, truth=np.where(label == 0, 7, 255).astype(np.uint8))
+        writer.put(index, photo, label, judged=np.where(label == 0, 7, 255).astype(np.uint8))
     writer.finish()
-    return Shard(tmp_path / "truth")
+    return Shard(tmp_path / "judged")
 
 
-def test_what_predictions_are_judged_by_lies_beside_the_labels(shard_with_truth, images):
-    part = shard_with_truth.subset(["c", "a"])
+def test_what_predictions_are_judged_by_lies_beside_the_labels(shard_with_judged, images):
+    part = shard_with_judged.subset(["c", "a"])
     np.testing.assert_array_equal(part.pair(0)[1], images[2][1])
-    np.testing.assert_array_equal(part.truth(0), np.where(images[2][1] == 0, 7, 255))
-    assert part.truth_pixels.tolist() == [0] * 7 + [part.class_pixels[0]]
+    np.testing.assert_array_equal(part.judged(0), np.where(images[2][1] == 0, 7, 255))
+    assert part.judged_pixels.tolist() == [0] * 7 + [part.class_pixels[0]]
 
 
 def test_predictions_are_judged_by_the_label_where_there_is_nothing_else(shard, images):
-    assert not shard.has_truth
-    np.testing.assert_array_equal(shard.truth(1), images[1][1])
-    assert shard.truth_pixels.tolist() == shard.class_pixels.tolist()
+    assert not shard.has_judged
+    np.testing.assert_array_equal(shard.judged(1), images[1][1])
+    assert shard.judged_pixels.tolist() == shard.class_pixels.tolist()
 
 
-def test_a_truth_that_lost_its_end_is_refused(shard_with_truth):
-    path = shard_with_truth.folder / "truth.bin"
+def test_judged_ids_that_lost_their_end_are_refused(shard_with_judged):
+    path = shard_with_judged.folder / "truth.bin"
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(DataError, match="the truth 118"):
-        Shard(shard_with_truth.folder)
+    with pytest.raises(DataError, match=r"truth\.bin has 118 bytes"):
+        Shard(shard_with_judged.folder)
 
 
-def test_the_pixels_of_a_truth_that_is_not_stored_are_counted_without_decoding(tmp_path, images):
+def test_the_pixels_of_judged_ids_that_are_not_stored_are_counted_without_decoding(tmp_path, images):
     folder = tmp_path / "index"
-    writer = ShardWriter(folder, ["a", "b", "c"], SIZES, num_classes=2, num_truth_classes=3, has_pixels=False)
+    writer = ShardWriter(folder, ["a", "b", "c"], SIZES, num_classes=2, num_judged_classes=3, has_pixels=False)
     for index, (photo, label) in enumerate(images):
-        writer.put(index, photo, label, truth=np.where(label == 0, 2, 255).astype(np.uint8))
+        writer.put(index, photo, label, judged=np.where(label == 0, 2, 255).astype(np.uint8))
     writer.finish()
     without_files = Source((), reader=None, read_truth=None, resizes=False)
     shard = Shard(folder, source=without_files)
-    assert shard.truth_pixels.tolist() == [0, 0, shard.class_pixels[0]]
+    assert shard.judged_pixels.tolist() == [0, 0, shard.class_pixels[0]]

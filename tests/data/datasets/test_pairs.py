@@ -157,7 +157,7 @@ def test_the_truth_of_clusters_is_the_palette_label(root):
     pair = dataset.official["val"][0]
     np.testing.assert_array_equal(dataset.scoring.read_truth(pair), read_palette(root, pair)[1])
     prepared = prepare(kmeans(root), announce=lambda line: None)
-    np.testing.assert_array_equal(prepared.val.truth(0), read_palette(root, pair)[1])
+    np.testing.assert_array_equal(prepared.val.judged(0), read_palette(root, pair)[1])
     assert prepared.scored_space == palette_space()
 
 
