@@ -15,8 +15,9 @@ from segray.data.cache.access import open_or_build
 from segray.data.cache.build import Progress, num_cores
 from segray.data.cache.fingerprint import listing
 from segray.data.cache.shards import Shard
-from segray.data.datasets.dataset import SPLITS, Scoring
+from segray.data.datasets.dataset import SPLITS
 from segray.data.datasets.label_totals import total_problems
+from segray.data.datasets.scoring import Scoring
 from segray.data.files.decode import turned_notes
 from segray.data.splits.division import divide
 from segray.errors import ConfigError, DataError, listed
@@ -36,8 +37,8 @@ class PreparedData:
     val: Shard
     test: Shard
     """Images that no trial is chosen by; may be empty"""
-    scoring: Scoring | None = None
-    """Scoring of the data set; None if predictions are judged by the labels of training"""
+    scoring: Scoring
+    """The way from a model's predictions to the classes that they are judged by"""
     built: bool = False
     """Whether this call decoded the images"""
     shortage: str = ""
@@ -46,7 +47,7 @@ class PreparedData:
     @property
     def scored_space(self) -> LabelSpace:
         """The classes that predictions are judged by."""
-        return self.label_space if self.scoring is None else self.scoring.label_space
+        return self.scoring.label_space
 
     @property
     def val_classes(self) -> tuple[str, ...]:

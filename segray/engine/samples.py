@@ -32,9 +32,10 @@ def write_samples(folder: Folder, data: PreparedData) -> None:
     for index in sample_indices(data.val):
         stem = sample_name(data.val, index)
         stream = io.BytesIO()
-        Image.fromarray(data.val.pair(index)[0]).save(stream, "PNG")
+        photo, label = data.val.pair(index)
+        Image.fromarray(photo).save(stream, "PNG")
         folder.write_bytes(f"samples/{stem}_photo.png", stream.getvalue())
-        write_labels(folder, f"{stem}_truth", data.val.judged(index), data.scored_space)
+        write_labels(folder, f"{stem}_truth", data.val.judged(index, label), data.scored_space)
 
 
 def write_labels(folder: Folder, name: str, labels_HW: np.ndarray, label_space: LabelSpace) -> None:

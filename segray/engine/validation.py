@@ -54,10 +54,9 @@ class Validation:
             model,
             self._loader,
             self._loss,
-            self._data.label_space.num_classes,
+            self._data.scoring,
             self._device,
             precision=resolve_precision(self._config.train.precision, self._device),
-            scoring=self._data.scoring,
             channels_last=self._config.train.channels_last,
             sample_indices=self._indices,
             interrupted=self._interrupted,
@@ -75,7 +74,7 @@ def epoch_scores(evaluation: Evaluation, classes: Sequence[str]) -> dict[str, fl
     """
     loss = evaluation.loss if math.isfinite(evaluation.loss) else None
     found = {"val_loss": loss, **scores_by_name(scores(evaluation.confusion), classes)}
-    if evaluation.cluster_accuracy is not None:
-        found["val_cluster_accuracy"] = evaluation.cluster_accuracy
-        found["val_cluster_miou"] = evaluation.cluster_miou
+    if evaluation.training_scores:
+        found["val_cluster_accuracy"] = evaluation.training_scores.pixel_accuracy
+        found["val_cluster_miou"] = evaluation.training_scores.miou
     return found

@@ -73,7 +73,7 @@ def judge(
         num_images=len(data.val),
         classes=data.scored_space.names,
         **found._asdict(),
-        cluster_accuracy=evaluation.cluster_accuracy,
+        cluster_accuracy=evaluation.training_scores and evaluation.training_scores.pixel_accuracy,
         recorded_val_miou=pointer.record.scores.get(MIOU.name),
         device=device.type,
         evaluated_at=datetime.now(UTC).isoformat(timespec="seconds"),

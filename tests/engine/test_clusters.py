@@ -84,7 +84,7 @@ def test_judging_repeats_the_cluster_accuracy_and_shows_it(trial, capsys):
 def test_the_record_is_of_palette_classes_with_the_cluster_accuracy_beside_it(trial, predicted):
     _, files, data = trial
     (record,) = files.records()
-    truth = np.stack([data.val.judged(index) for index in range(3)])
+    truth = np.stack([data.val.judged(index, data.val.pair(index)[1]) for index in range(3)])
     labels = np.stack([data.val.pair(index)[1] for index in range(3)])
     right = mapped(data, predicted) == truth
     ious = record.class_iou(data.scored_space.names)
@@ -99,7 +99,7 @@ def test_sample_pictures_have_the_palette_classes(trial, predicted, tmp_path):
     write_samples(sweep.folder, data)
     stem = sample_name(data.val, 0)
     pictures = {
-        f"{stem}_truth": (sweep.folder, data.val.judged(0)),
+        f"{stem}_truth": (sweep.folder, data.val.judged(0, data.val.pair(0)[1])),
         f"{stem}_prediction": (files.folder, mapped(data, predicted)[0]),
     }
     for name, (folder, expected) in pictures.items():

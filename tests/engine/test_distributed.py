@@ -86,7 +86,7 @@ def evaluate_untrained(rank, world_size):
 def evaluate_scored(rank, world_size):
     loader = LoaderWithJudged(NUM_VAL, 1, batch_size=2, rank=rank, world_size=world_size, shuffle=False)
     evaluation = validation(loader, scoring=SCORING)(tiny_state(tiny_config()).network)
-    return evaluation.confusion.tolist(), evaluation.cluster_accuracy
+    return evaluation.confusion.tolist(), evaluation.training_scores.pixel_accuracy
 
 
 class PoisonedOnOneRank(SupervisedStep):

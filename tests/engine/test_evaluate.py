@@ -101,15 +101,14 @@ def test_predictions_are_mapped_to_the_classes_that_are_judged_by(scored):
     np.testing.assert_array_equal(evaluation.samples[3], predicted[3])
 
 
-def test_loss_and_cluster_accuracy_are_those_of_the_classes_of_training(scored):
+def test_the_loss_and_scores_beside_it_are_of_the_classes_of_training(scored):
     evaluation, _, clusters = scored
     labels = scenes(NUM_VAL, seed=1)[1].numpy()
-    assert evaluation.cluster_accuracy == pytest.approx((clusters == labels)[labels != 255].mean())
+    assert evaluation.training_scores.pixel_accuracy == pytest.approx((clusters == labels)[labels != 255].mean())
     plain = validation()(tiny_state(tiny_config()).network)
     assert evaluation.loss == pytest.approx(plain.loss)
     labelled = labels != 255
     pairs = [((clusters == k) & labelled, (labels == k) & labelled) for k in range(3)]
     ious = [(found & true).sum() / (found | true).sum() for found, true in pairs]
-    assert evaluation.cluster_miou == pytest.approx(np.mean(ious))
-    assert plain.cluster_accuracy is None
-    assert plain.cluster_miou is None
+    assert evaluation.training_scores.miou == pytest.approx(np.mean(ious))
+    assert plain.training_scores is None

@@ -10,7 +10,7 @@ from torch import nn
 from segray import models
 from segray.config import RunConfig
 from segray.data.batches.loaders import Batch
-from segray.data.datasets.dataset import Scoring
+from segray.data.datasets.scoring import Scoring, by_classes_of_training
 from segray.engine import checkpoint
 from segray.engine.adversarial import AdversarialStep
 from segray.engine.evaluate import evaluate
@@ -28,10 +28,11 @@ LABEL_SPACE = LabelSpace(
     raw_to_train={0: 0, 1: 1, 2: 2, 255: 255},
 )
 NUM_TRAIN, NUM_VAL, SIZE_PX = 12, 7, (16, 24)
+BY_LABELS = by_classes_of_training(LABEL_SPACE)
 SCORING = Scoring(
     label_space=LabelSpace(names=("green", "dark"), colors=((0, 200, 0), (0, 0, 0))),
     class_of=(1, None, 0),
-    read_truth=lambda pair: np.zeros(SIZE_PX, np.uint8),
+    read_label=lambda pair: np.zeros(SIZE_PX, np.uint8),
 )
 """Scoring by other classes than LABEL_SPACE: "red" maps to no class; "dark" and "green" swap ids."""
 
@@ -111,12 +112,12 @@ def cross_entropy():
     return nn.CrossEntropyLoss(ignore_index=255)
 
 
-def validation(loader=None, *, loss=None, **options):
+def validation(loader=None, *, loss=None, scoring=BY_LABELS, **options):
     return partial(
         evaluate,
         loader=loader or val_loader(),
         loss=loss or cross_entropy(),
-        num_classes=LABEL_SPACE.num_classes,
+        scoring=scoring,
         device=CPU,
         precision=torch.float32,
         **options,

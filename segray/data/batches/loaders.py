@@ -200,7 +200,8 @@ class _WholeBatches:
         batch = _batch(map(self._shard.pair, indices), photos_BHWC, labels_BHW, indices)
         if not self._shard.has_judged:
             return batch
-        return batch._replace(judged_BHW=torch.from_numpy(np.stack([self._shard.judged(index) for index in indices])))
+        judged = [self._shard.judged(index, label) for index, label in zip(indices, labels_BHW, strict=True)]
+        return batch._replace(judged_BHW=torch.from_numpy(np.stack(judged)))
 
 
 def _batch(

@@ -130,7 +130,7 @@ class _Access:
             return None
         try:
             self._check_owner()
-            shard = self.entry.open(open_source(self.dataset, self.config.resize_px))
+            shard = self.entry.open(open_source(self.dataset, self.dataset.pairs(), self.config.resize_px))
         except DataError:
             lock.release()
             return None

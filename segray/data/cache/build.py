@@ -28,7 +28,7 @@ from segray.data.cache.eviction import clean, find_room, in_order
 from segray.data.cache.locks import Lock
 from segray.data.cache.shard_writer import PixelFiles, ShardWriter, Tally
 from segray.data.cache.shards import pixel_bytes
-from segray.data.cache.source import Source
+from segray.data.cache.source import Source, open_source
 from segray.data.datasets.dataset import Dataset
 from segray.data.files.decode import turned_alone
 from segray.data.files.pair import Pair
@@ -130,7 +130,7 @@ class Builder:
 
     def _decode_reserved(self, sizes: dict[Pair, SizePx]) -> str:
         array = np.array(list(sizes.values()), dtype=np.int64).reshape(-1, 2)
-        needed = pixel_bytes(array, has_judged=self.dataset.scoring is not None)
+        needed = pixel_bytes(array, has_judged=self.dataset.scoring.differs)
         with self._in_order():
             clean(self._cache)
             room = find_room(self.entry, needed, self.config.cache_limit_gb)
@@ -182,16 +182,14 @@ class Builder:
             [pair.name for pair in sizes],
             list(sizes.values()),
             self.dataset.label_space.num_classes,
-            num_judged_classes=0 if scoring is None else scoring.label_space.num_classes,
+            num_judged_classes=scoring.label_space.num_classes if scoring.differs else 0,
             has_pixels=has_pixels,
         )
         self.entry.mark_partial()
         return writer
 
     def _decode(self, writer: ShardWriter, sizes: dict[Pair, SizePx]) -> None:
-        scoring = self.dataset.scoring
-        read_truth = None if scoring is None else scoring.read_truth
-        source = Source(tuple(sizes), self.dataset.reader, read_truth, self.config.resize_px is not None)
+        source = open_source(self.dataset, sizes, self.config.resize_px)
         progress = self.progress or _announce_progress(self.config.dataset, self.announce)
         seconds, problems, flushed = 0.0, list(self.problems), time.monotonic()
         colors: list[UsedColors] = [NO_COLORS] * len(sizes)
@@ -239,13 +237,13 @@ class _Job:
         height, width = self.files.sizes[index].tolist()
         start = time.thread_time()
         try:
-            images, colors = self.source.inspect(index, (height, width))
-            judged = self.source.judged(index, (height, width))
+            (photo, label), colors = self.source.inspect(index, (height, width))
+            judged = self.source.judged(index, label)
             is_turned_alone = turned_alone(self.source.pairs[index])
         except DataError as error:
             return error
         seconds = time.thread_time() - start
-        return _Decoded(self.files.write(index, *images, judged), colors, is_turned_alone, seconds)
+        return _Decoded(self.files.write(index, photo, label, judged), colors, is_turned_alone, seconds)
 
 
 def _decode_all(job: _Job) -> Iterator[_Decoded | DataError]:

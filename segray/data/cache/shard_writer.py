@@ -13,7 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segray.config import SizePx
-from segray.data.cache.shards import JUDGED_COUNTS, NUM_ANCHORS, first_pixels, index_hash, pixel_files
+from segray.data.cache.shards import (
+    JUDGED,
+    JUDGED_COUNTS,
+    LABELS,
+    NUM_ANCHORS,
+    PHOTOS,
+    first_pixels,
+    index_hash,
+    pixel_files,
+)
 from segray.files import sync
 
 ANCHOR_STRIDE: Final = 4
@@ -62,21 +71,25 @@ class PixelFiles:
                 if num_pixels and hasattr(os, "posix_fallocate"):  # macOS has none
                     os.posix_fallocate(file.fileno(), 0, depth * num_pixels)
 
-    def write(
-        self, index: int, photo: NDArray[np.uint8], label: NDArray[np.uint8], judged: NDArray[np.uint8] | None = None
-    ) -> Tally:
-        """Write one image: photo (height, width, 3), label (height, width), and the judged ids if `has_judged`."""
-        assert (judged is not None) == self.has_judged
-        arrays = (photo, label) if judged is None else (photo, label, judged)
+    def write(self, index: int, photo: NDArray[np.uint8], label: NDArray[np.uint8], judged: NDArray[np.uint8]) -> Tally:
+        """Write one image.
+
+        Args:
+            index: Position of the image.
+            photo: RGB, (height, width, 3).
+            label: Training ids, (height, width).
+            judged: The ids that predictions are judged by, (height, width); not used unless `has_judged`.
+        """
         if self.has_pixels:
+            arrays = {PHOTOS: photo, LABELS: label, JUDGED: judged}
             start = int(first_pixels(self.sizes)[index])
             # Written, not mapped: on a full disk, a write raises an error, but a mapped page would kill the process.
-            for (name, depth), array in zip(pixel_files(has_judged=self.has_judged).items(), arrays, strict=True):
+            for name, depth in pixel_files(has_judged=self.has_judged).items():
                 with (self.folder / name).open("r+b") as file:
                     file.seek(depth * start)
-                    file.write(np.ascontiguousarray(array).data)
+                    file.write(np.ascontiguousarray(arrays[name]).data)
         counts = _histogram(label)[: self.num_classes]
-        judged_counts = np.zeros(0, np.int64) if judged is None else _histogram(judged)[: self.num_judged_classes]
+        judged_counts = _histogram(judged)[: self.num_judged_classes] if self.has_judged else np.zeros(0, np.int64)
         return Tally(counts, _anchors(label, counts, np.random.default_rng(index)), judged_counts)
 
 
@@ -120,7 +133,7 @@ class ShardWriter:
         self, index: int, photo: NDArray[np.uint8], label: NDArray[np.uint8], judged: NDArray[np.uint8] | None = None
     ) -> None:
         """Write one image as `files.write` does, and add it to the index."""
-        self.add(index, self.files.write(index, photo, label, judged))
+        self.add(index, self.files.write(index, photo, label, label if judged is None else judged))
 
     def add(self, index: int, tally: Tally) -> None:
         """Add the result of `files.write` for an image to the index."""

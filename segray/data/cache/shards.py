@@ -160,31 +160,29 @@ class Shard:
         photo = self._photos[3 * start : 3 * (start + num_pixels)].reshape(height, width, 3)
         return photo, self._labels[start : start + num_pixels].reshape(height, width)
 
-    def judged(self, index: int) -> NDArray[np.uint8]:
-        """Return the ids that predictions of an image are judged by, read-only: its label, unless `has_judged`.
+    def judged(self, index: int, label: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the ids that predictions of an image are judged by, (height, width): its label, unless `has_judged`.
+
+        Args:
+            index: Position of the image.
+            label: Its label, from `pair`.
 
         Raises:
             DataError: A file of a shard without pixels cannot be used any more.
         """
-        height, width = self.sizes[index].tolist()
+        if not self.has_judged:
+            return label
         if not self.has_pixels:
-            return self._decode_judged(index, (height, width))
+            assert self._source is not None
+            return self._source.judged(int(self._indices[index]), label)
         start = int(self._starts[index])
-        return self._judged[start : start + height * width].reshape(height, width)
+        return self._judged[start : start + label.size].reshape(label.shape)
 
     def _decode(self, index: int, size: SizePx) -> Images:
         assert self._source is not None
         photo, label = self._source.images(int(self._indices[index]), size)
         photo.flags.writeable = label.flags.writeable = False
         return photo, label
-
-    def _decode_judged(self, index: int, size: SizePx) -> NDArray[np.uint8]:
-        assert self._source is not None
-        judged = self._source.judged(int(self._indices[index]), size)
-        if judged is None:
-            return self._decode(index, size)[1]
-        judged.flags.writeable = False
-        return judged
 
 
 def index_hash(folder: Path, index: Mapping[str, Any]) -> str:

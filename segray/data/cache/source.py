@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from segray.config import SizePx
 from segray.data.datasets.dataset import Dataset
+from segray.data.datasets.scoring import Scoring
 from segray.data.files.decode import resize_label, resize_pair
 from segray.data.files.pair import Images, Pair
 from segray.data.files.palettes import UsedColors
@@ -23,7 +24,7 @@ class Source:
 
     pairs: tuple[Pair, ...]
     reader: Reader
-    read_truth: Callable[[Pair], NDArray[np.uint8]] | None
+    scoring: Scoring
     resizes: bool
     """Whether images are resized"""
 
@@ -50,16 +51,19 @@ class Source:
             )
         return resize_pair(photo, label, size), colors
 
-    def judged(self, index: int, size: SizePx) -> NDArray[np.uint8] | None:
-        """Return the ids that predictions are judged by, at (height, width); None if the label holds them.
+    def judged(self, index: int, label: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the ids that predictions of an image are judged by, in the size of its label.
+
+        Args:
+            index: Position of the image.
+            label: Its label, from `images`.
 
         Raises:
             DataError: A file cannot be used.
         """
-        return None if self.read_truth is None else resize_label(self.read_truth(self.pairs[index]), size)
+        return resize_label(self.scoring.judged_label(self.pairs[index], label), label.shape)
 
 
-def open_source(dataset: Dataset, resize_px: SizePx | None) -> Source:
-    """Return the source of all labelled images of a data set, in the order of `Dataset.pairs`."""
-    read_truth = None if dataset.scoring is None else dataset.scoring.read_truth
-    return Source(tuple(dataset.pairs()), dataset.reader, read_truth, resize_px is not None)
+def open_source(dataset: Dataset, pairs: Iterable[Pair], resize_px: SizePx | None) -> Source:
+    """Return the source of some labelled images of a data set."""
+    return Source(tuple(pairs), dataset.reader, dataset.scoring, resize_px is not None)

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from segray.config import DataConfig, SizePx
 from segray.data.cache_location import cache_location
 from segray.data.datasets.cityscapes import LABELS, label_space
-from segray.data.datasets.dataset import Dataset, Scoring, Split
+from segray.data.datasets.dataset import Dataset, Split
 from segray.data.datasets.kmeans import kept_clusters
 from segray.data.datasets.lister import Lister
 from segray.data.datasets.nearest_color import nearest_color
 from segray.data.datasets.root import existing_split, marker, root_folder
+from segray.data.datasets.scoring import Scoring
 from segray.data.files.decode import pair_size, read_photo
 from segray.data.files.pair import Images, Pair
 from segray.data.files.palettes import NO_COLORS, UsedColors
@@ -162,7 +163,7 @@ def cityscapes_pairs(config: DataConfig) -> Dataset:
         official=official,
         split_sizes=PUBLISHED_SIZES,
         unused=lister.unused,
-        scoring=Scoring(label_space=palette_space(), class_of=class_of, read_truth=PairsReader(palette).read_label),
+        own_scoring=Scoring(label_space=palette_space(), class_of=class_of, read_label=PairsReader(palette).read_label),
     )
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
+from segray.data.datasets.scoring import Scoring, by_classes_of_training
 from segray.data.datasets.unused_files import Unused, unused_in_short
 from segray.data.files.pair import MISSING, Pair, normal
 from segray.data.files.readers import Reader
@@ -18,18 +16,6 @@ from segray.labels import LabelSpace
 
 Split = Literal["train", "val", "test"]
 SPLITS: Final[tuple[Split, ...]] = ("train", "val", "test")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scoring:
-    """The labels that predictions are judged by if the classes of training are no measure, such as clusters."""
-
-    label_space: LabelSpace
-    """The classes to judge by; their raw ids are not used"""
-    class_of: tuple[int | None, ...]
-    """The class of `label_space` that each class of training stands for; None if it stands for none of them"""
-    read_truth: Callable[[Pair], NDArray[np.uint8]]
-    """Returns ids of `label_space` (height, width), 255 for void; pickles, and several threads may call it at once"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +33,8 @@ class Dataset:
     """Shares of train, val and test if the images are divided by seed and `data.split.sizes` is null"""
     unlabelled: Sequence[Path] = ()
     """Photos whose labels are secret or missing by design, such as an official test split's"""
-    scoring: Scoring | None = None
-    """None if predictions are judged by the labels of training. The reader's key covers what the scoring depends on"""
+    own_scoring: Scoring | None = None
+    """Scoring by other labels than those of training, if there is one. The reader's key covers what it depends on"""
     unused: Sequence[Unused] = ()
     """Files in the data set's folders that belong to no image, and are no known companions of such files"""
     void_hint: str = ""
@@ -75,6 +61,11 @@ class Dataset:
                 f"twice; remove one of each:{listed(twice)}",
                 twice,
             )
+
+    @property
+    def scoring(self) -> Scoring:
+        """The classes that predictions are judged by, and the way to them from the classes of training."""
+        return self.own_scoring or by_classes_of_training(self.label_space)
 
     def without(self, names: Collection[str]) -> Dataset:
         """Return the data set without some images; the name of a photo without a label is the stem of its file.

@@ -177,6 +177,8 @@ def resize_pair(photo: NDArray[np.uint8], label: NDArray[np.uint8], size: SizePx
 
 def resize_label(label: NDArray[np.uint8], size: SizePx) -> NDArray[np.uint8]:
     """Resize ids to (height, width), by nearest pixel centre."""
+    if label.shape == size:
+        return label
     resized = cv2.resize(label, (size[1], size[0]), interpolation=cv2.INTER_NEAREST_EXACT)
     return resized.astype(np.uint8, copy=False)
 

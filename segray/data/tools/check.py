@@ -82,8 +82,7 @@ class _Finding:
     pixels: NDArray[np.int64] | None = None
     """Pixels of each of the 256 training ids"""
     judged_pixels: NDArray[np.int64] | None = None
-    """Pixels of each of the 256 ids that predictions are judged by, which are the training ids unless the data set
-    scores by other classes"""
+    """Pixels of each of the 256 ids that predictions are judged by"""
     colors: UsedColors = field(default_factory=lambda: NO_COLORS)
     """Colours of the label file's palette, if its indices are the ids"""
     is_turned_alone: bool = False
@@ -194,16 +193,16 @@ def _look_at_pair(dataset: Dataset, pair: Pair) -> _Finding:
         found = list(dict.fromkeys([*problems, *error.problems]))
         alone = _Finding([]) if pair.photo == pair.label else _look_at_photo(pair.photo)
         return _Finding(found, photo_hash=alone.photo_hash)
-    truth = label
-    if dataset.scoring is not None:
-        try:
-            truth = dataset.scoring.read_truth(pair)
-        except DataError as error:
-            problems += error.problems
+    judged = label
+    try:
+        judged = dataset.scoring.judged_label(pair, label)
+    except DataError as error:
+        problems += error.problems
     if problems:
         return _Finding(problems, photo_hash=_hash(photo))
-    pixels, judged = (np.bincount(ids.ravel(), minlength=256) for ids in (label, truth))
-    return _Finding([], (label.shape[0], label.shape[1]), _hash(photo), pixels, judged, colors, turned_alone(pair))
+    pixels, judged_pixels = (np.bincount(ids.ravel(), minlength=256) for ids in (label, judged))
+    size = label.shape[0], label.shape[1]
+    return _Finding([], size, _hash(photo), pixels, judged_pixels, colors, turned_alone(pair))
 
 
 def _look_at_photo(path: Path) -> _Finding:
@@ -274,7 +273,7 @@ def _not_in_mean(dataset: Dataset, findings: Sequence[_Finding], splits: Sequenc
         for finding, split in zip(findings, splits, strict=True)
         if split == "val" and finding.judged_pixels is not None
     ]
-    names = (dataset.scoring or dataset).label_space.names
+    names = dataset.scoring.label_space.names
     pixels = sum(held, np.zeros(256, np.int64))
     lacking = [name for name, count in zip(names, pixels, strict=False) if not count]
     if not lacking or len(lacking) == len(names):

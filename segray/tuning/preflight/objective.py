@@ -45,7 +45,7 @@ def check_has_score(objective: Objective, data: PreparedData) -> None:
             f"--objective {objective.name} needs a validation image with {name}, but none has it; choose one of "
             f"{', '.join(data.val_classes)}, or put such images into validation"
         )
-    if objective.name in ON_CLUSTERS and data.scoring is None:
+    if objective.name in ON_CLUSTERS and not data.scoring.differs:
         raise ConfigError(
             f"--objective {objective.name} needs a model that is trained on K-Means clusters, but this one is trained "
             f"on the classes themselves; choose {MIOU.name}"

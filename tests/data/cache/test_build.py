@@ -60,7 +60,7 @@ def test_anchors_lie_on_their_class(write_images):
 def test_class_counts_are_exact(run):
     rng = np.random.default_rng(0)
     label = np.repeat(rng.integers(0, 19, 400, dtype=np.uint8), run).reshape(20, -1)
-    tally = shard_writer.PixelFiles(Path(), np.array([label.shape]), 19, 0, False).write(0, label, label)
+    tally = shard_writer.PixelFiles(Path(), np.array([label.shape]), 19, 0, False).write(0, label, label, label)
     np.testing.assert_array_equal(tally.counts, np.bincount(label.ravel(), minlength=19))
 
 

@@ -79,13 +79,13 @@ def shard_with_judged(tmp_path, images):
 def test_what_predictions_are_judged_by_lies_beside_the_labels(shard_with_judged, images):
     part = shard_with_judged.subset(["c", "a"])
     np.testing.assert_array_equal(part.pair(0)[1], images[2][1])
-    np.testing.assert_array_equal(part.judged(0), np.where(images[2][1] == 0, 7, 255))
+    np.testing.assert_array_equal(part.judged(0, images[2][1]), np.where(images[2][1] == 0, 7, 255))
     assert part.judged_pixels.tolist() == [0] * 7 + [part.class_pixels[0]]
 
 
 def test_predictions_are_judged_by_the_label_where_there_is_nothing_else(shard, images):
     assert not shard.has_judged
-    np.testing.assert_array_equal(shard.judged(1), images[1][1])
+    assert shard.judged(1, images[1][1]) is images[1][1]
     assert shard.judged_pixels.tolist() == shard.class_pixels.tolist()
 
 
@@ -102,6 +102,6 @@ def test_the_pixels_of_judged_ids_that_are_not_stored_are_counted_without_decodi
     for index, (photo, label) in enumerate(images):
         writer.put(index, photo, label, judged=np.where(label == 0, 2, 255).astype(np.uint8))
     writer.finish()
-    without_files = Source((), reader=None, read_truth=None, resizes=False)
+    without_files = Source((), reader=None, scoring=None, resizes=False)
     shard = Shard(folder, source=without_files)
     assert shard.judged_pixels.tolist() == [0, 0, shard.class_pixels[0]]

@@ -152,13 +152,17 @@ def test_k_means_labels_are_the_nearest_centers(root):
     np.testing.assert_array_equal(dataset.reader.read(pair)[1], expected)
 
 
-def test_the_truth_of_clusters_is_the_palette_label(root):
+def test_clusters_are_judged_by_the_palette_label(root):
     dataset = open_dataset(kmeans(root))
     pair = dataset.official["val"][0]
-    np.testing.assert_array_equal(dataset.scoring.read_truth(pair), read_palette(root, pair)[1])
-    prepared = prepare(kmeans(root), announce=lambda line: None)
-    np.testing.assert_array_equal(prepared.val.judged(0), read_palette(root, pair)[1])
-    assert prepared.scored_space == palette_space()
+    label = dataset.reader.read(pair)[1]
+    np.testing.assert_array_equal(dataset.scoring.judged_label(pair, label), read_palette(root, pair)[1])
+    without_room = kmeans(root).model_copy(update={"cache_limit_gb": 1e-9})
+    for config, has_pixels in ((without_room, False), (kmeans(root), True)):
+        prepared = prepare(config, announce=lambda line: None)
+        assert prepared.val.has_pixels == has_pixels
+        np.testing.assert_array_equal(prepared.val.judged(0, label), read_palette(root, pair)[1])
+        assert prepared.scored_space == palette_space()
 
 
 def test_built_twice_the_labels_are_equal(root, tmp_path):
