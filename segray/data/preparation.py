@@ -4,28 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
 
 from segray.config import DataConfig
 from segray.config.keys import values_deciding
 from segray.config.mark import Decides
 from segray.data.batches.augmentation import strengths
 from segray.data.cache.access import open_or_build
-from segray.data.cache.build import Progress, num_cores
+from segray.data.cache.build import Progress
 from segray.data.cache.fingerprint import listing
 from segray.data.cache.shards import Shard
 from segray.data.datasets.dataset import SPLITS
 from segray.data.datasets.label_totals import total_problems
 from segray.data.datasets.scoring import Scoring
-from segray.data.files.decode import turned_notes
 from segray.data.splits.division import divide
 from segray.errors import ConfigError, DataError, listed
 from segray.files import expanded
 from segray.labels import LabelSpace
-
-_announced: Final[set[tuple[Path, bool]]] = set()
-"""Folders of shards that this process has announced, each with or without pixels."""
 
 
 @dataclass(frozen=True)
@@ -79,12 +73,6 @@ def prepare(
     dataset, name, _ = listing(config)
     splits = divide(dataset, config)
     shard, shortage, built = open_or_build(name, dataset, config, announce, progress)
-    if (shard.folder, shard.has_pixels) not in _announced:
-        _announced.add((shard.folder, shard.has_pixels))
-        for note in turned_notes(shard.turned):
-            announce(f"note: {note}")
-        if not shard.has_pixels:
-            announce(_cost(shard, config, shortage))
     train, val, test = (shard.subset([pair.name for pair in splits[split]]) for split in SPLITS)
     learnt = {split: part.label_totals for split, part in (("train", train), ("val", val))}
     if problems := total_problems(dataset, shard.label_totals, learnt):
@@ -109,14 +97,3 @@ def with_absolute_paths(config: DataConfig) -> DataConfig:
     places = values_deciding(config, Decides.PLACE).items()
     paths = {key.removeprefix("data."): path for key, path in places if path and isinstance(path, str)}
     return config.model_copy(update={name: str(expanded(path).absolute()) for name, path in paths.items()})
-
-
-def _cost(shard: Shard, config: DataConfig, shortage: str) -> str:
-    cores, seconds = num_cores(), shard.decode_seconds
-    epoch = len(shard) * seconds / cores
-    return (
-        f"not enough room for the decoded images of {config.dataset}: {shortage}; they are decoded every time they are "
-        f"used, about {1000 * seconds:.1f} ms of CPU time each, so about {epoch:.1f} s an epoch of all {len(shard)} on "
-        f"{cores} cores; set data.cache_dir or $SEGRAY_CACHE to a larger disk, data.resize_px to a smaller size, or a "
-        "larger data.cache_limit_gb"
-    )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Final, NamedTuple
 
 from segray.config import DataConfig
-from segray.data.cache.build import Builder, Progress
+from segray.data.cache.build import Builder, Progress, num_cores
 from segray.data.cache.entry import Entry
 from segray.data.cache.eviction import find_room, in_order
 from segray.data.cache.locks import Lock
@@ -18,6 +18,7 @@ from segray.data.cache.shards import Shard, pixel_bytes
 from segray.data.cache.source import open_source
 from segray.data.cache_location import DEFAULT_LOCATION, cache_location
 from segray.data.datasets.dataset import Dataset
+from segray.data.files.decode import turned_notes
 from segray.errors import ConfigError, DataError, ResourceError
 
 _in_use: Final[dict[Entry, Lock]] = {}
@@ -26,6 +27,9 @@ must stay between its trials, too."""
 
 _others: Final[set[Entry]] = set()
 """Entries of other people that this process has announced."""
+
+_announced: Final[set[tuple[Path, bool]]] = set()
+"""Folders of shards that this process has announced, each with or without pixels."""
 
 
 class Opened(NamedTuple):
@@ -47,7 +51,7 @@ def open_or_build(
         name: Name of the entry.
         dataset: Opened from the config.
         config: Says where the cache is, and how large it may be.
-        announce: Told in lines what happens.
+        announce: Told in lines what happens, and once what is worth to know of the shard.
         progress: Told how many images of how many are decoded; None has lines announced now and then.
 
     Raises:
@@ -56,7 +60,26 @@ def open_or_build(
         ResourceError: The cache cannot be read.
     """
     access = _Access(Entry(_cache_folder(config) / name), dataset, config, announce, progress)
-    return access.find() or access.build()
+    opened = access.find() or access.build()
+    if (opened.shard.folder, opened.shard.has_pixels) not in _announced:
+        _announced.add((opened.shard.folder, opened.shard.has_pixels))
+        for line in _notes(opened, config):
+            announce(line)
+    return opened
+
+
+def _notes(opened: Opened, config: DataConfig) -> Iterator[str]:
+    shard = opened.shard
+    yield from (f"note: {note}" for note in turned_notes(shard.turned))
+    if not shard.has_pixels:
+        cores, seconds = num_cores(), shard.decode_seconds
+        epoch = len(shard) * seconds / cores
+        yield (
+            f"not enough room for the decoded images of {config.dataset}: {opened.shortage}; they are decoded every "
+            f"time they are used, about {1000 * seconds:.1f} ms of CPU time each, so about {epoch:.1f} s an epoch of "
+            f"all {len(shard)} on {cores} cores; set data.cache_dir or $SEGRAY_CACHE to a larger disk, data.resize_px "
+            "to a smaller size, or a larger data.cache_limit_gb"
+        )
 
 
 def _cache_folder(config: DataConfig) -> Path:

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segray.data import preparation
 from segray.data.batches.loaders import train_loader
 from segray.data.cache import access, fingerprint, shard_writer
 from segray.data.cache.entry import Entry, entries
@@ -31,7 +30,7 @@ def let_go():
     for lock in access._in_use.values():
         lock.release()
     access._in_use.clear()
-    preparation._announced.clear()
+    access._announced.clear()
 
 
 @pytest.fixture(autouse=True)
