@@ -17,8 +17,8 @@ import numpy as np
 from PIL import Image
 
 from segray.data.datasets.cityscapes import PALETTE as COLORS
-from segray.data.datasets.cityscapes_pairs import PALETTE as TRAIN_ID_OF_COLOR
 from segray.data.datasets.nearest_color import nearest_color
+from segray.data.datasets.pairs_reader import PALETTE as TRAIN_ID_OF_COLOR
 from segray.data.scenes import draw_scene
 from segray.data.synthetic.folder import TRAIN_IDS
 from segray.labels import IGNORE_INDEX

@@ -12,7 +12,7 @@ from PIL import Image
 from segray import text
 from segray.cli.scores_table import print_evaluation
 from segray.config import RunConfig
-from segray.data.datasets.cityscapes_pairs import palette_space
+from segray.data.datasets.pairs_reader import palette_space
 from segray.data.preparation import prepare
 from segray.data.synthetic import write_scenes
 from segray.engine.checkpoint import load_model

@@ -13,9 +13,10 @@ from PIL import Image
 from segray.config import DataConfig, PairsConfig, SplitConfig
 from segray.data.datasets import open_dataset
 from segray.data.datasets.cityscapes import PALETTE as COLOR_OF_LABEL_ID
-from segray.data.datasets.cityscapes_pairs import PALETTE, name_clusters, palette_space
 from segray.data.datasets.kmeans import fit_clusters
 from segray.data.datasets.nearest_color import nearest_color
+from segray.data.datasets.pairs_clusters import name_clusters
+from segray.data.datasets.pairs_reader import PALETTE, palette_space
 from segray.data.files.pair import Pair
 from segray.data.preparation import prepare
 from segray.data.scenes import draw_scene
