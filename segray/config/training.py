@@ -36,30 +36,31 @@ def _check_alpha(value: Any) -> Any:
     return value
 
 
-def _has_discriminator(values: Mapping[str, Any]) -> bool:
-    return bool(values["gan.discriminator"] != "none")
+def _gan(values: Mapping[str, Any]) -> GanConfig:
+    """Return a section that compares label images, and has a discriminator, if the values of a run say so."""
+    return GanConfig(discriminator=values["gan.discriminator"], adversarial_weight=values["gan.adversarial_weight"])
 
 
-_HAS_DISCRIMINATOR = Use(
+_COMPARES_LABEL_IMAGES = Use(
     key="gan.discriminator",
     rule="must name a discriminator",
     fix="set it to patchgan or semantic",
-    is_met=_has_discriminator,
+    is_met=lambda values: _gan(values).compares_label_images,
 )
-_HAS_ADVERSARIAL_LOSS = Use(
+_HAS_DISCRIMINATOR = Use(
     key="gan.adversarial_weight",
     rule="must be above 0",
     fix="set it to 1, say, or search other keys, since 0 means no discriminator",
-    is_met=lambda values: _has_discriminator(values) and values["gan.adversarial_weight"] > 0,
+    is_met=lambda values: _gan(values).has_discriminator,
 )
 _HAS_SEGMENTATION_LOSS = Use(
     key="gan.segmentation_weight",
     rule="must be above 0",
     fix="set it to 1, say, since 0 leaves section loss out",
-    is_met=lambda values: not _has_discriminator(values) or values["gan.segmentation_weight"] > 0,
+    is_met=lambda values: not _gan(values).compares_label_images or values["gan.segmentation_weight"] > 0,
 )
-OF_DISCRIMINATOR = Mark(Decides.TRAINING, uses=(_HAS_DISCRIMINATOR, _HAS_ADVERSARIAL_LOSS))
-OF_LABEL_IMAGES = Mark(Decides.TRAINING, uses=(_HAS_DISCRIMINATOR,))
+OF_DISCRIMINATOR = Mark(Decides.TRAINING, uses=(_COMPARES_LABEL_IMAGES, _HAS_DISCRIMINATOR))
+OF_LABEL_IMAGES = Mark(Decides.TRAINING, uses=(_COMPARES_LABEL_IMAGES,))
 OF_SEGMENTATION = Mark(Decides.TRAINING, uses=(_HAS_SEGMENTATION_LOSS,))
 
 ClassWeights = Annotated[Literal["none", "balanced"] | tuple[float, ...], BeforeValidator(_check_weights)]
@@ -190,6 +191,14 @@ class GanConfig(Section):
         return {**_OF_DISCRIMINATOR, **value} if isinstance(value, Mapping) else value
 
     @property
+    def compares_label_images(self) -> bool:
+        """Whether training compares the model's label images with real ones; if not, no other key has an effect."""
+        return self.discriminator != "none"
+
+    @property
     def has_discriminator(self) -> bool:
-        """Whether a discriminator is trained; with an adversarial weight of 0, only the other losses are used."""
-        return self.discriminator != "none" and self.adversarial_weight > 0
+        """Whether a discriminator is trained to tell the label images apart.
+
+        An adversarial weight of 0 leaves the discriminator out, and keeps the other losses between label images.
+        """
+        return self.compares_label_images and self.adversarial_weight > 0

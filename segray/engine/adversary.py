@@ -164,7 +164,7 @@ def build_adversary(
     """Build the adversary that ``gan`` describes, before the first epoch; equal random states give equal adversaries.
 
     Args:
-        config: A run whose ``gan`` names a discriminator.
+        config: A run whose ``gan`` has a discriminator.
         label_space: The classes.
         steps_per_epoch: Training batches per epoch.
         device: The device to train on.
@@ -193,7 +193,7 @@ def build_adversary(
 
 
 def check_adversary(config: GanConfig, epochs: int, size_px: SizePx | None = None) -> None:
-    """Check the ``gan`` section before training; without a discriminator there is nothing to check.
+    """Check the ``gan`` section before training; without label images to compare there is nothing to check.
 
     Args:
         config: The ``gan`` section.
@@ -204,7 +204,7 @@ def check_adversary(config: GanConfig, epochs: int, size_px: SizePx | None = Non
         ConfigError: A patch is larger than the images, every loss weight is 0, or the losses, optimiser or schedule
             have settings that cannot be combined.
     """
-    if config.discriminator == "none":
+    if not config.compares_label_images:
         return
     build_adversarial_loss(config)
     weights = ("adversarial_weight", "segmentation_weight", "l1_weight", "gradient_weight")

@@ -71,7 +71,7 @@ def build_validation(
 
 
 def build_step(config: RunConfig, data: PreparedData, device: torch.device, micro_batches: int = 1) -> Step:
-    """Build the training step of a run: adversarial if the config names a discriminator, else supervised.
+    """Build the training step of a run: adversarial if training compares label images, else supervised.
 
     Args:
         config: The run.
@@ -84,9 +84,9 @@ def build_step(config: RunConfig, data: PreparedData, device: torch.device, micr
     """
     loss = build_loss(config.loss, data.train.class_pixels)
     precision = resolve_precision(config.train.precision, device)
-    if config.gan.discriminator == "none":
-        return SupervisedStep(loss, device, precision, micro_batches=micro_batches)
-    return AdversarialStep(loss, config.gan, data.label_space, device, precision, micro_batches=micro_batches)
+    if config.gan.compares_label_images:
+        return AdversarialStep(loss, config.gan, data.label_space, device, precision, micro_batches=micro_batches)
+    return SupervisedStep(loss, device, precision, micro_batches=micro_batches)
 
 
 def _loader_options(device: torch.device) -> _LoaderOptions:

@@ -29,11 +29,11 @@ def build_discriminator(config: GanConfig, *, num_classes: int, image_channels: 
     """Build the discriminator that a config names, on the default device.
 
     Args:
-        config: The ``gan`` section; its ``discriminator`` is not "none".
+        config: The ``gan`` section of a run that has a discriminator.
         num_classes: Number of classes in the labels.
         image_channels: Channels of the label images: one per class, or 3 for RGB.
     """
-    assert config.discriminator != "none", "there is nothing to build"
+    assert config.has_discriminator, "there is nothing to build"
     return Discriminator(config, num_classes=num_classes, image_channels=image_channels)
 
 
@@ -41,13 +41,13 @@ def check_discriminator(config: GanConfig, size_px: SizePx) -> None:
     """Check that the discriminator's patches fit into the training images.
 
     Args:
-        config: The ``gan`` section.
+        config: The ``gan`` section of a run that has a discriminator.
         size_px: (height, width) of the training images.
 
     Raises:
         ConfigError: A patch is larger than the image.
     """
-    if config.has_discriminator and config.receptive_field_px > min(size_px):
+    if config.receptive_field_px > min(size_px):
         fitting = [str(side) for side in WIDTH_FACTORS if side <= min(size_px)]
         smaller = f"a smaller gan.receptive_field_px ({' or '.join(fitting)}) or " if fitting else ""
         raise ConfigError(

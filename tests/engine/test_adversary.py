@@ -90,3 +90,4 @@ def test_a_discriminator_that_cannot_work_is_refused(options, size_px, message):
 def test_one_that_can_work_and_none_pass():
     check_adversary(gan_config(gan__receptive_field_px=70).gan, 2, (70, 128))
     check_adversary(tiny_config(gan__receptive_field_px=286).gan, 2, (8, 8))
+    check_adversary(gan_config(gan__receptive_field_px=286, gan__adversarial_weight=0).gan, 2, (8, 8))
