@@ -16,8 +16,8 @@ from segray.engine.precision import autocast
 from segray.engine.state import TrainState
 from segray.engine.steps import MicroBatch, mean_over_ranks, split_batch, update_model
 from segray.labels import LabelSpace
-from segray.losses.adversarial import build_adversarial_loss, r1_penalty
-from segray.losses.label_images import absolute_difference, gradient_difference
+from segray.losses.adversarial import build_adversarial_loss
+from segray.losses.label_images import LabelImageLoss
 from segray.losses.masks import class_masks
 
 
@@ -51,9 +51,9 @@ class AdversarialStep:
         *,
         micro_batches: int = 1,
     ) -> None:
-        self.loss = loss.to(device)
-        self.adversarial = build_adversarial_loss(config)
-        self.config = config
+        self.loss = LabelImageLoss(loss, config).to(device)
+        self.adversarial_loss = build_adversarial_loss(config)
+        self.grad_clip = config.optim.grad_clip
         self.device = device
         self.precision = precision
         self.micro_batches = micro_batches
@@ -78,9 +78,9 @@ class AdversarialStep:
         of_discriminator = torch.zeros(3, device=self.device)
         for part, labelled_share, share in zip(parts, *shares, strict=True):
             real, fake, logits_BCHW = self._label_images(state, part)
-            loss = labelled_share * self._loss_by_pixels(logits_BCHW, real, fake, part.labels_BHW)
+            loss = labelled_share * self.loss(logits_BCHW, fake.image_BCHW, real.image_BCHW, part.labels_BHW)
             if state.adversary:
-                loss = loss + share * self._adversarial_loss(state.adversary, fake)
+                loss = loss + share * self._loss_by_scores(state.adversary, fake)
             torch.autograd.backward(loss)
             model_loss += loss.detach()
             if state.adversary:
@@ -89,7 +89,7 @@ class AdversarialStep:
         update_model(state)
         if state.adversary is None:
             return {"train_loss": model_loss}
-        state.adversary.update(self.config.optim.grad_clip)
+        state.adversary.update(self.grad_clip)
         names = ("train_discriminator_loss", "train_real_accuracy", "train_fake_accuracy")
         return {"train_loss": model_loss, **dict(zip(names, of_discriminator, strict=True))}
 
@@ -110,33 +110,17 @@ class AdversarialStep:
         real = LabelImages(part.photos_BCHW, real_BCHW, part.labels_BHW.to(torch.uint8))
         return real, real._replace(image_BCHW=fake_BCHW * labelled_B1HW), model.decode(raw_BCHW)
 
-    def _loss_by_pixels(self, logits_BCHW: Tensor, real: LabelImages, fake: LabelImages, labels_BHW: Tensor) -> Tensor:
-        config, images = self.config, (fake.image_BCHW, real.image_BCHW)
-        total = torch.zeros((), device=self.device)
-        if config.segmentation_weight > 0:
-            total = total + config.segmentation_weight * self.loss(logits_BCHW, labels_BHW)
-        if config.l1_weight > 0:
-            total = total + config.l1_weight * absolute_difference(*images, labels_BHW)
-        if config.gradient_weight > 0:
-            edges = gradient_difference(*images, labels_BHW, config.gradient_kind)
-            total = total + config.gradient_weight * edges
-        return total
-
-    def _adversarial_loss(self, adversary: Adversary, fake: LabelImages) -> Tensor:
+    def _loss_by_scores(self, adversary: Adversary, fake: LabelImages) -> Tensor:
         with autocast(self.device, self.precision):
             scores = adversary.score_frozen(fake)
-        return self.config.adversarial_weight * self.adversarial.model(scores)
+        return self.adversarial_loss.model(scores)
 
     def _learn_to_tell(self, adversary: Adversary, real: LabelImages, fake: LabelImages, share: Tensor) -> Tensor:
         """Add the discriminator's gradients; return its loss and its accuracies on real and on fake patches, (3,)."""
-        penalised, smoothing = self.config.r1_weight > 0, self.config.label_smoothing
-        if penalised:
-            # The R1 penalty is a gradient by the real image, which therefore must require one.
+        if self.adversarial_loss.is_penalised:
             real = real._replace(image_BCHW=real.image_BCHW.detach().requires_grad_())
         with autocast(self.device, self.precision):
             real_scores, fake_scores = adversary.real_and_fake(real, fake)
-        loss = self.adversarial.discriminator(real_scores, fake_scores, smoothing)
-        if penalised:
-            loss = loss + self.config.r1_weight * r1_penalty(real_scores, real.image_BCHW)
+        loss = self.adversarial_loss.discriminator(real_scores, fake_scores, real.image_BCHW)
         torch.autograd.backward(share * loss)
-        return torch.stack([loss.detach(), *self.adversarial.accuracies(real_scores, fake_scores, smoothing)])
+        return torch.stack([loss.detach(), *self.adversarial_loss.accuracies(real_scores, fake_scores)])

@@ -69,6 +69,40 @@ class AdversarialLoss:
         return real.mean((real.scores > middle).float()), fake.mean((fake.scores <= middle).float())
 
 
+@dataclass(frozen=True)
+class WeightedAdversarialLoss:
+    """An adversarial loss with the weights that section ``gan`` gives it."""
+
+    loss: AdversarialLoss
+    config: GanConfig
+
+    @property
+    def is_penalised(self) -> bool:
+        """Whether the discriminator's loss needs the gradient of its scores by the real label images."""
+        return self.config.r1_weight > 0
+
+    def model(self, fake: PatchScores) -> Tensor:
+        """Return the model's weighted loss, a float32 scalar."""
+        return self.config.adversarial_weight * self.loss.model(fake)
+
+    def discriminator(self, real: PatchScores, fake: PatchScores, real_BCHW: Tensor) -> Tensor:
+        """Return the discriminator's loss with its penalty, a float32 scalar.
+
+        Args:
+            real: Scores of the real label images.
+            fake: Scores of the model's label images.
+            real_BCHW: The real label images, which require a gradient if the loss `is_penalised`.
+        """
+        total = self.loss.discriminator(real, fake, self.config.label_smoothing)
+        if self.is_penalised:
+            total = total + self.config.r1_weight * r1_penalty(real, real_BCHW)
+        return total
+
+    def accuracies(self, real: PatchScores, fake: PatchScores) -> tuple[Tensor, Tensor]:
+        """Return the shares of real and of fake patches that the discriminator gets right, float32 scalars."""
+        return self.loss.accuracies(real, fake, self.config.label_smoothing)
+
+
 ADVERSARIAL_LOSSES: dict[str, AdversarialLoss] = {
     "bce": AdversarialLoss(
         of_real=lambda scores, target: F.softplus(scores) - target * scores,
@@ -92,8 +126,8 @@ ADVERSARIAL_LOSSES: dict[str, AdversarialLoss] = {
 }
 
 
-def build_adversarial_loss(config: GanConfig) -> AdversarialLoss:
-    """Return the adversarial loss that a config names.
+def build_adversarial_loss(config: GanConfig) -> WeightedAdversarialLoss:
+    """Return the adversarial loss that a config names, with its weights.
 
     Raises:
         ConfigError: Label smoothing is set, but the loss has no target.
@@ -104,7 +138,7 @@ def build_adversarial_loss(config: GanConfig) -> AdversarialLoss:
             f"gan.label_smoothing must be 0 with gan.loss {config.loss}, which has no target to smooth, but got "
             f"{config.label_smoothing:g}; set gan.label_smoothing to 0, or gan.loss to bce or lsgan"
         )
-    return loss
+    return WeightedAdversarialLoss(loss, config)
 
 
 def r1_penalty(real: PatchScores, image_BCHW: Tensor) -> Tensor:

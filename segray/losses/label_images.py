@@ -1,4 +1,4 @@
-"""Differences between a model's label image (fake) and the label image made from the labels (real).
+"""Losses of a model's label image (fake) against the label image made from the labels (real).
 
 A label image has one channel per class (probabilities or one-hot labels), or three (colours in -1..1). Void pixels are
 0 in both images.
@@ -8,17 +8,55 @@ Shape suffixes: B images, C channels, H height, W width.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
+from segray.config import GanConfig
 from segray.labels import IGNORE_INDEX
 from segray.losses.boundary import boundary_map
 
 SOFT_WEIGHTS = (0.9, 0.1)
 """Weights of the soft form: the extra weight at a class boundary, and the weight everywhere."""
+
+
+class LabelImageLoss(nn.Module):
+    """The weighted sum of a model's losses that need no discriminator: segmentation, L1 and gradient-sensitive.
+
+    Args:
+        segmentation: (logits_BCHW, labels_BHW) -> scalar.
+        config: Weights of the three losses, and kind of the last.
+    """
+
+    def __init__(self, segmentation: nn.Module, config: GanConfig) -> None:
+        super().__init__()
+        self.segmentation = segmentation
+        self._segmentation_weight = config.segmentation_weight
+        self._differences: list[tuple[float, Callable[[Tensor, Tensor, Tensor], Tensor]]] = [
+            (config.l1_weight, absolute_difference),
+            (config.gradient_weight, partial(gradient_difference, kind=config.gradient_kind)),
+        ]
+
+    def forward(self, logits_BCHW: Tensor, fake_BCHW: Tensor, real_BCHW: Tensor, labels_BHW: Tensor) -> Tensor:
+        """Return the loss of a batch, a float32 scalar; 0 if all weights are 0.
+
+        Args:
+            logits_BCHW: The model's logits, one channel per class.
+            fake_BCHW: The model's label images, float32.
+            real_BCHW: Label images made from the labels, of the same shape.
+            labels_BHW: Class ids, 255 for void, int64.
+        """
+        total = torch.zeros((), device=logits_BCHW.device)
+        if self._segmentation_weight > 0:
+            total = total + self._segmentation_weight * self.segmentation(logits_BCHW, labels_BHW)
+        for weight, difference in self._differences:
+            if weight > 0:
+                total = total + weight * difference(fake_BCHW, real_BCHW, labels_BHW)
+        return total
 
 
 def absolute_difference(fake_BCHW: Tensor, real_BCHW: Tensor, labels_BHW: Tensor) -> Tensor:

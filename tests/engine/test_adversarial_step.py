@@ -83,8 +83,8 @@ def shown(config, state, labels=None):
 
 def model_loss(config, state, labels=None):
     step, part, real, fake, logits_BCHW = shown(config, state, labels)
-    by_pixels = step._loss_by_pixels(logits_BCHW, real, fake, part.labels_BHW)
-    return by_pixels + step._adversarial_loss(state.adversary, fake)
+    by_pixels = step.loss(logits_BCHW, fake.image_BCHW, real.image_BCHW, part.labels_BHW)
+    return by_pixels + step._loss_by_scores(state.adversary, fake)
 
 
 def test_the_models_loss_gives_the_discriminator_no_gradient(config):
@@ -121,7 +121,7 @@ def test_the_model_minimises_the_weighted_sum_of_four_losses(kind):
     images = (fake.image_BCHW, real.image_BCHW, part.labels_BHW)
     terms = {
         "adversarial": ADVERSARIAL_LOSSES["bce"].model(state.adversary.score_frozen(fake)),
-        "segmentation": step.loss(logits_BCHW, part.labels_BHW),
+        "segmentation": step.loss.segmentation(logits_BCHW, part.labels_BHW),
         "l1": absolute_difference(*images),
         "gradient": gradient_difference(*images, kind),
     }

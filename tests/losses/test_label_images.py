@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
+from segray.config import GanConfig
 from segray.labels import IGNORE_INDEX
-from segray.losses.label_images import absolute_difference, gradient_difference
+from segray.losses.label_images import LabelImageLoss, absolute_difference, gradient_difference
 
 SHAPE = (2, 3, 7, 9)
 
@@ -88,3 +90,28 @@ def test_a_step_against_the_gradient_lowers_it(difference, labels):
     before = difference(fake, real, torch.tensor(labels))
     (gradient,) = torch.autograd.grad(before, fake)
     assert difference(fake - 0.01 * gradient / gradient.abs().max(), real, torch.tensor(labels)) < before
+
+
+@pytest.mark.parametrize("kind", ["hard", "soft"])
+def test_the_loss_is_the_weighted_sum_of_three(kind, labels):
+    fake, real = tensors(*images(labels))
+    logits, ids, cross_entropy = (
+        torch.randn(SHAPE),
+        torch.tensor(labels),
+        nn.CrossEntropyLoss(ignore_index=IGNORE_INDEX),
+    )
+    config = GanConfig(segmentation_weight=2.0, l1_weight=5.0, gradient_weight=0.7, gradient_kind=kind)
+    expected = 2.0 * cross_entropy(logits, ids) + 5.0 * absolute_difference(fake, real, ids)
+    expected += 0.7 * gradient_difference(fake, real, ids, kind)
+    torch.testing.assert_close(LabelImageLoss(cross_entropy, config)(logits, fake, real, ids), expected)
+
+
+def test_a_loss_without_weight_is_not_computed(labels):
+    def fail(*arguments):
+        raise AssertionError("computed")
+
+    segmentation = nn.Identity()
+    segmentation.forward = fail
+    fake, real = tensors(*images(labels))
+    loss = LabelImageLoss(segmentation, GanConfig(segmentation_weight=0.0))
+    assert loss(torch.randn(SHAPE), fake, real, torch.tensor(labels)) == 0
