@@ -70,17 +70,21 @@ def evaluate(
     model.eval()
     totals, stopped = _Totals(scoring, loss, sample_indices, device), False
     for batch in each(loader, getting="loading a validation batch", using="validating a batch"):
-        stopped = interrupted()
-        if stopped:
+        if stopped := interrupted():
             break
         photos_BCHW, labels_BHW = to_device(batch, device, channels_last=channels_last)
         with autocast(device, precision):
             logits_BCHW = model(photos_BCHW).float()
         totals.add(batch, logits_BCHW, labels_BHW)
     # Ranks have unequal numbers of batches, so a collective call inside the loop would hang: agree on a stop here.
+    _raise_if_any(stopped, device)
+    return totals.over_ranks()
+
+
+def _raise_if_any(stopped: bool, device: torch.device) -> None:
+    """Raise Interrupted on all ranks if any rank stopped."""
     if max_over_ranks(torch.tensor(int(stopped), device=device)).item():
         raise Interrupted
-    return totals.over_ranks()
 
 
 class _Totals:

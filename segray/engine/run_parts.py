@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Final, TypedDict
 
@@ -11,7 +12,7 @@ from segray.config import RunConfig
 from segray.data.batches.loaders import TrainLoader, train_loader, val_loader
 from segray.data.preparation import PreparedData
 from segray.engine.adversarial import AdversarialStep
-from segray.engine.batch_size import val_batch_size
+from segray.engine.batch_size import per_rank_batch_size, val_batch_size
 from segray.engine.distributed import rank, world_size
 from segray.engine.precision import resolve_precision
 from segray.engine.steps import Step, SupervisedStep
@@ -57,13 +58,14 @@ def build_validation(
     device: torch.device,
     interrupted: Callable[[], bool] = lambda: False,
     *,
-    train_part_size: int,
+    micro_batches: int,
     num_workers: int,
 ) -> Validation:
-    """Build the validation of a trial; its batches have no more pixels than ``train_part_size`` training images."""
+    """Build the validation of a trial; its batches have no more pixels than a part of a training batch."""
+    part_size = math.ceil(per_rank_batch_size(config) / micro_batches)
     whole_images = val_loader(
         data.val,
-        batch_size=val_batch_size(config.data, data, train_part_size),
+        batch_size=val_batch_size(config.data, data, part_size),
         num_workers=min(num_workers, MAX_VAL_LOADER_WORKERS),
         **_loader_options(device),
     )

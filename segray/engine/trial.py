@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import socket
 import time
 from typing import Final, Protocol
 
@@ -11,17 +9,15 @@ import torch
 import torch.distributed as dist
 
 from segray.activity import doing, waiting_for_others
-from segray.config import DataConfig, RunConfig
-from segray.data.preparation import PreparedData, prepare
-from segray.data.splits.split_record import check_splits
-from segray.engine.batch_size import per_rank_batch_size
+from segray.config import RunConfig
 from segray.engine.determinism import deterministic
-from segray.engine.distributed import from_first_rank, gather_over_ranks, rank, world_size
+from segray.engine.distributed import from_first_rank, rank, world_size
 from segray.engine.keeper import CheckpointKeeper
 from segray.engine.loop import fit
 from segray.engine.resume import reached_checkpoints, resumed_state
 from segray.engine.run_parts import build_step, build_train_loader, build_validation
 from segray.engine.state import build_state, is_finished
+from segray.engine.trial_data import trial_data
 from segray.objective import MIOU, Objective
 from segray.records import EpochRecord, SplitRecord
 from segray.storage import TrialFiles
@@ -84,16 +80,12 @@ def train_trial(
         if rank() == 0:
             reporter.hand_over(reached[0].record, final=True)
         return
-    doing("listing the data")
-    if splits is not None:
-        check_splits(splits, config.data)
-    data = _prepare(config.data, log)
-    part_size = math.ceil(per_rank_batch_size(config) / micro_batches)
+    data = trial_data(config.data, splits, log)
     workers = num_loader_workers if config.data.num_loader_workers is None else config.data.num_loader_workers
-    loader = build_train_loader(config, data, device, workers)
     validation = build_validation(
-        config, data, device, reporter.interrupted, train_part_size=part_size, num_workers=workers
+        config, data, device, reporter.interrupted, micro_batches=micro_batches, num_workers=workers
     )
+    loader = build_train_loader(config, data, device, workers)
     doing("building the model")
     state, last = resumed_state(reached, files, log, lambda: build_state(config, data.label_space, len(loader), device))
     step = build_step(config, data, device, micro_batches)
@@ -106,37 +98,21 @@ def train_trial(
         for record in fit(
             state, step, loader, validation, objective=objective, attempt=attempt, interrupted=reporter.interrupted
         ):
-            go_on = True
             if rank() == 0:
                 doing("writing a checkpoint")
                 seconds = seconds_before + time.monotonic() - started
                 keeper.keep(state, record, seconds, validation.samples)
                 log.write(epoch_line(record, config.train.epochs, objective))
-                with waiting_for_others():
-                    go_on = reporter.hand_over(record, state.is_finished)
-            if not _answer_of_first_rank(go_on, device):
+            if not _hand_over(reporter, record, state.is_finished, device):
                 return
 
 
-def _prepare(config: DataConfig, log: TrialLog) -> PreparedData:
-    """Prepare the data; log the messages of rank 0 at once, then those that only other ranks had, with their host."""
-    said: list[str] = []
-
-    def announce(text: str) -> None:
-        said.append(text)
-        log.write(text)
-
-    data = prepare(config, announce)
-    for host, lines in gather_over_ranks((socket.gethostname(), said))[1:]:
-        new = [line for line in lines if line not in said]
-        said += new
-        for line in new:
-            log.write(f"{host}: {line}")
-    return data
-
-
-def _answer_of_first_rank(go_on: bool, device: torch.device) -> bool:
-    """Return rank 0's answer on every rank."""
+def _hand_over(reporter: Reporter, record: EpochRecord, final: bool, device: torch.device) -> bool:
+    """Hand a record over on rank 0; return on every rank whether to continue training."""
+    go_on = True
+    if rank() == 0:
+        with waiting_for_others():
+            go_on = reporter.hand_over(record, final)
     answer = torch.tensor(int(go_on), device=device)
     if world_size() > 1:
         with waiting_for_others():

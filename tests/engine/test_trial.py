@@ -6,7 +6,7 @@ import torch
 from segray.config import RunConfig
 from segray.data.preparation import prepare
 from segray.data.splits.split_record import record_splits
-from segray.engine import run_parts
+from segray.engine import run_parts, trial_data
 from segray.engine import trial as trial_module
 from segray.engine.batch_size import max_micro_batches, per_rank_batch_size, val_batch_size
 from segray.engine.endings import Interrupted
@@ -67,7 +67,7 @@ def test_a_trial_hands_over_every_epoch_and_says_which_is_the_last(config, files
 
 
 def test_what_is_said_while_the_data_is_prepared_is_in_the_log(config, files, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(trial_module, "gather_over_ranks", lambda own: [own, ("node2", [*own[1], "no room"])])
+    monkeypatch.setattr(trial_data, "gather_over_ranks", lambda own: [own, ("node2", [*own[1], "no room"])])
     config = config.with_values({"data.cache_dir": str(tmp_path / "cold")})
     train(config, files, Reporter(stop_after=1))
     log = files.folder.read_bytes("log.txt").decode()

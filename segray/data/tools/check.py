@@ -110,7 +110,6 @@ def check(config: DataConfig, progress: Callable[[int, int], object] | None = No
     pairs, findings = dataset.pairs(), _decode(dataset, progress)
     names = _names_of_splits(dataset, splits)
     across, within = _duplicates([*(pair.photo for pair in pairs), *dataset.unlabelled], names, findings)
-    labels = [finding.pixels for finding in findings if finding.pixels is not None]
     classes, void = _class_counts(dataset.label_space, findings, names)
     return Report(
         dataset=config.dataset,
@@ -120,23 +119,31 @@ def check(config: DataConfig, progress: Callable[[int, int], object] | None = No
             *(problem for finding in findings for problem in finding.problems),
             *disagreements([pair.label for pair in pairs], [finding.colors for finding in findings[: len(pairs)]]),
             *_all_void(pairs, findings),
-            *(_total_problems(dataset, findings, names) if labels else ()),
+            *(_total_problems(dataset, findings, names) if _has_label(findings) else ()),
             *across,
         ],
-        notes=[
-            *dataset.notes,
-            *unused_in_full(dataset.unused),
-            *turned_notes(_names_of_turned(pairs, findings)),
-            *(_missing(classes) if labels else ()),
-            *_not_in_mean(dataset, findings, names),
-            *within,
-        ],
+        notes=[*_notes(dataset, findings, names, classes), *within],
         division=split_kind(dataset, config),
         splits={split: names.count(split) for split in (*SPLITS, UNUSED, UNLABELLED) if split in names},
         sizes=Counter(finding.size for finding in findings if finding.size is not None).most_common(),
         classes=classes,
         void=void,
     )
+
+
+def _notes(
+    dataset: Dataset, findings: Sequence[_Finding], splits: Sequence[str], classes: Sequence[ClassCount]
+) -> Iterator[str]:
+    yield from dataset.notes
+    yield from unused_in_full(dataset.unused)
+    yield from turned_notes(_names_of_turned(dataset.pairs(), findings))
+    if _has_label(findings):
+        yield from _missing(classes)
+    yield from _not_in_mean(dataset, findings, splits)
+
+
+def _has_label(findings: Sequence[_Finding]) -> bool:
+    return any(finding.pixels is not None for finding in findings)
 
 
 def _gaps(dataset: Dataset) -> Sequence[str]:
