@@ -61,12 +61,9 @@ def train(
     run = options.with_options(Run(), given)
     if run.resume and name is None:
         raise ConfigError("--resume needs --name, the folder of the run to continue")
+    own = {"data.root": data, "model.encoder_weights": encoder_weights}
     set_values = options.parse_values(values, start.config.flat(), _OWN_OPTIONS)
-    if data is not None:
-        set_values["data.root"] = data
-    if encoder_weights is not None:
-        set_values["model.encoder_weights"] = encoder_weights
-    base = start.config.with_values(set_values)
+    base = start.config.with_values(set_values | {key: value for key, value in own.items() if value is not None})
     storage = run.storage if is_given(context, "storage") else default_storage()
     asked = single_run(
         base,

@@ -51,9 +51,9 @@ def drive(sweep: Sweep, files: SweepFiles, connection: Connection, announce: Ann
         announce(f"nothing left to do: {_describe_end(sweep, earlier, done)}")
         _mark_finished(files, done)
         return
-    retries = done < num_ended(earlier)
     # Where repeats were cut, the search is over, even if time ended it; a retry of failed trials opens it again.
-    searches = left != 0 and (retries or not (repeats and _was_repeating(earlier, sweep.trials)))
+    is_over = bool(repeats) and _was_repeating(earlier, sweep.trials) and done == num_ended(earlier)
+    searches = left != 0 and not is_over
     if sweep.resume:
         sweep = as_begun(sweep, earlier.info())
         # Before images are decoded, which takes time, and room from other entries of the cache.
@@ -64,9 +64,7 @@ def drive(sweep: Sweep, files: SweepFiles, connection: Connection, announce: Ann
     if sweep.resume:
         check_same_sweep(earlier, sweep, checked)
     else:
-        who = "the best trial" if checked.distributions else "the trained model"
-        for line in describe_judging(checked.base.data, checked.data, who=who):
-            announce(line)
+        _say_judging(checked, announce)
         # Not earlier: a sweep that cannot work must leave nothing behind, or its name would be taken.
         files.write_info(sweep_record(sweep, checked, plan))
     _keep_splits(files, checked)
@@ -77,6 +75,12 @@ def drive(sweep: Sweep, files: SweepFiles, connection: Connection, announce: Ann
         # The first snapshot has read the outcomes that are now deleted.
         earlier = SweepSnapshot(files.folder)
     run_phases(sweep, checked, files, earlier, connection.nodes(), search_plan=plan if searches else None)
+
+
+def _say_judging(checked: Checked, announce: Announce) -> None:
+    who = "the best trial" if checked.distributions else "the trained model"
+    for line in describe_judging(checked.base.data, checked.data, who=who):
+        announce(line)
 
 
 def _reopen_failed(files: SweepFiles, announce: Announce) -> bool:

@@ -58,19 +58,18 @@ def earlier_trials(
     """
     begun = {int(files.id): files for files in sweep.trials() if folder_name(int(files.id)) == files.id}
     stored, problem = _stored_trials(sweep, database)
-    values = {number: _known_values(files) for number, files in begun.items()}
     found = {
-        number: _from_files(begun[number], _redraw(space, known), objective)
-        for number, known in values.items()
-        if known is not None
+        number: _from_files(files, _redraw(space, known), objective)
+        for number, files in begun.items()
+        if (known := _known_values(files)) is not None
     }
     # One trial with other values is enough: an older copy, or another sweep's study, has the same numbers.
     if any(_differ(trial, stored[number]) for number, trial in found.items() if number in stored):
         stored, problem = {}, "held other trials"
-    missing = sorted(begun.keys() - stored.keys())
-    if problem or missing:
-        what = problem or f"lacked trial {', '.join(map(folder_name, missing))}"
-        announce(f"study.db {what}: rebuilt from the files of {text.counted(len(begun), 'trial')}")
+    if lacked := sorted(begun.keys() - stored.keys()):
+        problem = problem or f"lacked trial {', '.join(map(folder_name, lacked))}"
+    if problem:
+        announce(f"study.db {problem}: rebuilt from the files of {text.counted(len(begun), 'trial')}")
     for number, trial in stored.items():
         if number in begun and number not in found:
             found[number] = _from_files(begun[number], trial, objective)
@@ -78,14 +77,18 @@ def earlier_trials(
         elif number not in begun and trial.state != TrialState.WAITING:
             found[number] = trial
     for number in begun.keys() - found.keys():
-        announce(
-            f"trial {folder_name(number)} cannot go on, because neither its values.json nor its config.json can be "
-            "read: restore one of them from a backup, or leave the trial as it is"
-        )
+        announce(_lost(number))
     earlier = _in_order(sweep, begun, found)
     if not _can_catch_up(stored, earlier):
         database.unlink(missing_ok=True)
     return earlier
+
+
+def _lost(number: int) -> str:
+    return (
+        f"trial {folder_name(number)} cannot go on, because neither its values.json nor its config.json can be read: "
+        "restore one of them from a backup, or leave the trial as it is"
+    )
 
 
 def catch_up(study: optuna.Study, earlier: Sequence[FrozenTrial]) -> None:

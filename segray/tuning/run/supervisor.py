@@ -270,16 +270,19 @@ class Supervisor(tune.Callback):
         if progress.best_id == trial_id and files.has_failed():
             progress.best, progress.best_id = best_so_far(self._sweep)
         progress.trial_seconds.append(outcome.seconds)
-        epochs = text.counted(outcome.epochs, "epoch")
-        # A repeat has the values of its trial, whose line came before.
-        values = shown(trial.config["values"]) if progress.what == "trial" else ""
-        drawn = f": {values}" if values else ""
-        why = outcome.note if says_why else outcome.warning
-        self._view.say(
-            f"{progress.what} {trial_id} {status} after {epochs}, best {progress.objective.label} "
-            f"{progress.objective.shown(outcome.best_score)}{drawn}" + (f" ({why})" if why else "")
-        )
+        self._view.say(self._end_line(trial, outcome, outcome.note if says_why else outcome.warning))
         # A terminal has the headline below its table.
         if self._view.is_plain:
             self._view.say(progress.headline())
         self._view.refresh()
+
+    def _end_line(self, trial: Any, outcome: Outcome, why: str) -> str:
+        progress, objective = self._progress, self._progress.objective
+        # A repeat has the values of its trial, whose line came before.
+        values = shown(trial.config["values"]) if progress.what == "trial" else ""
+        return (
+            f"{progress.what} {trial.config['trial']} {outcome.status} after {text.counted(outcome.epochs, 'epoch')}, "
+            f"best {objective.label} {objective.shown(outcome.best_score)}"
+            + (f": {values}" if values else "")
+            + (f" ({why})" if why else "")
+        )
