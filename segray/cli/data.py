@@ -55,8 +55,8 @@ def check(
 
     The exit code is 0 without problems, 1 with problems, and 2 if nothing can be checked.
     """
+    from segray.cli.check_table import print_report
     from segray.data.tools.check import check as check_data
-    from segray.data.tools.check_report import print_report
 
     with progress_bar("decoding") as progress:
         report = check_data(data_config(name, root, values), progress)

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from segray.cli.check_table import print_report
 from segray.config import RunConfig
 from segray.data.preparation import prepare
 from segray.data.synthetic import NEEDED_VALUES, WRITERS, write_scenes
 from segray.data.tools.check import check
-from segray.data.tools.check_report import print_report
 from segray.errors import ConfigError, DataError
 
 

@@ -1,4 +1,4 @@
-"""Prints the report of ``segray data check``: as text for a person, or as JSON for a program."""
+"""The report of ``segray data check``: as text for a person, or as JSON for a program."""
 
 from __future__ import annotations
 
