@@ -76,7 +76,7 @@ class Objective:
 
     @property
     def factor(self) -> int:
-        """What a figure multiplies a score with: 100 for a fraction, which it shows in per cent."""
+        """The factor from a score to its number in a figure: 100 for a fraction, since figures show per cent."""
         return 100 if self._score.is_fraction else 1
 
     @property
@@ -86,9 +86,9 @@ class Objective:
 
     def rank(self, score: float | None) -> float:
         """Return a number that is higher for a better score, and lowest for none."""
-        if text.is_missing(score):
+        if score is None or math.isnan(score):
             return -math.inf
-        return score if self.direction == "maximize" else -score  # type: ignore[operator, return-value]
+        return score if self.direction == "maximize" else -score
 
     def shown(self, score: float | None) -> str:
         """Return a score for a person: ``42.3 %``, or ``0.4231`` if it is no fraction."""

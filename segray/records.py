@@ -237,7 +237,7 @@ class SplitScores(StoredRecord):
     frequency_weighted_iou: float | None
     """Mean of IoU weighted by the classes' shares of the labelled pixels"""
     cluster_accuracy: float | None = None
-    """Accuracy on clusters, as in EpochRecord.val_cluster_accuracy"""
+    """Accuracy on clusters, as ``val_cluster_accuracy`` of an epoch"""
     recorded_val_miou: float | None
     """The trial's val mIoU at that epoch, when it was trained"""
     device: str
