@@ -25,6 +25,6 @@ class Figure:
     plot: Callable[[SweepResults], go.Figure]
     """Draws the figure, or raises NothingToDrawError"""
     compares_trials: bool = False
-    """Whether the report of a single run leaves the figure out"""
+    """Whether the figure says nothing about one trial alone; the report of a single run then leaves it out"""
     min_width_px: int = 0
     """Width below which the figure scrolls sideways instead of shrinking"""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from dashboards.figures.base import Figure, NothingToDrawError
-from dashboards.figures.style import ACCENT, MUTED, OUTCOME_COLORS, OUTCOME_SYMBOLS, hover, plain, styled
+from dashboards.figures.style import ACCENT, MUTED, OUTCOME_COLORS, hover, outcome_marker, plain, styled
 from segray import text
 from segray.objective import Objective
 from segray.records import FAILURES
@@ -86,7 +86,7 @@ def draw_history(info: HistoryInfo) -> go.Figure:
         line={"color": ACCENT, "width": 2, "shape": "hv"},
         hoverinfo="skip",
     )
-    for outcome, color in OUTCOME_COLORS.items():
+    for outcome in OUTCOME_COLORS:
         points = [point for point in info.points if point.outcome == outcome]
         if points:
             figure.add_scatter(
@@ -95,12 +95,7 @@ def draw_history(info: HistoryInfo) -> go.Figure:
                 y=[factor * (point.score or 0.0) for point in points],
                 name=text.words(outcome),
                 mode="markers",
-                marker={
-                    "color": color,
-                    "symbol": OUTCOME_SYMBOLS[outcome],
-                    "size": 9,
-                    "line": {"width": 2, "color": color},
-                },
+                marker=outcome_marker(outcome),
                 hovertext=[point.hover for point in points],
                 hoverinfo="text",
                 cliponaxis=False,

@@ -92,6 +92,12 @@ def wrapped(label: str, limit: int = 16) -> str:
     return f"{plain(label[:middle])}<br>{plain(label[middle:])}"
 
 
+def outcome_marker(outcome: str) -> dict[str, Any]:
+    """Return Plotly's marker of trials with an outcome."""
+    color = OUTCOME_COLORS[outcome]
+    return {"color": color, "symbol": OUTCOME_SYMBOLS[outcome], "size": 9, "line": {"width": 2, "color": color}}
+
+
 def config_lines(searched: Sequence[SearchedKey], row: Any) -> str:
     """Return the values that a trial drew for a hover label, one per line."""
     return "".join(f"<br>{plain(key.label)}: {plain(key.shown(row))}" for key in searched if key.is_drawn(row))

@@ -57,7 +57,8 @@ class SweepResults:
     val_miou and cluster_accuracy (both at the best epoch), seconds, drawn (keys that the search drew or derived from
     drawn keys), config keys"""
     epochs: pd.DataFrame
-    """One row per trial and epoch: trial, every scalar of the EpochRecord, and the scores of ``SCORES``"""
+    """One row per trial and epoch, by epoch within a trial: trial, every scalar of the EpochRecord, and the scores of
+    ``SCORES``; a value that could not be computed is NaN"""
     classes: pd.DataFrame
     """One row per trial, epoch and class: trial, epoch, class, iou"""
     repeats: pd.DataFrame

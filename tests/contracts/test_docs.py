@@ -3,11 +3,16 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from segray.data.batches.augmentation import POLICIES
 from segray.data.datasets import DATASETS
 from segray.losses import LOSSES
 from segray.models import MODELS
 from segray.objective import SCORES
+from segray.tuning.callbacks import CALLBACKS, DEFAULT_CALLBACKS
+from segray.tuning.samplers import SAMPLERS
+from segray.tuning.schedulers import SCHEDULERS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -47,3 +52,18 @@ def test_every_file_that_a_page_names_is_there():
     missing = {(page, path) for page, path in named if "NAME" not in path and not (ROOT / path).exists()}
     assert missing == set()
     assert len(named) > 100
+
+
+@pytest.mark.parametrize(("title", "names"), [("Samplers", SAMPLERS), ("Schedulers", SCHEDULERS)])
+def test_every_sampler_and_scheduler_has_a_row(title, names):
+    section = page("sweeps.md").split(f"\n## {title}\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)`", section, re.MULTILINE)
+    assert rows == list(names), f"section {title} of docs/sweeps.md needs a row for each name, in the dict's order"
+
+
+@pytest.mark.parametrize("option", ["--sampler", "--scheduler", "--callback"])
+def test_the_readme_names_every_choice_of_an_option(option):
+    [row] = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith(f"| `{option}`")]
+    choices = {"--sampler": SAMPLERS, "--scheduler": SCHEDULERS, "--callback": set(CALLBACKS) - set(DEFAULT_CALLBACKS)}
+    missing = [name for name in choices[option] if f"`{name}`" not in row]
+    assert missing == [], f"the row of {option} in README.md lacks them"

@@ -1,6 +1,5 @@
 """Every sampler of SAMPLERS proposes valid points of a conditional space, none twice, as Optuna itself would."""
 
-import re
 from pathlib import Path
 
 import optuna
@@ -13,7 +12,6 @@ from segray.tuning.points import identity
 from segray.tuning.preflight.samples import draw_samples
 from segray.tuning.run.study import StudySearch
 from segray.tuning.samplers import SAMPLERS, check_sampler, make_sampler, sampler_name
-from segray.tuning.schedulers import SCHEDULERS
 from segray.tuning.space import contains
 
 STEPS = {"grid": {"step": 0.25}}
@@ -154,10 +152,3 @@ def test_a_sampler_that_proposes_one_point_for_ever_does_not_end_an_endless_spac
     assert len({identity(values) for values in drawn}) == 12
     assert search.num_combinations is None
     assert len({str(values["data.crop_px"]) for values in drawn}) > 1, "not the first combinations in order"
-
-
-def test_the_docs_have_a_row_for_each_sampler_and_scheduler_and_no_others():
-    page = (Path(__file__).parents[2] / "docs/sweeps.md").read_text()
-    for title, names in (("Samplers", SAMPLERS), ("Schedulers", SCHEDULERS)):
-        section = page.split(f"\n## {title}\n")[1].split("\n## ")[0]
-        assert re.findall(r"^\| `(\w+)`", section, re.MULTILINE) == list(names)

@@ -41,21 +41,21 @@ class Hyperband:
         # From Python 3.12 on sum() rounds otherwise than accumulate(), so the last bound may be less than 1.
         return next(number for number, bound in enumerate(self._bounds) if place < bound + 1e-9)
 
-    def on_trial_add(self, controller: None, trial: NamedTrial) -> None:
+    def on_trial_add(self, _controller: None, trial: NamedTrial) -> None:
         """Take a trial in."""
-        self._bracket_of(trial).on_trial_add(controller, trial)
+        self._bracket_of(trial).on_trial_add(_controller, trial)
 
-    def on_trial_result(self, controller: None, trial: NamedTrial, result: dict[str, Any]) -> str:
+    def on_trial_result(self, _controller: None, trial: NamedTrial, result: dict[str, Any]) -> str:
         """Decide whether the trial goes on."""
-        return self._bracket_of(trial).on_trial_result(controller, trial, result)
+        return self._bracket_of(trial).on_trial_result(_controller, trial, result)
 
-    def on_trial_complete(self, controller: None, trial: NamedTrial, result: dict[str, Any]) -> None:
+    def on_trial_complete(self, _controller: None, trial: NamedTrial, result: dict[str, Any]) -> None:
         """Keep a trial's last epoch."""
-        self._bracket_of(trial).on_trial_complete(controller, trial, result)
+        self._bracket_of(trial).on_trial_complete(_controller, trial, result)
 
-    def on_trial_remove(self, controller: None, trial: NamedTrial) -> None:
+    def on_trial_remove(self, _controller: None, trial: NamedTrial) -> None:
         """Let go of a trial."""
-        self._bracket_of(trial).on_trial_remove(controller, trial)
+        self._bracket_of(trial).on_trial_remove(_controller, trial)
 
     def _bracket_of(self, trial: NamedTrial) -> Rule:
         return self._brackets[self.bracket(trial.trial_id)]

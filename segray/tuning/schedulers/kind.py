@@ -1,4 +1,4 @@
-"""A kind of scheduler that ``--scheduler`` can name: which rule of Tune stops weak trials, and how it says so."""
+"""A kind of scheduler that ``--scheduler`` can name: the rule that stops weak trials, and how it says so."""
 
 from __future__ import annotations
 
@@ -17,19 +17,24 @@ class NamedTrial(NamedTuple):
 
 
 class Rule(Protocol):
-    """The part of Tune's schedulers that decides which trials stop."""
+    """The part of a scheduler that decides which trials stop: one of Tune's, or one's own with these methods.
 
-    def on_trial_add(self, controller: None, trial: NamedTrial) -> None:
-        """Take a trial in."""
+    A result holds ``epoch``, the number of completed epochs, and ``TUNE_METRIC``, the best score so far. A rule hears
+    the epochs of a trial in order. Those of earlier starts come first, and nobody follows the answers to them. It need
+    not spare the baseline: `EarlyStopping` does.
+    """
 
-    def on_trial_result(self, controller: None, trial: NamedTrial, result: dict[str, Any]) -> str:
+    def on_trial_add(self, _controller: None, trial: NamedTrial) -> None:
+        """Take a trial in; a trial that a resume continues is added twice."""
+
+    def on_trial_result(self, _controller: None, trial: NamedTrial, result: dict[str, Any]) -> str:
         """Return ``TrialScheduler.STOP`` or ``CONTINUE`` after an epoch."""
 
-    def on_trial_complete(self, controller: None, trial: NamedTrial, result: dict[str, Any]) -> None:
-        """Take in the last epoch of a trial that ended."""
+    def on_trial_complete(self, _controller: None, trial: NamedTrial, result: dict[str, Any]) -> None:
+        """Take in the last epoch of a trial that ended: a finished trial's comes here alone."""
 
-    def on_trial_remove(self, controller: None, trial: NamedTrial) -> None:
-        """Let go of a trial that ended without a last epoch."""
+    def on_trial_remove(self, _controller: None, trial: NamedTrial) -> None:
+        """Hear that a trial ended without another epoch; its earlier epochs still count."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +42,9 @@ class StoppingSettings:
     """Settings that a rule may depend on."""
 
     max_epochs: int
-    """No trial runs longer"""
+    """The longest schedule of a trial"""
     grace_epochs: int
-    """No trial is stopped before it has completed so many"""
+    """No trial is stopped before it has completed so many; the rule itself sees to it"""
     reduction_factor: float
     """One in so many trials goes on at each rung (asha, hyperband)"""
     objective: Objective = MIOU

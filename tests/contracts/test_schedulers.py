@@ -1,0 +1,168 @@
+"""Which trials a scheduler stops, and what it is told again after a crash."""
+
+import math
+from types import SimpleNamespace
+
+import pytest
+from fake_sweep import empty_sweep, record
+
+from segray.objective import MIOU, find_objective
+from segray.records import Outcome
+from segray.tuning.run.early_stopping import EarlyStopping
+from segray.tuning.schedulers import SCHEDULERS, StoppingSettings, find_scheduler
+
+STOPPING = [name for name in SCHEDULERS if name != "none"]
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    return empty_sweep(tmp_path).files
+
+
+class Trial:
+    def __init__(self, trial_id):
+        self.trial_id = trial_id
+        self.config = {"trial": trial_id}
+
+
+def decide(scheduler, trial_id, epoch, miou):
+    trial = Trial(trial_id)
+    scheduler.on_trial_add(None, trial)
+    return scheduler.on_trial_result(None, trial, {"epoch": epoch, "best_score": miou})
+
+
+def scheduler_of(kind, sweep, max_epochs=9, objective=MIOU):
+    settings = StoppingSettings(max_epochs=max_epochs, grace_epochs=1, reduction_factor=3, objective=objective)
+    return EarlyStopping(find_scheduler(kind).build(settings), sweep, sweep)
+
+
+def asha(sweep):
+    return scheduler_of("asha", sweep)
+
+
+def test_asha_stops_the_weak_but_never_the_baseline(sweep):
+    scheduler = asha(sweep)
+    assert decide(scheduler, "0001", 1, 0.5) == "CONTINUE"
+    assert decide(scheduler, "0002", 1, 0.4) == "STOP"
+    assert decide(scheduler, "0000", 1, 0.1) == "CONTINUE"
+
+
+def test_rungs_are_rebuilt_from_the_files_of_trials_that_ended(sweep):
+    strong = sweep.trial("0001")
+    strong.append_record(record(1, 0.5))
+    strong.finish(Outcome(status="finished"))
+    scheduler = asha(sweep)
+    assert decide(scheduler, "0003", 1, 0.4) == "STOP"
+    assert decide(scheduler, "0004", 1, 0.6) == "CONTINUE"
+
+
+def test_a_trial_that_goes_on_keeps_its_place_in_every_rung(sweep):
+    unfinished = sweep.trial("0002")
+    for epoch, miou in enumerate((0.1, 0.2, 0.3, 0.4), start=1):
+        unfinished.append_record(record(epoch, miou))
+    scheduler = asha(sweep)
+    decide(scheduler, "0002", 5, 0.9)
+    assert decide(scheduler, "0003", 1, 0.2) == "CONTINUE", "compared with epoch 1, not with epoch 5"
+    assert decide(scheduler, "0004", 1, 0.05) == "STOP"
+
+
+def test_an_unfinished_trial_counts_in_its_rungs_before_it_has_a_slot(sweep):
+    sweep.trial("0002").append_record(record(1, 0.5))
+    assert decide(asha(sweep), "0003", 1, 0.4) == "STOP"
+
+
+def test_an_unfinished_trial_counts_once_in_a_rung(sweep):
+    sweep.trial("0002").append_record(record(1, 0.5))
+    scheduler = asha(sweep)
+    decide(scheduler, "0002", 2, 0.6)
+    [rung] = [recorded for epoch, recorded in scheduler._rule._brackets[0]._rungs if epoch == 1]
+    assert rung == {"0002": 0.5}
+
+
+def test_an_epoch_that_a_dead_worker_could_not_hand_over_reaches_its_rung(sweep):
+    scheduler = asha(sweep)
+    decide(scheduler, "0001", 1, 0.5)
+    weak = Trial("0002")
+    scheduler.on_trial_add(None, weak)
+    sweep.trial("0002").append_record(record(1, 0.2))
+    assert scheduler.on_trial_result(None, weak, {"epoch": 2, "best_score": 0.9}) == "STOP"
+    assert decide(scheduler, "0003", 1, 0.3) == "STOP", "compared with 0.5 and 0.2"
+
+
+def test_the_epochs_of_a_trial_that_failed_count_in_its_rungs(sweep):
+    scheduler = asha(sweep)
+    failed = Trial("0001")
+    scheduler.on_trial_add(None, failed)
+    sweep.trial("0001").append_record(record(1, 0.5))
+    scheduler.on_trial_complete(None, failed, {"epoch": 0, "best_score": math.nan})
+    assert decide(scheduler, "0002", 1, 0.4) == "STOP"
+
+
+def test_no_scheduler_stops_nobody(sweep):
+    scheduler = scheduler_of("none", sweep)
+    assert decide(scheduler, "0001", 1, 0.5) == "CONTINUE"
+    assert decide(scheduler, "0002", 1, 0.1) == "CONTINUE"
+
+
+@pytest.mark.parametrize("kind", SCHEDULERS)
+def test_a_trial_whose_slot_is_starting_takes_no_other_trials_slot(sweep, kind):
+    scheduler = scheduler_of(kind, sweep)
+    tune = SimpleNamespace(get_trials=lambda: [SimpleNamespace(status="PENDING")])
+    assert scheduler.choose_trial_to_run(tune) is None
+
+
+def test_median_stops_a_trial_that_is_below_the_median_of_three_others(sweep):
+    scheduler = scheduler_of("median", sweep)
+    for trial_id, miou in (("0000", 0.5), ("0001", 0.4), ("0002", 0.6)):
+        assert decide(scheduler, trial_id, 1, miou) == "CONTINUE"
+    assert decide(scheduler, "0003", 1, 0.45) == "STOP"
+    assert decide(scheduler, "0004", 1, 0.55) == "CONTINUE"
+
+
+def test_median_counts_the_trials_of_earlier_starts_and_neither_pauses_nor_counts_failures(sweep):
+    for trial_id, miou in (("0000", 0.5), ("0001", 0.4), ("0002", 0.6)):
+        sweep.trial(trial_id).append_record(record(1, miou))
+    scheduler = scheduler_of("median", sweep)
+    failed = Trial("0003")
+    scheduler.on_trial_add(None, failed)
+    scheduler.on_trial_complete(None, failed, {"epoch": 0, "best_score": math.nan})
+    assert decide(scheduler, "0004", 1, 0.45) == "STOP"
+
+
+def test_hyperband_gives_each_trial_one_bracket_for_good_and_lets_slow_starters_live(sweep):
+    rule = scheduler_of("hyperband", sweep, max_epochs=9)._rule
+    numbers = [f"{number:04d}" for number in range(300)]
+    brackets = [rule.bracket(number) for number in numbers]
+    assert sorted(set(brackets)) == [0, 1, 2]
+    assert brackets == [scheduler_of("hyperband", sweep)._rule.bracket(number) for number in numbers]
+    assert brackets.count(0) > brackets.count(1) > brackets.count(2) > 30, "cheap trials are many"
+    for bracket, first_rung in enumerate((1, 3, 9)):
+        scheduler = scheduler_of("hyperband", sweep)
+        strong, weak = [f"{number:04d}" for number in range(1, 300) if brackets[number] == bracket][:2]
+        for epoch in range(1, 10):
+            decide(scheduler, strong, epoch, 0.9)
+        stopped = next(epoch for epoch in range(1, 10) if decide(scheduler, weak, epoch, 0.1) == "STOP")
+        assert stopped == first_rung
+
+
+def test_hyperband_of_one_epoch_has_one_bracket(sweep):
+    rule = scheduler_of("hyperband", sweep, max_epochs=1)._rule
+    assert {rule.bracket(f"{number:04d}") for number in range(50)} == {0}
+
+
+def test_every_scheduler_that_stops_says_why_and_none_never_does():
+    assert all(SCHEDULERS[name].verdict for name in STOPPING)
+    assert not SCHEDULERS["none"].verdict
+
+
+@pytest.mark.parametrize("kind", STOPPING)
+@pytest.mark.parametrize(("name", "scores"), [("val_miou", (0.5, 0.9, 0.8, 0.1)), ("val_loss", (0.5, 0.1, 0.2, 0.9))])
+def test_every_scheduler_stops_the_worst_and_spares_the_best_in_either_direction(sweep, kind, name, scores):
+    scheduler = scheduler_of(kind, sweep, objective=find_objective(name))
+    going, stopped = dict(zip(("0000", "0001", "0002", "0003"), scores, strict=True)), set()
+    # Tune's rules end every trial at the last epoch, the ninth.
+    for epoch in range(1, 9):
+        stopped |= {trial for trial, score in going.items() if decide(scheduler, trial, epoch, score) == "STOP"}
+        going = {trial: score for trial, score in going.items() if trial not in stopped}
+    assert "0003" in stopped
+    assert "0001" not in stopped
