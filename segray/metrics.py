@@ -95,6 +95,7 @@ def scores_by_name(found: Scores, classes: Sequence[str]) -> dict[str, float | N
         "val_miou": found.miou,
         "val_pixel_accuracy": found.pixel_accuracy,
         "val_mean_class_accuracy": found.mean_class_accuracy,
+        "val_frequency_weighted_iou": found.frequency_weighted_iou,
         **{CLASS_IOU + name: iou for name, iou in zip(classes, found.iou, strict=True)},
     }
 

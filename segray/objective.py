@@ -29,6 +29,7 @@ SCORES: Final = {
     "val_loss": Score("val loss", "minimize", is_fraction=False),
     "val_pixel_accuracy": Score("val pixel accuracy"),
     "val_mean_class_accuracy": Score("val mean class accuracy"),
+    "val_frequency_weighted_iou": Score("val frequency-weighted IoU"),
     "val_cluster_accuracy": Score("val cluster accuracy"),
     "val_cluster_miou": Score("val cluster mIoU"),
 }

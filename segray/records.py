@@ -253,6 +253,7 @@ class SplitScores(StoredRecord):
             "val_miou": self.miou,
             "val_pixel_accuracy": self.pixel_accuracy,
             "val_mean_class_accuracy": self.mean_class_accuracy,
+            "val_frequency_weighted_iou": self.frequency_weighted_iou,
             "val_cluster_accuracy": self.cluster_accuracy,
         }
         return found.get(name)

@@ -123,6 +123,7 @@ def record(epoch, miou=0.4, *, attempt=1, val_iou=None, epoch_seconds=6.0, clust
             "val_miou": miou,
             "val_pixel_accuracy": 0.8,
             "val_mean_class_accuracy": 0.55,
+            "val_frequency_weighted_iou": 0.65,
             **({} if cluster_accuracy is None else {"val_cluster_accuracy": cluster_accuracy}),
             **{f"val_iou/{name}": value for name, value in zip(CLASSES, iou, strict=True)},
         },

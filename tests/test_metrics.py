@@ -94,6 +94,12 @@ def test_scores_equal_torchmetrics_where_every_class_occurs(maps):
     assert result.pixel_accuracy == pytest.approx(accuracy(predictions_BHW, labels_BHW).item())
 
 
+def test_frequency_weighted_iou_equals_the_weighted_mean_of_torchmetrics(maps):
+    weighted = MulticlassJaccardIndex(NUM_CLASSES, average="weighted", ignore_index=IGNORE_INDEX)
+    found = scores_by_name(scores(confusion_matrix(*maps, NUM_CLASSES)), ["a", "b", "c", "d", "e", "f"])
+    assert found["val_frequency_weighted_iou"] == pytest.approx(weighted(*maps).item())
+
+
 @pytest.mark.parametrize("num_false", [0, 1, 40])
 def test_miou_is_the_mean_over_the_classes_of_the_labels_whatever_is_predicted(maps, num_false):
     predictions_BHW, labels_BHW = maps
@@ -132,6 +138,7 @@ def test_majority_class_of_training_is_scored_on_validation():
             "val_miou": 0.6 / 3,
             "val_pixel_accuracy": 0.6,
             "val_mean_class_accuracy": 1 / 3,
+            "val_frequency_weighted_iou": 0.6 * 0.6,
             "val_iou/sky": 0.0,
             "val_iou/road": 0.6,
             "val_iou/car": 0.0,

@@ -130,6 +130,15 @@ def test_the_iou_of_a_class_ranks_and_the_test_images_are_scored_by_it(tmp_path)
     )
 
 
+def test_the_test_images_are_scored_by_the_frequency_weighted_iou(tmp_path):
+    sweep = fake_sweep.empty_sweep(tmp_path, objectives=(find_objective("val_frequency_weighted_iou"),))
+    fake_sweep.write_trial(sweep, "0000", {}, [0.5])
+    sweep.files.write_test_scores(fake_sweep.scores())
+    best = summarise(load(sweep.files.folder.path)).best
+    assert (plain(best.score), plain(best.test_score)) == ("65.0 %", "70.0 %")
+    assert best.test_label == "frequency-weighted IoU"
+
+
 def test_a_direction_may_be_turned(tmp_path):
     sweep = fake_sweep.empty_sweep(tmp_path, objectives=(Objective("val_miou", "minimize"),))
     fake_sweep.write_trial(sweep, "0000", {}, [0.5])
