@@ -142,11 +142,13 @@ def _best(results: SweepResults, best: pd.Series[Any]) -> Best:
         score=objective.shown(score),
         label=objective.label,
         epoch=f"epoch {best['best_epoch']} of {best['epochs']}",
-        mean=results.mean_text() if objective.is_mean else "",
+        mean=results.mean_text() if objective.is_class_mean else "",
         test_score="" if test is None else of_test.shown(test.score(of_test.name)),
         test_label=of_test.bare_label,
         test_caption=f"on {results.num_test_images} images that chose no trial",
-        test_mean="" if test is None or not of_test.is_mean else text.mean_over(test.num_in_mean, len(test.classes)),
+        test_mean=""
+        if test is None or not of_test.is_class_mean
+        else text.mean_over(test.num_in_mean, len(test.classes)),
         lines=tuple(lines),
         config=_own_values(results) if results.is_single_run else _searched_values(results, best),
     )

@@ -22,13 +22,15 @@ class Score:
     """The direction in which it is better"""
     is_fraction: bool = True
     """Whether it is 0 to 1, and shown in per cent"""
+    is_class_mean: bool = False
+    """Whether it averages the classes, each equally, and is shown with their number"""
 
 
-SCORES: Final = {
-    "val_miou": Score("val mIoU"),
+SCORES: Final[dict[str, Score]] = {
+    "val_miou": Score("val mIoU", is_class_mean=True),
     "val_loss": Score("val loss", "minimize", is_fraction=False),
     "val_pixel_accuracy": Score("val pixel accuracy"),
-    "val_mean_class_accuracy": Score("val mean class accuracy"),
+    "val_mean_class_accuracy": Score("val mean class accuracy", is_class_mean=True),
     "val_frequency_weighted_iou": Score("val frequency-weighted IoU"),
     "val_cluster_accuracy": Score("val cluster accuracy"),
     "val_cluster_miou": Score("val cluster mIoU"),
@@ -61,9 +63,9 @@ class Objective:
         return self.label.removeprefix("val ")
 
     @property
-    def is_mean(self) -> bool:
-        """Whether the score is a mean over classes."""
-        return self.name in ("val_miou", "val_mean_class_accuracy")
+    def is_class_mean(self) -> bool:
+        """Whether the score averages the classes, each equally."""
+        return self._score.is_class_mean
 
     @property
     def column(self) -> str:

@@ -249,14 +249,9 @@ class SplitScores(StoredRecord):
         """Return the score that an epoch's record has under a name, on this split; None if there is none."""
         if name.startswith(CLASS_IOU):
             return dict(zip(self.classes, self.iou, strict=True)).get(name.removeprefix(CLASS_IOU))
-        found = {
-            "val_miou": self.miou,
-            "val_pixel_accuracy": self.pixel_accuracy,
-            "val_mean_class_accuracy": self.mean_class_accuracy,
-            "val_frequency_weighted_iou": self.frequency_weighted_iou,
-            "val_cluster_accuracy": self.cluster_accuracy,
-        }
-        return found.get(name)
+        # The fields are named like the scores of a validation; there is no loss.
+        value: float | None = getattr(self, name.removeprefix("val_"), None) if name in SCORES else None
+        return value
 
     @property
     def num_in_mean(self) -> int:

@@ -50,7 +50,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def mean_over(num_classes: int, total: int) -> str:
-    """Return which classes an mIoU averages: ``mean over 10 of 19 classes``, ``mean over all 19 classes``."""
+    """Return how many classes a mean is over: ``mean over 10 of 19 classes``, ``mean over all 19 classes``."""
     return f"mean over all {total} classes" if num_classes == total else f"mean over {num_classes} of {total} classes"
 
 

@@ -247,7 +247,7 @@ def _test(results: SweepResults) -> Iterator[str]:
         return
     if scores is not None:
         objective, num, total = results.test_objective, scores.num_in_mean, len(scores.classes)
-        mean = f" ({text.mean_over(num, total)})" if objective.is_mean and num < total else ""
+        mean = f" ({text.mean_over(num, total)})" if objective.is_class_mean and num < total else ""
         yield (
             f"Validation chose trial {best['id']}, which flatters its validation score. The {results.num_test_images} "
             f"test images chose no trial; on them it has {objective.shown(scores.score(objective.name))} "

@@ -82,7 +82,8 @@ def test_a_field_without_a_mark_is_refused():
 @pytest.mark.parametrize("key", [key for key, mark in marks().items() if mark.registry])
 def test_a_help_text_lists_the_choices_of_its_registry(key):
     listed = field_of(key).description.rpartition(": ")[2].replace("\n", " ").split(",")
-    assert sorted(name.strip() for name in listed) == sorted(registry(key))
+    names = sorted(registry(key))
+    assert sorted(name.strip() for name in listed) == names, f"the help of {key} must end with ': ' and these {names}"
 
 
 def reads(data):
