@@ -156,15 +156,11 @@ def test_every_scheduler_that_stops_says_why_and_none_never_does():
 
 
 @pytest.mark.parametrize("kind", STOPPING)
-@pytest.mark.parametrize(
-    ("name", "best", "middle", "worst"), [("val_miou", 0.9, 0.5, 0.1), ("val_loss", 0.1, 0.5, 0.9)]
-)
-def test_every_scheduler_stops_the_worst_and_spares_the_best_in_either_direction(
-    sweep, kind, name, best, middle, worst
-):
+@pytest.mark.parametrize(("name", "best", "worst"), [("val_miou", 0.9, 0.1), ("val_loss", 0.1, 0.9)])
+def test_every_scheduler_stops_the_worst_and_spares_the_best_in_either_direction(sweep, kind, name, best, worst):
     scheduler = scheduler_of(kind, sweep, objective=find_objective(name))
     weak = {f"{number:04d}" for number in range(20, 30)}
-    going = {"0001": best} | {f"{number:04d}": middle for number in range(2, 20)} | dict.fromkeys(sorted(weak), worst)
+    going = {"0001": best} | {f"{number:04d}": 0.5 for number in range(2, 20)} | dict.fromkeys(sorted(weak), worst)
     stopped = set()
     # Tune's rules end every trial at the last epoch, the ninth.
     for epoch in range(1, 9):

@@ -19,6 +19,7 @@ from segray.engine.checkpoint import load_model
 from segray.engine.samples import sample_name, write_samples
 from segray.engine.trial import train_trial
 from segray.inference.predict import predict
+from segray.objective import SCORES
 from segray.storage import open_sweep
 from segray.trial_log import TrialLog
 
@@ -87,6 +88,7 @@ def test_the_record_is_of_palette_classes_with_the_cluster_accuracy_beside_it(tr
     truth = np.stack([data.val.judged(index, data.val.pair(index)[1]) for index in range(3)])
     labels = np.stack([data.val.pair(index)[1] for index in range(3)])
     right = mapped(data, predicted) == truth
+    assert record.scores.keys() >= set(SCORES), "scores_by_name or epoch_scores must give each score a value"
     ious = record.class_iou(data.scored_space.names)
     assert [iou is not None for iou in ious] == [(truth == index).any() for index in range(19)]
     assert record.scores["val_pixel_accuracy"] == pytest.approx(right[truth != 255].mean(), abs=2e-3)

@@ -20,6 +20,7 @@ from segray.errors import ConfigError, unknown_name
 CUSTOM: Final = "custom"
 """The policy whose strengths are `data.augment`."""
 
+# Half of all crops are mirrored unless a policy says otherwise.
 POLICIES: Final[dict[str, AugmentConfig]] = {
     "none": AugmentConfig(mirror=0),
     "light": AugmentConfig(brightness=0.1, contrast=0.15),
