@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -16,5 +15,5 @@ class Option:
     older_name: str = ""
     """A name that earlier versions had, which still works"""
     metavar: str | None = None
-    type: Any = None
+    type: object = None
     """Type of the value that is typed; None for the field's type"""

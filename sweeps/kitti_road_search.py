@@ -9,14 +9,13 @@ Expected:       not measured: no full-size run has been made yet
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import optuna
 
 from segray import RECIPES, Sweep, main
 
 
-def space(trial: optuna.Trial) -> Mapping[str, Any] | None:
+def space(trial: optuna.Trial) -> Mapping[str, object] | None:
     """Draw the values of a trial."""
     trial.suggest_int("train.epochs", 10, 100)
     trial.suggest_categorical("train.batch_size", [4, 5, 10])

@@ -6,7 +6,7 @@ import shlex
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from segray.config import RunConfig, to_yaml
 
@@ -14,7 +14,7 @@ from segray.config import RunConfig, to_yaml
 class Setting(NamedTuple):
     """The value of a config key, and its source in a few words."""
 
-    value: Any
+    value: object
     source: str
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -53,7 +54,7 @@ def main(sweep: Sweep, *, make_data: Callable[[], object] | None = None) -> None
         **given: Any,
     ) -> None:
         fixed = options.parse_values(values, sweep.base.flat(), _OWN_OPTIONS)
-        own: dict[str, Any] = {"data.root": data}
+        own: dict[str, object] = {"data.root": data}
         if encoder_weights is not None:
             own["model.encoder_weights"] = encoder_weights
         if is_given(context, "minutes") and not is_given(context, "trials"):
@@ -101,7 +102,7 @@ def run_and_exit(asked: Sweep, *, before: Callable[[], object] | None = None) ->
         end_process(code)
 
 
-def _sampler(sweep: Sweep, *, sampler: str | None, sampler_options: list[str] | None, **_: Any) -> dict[str, Any]:
+def _sampler(sweep: Sweep, *, sampler: str | None, sampler_options: list[str] | None, **_: object) -> dict[str, object]:
     """Return sampler and options as given; another sampler than the study's starts without the study's options."""
     option = "--sampler-option"
     pairs = [options.key_and_value(option, text, "n_startup_trials=5") for text in sampler_options or ()]
@@ -119,7 +120,10 @@ def _sampler(sweep: Sweep, *, sampler: str | None, sampler_options: list[str] | 
 def _signals() -> Iterator[None]:
     """Let SIGTERM act like Ctrl-C, and ignore SIGHUP, so that a closed terminal ends nothing."""
     # docker stop, Slurm and ray job stop send SIGTERM.
-    wanted: dict[signal.Signals, Any] = {signal.SIGTERM: signal.default_int_handler, signal.SIGHUP: signal.SIG_IGN}
+    wanted: dict[signal.Signals, Callable[[int, FrameType | None], object] | signal.Handlers] = {
+        signal.SIGTERM: signal.default_int_handler,
+        signal.SIGHUP: signal.SIG_IGN,
+    }
     earlier = {number: signal.signal(number, handler) for number, handler in wanted.items()}
     try:
         yield

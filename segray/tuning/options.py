@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from types import MappingProxyType
-from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, TypeVar, get_args, get_origin, get_type_hints
 
 import typer
 
@@ -14,6 +14,9 @@ from segray.errors import ConfigError, unknown_name
 from segray.objective import CLASS_IOU, SCORES
 from segray.option import Option
 from segray.tuning.callbacks import CALLBACKS
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 Declaration = TypeVar("Declaration")
 
@@ -39,7 +42,7 @@ Set = Annotated[
 ]
 
 
-def add_options(command: Callable[..., None], *declarations: Any) -> Callable[..., None]:
+def add_options(command: Callable[..., None], *declarations: DataclassInstance) -> Callable[..., None]:
     """Give a command an option for each field that carries an ``Option``, in place of its ``**given``.
 
     Args:
@@ -58,9 +61,9 @@ def add_options(command: Callable[..., None], *declarations: Any) -> Callable[..
     return command
 
 
-def with_options(declaration: Declaration, given: Mapping[str, Any]) -> Declaration:
+def with_options(declaration: Declaration, given: Mapping[str, object]) -> Declaration:
     """Return a declaration with the values that a command got for its fields, and for those of declarations inside."""
-    changed: dict[str, Any] = {}
+    changed: dict[str, object] = {}
     for name, value in vars(declaration).items():
         if is_dataclass(value):
             changed[name] = with_options(value, given)
@@ -69,7 +72,7 @@ def with_options(declaration: Declaration, given: Mapping[str, Any]) -> Declarat
     return replace(declaration, **changed)  # type: ignore[type-var]
 
 
-def _parameters(declaration: Any) -> Iterator[inspect.Parameter]:
+def _parameters(declaration: DataclassInstance | type[DataclassInstance]) -> Iterator[inspect.Parameter]:
     hints = get_type_hints(type(declaration), include_extras=True)
     for field in fields(declaration):
         value = getattr(declaration, field.name)
@@ -80,12 +83,12 @@ def _parameters(declaration: Any) -> Iterator[inspect.Parameter]:
             yield from _parameters(value)
 
 
-def _option(hint: Any) -> Option | None:
+def _option(hint: object) -> Option | None:
     extras = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
     return next((extra for extra in extras if isinstance(extra, Option)), None)
 
 
-def _parameter(field: str, option: Option, kind: Any, default: Any) -> inspect.Parameter:
+def _parameter(field: str, option: Option, kind: object, default: object) -> inspect.Parameter:
     name = option.name or f"--{field.replace('_', '-')}"
     names = [name, option.older_name] if option.older_name else [name]
     info = typer.Option(*names, help=option.help, metavar=option.metavar)
@@ -98,13 +101,13 @@ def _parameter(field: str, option: Option, kind: Any, default: Any) -> inspect.P
     )
 
 
-def _is_typed(value: Any, kind: Any) -> bool:
+def _is_typed(value: object, kind: object) -> bool:
     return isinstance(kind, type) and isinstance(value, kind)
 
 
 def parse_values(
     texts: Sequence[str] | None, keys: Iterable[str], own_options: Mapping[str, str] = MappingProxyType({})
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return the values of ``--set`` by dotted key.
 
     Args:
@@ -115,7 +118,7 @@ def parse_values(
     Raises:
         ConfigError: A text has another form, or its key does not exist, has its own option, or is given twice.
     """
-    values: dict[str, Any] = {}
+    values: dict[str, object] = {}
     for text in texts or ():
         key, value = key_and_value("--set", text, "data.classes=categories")
         if key not in keys:
@@ -128,7 +131,7 @@ def parse_values(
     return values
 
 
-def key_and_value(option: str, text: str, example: str) -> tuple[str, Any]:
+def key_and_value(option: str, text: str, example: str) -> tuple[str, object]:
     """Return name and value of a ``NAME=VALUE`` text, the value read as YAML.
 
     Args:

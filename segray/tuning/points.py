@@ -6,15 +6,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from segray.tuning.space import Distribution, Draw, Space, draw_from
+from segray.values import Values
 
-Sample = Callable[["Point", str, Distribution], Any]
+Sample = Callable[["Point", str, Distribution], object]
 """A function that chooses the value of a key that a point lacks."""
 
 
@@ -26,11 +26,11 @@ class Point(optuna.trial.FixedTrial):
         sample: Chooses the other values.
     """
 
-    def __init__(self, fixed: Mapping[str, Any], sample: Sample) -> None:
+    def __init__(self, fixed: Values, sample: Sample) -> None:
         super().__init__(dict(fixed))
         self._sample = sample
 
-    def _suggest(self, name: str, distribution: Distribution) -> Any:
+    def _suggest(self, name: str, distribution: Distribution) -> object:
         if name not in self._params:
             self._params[name] = self._sample(self, name, distribution)
         internal = distribution.to_internal_repr(self._params[name])
@@ -50,7 +50,7 @@ def draw_point(space: Space, point: Point) -> Draw:
     return draw_from(space, point)  # type: ignore[arg-type]
 
 
-def identity(drawn: Mapping[str, Any]) -> str:
+def identity(drawn: Values) -> str:
     """Return a text that is equal for two trials with equal values; floats count to 12 digits."""
     return json.dumps({key: _rounded(value) for key, value in drawn.items()}, sort_keys=True)
 
@@ -65,10 +65,10 @@ def combinations(space: Space, sample: Sample) -> Iterator[Draw]:
     yield from _below({}, space, sample)
 
 
-def _below(fixed: Mapping[str, Any], space: Space, sample: Sample) -> Iterator[Draw]:
-    options: dict[str, Sequence[Any]] = {}
+def _below(fixed: Values, space: Space, sample: Sample) -> Iterator[Draw]:
+    options: dict[str, Sequence[object]] = {}
 
-    def first(point: Point, name: str, distribution: Distribution) -> Any:
+    def first(point: Point, name: str, distribution: Distribution) -> object:
         options[name] = _options(distribution) or [sample(point, name, distribution)]
         return options[name][0]
 
@@ -81,7 +81,7 @@ def _below(fixed: Mapping[str, Any], space: Space, sample: Sample) -> Iterator[D
             yield from _below({**dict(drawn[:position]), key: option}, space, sample)
 
 
-def _options(distribution: Distribution) -> Sequence[Any]:
+def _options(distribution: Distribution) -> Sequence[object]:
     """Return all values of a distribution; an empty list if there are too many."""
     if isinstance(distribution, CategoricalDistribution):
         # A study may list a choice twice, so that it is drawn more often.
@@ -98,7 +98,7 @@ def _options(distribution: Distribution) -> Sequence[Any]:
     return [min(distribution.low + step * distribution.step, distribution.high) for step in range(steps + 1)]
 
 
-def first_of(_point: Point, _name: str, distribution: Distribution) -> Any:
+def first_of(_point: Point, _name: str, distribution: Distribution) -> object:
     """Choose the first choice of a distribution, or its lowest number."""
     if isinstance(distribution, CategoricalDistribution):
         return distribution.choices[0]
@@ -106,6 +106,6 @@ def first_of(_point: Point, _name: str, distribution: Distribution) -> Any:
     return distribution.low
 
 
-def _rounded(value: Any) -> Any:
+def _rounded(value: object) -> object:
     # A step may be a sum with another last digit: 0.1 + 0.2 is not 0.3.
     return float(f"{value:.12g}") if isinstance(value, float) else value

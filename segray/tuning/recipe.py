@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import optuna
 
 from segray.config import DataConfig, RunConfig
 from segray.errors import ConfigError, DataError, listed, unknown_name
 from segray.recipes import RECIPES, Recipe
-from segray.tuning.space import Distribution, Space, contains, describe, draw_from
+from segray.tuning.space import Choice, Distribution, Space, contains, describe, draw_from
 
 
-def recipe_values(space: Space, base: RunConfig) -> dict[str, Any]:
+def recipe_values(space: Space, base: RunConfig) -> dict[str, object]:
     """Return the recipe's values for the searched keys, including keys that depend on earlier choices.
 
     Args:
@@ -43,19 +42,21 @@ class _RecipeTrial:
         self._values = base.flat()
         self._trial = optuna.trial.FixedTrial(self._values)
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         # A space may ask its trial for more than values, such as the parameters drawn so far.
         return getattr(self._trial, name)
 
-    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False) -> Any:
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
         self._check(name, optuna.distributions.FloatDistribution(low, high, log=log, step=step))
         return self._trial.suggest_float(name, low, high, step=step, log=log)
 
-    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> Any:
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
         self._check(name, optuna.distributions.IntDistribution(low, high, log=log, step=step))
         return self._trial.suggest_int(name, low, high, step=step, log=log)
 
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+    def suggest_categorical(self, name: str, choices: Sequence[Choice]) -> Choice:
         self._check(name, optuna.distributions.CategoricalDistribution(choices))
         return self._trial.suggest_categorical(name, choices)
 

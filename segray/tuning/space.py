@@ -16,13 +16,17 @@ import optuna
 
 from segray.errors import ConfigError, SegrayError
 from segray.foreign import is_unicode
+from segray.values import Values
 
 # Lists are safe: the study is stored as JSON, and segray only passes choices that JSON does not change.
 warnings.filterwarnings("ignore", "Choices for a categorical distribution should be")
 
 Distribution = optuna.distributions.BaseDistribution
 
-Space = Callable[[optuna.Trial], Mapping[str, Any] | None]
+Choice = Any
+"""A value of a space: what Optuna takes, and lists, which its annotations leave out"""
+
+Space = Callable[[optuna.Trial], Mapping[str, Choice] | None]
 """A function that draws dotted RunConfig keys with ``trial.suggest_*``; it may return values that follow from them."""
 
 EPOCHS_KEY = "train.epochs"
@@ -39,7 +43,7 @@ class CappedSpace:
     def __init__(self, space: Space, max_epochs: int) -> None:
         self._space, self._max_epochs = space, max_epochs
 
-    def __call__(self, trial: optuna.Trial) -> Mapping[str, Any] | None:
+    def __call__(self, trial: optuna.Trial) -> Mapping[str, Choice] | None:
         """Draw from the space."""
         further = self._space(_CappedTrial(trial, self._max_epochs))  # type: ignore[arg-type]
         if not further or EPOCHS_KEY not in further:
@@ -51,17 +55,17 @@ class _CappedTrial:
     def __init__(self, trial: optuna.Trial, max_epochs: int) -> None:
         self._trial, self._max_epochs = trial, max_epochs
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         return getattr(self._trial, name)
 
-    def suggest_int(self, name: str, low: int, high: int, **options: Any) -> int:
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
         if name == EPOCHS_KEY:
             high = min(high, self._max_epochs)
             # The whole range may lie above the cap.
             low = min(low, high)
-        return int(self._trial.suggest_int(name, low, high, **options))
+        return int(self._trial.suggest_int(name, low, high, step=step, log=log))
 
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+    def suggest_categorical(self, name: str, choices: Sequence[Choice]) -> Choice:
         if name == EPOCHS_KEY:
             # All choices above the cap become the cap, which must be one choice.
             choices = sorted({min(choice, self._max_epochs) for choice in choices})
@@ -72,14 +76,14 @@ class _CappedTrial:
 class Draw:
     """The values of one trial, as JSON keeps them."""
 
-    drawn: dict[str, Any]
+    drawn: dict[str, object]
     distributions: dict[str, Distribution]
     """Distributions of the drawn values"""
-    further: dict[str, Any]
+    further: dict[str, object]
     """Values that the space returned because of the drawn ones"""
 
     @property
-    def values(self) -> dict[str, Any]:
+    def values(self) -> dict[str, object]:
         """All values under dotted keys; a returned value replaces a drawn one of the same key."""
         return {**self.drawn, **self.further}
 
@@ -138,7 +142,7 @@ class _PlainTrial:
     def __init__(self, trial: optuna.Trial) -> None:
         self._trial = trial
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         return getattr(self._trial, name)
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
@@ -152,7 +156,7 @@ class _PlainTrial:
             _check_steps(name, low, high, step)
         return float(self._trial.suggest_float(name, low, high, step=step, log=log))
 
-    def suggest_categorical(self, name: str, choices: Iterable[Any]) -> Any:
+    def suggest_categorical(self, name: str, choices: Iterable[Choice]) -> Choice:
         # A text would be taken for its letters, and the order of a set changes from process to process.
         if isinstance(choices, str | bytes | set | frozenset):
             raise ConfigError(f"{name} in the search space: choices must be a list, but got {choices!r}")
@@ -163,7 +167,7 @@ class _PlainTrial:
         return own[kept.index(self._trial.suggest_categorical(name, kept))]
 
 
-def plain(key: str, value: Any) -> Any:
+def plain(key: str, value: object) -> Choice:
     """Return a value as JSON keeps it: tuples and arrays as lists, numpy numbers as Python's.
 
     Args:
@@ -193,7 +197,7 @@ def plain(key: str, value: Any) -> Any:
     )
 
 
-def plain_point(values: Mapping[str, Any]) -> dict[str, Any]:
+def plain_point(values: Values) -> dict[str, object]:
     """Return values under dotted keys as JSON keeps them.
 
     Raises:
@@ -202,7 +206,7 @@ def plain_point(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: plain(key, value) for key, value in values.items()}
 
 
-def _whole(name: str, bound: Any) -> int:
+def _whole(name: str, bound: float) -> int:
     if int(bound) != bound:
         raise ConfigError(f"{name} in the search space: bounds of suggest_int must be whole numbers, but got {bound!r}")
     return int(bound)
@@ -222,9 +226,9 @@ def _check_steps(name: str, low: float, high: float, step: float) -> None:
         )
 
 
-def _check_distinct(name: str, choices: Sequence[Any]) -> None:
+def _check_distinct(name: str, choices: Sequence[object]) -> None:
     """Refuse choices such as 1 and True: Optuna cannot tell them apart, and would store one and train the other."""
-    first: dict[Hashable, Any] = {}
+    first: dict[Hashable, object] = {}
     for choice in choices:
         other = first.setdefault(_hashable(choice), choice)
         if other is not choice and json.dumps(other) != json.dumps(choice):
@@ -233,7 +237,7 @@ def _check_distinct(name: str, choices: Sequence[Any]) -> None:
             )
 
 
-def _hashable(choice: Any) -> Hashable:
+def _hashable(choice: object) -> Hashable:
     return tuple(map(_hashable, choice)) if isinstance(choice, list) else choice
 
 
@@ -249,7 +253,7 @@ def describe(distribution: Distribution) -> str:
     return f"{kind} from {distribution.low:g} to {distribution.high:g}{log}{steps}"
 
 
-def contains(distribution: Distribution, value: Any) -> bool:
+def contains(distribution: Distribution, value: object) -> bool:
     """Return whether a distribution can give a value."""
     if isinstance(distribution, optuna.distributions.CategoricalDistribution):
         return value in distribution.choices

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated
 
 from segray.cluster.limits import Limits
 from segray.cluster.resources import Resources
@@ -18,6 +18,7 @@ from segray.tuning.options import CALLBACK, OBJECTIVE, RESUME, RETRY_FAILED, STO
 from segray.tuning.samplers import SAMPLERS, Sampler, make_sampler
 from segray.tuning.schedulers import SCHEDULERS, StoppingSettings, find_scheduler
 from segray.tuning.space import Space
+from segray.values import Values
 
 LARGEST_SEED = 2**31 - 1
 """Half of what Optuna's samplers take: a resume adds the number of trials before it."""
@@ -41,7 +42,7 @@ class Sweep:
     """Keys of the base that were set for this start; the space must not decide them"""
     recipe: str = ""
     """Name of the recipe, published or one's own, that the base holds; the first trial is then the base itself"""
-    first_trials: Sequence[Mapping[str, Any]] = ()
+    first_trials: Sequence[Values] = ()
     """Values of the first trials, after the recipe's; the very first is the baseline that the report compares with"""
     objective: Annotated[str | Objective, OBJECTIVE] = MIOU.name
     """A score of the epochs' records; a name stands for its usual direction"""
@@ -64,7 +65,7 @@ class Sweep:
     ] = "tpe"
     """A name of ``SAMPLERS``, or an Optuna sampler; an object has its own seed and options"""
     sampler_options: Annotated[
-        Mapping[str, Any],
+        Mapping[str, object],
         Option(
             "An option of Optuna's sampler, such as n_startup_trials=5; may be repeated",
             name="--sampler-option",

@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable, Mapping
 from queue import SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from segray.shown import redacted
 from segray.tuning.callbacks.kind import Callback
+from segray.values import Values
 
 if TYPE_CHECKING:
     from segray.records import EpochRecord, Outcome, SweepInfo, SweepStatus
@@ -41,7 +42,7 @@ class Dispatcher:
         for listener in self._listeners:
             listener.start(lambda callback: callback.sweep_begins(info, files))
 
-    def trial_begins(self, trial_id: str, config: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    def trial_begins(self, trial_id: str, config: Values, values: Values) -> None:
         """Pass on that a trial has a slot."""
         self._tell(lambda callback: callback.trial_begins(trial_id, config, values))
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from segray.errors import ConfigError
+from segray.values import Values
 
 if TYPE_CHECKING:
     # A command's --help does without pydantic, which the records need.
@@ -38,7 +38,7 @@ class Callback:
     def sweep_begins(self, info: SweepInfo, files: SweepFiles) -> None:
         """Hear that a start of the sweep begins; called again before the next event if it raises."""
 
-    def trial_begins(self, trial_id: str, config: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    def trial_begins(self, trial_id: str, config: Values, values: Values) -> None:
         """Hear that a trial has a slot.
 
         Args:

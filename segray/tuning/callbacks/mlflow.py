@@ -7,10 +7,11 @@ import re
 import tempfile
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from segray.tuning.callbacks.kind import Callback, check_library
 from segray.tuning.callbacks.metrics import epoch_metrics
+from segray.values import Values
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -55,7 +56,7 @@ class MLflow(Callback):
         settings = {"recipe": info.recipe, "sampler": info.sampler, "scheduler": info.scheduler, "seed": info.seed}
         self._begin(SWEEP_RUN, info.name, settings | {"max_epochs": info.max_epochs}, {})
 
-    def trial_begins(self, trial_id: str, config: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    def trial_begins(self, trial_id: str, config: Values, values: Values) -> None:
         """Begin or continue the trial's run."""
         parent = {"mlflow.parentRunId": self._open[SWEEP_RUN], "segray.drawn": ", ".join(values)}
         self._begin(trial_id, trial_id, config, parent)
@@ -87,7 +88,7 @@ class MLflow(Callback):
         if self._files.folder.is_local:
             self._log_report(sweep_run)
 
-    def _begin(self, trial_id: str, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> None:
+    def _begin(self, trial_id: str, name: str, params: Mapping[str, object], tags: Mapping[str, str]) -> None:
         from mlflow.entities import Param
 
         run = self._earlier.get(trial_id)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 from segray.errors import ConfigError
 from segray.shown import redacted
 from segray.tuning.callbacks.kind import Callback
 from segray.tuning.callbacks.metrics import epoch_metrics
+from segray.values import Values
 
 if TYPE_CHECKING:
     from segray.records import EpochRecord, Outcome, SweepInfo, SweepStatus
@@ -50,7 +51,7 @@ class TensorBoard(Callback):
         root.write(_hparams_summary("experiment", experiment))
         root.close()
 
-    def trial_begins(self, trial_id: str, config: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    def trial_begins(self, trial_id: str, config: Values, values: Values) -> None:
         """Open the trial's event file; TensorBoard reads all files of a folder as one run."""
         from tensorboardX.proto.plugin_hparams_pb2 import SessionStartInfo
         from tensorboardX.summary import text
@@ -92,6 +93,12 @@ class TensorBoard(Callback):
             self._trials.popitem()[1].close()
 
 
+class _Value(Protocol):
+    bool_value: bool
+    number_value: float
+    string_value: str
+
+
 class _EventFile:
     """One more event file in a folder.
 
@@ -105,7 +112,7 @@ class _EventFile:
         # Its name holds seconds alone: without the suffix, a second file would replace the first.
         self._writer = EventsWriter(f"{folder}/events", f".{time.time_ns()}")
 
-    def write(self, *summaries: Any, step: int = 0) -> None:
+    def write(self, *summaries: object, step: int = 0) -> None:
         """Write summaries of a step, so that a TensorBoard that runs shows them at once."""
         from tensorboardX.proto.event_pb2 import Event
 
@@ -128,7 +135,7 @@ def _type(distribution: str) -> str:
     return "DATA_TYPE_UNSET" if distribution.startswith("one of") else "DATA_TYPE_FLOAT64"
 
 
-def _set_value(field: Any, value: Any) -> None:
+def _set_value(field: _Value, value: object) -> None:
     """Set a protobuf Value; TensorBoard knows numbers, bools and text."""
     # Before numbers, since True is an int in Python.
     if isinstance(value, bool):
@@ -139,7 +146,7 @@ def _set_value(field: Any, value: Any) -> None:
         field.string_value = str(value)
 
 
-def _hparams_summary(part: str, content: Any) -> Any:
+def _hparams_summary(part: str, content: object) -> object:
     """Return the summary that holds a message of TensorBoard's plugin for hyperparameters.
 
     Args:
@@ -154,7 +161,7 @@ def _hparams_summary(part: str, content: Any) -> Any:
     return Summary(value=[Summary.Value(tag=f"_hparams_/{part}", metadata=metadata)])
 
 
-def _sample_summaries(files: SweepFiles, trial_id: str) -> Iterator[Any]:
+def _sample_summaries(files: SweepFiles, trial_id: str) -> Iterator[object]:
     """Yield a summary of each sample image: photo, truth and the trial's prediction side by side."""
     from PIL import Image
     from tensorboardX.proto.summary_pb2 import Summary

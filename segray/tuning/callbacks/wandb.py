@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from segray.errors import ConfigError
 from segray.tuning.callbacks.kind import Callback, check_library
 from segray.tuning.callbacks.metrics import epoch_metrics
+from segray.values import Values
 
 if TYPE_CHECKING:
+    from wandb import Run
+
     from segray.records import EpochRecord, Outcome, SweepInfo, SweepStatus
     from segray.storage import SweepFiles
 
@@ -44,24 +46,24 @@ class WandB(Callback):
     def sweep_begins(self, info: SweepInfo, files: SweepFiles) -> None:
         """Keep what all runs share."""
         self._objective = info.objective
-        self._runs: dict[str, Any] = {}
+        self._runs: dict[str, Run] = {}
         # Another sweep may have the same name, in another storage.
         self._prefix = hashlib.sha256(f"{info.name} {info.created_at}".encode()).hexdigest()[:8]
         # W&B refuses these characters in the name of a project, and more than 128 of any.
         name = re.sub(r"[/\\#?%:]", "-", info.name)
-        project = os.environ.get("WANDB_PROJECT") or name[:128]
-        self._shared: dict[str, Any] = {"project": project, "group": info.name[:128]}
-        if files.folder.is_local and "WANDB_DIR" not in os.environ:
-            self._shared["dir"] = files.folder.path
+        self._project, self._group = os.environ.get("WANDB_PROJECT") or name[:128], info.name[:128]
+        self._dir = files.folder.path if files.folder.is_local and "WANDB_DIR" not in os.environ else None
 
-    def trial_begins(self, trial_id: str, config: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    def trial_begins(self, trial_id: str, config: Values, values: Values) -> None:
         """Begin or continue the trial's run: its id follows from the sweep and the trial."""
         if trial_id in self._runs:
             return
         import wandb
 
         self._runs[trial_id] = wandb.init(
-            **self._shared,
+            project=self._project,
+            group=self._group,
+            dir=self._dir,
             id=f"{self._prefix}-{trial_id}",
             name=trial_id,
             config=dict(config),

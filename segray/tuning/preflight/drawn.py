@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import optuna
 
@@ -26,6 +25,7 @@ from segray.tuning.space import (
     plain_point,
 )
 from segray.tuning.sweep import Sweep
+from segray.values import Values
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Drawn:
     space: Space
     """Capped to max_epochs"""
     searched: SearchedSpace
-    first_trials: Sequence[Mapping[str, Any]]
+    first_trials: Sequence[Values]
     max_epochs: int
     """No trial runs longer"""
     configs: Sequence[RunConfig]
@@ -76,7 +76,7 @@ def draw_trials(sweep: Sweep) -> Drawn:
     return Drawn(base, capped, samples.space, first_trials, max_epochs, configs)
 
 
-def _check_fixed(fixed: Sequence[str], draws: Sequence[Mapping[str, Any]]) -> None:
+def _check_fixed(fixed: Sequence[str], draws: Sequence[Values]) -> None:
     searched = [key for key in fixed if any(key in values for values in draws)]
     if searched:
         raise ConfigError(
@@ -93,13 +93,12 @@ def _longest(distribution: Distribution | None) -> int:
     return 0
 
 
-def _first_trial(
-    point: Mapping[str, Any], distributions: Mapping[str, Distribution], max_epochs: int
-) -> dict[str, Any]:
+def _first_trial(point: Values, distributions: Mapping[str, Distribution], max_epochs: int) -> dict[str, object]:
     """Return the values of a first trial, its epochs capped."""
     values = plain_point(point)
-    if isinstance(values.get(EPOCHS_KEY), int | float):
-        values[EPOCHS_KEY] = min(values[EPOCHS_KEY], max_epochs)
+    epochs = values.get(EPOCHS_KEY)
+    if isinstance(epochs, int | float):
+        values[EPOCHS_KEY] = min(epochs, max_epochs)
     for key, value in values.items():
         if key not in distributions:
             raise ConfigError(f"first trial: {unknown_name('searched key', key, distributions)}")

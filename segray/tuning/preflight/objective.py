@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from segray.config import RunConfig
 from segray.config.keys import values_deciding
@@ -52,7 +51,7 @@ def check_has_score(objective: Objective, data: PreparedData) -> None:
         )
 
 
-def _meaning(objective: Objective, config: RunConfig) -> dict[str, Any]:
+def _meaning(objective: Objective, config: RunConfig) -> dict[str, object]:
     """Return the values that decide what the score means, by dotted key; none if it means the same in all trials."""
     targets = values_deciding(config.data, Decides.TARGETS)
     if objective.name == LOSS:

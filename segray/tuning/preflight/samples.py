@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product, takewhile
-from typing import Any
 
 import optuna
 
 from segray.tuning.space import Distribution, Draw, SearchedSpace, Space, draw_from
+from segray.values import Values
 
 NUM_RANDOM = 200
 """Random samples; combinations that are too rare for these fail as trials."""
@@ -23,7 +23,7 @@ class Samples:
     """Samples of one space."""
 
     space: SearchedSpace
-    values: Sequence[Mapping[str, Any]]
+    values: Sequence[Values]
     """Values of each sample under dotted keys, with those that follow from the drawn ones"""
 
 
@@ -49,21 +49,21 @@ def _distributions(draws: Sequence[Draw]) -> dict[str, Distribution]:
     return {key: distribution for draw in draws for key, distribution in draw.distributions.items()}
 
 
-def _choices_to_hold(distributions: Mapping[str, Distribution]) -> list[dict[str, Any]]:
+def _choices_to_hold(distributions: Mapping[str, Distribution]) -> list[dict[str, object]]:
     """Return every choice of every key, and the pairs of architecture and encoder unless they are too many."""
     choices = {
         key: distribution.choices
         for key, distribution in distributions.items()
         if isinstance(distribution, optuna.distributions.CategoricalDistribution)
     }
-    single = [{key: choice} for key in choices for choice in choices[key]]
+    single: list[dict[str, object]] = [{key: choice} for key in choices for choice in choices[key]]
     # SMP refuses some pairs: UnetPlusPlus and Linknet take no mit_b0, and DPT takes no CNN.
     models = list(product(choices.get("model.arch", ()), choices.get("model.encoder", ())))
-    pairs = [{"model.arch": arch, "model.encoder": encoder} for arch, encoder in models]
+    pairs: list[dict[str, object]] = [{"model.arch": arch, "model.encoder": encoder} for arch, encoder in models]
     return single + (pairs if len(pairs) <= MAX_PAIRS else [])
 
 
-def _start_values(draws: Sequence[Draw], choices: Mapping[str, Any]) -> dict[str, Any] | None:
+def _start_values(draws: Sequence[Draw], choices: Values) -> dict[str, object] | None:
     """Start values for forced choices: keep what was drawn before them, sample the rest; None if no draw has them."""
     for draw in draws:
         if choices.keys() <= draw.drawn.keys():

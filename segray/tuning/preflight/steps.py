@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from segray.config import DataConfig, RunConfig
 from segray.data.cache.fingerprint import listing
@@ -18,6 +17,7 @@ from segray.tuning.recipe import naming_recipe
 from segray.tuning.samplers import check_sampler
 from segray.tuning.space import Distribution, Space
 from segray.tuning.sweep import Sweep
+from segray.values import Values
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Checked:
     space: Space
     """Capped to max_epochs"""
     distributions: Mapping[str, Distribution]
-    first_trials: Sequence[Mapping[str, Any]]
+    first_trials: Sequence[Values]
     max_epochs: int
     data: PreparedData
     """Data of the first trial"""

@@ -8,7 +8,6 @@ This file alone uses Optuna's internals: ``Trial._trial_id``, ``Trial._cached_fr
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -35,7 +34,7 @@ class AskedTrial:
         # A new trial object over the same stored trial: the sampler proposes afresh, all keys together if it does so.
         trial = optuna.Trial(self._study, self._trial._trial_id)
 
-        def sample(point: Point, name: str, distribution: Distribution) -> Any:
+        def sample(point: Point, name: str, distribution: Distribution) -> object:
             # Optuna too asks no sampler for a distribution with one value.
             if distribution.single():
                 return first_of(point, name, distribution)
@@ -53,7 +52,7 @@ class AskedTrial:
         # One seed for all trials would draw the same points for each of them.
         random = optuna.samplers.RandomSampler(seed=self.number)
 
-        def sample(_point: Point, name: str, distribution: Distribution) -> Any:
+        def sample(_point: Point, name: str, distribution: Distribution) -> object:
             return random.sample_independent(self._study, self._trial._cached_frozen_trial, name, distribution)
 
         return sample

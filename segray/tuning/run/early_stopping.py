@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from segray.records import EpochRecord
 from segray.storage import BASELINE_ID, SweepFiles, TrialFiles
 from segray.tuning.objective import TUNE_METRIC
-from segray.tuning.schedulers.kind import NamedTrial, Rule
+from segray.tuning.run.exchange import TuneTrial
+from segray.tuning.schedulers.kind import NamedTrial, Rule, Score
 
 
 class Fifo(FIFOScheduler):
@@ -22,7 +22,7 @@ class Fifo(FIFOScheduler):
     than its start, and each trial cost the start of a slot (66 in a sweep of 80 trials over 4 slots that lost one).
     """
 
-    def choose_trial_to_run(self, tune_controller: Any) -> None:
+    def choose_trial_to_run(self, tune_controller: object) -> None:
         """Leave it to Tune, which gives a free slot to a trial that has none."""
 
 
@@ -45,11 +45,11 @@ class EarlyStopping(Fifo):
         for files in earlier.trials():
             self._add(files)
 
-    def on_trial_add(self, _controller: Any, trial: Any) -> None:
+    def on_trial_add(self, _controller: object, trial: TuneTrial) -> None:
         """Take a trial in, with all epochs of earlier starts."""
         self._add(self._sweep.trial(_named(trial).trial_id))
 
-    def on_trial_result(self, _controller: Any, trial: Any, result: dict[str, Any]) -> str:
+    def on_trial_result(self, _controller: object, trial: TuneTrial, result: Score) -> str:
         """Decide whether the trial goes on."""
         named = _named(trial)
         # Missed epochs first: ASHA would take this epoch's score for the rung that the trial has passed unseen.
@@ -60,7 +60,7 @@ class EarlyStopping(Fifo):
         stop: str = TrialScheduler.STOP
         return stop if stop in decisions and named.trial_id != BASELINE_ID else str(TrialScheduler.CONTINUE)
 
-    def on_trial_complete(self, _controller: Any, trial: Any, result: dict[str, Any]) -> None:
+    def on_trial_complete(self, _controller: object, trial: TuneTrial, result: Score) -> None:
         """Keep a trial's last epochs."""
         named, epoch = _named(trial), result["epoch"]
         # A failed trial's result has epoch 0, though its files may hold epochs that were never handed over.
@@ -71,7 +71,7 @@ class EarlyStopping(Fifo):
         else:
             self._rule.on_trial_remove(None, named)
 
-    def on_trial_remove(self, _controller: Any, trial: Any) -> None:
+    def on_trial_remove(self, _controller: object, trial: TuneTrial) -> None:
         """Let go of a trial that ended with an error."""
         self._rule.on_trial_remove(None, _named(trial))
 
@@ -93,11 +93,11 @@ class EarlyStopping(Fifo):
         decisions: list[str] = []
         for record in records:
             if record.best_score is not None and self._epochs[trial.trial_id] < record.epoch < before:
-                result = {"epoch": record.epoch, TUNE_METRIC: record.best_score}
+                result: Score = {"epoch": record.epoch, TUNE_METRIC: record.best_score}
                 decisions.append(self._rule.on_trial_result(None, trial, result))
                 self._epochs[trial.trial_id] = record.epoch
         return decisions
 
 
-def _named(trial: Any) -> NamedTrial:
+def _named(trial: TuneTrial) -> NamedTrial:
     return NamedTrial(trial.config["trial"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -19,6 +19,7 @@ from segray.storage import SweepFiles, TrialFiles, undamaged
 from segray.tuning.points import Point, draw_point, identity
 from segray.tuning.run.asked import trial_of
 from segray.tuning.space import Distribution, Space
+from segray.values import Values
 
 MOST_MISSING = 10_000
 """Limit of missing trial numbers; beyond it, a folder has a name that segray did not give."""
@@ -160,7 +161,7 @@ def _stored_trials(sweep: SweepFiles, database: Path) -> tuple[dict[int, FrozenT
         return {}, f"was damaged ({type(error).__name__})"
 
 
-def _known_values(files: TrialFiles) -> dict[str, Any] | None:
+def _known_values(files: TrialFiles) -> dict[str, object] | None:
     """Return the values that a trial began with; without values.json, its whole config."""
     values, config = undamaged(files.values), undamaged(files.config)
     if values is None and config is not None:
@@ -169,7 +170,7 @@ def _known_values(files: TrialFiles) -> dict[str, Any] | None:
     return values
 
 
-def _redraw(space: Space, values: Mapping[str, Any]) -> Point:
+def _redraw(space: Space, values: Values) -> Point:
     """Return the values as parameters with their distributions, without values that the space cannot give."""
 
     def missing(_: Point, name: str, __: Distribution) -> NoReturn:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -18,6 +17,7 @@ from segray.objective import MIOU, Objective
 from segray.output import lasting_output
 from segray.results.searched import short_labels
 from segray.shown import cell, printable
+from segray.values import Values
 
 
 @dataclass
@@ -25,7 +25,7 @@ class RunningTrial:
     """A trial that has a slot."""
 
     id: str
-    values: Mapping[str, Any]
+    values: Values
     epochs: int
     epoch: int = 0
     best: float | None = None
@@ -131,7 +131,7 @@ class View:
         return table
 
 
-def shown(values: Mapping[str, Any]) -> str:
+def shown(values: Values) -> str:
     """Return searched values as short text: ``lr 0.00123, arch Unet``."""
     labels = short_labels(values)
     return ", ".join(f"{labels[key]} {text.value(value)}" for key, value in values.items())

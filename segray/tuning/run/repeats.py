@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from ray.tune.search import Searcher
 
@@ -14,10 +13,12 @@ from segray.config.keys import FREE_ON_RESUME, keys_deciding
 from segray.errors import DamagedError, StorageError
 from segray.storage import BASELINE_ID, Repeat, SweepFiles, TrialFiles
 from segray.tuning.run.early_stopping import Fifo
+from segray.tuning.run.exchange import News, Proposal
 from segray.tuning.run.progress import Progress
 from segray.tuning.run.retries import Retries
 from segray.tuning.run.tune_run import Shared, run_tune
 from segray.tuning.space import EPOCHS_KEY
+from segray.values import Json
 
 
 def wanted_repeats(files: SweepFiles, seed: int, num_seeds: int) -> list[Repeat]:
@@ -48,7 +49,7 @@ def wanted_repeats(files: SweepFiles, seed: int, num_seeds: int) -> list[Repeat]
     ]
 
 
-def _config(trial: TrialFiles) -> dict[str, Any] | None:
+def _config(trial: TrialFiles) -> Json | None:
     try:
         return trial.config()
     except DamagedError:
@@ -60,7 +61,7 @@ def without_outcome(files: SweepFiles, repeats: Sequence[Repeat], *, retry_faile
     return [repeat for repeat in repeats if not files.trial(repeat.id).is_over(retry_failed=retry_failed)]
 
 
-def repeat_values(files: SweepFiles, repeat: Repeat, base: RunConfig) -> dict[str, Any]:
+def repeat_values(files: SweepFiles, repeat: Repeat, base: RunConfig) -> dict[str, object]:
     """Return the dotted keys in which a repeat's config differs from the base: the trial's, seed and epochs."""
     config = files.trial(repeat.trial).config()
     assert config is not None
@@ -93,18 +94,18 @@ def describe_repeats(files: SweepFiles, wanted: Sequence[Repeat], num_missing: i
 class ListSearch(Searcher):
     """A searcher that hands out given runs, one after another."""
 
-    def __init__(self, runs: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    def __init__(self, runs: Sequence[tuple[str, dict[str, object]]]) -> None:
         super().__init__()
         self._left = list(runs)
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str:  # noqa: ARG002 - Tune's signature
+    def suggest(self, trial_id: str) -> Proposal | str:  # noqa: ARG002 - Tune's signature
         """Return the next run, in the form of a trial of StudySearch."""
         if not self._left:
             return str(Searcher.FINISHED)
         run_id, values = self._left.pop(0)
         return {"trial": run_id, "values": values}
 
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+    def on_trial_complete(self, trial_id: str, result: News | None = None, error: bool = False) -> None:
         """Do nothing: no sampler learns from repeats."""
 
 

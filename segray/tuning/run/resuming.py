@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from segray.config import RunConfig
 from segray.config.keys import FREE_ON_RESUME, keys_deciding
@@ -20,6 +19,7 @@ from segray.tuning.run.sweep_record import describe_space, majority_class, sched
 from segray.tuning.samplers import sampler_name
 from segray.tuning.space import STEPS
 from segray.tuning.sweep import Sweep
+from segray.values import Values
 
 
 def as_begun(sweep: Sweep, info: SweepInfo) -> Sweep:
@@ -81,7 +81,7 @@ def _check_same_search(info: SweepInfo, sweep: Sweep, checked: Checked) -> None:
     _refuse_changed(before, now)
 
 
-def _as_options(settings: Mapping[str, Any], sampler_options: Mapping[str, Any]) -> dict[str, Any]:
+def _as_options(settings: Mapping[str, object], sampler_options: Mapping[str, object]) -> dict[str, object]:
     named = {f"--{name.replace('_', '-')}": value for name, value in settings.items()}
     return named | {f"--sampler-option {name}": value for name, value in sampler_options.items()}
 
@@ -127,7 +127,7 @@ def _check_same_labels(info: SweepInfo, data: PreparedData) -> None:
         )
 
 
-def _base_before(info: SweepInfo) -> dict[str, Any]:
+def _base_before(info: SweepInfo) -> dict[str, object]:
     """Return the base config of an earlier start; keys that its version did not have are at their defaults."""
     return RunConfig().flat() | info.base
 
@@ -137,7 +137,7 @@ def _name_space(described: Mapping[str, str]) -> dict[str, str]:
     return {f"space of {key}": text.translate(str.maketrans("()", "[]")) for key, text in described.items()}
 
 
-def _refuse_changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+def _refuse_changed(before: Values, now: Values) -> None:
     changed = [
         f"{key}: was {before.get(key)!r}, now {now.get(key)!r}"
         for key in dict.fromkeys([*before, *now])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 from ray.tune.search import Searcher
+
+from segray.tuning.run.exchange import News, Proposal
 
 MAX_DEATHS = 3
 """Number of deaths of a trial's slot, without an epoch between them, after which the trial has failed."""
@@ -25,12 +26,12 @@ class Retries(Searcher):
     def __init__(self, searcher: Searcher, num_trials: int | None) -> None:
         super().__init__()
         self._searcher, self._left = searcher, num_trials
-        self._running: dict[str, tuple[str, dict[str, Any]]] = {}
-        self._again: list[tuple[str, dict[str, Any]]] = []
+        self._running: dict[str, tuple[str, Proposal]] = {}
+        self._again: list[tuple[str, Proposal]] = []
         self.deaths: Counter[str] = Counter()
         """Trial -> deaths of its slots since its last epoch"""
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> Proposal | str | None:
         """Return the next trial; None while a running trial may have to be handed out again."""
         if self._again:
             self._running[trial_id] = self._again.pop(0)
@@ -41,14 +42,14 @@ class Retries(Searcher):
             return None if self._running else str(Searcher.FINISHED)
         return self._running[trial_id][1]
 
-    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+    def on_trial_result(self, trial_id: str, result: News) -> None:
         """Pass an epoch on."""
         first_id, proposed = self._running[trial_id]
         # Preemptible nodes may kill slots again and again; a trial that makes progress in between is not at fault.
         del self.deaths[proposed["trial"]]
         self._searcher.on_trial_result(first_id, result)
 
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+    def on_trial_complete(self, trial_id: str, result: News | None = None, error: bool = False) -> None:
         """Pass a trial's end on, unless its slot died and it is handed out again."""
         first_id, proposed = self._running.pop(trial_id)
         if error:
@@ -66,14 +67,14 @@ class Retries(Searcher):
     def save(self, checkpoint_path: str) -> None:
         """Do nothing: the sweep's files say what is left."""
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         return {}
 
-    def _propose(self, trial_id: str) -> dict[str, Any] | None:
+    def _propose(self, trial_id: str) -> Proposal | None:
         if self._left == 0:
             return None
-        proposed = self._searcher.suggest(trial_id)
-        if not isinstance(proposed, dict):
+        proposed: Proposal | str | None = self._searcher.suggest(trial_id)
+        if proposed is None or isinstance(proposed, str):
             # Asked again, an exhausted study would list its whole space again, and keep one more failed trial.
             self._left = 0
             return None

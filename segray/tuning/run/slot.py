@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from ray import tune
 
@@ -17,6 +16,7 @@ from segray.errors import ConfigError, OutageError, WriteError
 from segray.storage import SweepFiles
 from segray.trial_log import TrialLog
 from segray.tuning.objective import TUNE_METRIC
+from segray.tuning.run.exchange import News, Proposal
 
 CLOSE_SECONDS = 5.0
 """Time for a group to end; Tune kills an actor that takes 10 s to stop."""
@@ -27,7 +27,7 @@ class Slot(tune.Trainable):
 
     def setup(
         self,
-        config: dict[str, Any],
+        config: Proposal,
         channel: ChannelHandle,
         sweep: SweepFiles,
         plan: Plan,
@@ -39,14 +39,14 @@ class Slot(tune.Trainable):
         self._group = self._new_group()
         self.reset_config(config)
 
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
+    def reset_config(self, new_config: Proposal) -> bool:
         """Take the next trial; the group stays as it is."""
         self._trial_id, self._values = new_config["trial"], new_config["values"]
         # The first step submits the trial: Tune keeps a slot only if this method returns True, and quickly.
         self._submitted = False
         return True
 
-    def step(self) -> dict[str, Any]:
+    def step(self) -> News:
         """Wait for the trial's next epoch, or for its end."""
         try:
             return to_result(self._next_message())
@@ -81,7 +81,7 @@ class Slot(tune.Trainable):
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Do nothing: a trial's id says where its checkpoint lies."""
 
-    def load_checkpoint(self, checkpoint: Any) -> None:
+    def load_checkpoint(self, checkpoint: object) -> None:
         """Do nothing: the workers find the trial's last checkpoint themselves."""
 
     def cleanup(self) -> None:
@@ -89,7 +89,7 @@ class Slot(tune.Trainable):
         self._group.close(CLOSE_SECONDS)
 
 
-def to_result(message: Message) -> dict[str, Any]:
+def to_result(message: Message) -> News:
     """Return a message as a Tune result; a missing score is NaN."""
     record = message.record
     best = record.best_score if record else None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar, cast
+from typing import Literal, TypeVar, cast
 
 from segray.records import CheckpointPointer, EpochRecord, Outcome, SplitRecord, SweepInfo, SweepState
 from segray.storage import SweepFiles, TrialFiles
+from segray.values import Json
 
 T = TypeVar("T")
 
@@ -16,13 +17,13 @@ T = TypeVar("T")
 class TrialSnapshot(TrialFiles):
     """The files of a trial, each read once."""
 
-    _found: dict[str, Any] = field(default_factory=dict, compare=False)
+    _found: dict[str, object] = field(default_factory=dict, compare=False)
 
-    def config(self) -> dict[str, Any] | None:
+    def config(self) -> Json | None:
         """Return the config of the first call."""
         return self._once("config", super().config)
 
-    def values(self) -> dict[str, Any] | None:
+    def values(self) -> Json | None:
         """Return the drawn values of the first call."""
         return self._once("values", super().values)
 
@@ -51,7 +52,7 @@ class SweepSnapshot(SweepFiles):
         folder: The sweep's folder.
     """
 
-    _found: dict[str, Any] = field(default_factory=dict, compare=False)
+    _found: dict[str, object] = field(default_factory=dict, compare=False)
 
     def info(self) -> SweepInfo:
         """Return the sweep's record of the first call."""
@@ -81,7 +82,7 @@ def num_ended(files: SweepFiles, *, retry_failed: bool = False) -> int:
     return sum(trial.is_over(retry_failed=retry_failed) for trial in files.trials())
 
 
-def _once(found: dict[str, Any], name: str, read: Callable[[], T]) -> T:
+def _once(found: dict[str, object], name: str, read: Callable[[], T]) -> T:
     if name not in found:
         found[name] = read()
     return cast("T", found[name])

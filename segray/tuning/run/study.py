@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -13,12 +12,15 @@ from ray.tune.search import Searcher
 from segray.config import flatten
 from segray.errors import StorageError
 from segray.objective import Objective
+from segray.records import EpochRecord
 from segray.storage import SweepFiles, undamaged
 from segray.tuning.objective import TUNE_METRIC
 from segray.tuning.points import Point, combinations, draw_point, identity
 from segray.tuning.run.asked import AskedTrial, trial_of
+from segray.tuning.run.exchange import News, Proposal
 from segray.tuning.run.history import Announce, catch_up, earlier_trials, folder_name, scores_by_epoch
 from segray.tuning.space import Draw, Space, draw_from, plain_point
+from segray.values import Values
 
 PROPOSALS = 20
 """Number of proposals that may be tried points. Then as many random points are tried, then all points in order."""
@@ -46,7 +48,7 @@ class StudySearch(Searcher):
         sweep: SweepFiles,
         space: Space,
         sampler: optuna.samplers.BaseSampler,
-        first_trials: Sequence[Mapping[str, Any]],
+        first_trials: Sequence[Values],
         database: Path,
         earlier: SweepFiles,
         objective: Objective,
@@ -77,7 +79,7 @@ class StudySearch(Searcher):
         self.num_combinations: int | None = None
         """Number of points of the space; None until all have been tried"""
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str:
+    def suggest(self, trial_id: str) -> Proposal | str:
         """Return the next trial: first those that an earlier start left unfinished."""
         if self._unfinished:
             frozen = self._unfinished.pop(0)
@@ -96,10 +98,13 @@ class StudySearch(Searcher):
         self._publish()
         return {"trial": folder_name(frozen.number), "values": values}
 
-    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+    def on_trial_result(self, trial_id: str, result: News) -> None:
         """Report an epoch's score to Optuna, by epoch: Tune's own count restarts when a trial does."""
+        self._report(trial_id, result["record"])
+
+    def _report(self, trial_id: str, record: EpochRecord | None) -> None:
         trial, reported = self._running[trial_id], self._reported[trial_id]
-        records = [] if result["record"] is None else [result["record"]]
+        records = [] if record is None else [record]
         if not records or records[0].epoch - 1 not in {0, *reported}:
             # A worker that died may have written an epoch that it could not hand over.
             records = [*self._sweep.trial(folder_name(trial.number)).records(), *records]
@@ -108,11 +113,11 @@ class StudySearch(Searcher):
             trial.report(epochs[epoch], epoch)
         reported.update(record.epoch for record in records)
 
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+    def on_trial_complete(self, trial_id: str, result: News | None = None, error: bool = False) -> None:
         """Tell Optuna how the trial ended."""
         if trial_id not in self._running:
             return
-        self.on_trial_result(trial_id, result or {"record": None})
+        self._report(trial_id, result["record"] if result else None)
         trial = self._running.pop(trial_id)
         status = "failed" if error or not result else result["status"] or "stopped"
         if status == "finished" and result:
@@ -161,7 +166,7 @@ class StudySearch(Searcher):
                 "sweep; end one of the two, then continue with --resume"
             )
 
-    def _values_again(self, frozen: FrozenTrial) -> dict[str, Any]:
+    def _values_again(self, frozen: FrozenTrial) -> dict[str, object]:
         """Return the values that an unfinished trial began with, from its files if it has any."""
         files = self._sweep.trial(folder_name(frozen.number))
         values, config = undamaged(files.values), undamaged(files.config)

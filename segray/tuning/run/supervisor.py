@@ -7,8 +7,6 @@ import math
 import os
 import socket
 import time
-from collections.abc import Mapping
-from typing import Any
 
 from ray import tune
 from ray.exceptions import RayActorError
@@ -24,6 +22,7 @@ from segray.trial_log import TrialLog
 from segray.tuning.callbacks.dispatcher import Dispatcher
 from segray.tuning.objective import TUNE_METRIC
 from segray.tuning.run.collapse import collapse_warning
+from segray.tuning.run.exchange import News, TuneTrial
 from segray.tuning.run.progress import Progress, RunningTrial, View, shown
 from segray.tuning.run.retries import MAX_DEATHS, Retries
 
@@ -67,7 +66,7 @@ class Stop(tune.Stopper):
         """Whether the time budget is spent."""
         return self._deadline is not None and time.monotonic() > self._deadline
 
-    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:  # noqa: ARG002 - Tune's signature
+    def __call__(self, trial_id: str, result: dict[str, object]) -> bool:  # noqa: ARG002 - Tune's signature
         """Return False: no single trial is stopped here."""
         return False
 
@@ -145,11 +144,11 @@ class Supervisor(tune.Callback):
         self._next_state = 0.0
         self._told: set[str] = set()
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         # Tune pickles its callbacks for a restore of its own, which segray does not use.
         return {}
 
-    def on_trial_start(self, trial: Any, **_: Any) -> None:
+    def on_trial_start(self, trial: TuneTrial, **_: object) -> None:
         """Take in a trial that has a slot."""
         trial_id, values = trial.config["trial"], trial.config["values"]
         running = RunningTrial(trial_id, values, epochs=values.get("train.epochs", self._base.train.epochs))
@@ -159,7 +158,7 @@ class Supervisor(tune.Callback):
         self._callbacks.trial_begins(trial_id, self._base.flat() | values, values)
         self._view.refresh()
 
-    def on_trial_result(self, trial: Any, result: Mapping[str, Any], **_: Any) -> None:
+    def on_trial_result(self, trial: TuneTrial, result: News, **_: object) -> None:
         """Handle a finished epoch or trial, after Tune's scheduler has decided.
 
         The outcome is written here, before Optuna hears of it: a resume makes the study agree with the files.
@@ -179,6 +178,7 @@ class Supervisor(tune.Callback):
         if result["record"] is not None:
             self._callbacks.epoch_done(trial_id, result["record"])
         if result["status"] is not None:
+            assert result["status"] != "interrupted", "Tune hears nothing of a phase that is over"
             self._finish(trial, result["status"], result["reason"], result["traceback"], result["seconds"])
             return
         # Tune asks its scheduler before its callbacks, and notes a stop in the result.
@@ -191,7 +191,7 @@ class Supervisor(tune.Callback):
             self._finish(trial, "stopped", reason, says_why=False)
         self._view.refresh()
 
-    def on_trial_error(self, trial: Any, **_: Any) -> None:
+    def on_trial_error(self, trial: TuneTrial, **_: object) -> None:
         """Handle the death of a trial's slot, which ended Tune's trial; the searcher may hand the trial out again.
 
         Without the channel every slot fails. The trial is not at fault, so it gets no outcome and can be resumed.
@@ -218,7 +218,7 @@ class Supervisor(tune.Callback):
         self._progress.running.pop(trial_id, None)
         self._view.say(f"{self._progress.what} {trial_id} goes on in another slot: {reason}")
 
-    def on_step_end(self, **_: Any) -> None:
+    def on_step_end(self, **_: object) -> None:
         """Every few seconds, write that the sweep is alive, and say which trials wait."""
         if time.monotonic() >= self._next_state:
             self._next_state = time.monotonic() + STATE_SECONDS
@@ -239,7 +239,7 @@ class Supervisor(tune.Callback):
 
     def _finish(
         self,
-        trial: Any,
+        trial: TuneTrial,
         status: OutcomeStatus,
         reason: str = "",
         traceback: str = "",
@@ -276,7 +276,7 @@ class Supervisor(tune.Callback):
             self._view.say(progress.headline())
         self._view.refresh()
 
-    def _end_line(self, trial: Any, outcome: Outcome, why: str) -> str:
+    def _end_line(self, trial: TuneTrial, outcome: Outcome, why: str) -> str:
         progress, objective = self._progress, self._progress.objective
         # A repeat has the values of its trial, whose line came before.
         values = shown(trial.config["values"]) if progress.what == "trial" else ""

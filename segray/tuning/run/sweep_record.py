@@ -10,7 +10,6 @@ import sys
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from segray.cluster.resources import Plan
 from segray.config import RunConfig
@@ -99,7 +98,7 @@ def git_revision() -> str:
     return result.stdout.strip()
 
 
-def _changed_values(recipe: str, base: RunConfig) -> dict[str, Any]:
+def _changed_values(recipe: str, base: RunConfig) -> dict[str, object]:
     """Return the values of a published recipe at the keys where the base has others.
 
     A recipe of one's own is not published, so there is nothing to compare with.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 
 import optuna
 
@@ -35,7 +34,7 @@ Sampler = str | optuna.samplers.BaseSampler
 
 
 def make_sampler(
-    sampler: Sampler, seed: int, options: Mapping[str, Any] = MappingProxyType({})
+    sampler: Sampler, seed: int, options: Mapping[str, object] = MappingProxyType({})
 ) -> optuna.samplers.BaseSampler:
     """Return the Optuna sampler of a name, or the sampler itself where one is given.
 
@@ -57,7 +56,7 @@ def make_sampler(
     return _kind(sampler).build(sampler, seed, options)
 
 
-def check_sampler(sampler: Sampler, options: Mapping[str, Any], space: SearchedSpace) -> None:
+def check_sampler(sampler: Sampler, options: Mapping[str, object], space: SearchedSpace) -> None:
     """Check that a sampler can search a space.
 
     Raises:

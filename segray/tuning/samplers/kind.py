@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+import operator
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
@@ -18,7 +19,7 @@ from segray.tuning.space import SearchedSpace
 NEVER_SET = ("seed", "warn_independent_sampling")
 """``--seed`` sets the seed; a warning for each number that is sampled independently would hide segray's own lines."""
 
-SIMPLE_TYPES: Mapping[str, Any] = {"bool": bool, "int": int, "float": float, "str": str, "None": None}
+SIMPLE_TYPES: Mapping[str, type] = {"bool": bool, "int": int, "float": float, "str": str, "None": type(None)}
 """Types that a command line can give; Optuna's objects and functions are for a sampler that Python code builds."""
 
 
@@ -32,7 +33,7 @@ class SamplerKind:
     """One kind of sampler."""
 
     sampler: type[optuna.samplers.BaseSampler]
-    defaults: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, object] = field(default_factory=dict)
     """Options that differ from Optuna's own defaults"""
     problem: Callable[[SearchedSpace], str] = any_space
     """Returns why the sampler cannot search a space, as the end of a sentence; empty if it can"""
@@ -46,7 +47,7 @@ class SamplerKind:
             if parameter.name not in NEVER_SET and _is_simple(parameter.annotation)
         }
 
-    def build(self, name: str, seed: int, options: Mapping[str, Any]) -> optuna.samplers.BaseSampler:
+    def build(self, name: str, seed: int, options: Mapping[str, object]) -> optuna.samplers.BaseSampler:
         """Build the sampler.
 
         Args:
@@ -72,19 +73,16 @@ class SamplerKind:
                 raise ConfigError(f"--sampler {name} refuses its options {dict(options)!r}: {error}") from None
 
 
-def _is_simple(annotation: Any) -> bool:
+def _is_simple(annotation: object) -> bool:
     # Optuna's modules postpone their annotations, so these are texts such as "int | None".
     return isinstance(annotation, str) and all(part.strip() in SIMPLE_TYPES for part in annotation.split("|"))
 
 
-def _simple_type(annotation: str) -> Any:
-    first, *others = (SIMPLE_TYPES[part.strip()] for part in annotation.split("|"))
-    for other in others:
-        first = first | other
-    return first
+def _simple_type(annotation: str) -> type:
+    return functools.reduce(operator.or_, (SIMPLE_TYPES[part.strip()] for part in annotation.split("|")))
 
 
-def _check_type(what: str, wanted: Any, value: Any) -> None:
+def _check_type(what: str, wanted: type, value: object) -> None:
     try:
         # Strict, or pydantic would take the text "5" for a number and 1 for a bool.
         TypeAdapter(wanted, config=ConfigDict(strict=True)).validate_python(value)

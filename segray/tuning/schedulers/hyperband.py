@@ -9,9 +9,8 @@ from __future__ import annotations
 import math
 import zlib
 from itertools import accumulate
-from typing import Any
 
-from segray.tuning.schedulers.kind import NamedTrial, Rule, SchedulerKind, StoppingSettings
+from segray.tuning.schedulers.kind import NamedTrial, Rule, SchedulerKind, Score, StoppingSettings
 
 
 class Hyperband:
@@ -45,11 +44,11 @@ class Hyperband:
         """Take a trial in."""
         self._bracket_of(trial).on_trial_add(_controller, trial)
 
-    def on_trial_result(self, _controller: None, trial: NamedTrial, result: dict[str, Any]) -> str:
+    def on_trial_result(self, _controller: None, trial: NamedTrial, result: Score) -> str:
         """Decide whether the trial goes on."""
         return self._bracket_of(trial).on_trial_result(_controller, trial, result)
 
-    def on_trial_complete(self, _controller: None, trial: NamedTrial, result: dict[str, Any]) -> None:
+    def on_trial_complete(self, _controller: None, trial: NamedTrial, result: Score) -> None:
         """Keep a trial's last epoch."""
         self._bracket_of(trial).on_trial_complete(_controller, trial, result)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypedDict
 
 from segray.objective import MIOU, Objective
 from segray.tuning.objective import TUNE_METRIC
@@ -16,21 +16,29 @@ class NamedTrial(NamedTuple):
     trial_id: str
 
 
+class Score(TypedDict):
+    """The part of a result that a rule sees."""
+
+    epoch: int
+    """Completed epochs; 0 if the trial failed before a message of an epoch"""
+    best_score: float
+    """Under ``TUNE_METRIC``: the best score so far; NaN before there is one"""
+
+
 class Rule(Protocol):
     """The part of a scheduler that decides which trials stop: one of Tune's, or one's own with these methods.
 
-    A result holds ``epoch``, the number of completed epochs, and ``TUNE_METRIC``, the best score so far. A rule hears
-    the epochs of a trial in order. Those of earlier starts come first, and nobody follows the answers to them. It need
-    not spare the baseline: `EarlyStopping` does.
+    A rule hears the epochs of a trial in order. Those of earlier starts come first, and nobody follows the answers to
+    them. It need not spare the baseline: `EarlyStopping` does.
     """
 
     def on_trial_add(self, _controller: None, trial: NamedTrial) -> None:
         """Take a trial in; a trial that a resume continues is added twice."""
 
-    def on_trial_result(self, _controller: None, trial: NamedTrial, result: dict[str, Any]) -> str:
+    def on_trial_result(self, _controller: None, trial: NamedTrial, result: Score) -> str:
         """Return ``TrialScheduler.STOP`` or ``CONTINUE`` after an epoch."""
 
-    def on_trial_complete(self, _controller: None, trial: NamedTrial, result: dict[str, Any]) -> None:
+    def on_trial_complete(self, _controller: None, trial: NamedTrial, result: Score) -> None:
         """Take in the last epoch of a trial that ended: a finished trial's comes here alone."""
 
     def on_trial_remove(self, _controller: None, trial: NamedTrial) -> None:
@@ -50,7 +58,7 @@ class StoppingSettings:
     objective: Objective = MIOU
 
     @property
-    def compared_by(self) -> dict[str, Any]:
+    def compared_by(self) -> dict[str, object]:
         """Arguments of Tune's rules: they compare the best score so far, by completed epochs."""
         # Tune's own training_iteration restarts when a trial goes on in another slot, so epochs are segray's.
         return {"time_attr": "epoch", "metric": TUNE_METRIC, "mode": self.objective.mode}

@@ -1,0 +1,40 @@
+"""What passes through Ray Tune between segray's own parts: a proposed trial on its way to a slot, and its news back."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol, TypedDict
+
+from segray.records import EpochRecord, OutcomeStatus
+from segray.tuning.schedulers.kind import Score
+from segray.tuning.space import Choice
+
+
+class Proposal(TypedDict):
+    """A trial as the searcher hands it out: the config of Tune's trial."""
+
+    trial: str
+    """segray's id, which stays the same over all starts of the sweep"""
+    values: dict[str, Choice]
+    """Dotted config keys and values that differ from the base"""
+
+
+class TuneTrial(Protocol):
+    """The part of Tune's trial that segray uses."""
+
+    config: Proposal
+
+    def get_error(self) -> Exception | None:
+        """Return the error that ended the trial."""
+
+
+class News(Score):
+    """Tune's result of an epoch, or of a trial's end."""
+
+    record: EpochRecord | None
+    status: OutcomeStatus | Literal["interrupted", "no_storage"] | None
+    """As in ``Message``"""
+    reason: str
+    traceback: str
+    seconds: float
+    done: bool
+    """Whether the trial ends with this result; Tune sets it when a scheduler stops the trial"""
