@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import ray
 from ray.exceptions import GetTimeoutError, RayError
@@ -151,7 +151,7 @@ def _look_on_nodes(processes: set[tuple[str, int]]) -> dict[tuple[str, int], tup
             found[node] = _look(pids)
         else:
             there = NodeAffinitySchedulingStrategy(node, soft=False)
-            options: dict[str, Any] = {"num_cpus": 0, "max_retries": 0, "scheduling_strategy": there}
+            options: dict[str, object] = {"num_cpus": 0, "max_retries": 0, "scheduling_strategy": there}
             waiting[node] = ray.remote(_look).options(**options).remote(pids)
     for node, looking in waiting.items():
         try:

@@ -7,7 +7,7 @@ import tempfile
 import threading
 import traceback
 import uuid
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray.train
 from ray.exceptions import RayActorError
@@ -22,6 +22,9 @@ from segray.cluster.rendezvous import RendezvousConfig
 from segray.cluster.resources import Plan
 from segray.process import importing_much
 from segray.storage import SweepFiles
+
+if TYPE_CHECKING:
+    from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 HEALTH_CHECK_SECONDS = "0.25"
 """Time between two looks of Train's controller for dead workers: their trial waits for it. Train's default is 2 s."""
@@ -94,7 +97,7 @@ class WarmGroup:
                 reason, trace = f"{type(error).__name__}: {error}", traceback.format_exc()
         self.is_alive = False
 
-    def _trainer(self, train_files: str) -> Any:
+    def _trainer(self, train_files: str) -> DataParallelTrainer:
         plan = self._plan
         return make_trainer(
             _worker_loop,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ParamSpec, Protocol, TypeVar, cast
+from typing import ParamSpec, Protocol, TypeVar, cast
 
 import ray
 
@@ -16,7 +16,7 @@ Result_co = TypeVar("Result_co", covariant=True)
 class Pending(Protocol[Result_co]):
     """A result that Ray will deliver: an ``ObjectRef``."""
 
-    def future(self) -> Any:
+    def future(self) -> object:
         """Return a concurrent.futures.Future of the result."""
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from segray.records import EpochRecord, OutcomeStatus
+from segray.values import Json
 
 
 @dataclass(frozen=True)
@@ -13,7 +14,7 @@ class Task:
     """One trial to run."""
 
     trial_id: str
-    config: dict[str, Any]
+    config: Json
     """The resolved RunConfig, nested"""
     attempt: int = 1
     seconds: float = 0.0

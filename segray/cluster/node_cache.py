@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TypedDict
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -16,6 +16,11 @@ from segray.data.cache.entry import folder_bytes
 from segray.data.preparation import prepare, with_absolute_paths
 from segray.errors import SegrayError
 from segray.text import data_size
+
+
+class _Node(TypedDict):
+    NodeID: str
+    NodeManagerHostname: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +81,7 @@ def build_on_every_node(config: DataConfig, announce: Callable[[str], None] = pr
     return sorted(built, key=lambda node: node.node)
 
 
-def _names(nodes: list[Mapping[str, Any]]) -> dict[str, str]:
+def _names(nodes: Sequence[_Node]) -> dict[str, str]:
     """Return node id -> a name that no other node has."""
     hosts = [node["NodeManagerHostname"] for node in nodes]
     return {
@@ -85,7 +90,7 @@ def _names(nodes: list[Mapping[str, Any]]) -> dict[str, str]:
     }
 
 
-def _submit(node_id: str, config: DataConfig) -> Any:
+def _submit(node_id: str, config: DataConfig) -> ray.ObjectRef:
     here = NodeAffinitySchedulingStrategy(node_id, soft=False)
     return ray.remote(_build).options(num_cpus=0, max_retries=0, scheduling_strategy=here).remote(config)
 
@@ -109,7 +114,7 @@ def _build(config: DataConfig) -> NodeCache:
     )
 
 
-def _result(done: Any, name: str) -> NodeCache:
+def _result(done: ray.ObjectRef, name: str) -> NodeCache:
     try:
         built: NodeCache = ray.get(done)
     except ray.exceptions.RayError as error:

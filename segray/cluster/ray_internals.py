@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import ray
 from ray._common.utils import get_ray_address_file
@@ -15,6 +15,37 @@ from ray.core.generated.gcs_pb2 import PlacementGroupTableData
 from ray.util.placement_group import PlacementGroup
 
 from segray.process import kill_with_descendants
+
+if TYPE_CHECKING:
+    from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
+
+Result = TypeVar("Result")
+
+
+class _Status(Protocol):
+    errors: Mapping[int, BaseException]
+
+
+class _Process(Protocol):
+    node_id: str
+    pid: int
+
+
+class _Worker(Protocol):
+    metadata: _Process
+
+
+class TrainWorkers(Protocol):
+    """The part of Train's ``WorkerGroup`` that segray uses."""
+
+    def get_latest_poll_status(self) -> _Status | None:
+        """Return rank -> error, as of Train's last look."""
+
+    def get_workers(self) -> Sequence[_Worker]:
+        """Return the workers in the order of ranks."""
+
+    def execute(self, function: Callable[..., Result], *args: object) -> Sequence[Result]:
+        """Call a function in every worker."""
 
 
 def address_file() -> Path:
@@ -79,19 +110,19 @@ def orphaned_placement_groups() -> Iterator[PlacementGroup]:
             yield PlacementGroup(ray.PlacementGroupID(table.placement_group_id))
 
 
-def failed_ranks(worker_group: Any) -> dict[int, BaseException]:
+def failed_ranks(worker_group: TrainWorkers) -> dict[int, BaseException]:
     """Return rank -> error of the workers of a Train worker group that have failed, as of Train's last poll."""
     status = worker_group.get_latest_poll_status()
     return dict(status.errors) if status is not None and status.errors else {}
 
 
-def worker_processes(worker_group: Any) -> dict[int, tuple[str, int]]:
+def worker_processes(worker_group: TrainWorkers) -> dict[int, tuple[str, int]]:
     """Return rank -> (node id, process id) of a Train worker group."""
     workers = (worker.metadata for worker in worker_group.get_workers())
     return {rank: (worker.node_id, worker.pid) for rank, worker in enumerate(workers)}
 
 
-def make_trainer(train_loop: Callable[[dict[str, Any]], None], **settings: Any) -> Any:
+def make_trainer(train_loop: Callable[[dict[str, Any]], None], **settings: object) -> DataParallelTrainer:
     """Make Train's trainer without two processes of 200 MB in every worker group.
 
     The two processes are the manager of Ray Data, which would be idle, and the cleaner of placement groups, whose work
@@ -109,7 +140,7 @@ def make_trainer(train_loop: Callable[[dict[str, Any]], None], **settings: Any) 
     unused = (DatasetsCallback, PlacementGroupCleanerCallback)
 
     class LeanTrainer(DataParallelTrainer):
-        def _create_default_callbacks(self) -> Sequence[Any]:
+        def _create_default_callbacks(self) -> Sequence[object]:
             return [callback for callback in super()._create_default_callbacks() if not isinstance(callback, unused)]
 
     return LeanTrainer(train_loop, **settings)

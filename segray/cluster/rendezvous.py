@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Literal
 
 import ray.train
 from ray.train.backend import Backend, BackendConfig
 
 from segray.cluster.deaths import Death, find_death
 from segray.cluster.handle import ChannelHandle, wait_for
-from segray.cluster.ray_internals import failed_ranks, worker_processes
+from segray.cluster.ray_internals import TrainWorkers, failed_ranks, worker_processes
 
 START = "SEGRAY_GROUP_START"
 """Environment variable of a worker: the number of the group's start that it belongs to"""
@@ -41,7 +41,7 @@ class _Rendezvous(Backend):
     share_cuda_visible_devices = True
     """NCCL copies between the GPUs of a node, and must see them all"""
 
-    def on_start(self, worker_group: Any, backend_config: RendezvousConfig) -> None:
+    def on_start(self, worker_group: TrainWorkers, backend_config: RendezvousConfig) -> None:
         start = wait_for(backend_config.channel.starting.remote(backend_config.slot))
         self._start = start or 0
         if start is None:
@@ -49,13 +49,13 @@ class _Rendezvous(Backend):
             raise RuntimeError("the group's workers died again and again before they were ready for a trial")
         worker_group.execute(_remember, start)
 
-    def on_shutdown(self, worker_group: Any, backend_config: RendezvousConfig) -> None:
+    def on_shutdown(self, worker_group: TrainWorkers, backend_config: RendezvousConfig) -> None:
         death = _find_death(worker_group)
         about = (death.rank, death.reason, death.log) if death else (None, "", "")
         wait_for(backend_config.channel.stopping.remote(backend_config.slot, self._start, *about))
 
 
-def _find_death(worker_group: Any) -> Death | None:
+def _find_death(worker_group: TrainWorkers) -> Death | None:
     """Return the first death in a group that is about to be ended; None if no worker died."""
     errors = failed_ranks(worker_group)
     return find_death(worker_processes(worker_group), errors) if errors else None
