@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Literal
-
-import pandas as pd
+from typing import Final, Literal
 
 from segray import text
 from segray.config import RunConfig
@@ -17,8 +14,11 @@ from segray.config.keys import keys_deciding
 from segray.config.mark import Decides
 from segray.objective import Objective
 from segray.results import Spread, SweepResults
+from segray.results.frames import Series
 from segray.results.notes import CAUTIONS, NoteKind, notes
+from segray.results.searched import Row
 from segray.shown import redacted
+from segray.values import Json
 
 OUTCOME_ORDER = ("finished", "stopped", "running", "interrupted", "failed", "diverged", "out_of_memory")
 
@@ -129,7 +129,7 @@ def summarise(results: SweepResults) -> Summary:
     )
 
 
-def _best(results: SweepResults, best: pd.Series[Any]) -> Best:
+def _best(results: SweepResults, best: Series) -> Best:
     info, objective, test = results.info, results.info.objective, results.test
     score, majority = best[objective.column], info.majority_scores.get(objective.name)
     lines = [*_against_baseline(results, best)]
@@ -154,7 +154,7 @@ def _best(results: SweepResults, best: pd.Series[Any]) -> Best:
     )
 
 
-def _searched_values(results: SweepResults, best: pd.Series[Any]) -> tuple[tuple[str, str], ...]:
+def _searched_values(results: SweepResults, best: Series) -> tuple[tuple[str, str], ...]:
     trial = best.to_dict()
     return tuple((key.key, key.shown(trial)) for key in results.searched if key.is_drawn(trial))
 
@@ -170,7 +170,7 @@ def _own_values(results: SweepResults) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _against_baseline(results: SweepResults, best: pd.Series[Any]) -> list[Line]:
+def _against_baseline(results: SweepResults, best: Series) -> list[Line]:
     """Return best trial, baseline and gain over further seeds, or without repeats the gain of single runs."""
     name, found, objective = results.info.baseline_name, results.confirmation(), results.info.objective
     if found is None:
@@ -211,7 +211,7 @@ def _facts(results: SweepResults) -> tuple[tuple[str, str], ...]:
     return tuple((name, fact) for name, fact in facts.items() if name not in of_search)
 
 
-def _data(base: Mapping[str, Any]) -> str:
+def _data(base: Json) -> str:
     sizes = [
         f"{name} {text.value(base[key])} px"
         for name, key in (("resized to", "data.resize_px"), ("crops of", "data.crop_px"))
@@ -230,7 +230,7 @@ def _epochs(results: SweepResults) -> str:
     return str(results.info.max_epochs)
 
 
-def _row(results: SweepResults, row: Mapping[Any, Any], *, is_best: bool) -> TrialRow:
+def _row(results: SweepResults, row: Row, *, is_best: bool) -> TrialRow:
     best_epoch, objective = row["best_epoch"], results.info.objective
     score = row[objective.column]
     cells = (
@@ -251,9 +251,11 @@ def _row(results: SweepResults, row: Mapping[Any, Any], *, is_best: bool) -> Tri
     )
 
 
-def _cell(value: Any, shown: str) -> Cell:
-    is_known = isinstance(value, int | float) and not isinstance(value, bool) and not text.is_missing(value)
-    return Cell(shown, is_number=is_known or shown == text.MISSING, number=float(value) if is_known else None)
+def _cell(value: object, shown: str) -> Cell:
+    number = None
+    if isinstance(value, int | float) and not isinstance(value, bool) and not text.is_missing(value):
+        number = float(value)
+    return Cell(shown, is_number=number is not None or shown == text.MISSING, number=number)
 
 
 def _provenance(results: SweepResults) -> tuple[tuple[str, str], ...]:

@@ -20,6 +20,7 @@ from dashboards.figures.style import ACCENT, plain, styled
 from segray import text
 from segray.objective import Objective
 from segray.results import SearchedKey, SweepResults
+from segray.results.searched import Row
 
 MIN_TRIALS: Final = 8
 
@@ -105,7 +106,7 @@ FIGURE = Figure(
 )
 
 
-def _study(objective: Objective, keys: Sequence[SearchedKey], rows: Sequence[Any]) -> optuna.Study:
+def _study(objective: Objective, keys: Sequence[SearchedKey], rows: Sequence[Row]) -> optuna.Study:
     distributions = {key.key: _distribution(key, [row[key.key] for row in rows]) for key in keys}
     study = optuna.create_study(direction=objective.direction)
     study.add_trials(
@@ -127,7 +128,7 @@ def _distribution(key: SearchedKey, values: Sequence[Any]) -> BaseDistribution:
     return FloatDistribution(min(values), max(values), log=key.kind == "log")
 
 
-def _parameter(key: SearchedKey, value: Any) -> Any:
+def _parameter(key: SearchedKey, value: Any) -> str | float:
     return text.value(value) if key.kind == "choice" else float(value)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from dashboards.figures.style import GRID, hover, plain, styled, wrapped
 from segray import text
 from segray.objective import Objective
 from segray.results import SearchedKey, SweepResults
+from segray.results.searched import Row
 
 HEADING_PX: Final = 12
 SMALL_HEADING_PX: Final = 10
@@ -144,7 +145,7 @@ class _Scale:
     positions: tuple[float, ...]
 
 
-def _scale(key: SearchedKey, trials: Sequence[Mapping[Any, Any]]) -> _Scale:
+def _scale(key: SearchedKey, trials: Sequence[Row]) -> _Scale:
     """Return the scale of a key; trials that did not draw the key meet at a separate position at the bottom."""
     is_drawn = [key.is_drawn(trial) for trial in trials]
     # Failed trials are not in the figure, and only they drew the key.

@@ -6,7 +6,7 @@ import base64
 import io
 import math
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import plotly.graph_objects as go
@@ -196,7 +196,7 @@ def _jpeg_uri(photo: Image.Image) -> str:
     return _uri(photo, "jpeg", quality=85)
 
 
-def _uri(image: Image.Image, kind: str, **options: Any) -> str:
+def _uri(image: Image.Image, kind: str, **options: object) -> str:
     buffer = io.BytesIO()
     image.save(buffer, format=kind, **options)
     return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import plotly.graph_objects as go
 
 from segray import text
 from segray.results import SearchedKey, SweepResults
+from segray.results.searched import Row
 
 ACCENT: Final = "#2b7de0"
 MUTED: Final = "#8d97a3"
@@ -46,7 +47,7 @@ OUTCOME_SYMBOLS: Final = {
 }
 
 
-def styled(figure: go.Figure, height_px: int, **layout: Any) -> go.Figure:
+def styled(figure: go.Figure, height_px: int, **layout: object) -> go.Figure:
     """Give a figure the common look and return it; further layout settings win."""
     figure.update_layout(
         # Plotly's default template paints light backgrounds, and adds 6 kB to every figure.
@@ -92,18 +93,18 @@ def wrapped(label: str, limit: int = 16) -> str:
     return f"{plain(label[:middle])}<br>{plain(label[middle:])}"
 
 
-def outcome_marker(outcome: str) -> dict[str, Any]:
+def outcome_marker(outcome: str) -> dict[str, object]:
     """Return Plotly's marker of trials with an outcome."""
     color = OUTCOME_COLORS[outcome]
     return {"color": color, "symbol": OUTCOME_SYMBOLS[outcome], "size": 9, "line": {"width": 2, "color": color}}
 
 
-def config_lines(searched: Sequence[SearchedKey], row: Any) -> str:
+def config_lines(searched: Sequence[SearchedKey], row: Row) -> str:
     """Return the values that a trial drew for a hover label, one per line."""
     return "".join(f"<br>{plain(key.label)}: {plain(key.shown(row))}" for key in searched if key.is_drawn(row))
 
 
-def hover(results: SweepResults, row: Any) -> str:
+def hover(results: SweepResults, row: Row) -> str:
     """Return the hover label of a trial: id, outcome, best score and searched values."""
     objective = results.info.objective
     first = f"<b>trial {plain(row['id'])}</b>, {text.words(row['outcome'])}"

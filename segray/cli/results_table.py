@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 from rich.console import Console
@@ -19,6 +19,7 @@ from segray.errors import ConfigError
 from segray.objective import Objective
 from segray.results import SweepResults, load
 from segray.results.notes import CAUTIONS, NoteKind, notes
+from segray.results.searched import Row
 from segray.results.sweep import ExtraScore
 from segray.shown import cell, printable
 
@@ -78,7 +79,7 @@ def trials_table(results: SweepResults) -> Table:
     return table
 
 
-def _cells(row: Mapping[Any, Any], objective: Objective, scores: Sequence[ExtraScore]) -> list[str]:
+def _cells(row: Row, objective: Objective, scores: Sequence[ExtraScore]) -> list[str]:
     best_epoch = text.MISSING if text.is_missing(row["best_epoch"]) else str(row["best_epoch"])
     return [
         cell(row["id"]),

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean, stdev
-from typing import Any
 
 import pandas as pd
 
 from segray import text
 from segray.objective import Objective
+from segray.results.searched import Row
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Spread:
         # The seeds are a sample of all seeds, so the divisor is n - 1; statistics.stdev() raises for a single value.
         return stdev(self.values) if len(self.values) > 1 else None
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return the values and their statistics by name, in types that JSON has."""
         return {
             "values": list(self.values),
@@ -89,7 +88,7 @@ class Confirmation:
         """The number of seeds in words."""
         return text.counted(len(self.seeds), "seed")
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return all scores, in types that JSON has."""
         baseline, gain = self.baseline, self.gain
         return {
@@ -103,15 +102,13 @@ class Confirmation:
         }
 
 
-def compared_repeats(repeats: pd.DataFrame, best: Mapping[Any, Any], baseline_id: str | None) -> pd.DataFrame:
+def compared_repeats(repeats: pd.DataFrame, best: Row, baseline_id: str | None) -> pd.DataFrame:
     """Return the repeats of the best trial and of the baseline that train for the best trial's number of epochs."""
     # Repeats of an earlier best trial stay in the sweep's folder, and so do the baseline's for its number of epochs.
     return repeats[repeats["trial"].isin([best["id"], baseline_id]) & (repeats["epochs"] == best.get("train.epochs"))]
 
 
-def confirm(
-    repeats: pd.DataFrame, objective: Objective, best: Mapping[Any, Any], baseline_id: str | None
-) -> Confirmation | None:
+def confirm(repeats: pd.DataFrame, objective: Objective, best: Row, baseline_id: str | None) -> Confirmation | None:
     """Compare the repeats of the best trial with the baseline's repeats.
 
     Args:

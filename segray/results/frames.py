@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import pandas as pd
 
@@ -16,6 +16,10 @@ from segray.foreign import in_short
 from segray.objective import SCORES, Objective
 from segray.records import EpochRecord, Outcome
 from segray.storage import Repeat, TrialFiles
+from segray.values import Values
+
+Series: TypeAlias = "pd.Series[Any]"
+"""A row or a column of a frame, with values of any types"""
 
 TRIAL_COLUMNS: Final = {
     "id": "str",
@@ -55,7 +59,7 @@ class TrialContent:
 
     id: str
     drawn: tuple[str, ...]
-    config: dict[str, Any] | None
+    config: dict[str, object] | None
     records: list[EpochRecord]
     outcome: Outcome | None
     seconds: float
@@ -174,7 +178,7 @@ def _known_keys() -> frozenset[str]:
     return frozenset(RunConfig().flat())
 
 
-def _wrong_value(config: Mapping[str, Any]) -> str:
+def _wrong_value(config: Values) -> str:
     """Return what is wrong with a config; unknown keys are fine, since other versions of segray have more keys."""
     # A key such as `id` or `best_val_miou` would give the trials frame two columns with one name.
     if clash := {key for key in config if key in TRIAL_COLUMNS or key.startswith("best_")}:
@@ -195,7 +199,7 @@ def _seconds(trial: TrialFiles, records: Sequence[EpochRecord], outcome: Outcome
     return trained if last is None else max(trained, last.seconds)
 
 
-def _trial_row(trial: TrialContent, objective: Objective, unended: str) -> dict[str, Any]:
+def _trial_row(trial: TrialContent, objective: Objective, unended: str) -> dict[str, object]:
     # Without an outcome, only the defaults of the other fields are used, never this status.
     outcome = trial.outcome or Outcome(status="finished")
 
@@ -224,12 +228,12 @@ def _trial_row(trial: TrialContent, objective: Objective, unended: str) -> dict[
     }
 
 
-def _frame(rows: Sequence[dict[str, Any]], dtypes: dict[str, str]) -> pd.DataFrame:
+def _frame(rows: Sequence[Mapping[str, object]], dtypes: dict[str, str]) -> pd.DataFrame:
     # Without rows, pandas would make every column an object column; the figures need numbers in an empty sweep too.
     return pd.DataFrame(rows, columns=list(dtypes)).astype(dtypes)
 
 
-def _config_column(values: Sequence[Any]) -> pd.Series[Any]:
+def _config_column(values: Sequence[Any]) -> Series:
     # A missing value would turn a column of integers into floats; Python objects keep their type.
     column = pd.Series(values, dtype=object)
     return column if any(value is None for value in values) else column.infer_objects()

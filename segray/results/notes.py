@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import pandas as pd
 
 from segray import text
 from segray.records import FAILURES
+from segray.results.frames import Series
 from segray.results.sweep import SweepResults
 from segray.storage import BASELINE_ID
 
@@ -113,7 +114,7 @@ def _comparison(results: SweepResults) -> Iterator[str]:
         yield from _unrepeated(results, baseline, name)
 
 
-def _unrepeated(results: SweepResults, baseline: pd.Series[Any] | None, name: str) -> Iterator[str]:
+def _unrepeated(results: SweepResults, baseline: Series | None, name: str) -> Iterator[str]:
     """Yield what the gain is worth while no repeats confirm it."""
     # A running sweep is told no command: --resume is refused while its driver lives.
     if results.state == "running":

@@ -11,6 +11,9 @@ from segray import text
 
 Kind = Literal["choice", "linear", "log"]
 
+Row = Mapping[Any, Any]
+"""A row of a frame as a mapping: column -> value"""
+
 MAX_CHOICES = 6
 """Most distinct numbers that are compared as choices, such as batch sizes, if each occurs at least twice on average."""
 LOG_RATIO = 10.0
@@ -27,16 +30,16 @@ class SearchedKey:
     kind: Kind
     """Comparison of values: as choices, or as numbers on a linear or log scale"""
 
-    def is_drawn(self, trial: Mapping[Any, Any]) -> bool:
+    def is_drawn(self, trial: Row) -> bool:
         """Return whether a trial (a row of the trials frame) drew the key; otherwise the base's value is unused."""
         return self.key in trial["drawn"]
 
-    def shown(self, trial: Mapping[Any, Any]) -> str:
+    def shown(self, trial: Row) -> str:
         """Return the value that a trial drew, as text for a person; a dash if the trial drew none."""
         return text.value(trial[self.key]) if self.is_drawn(trial) else text.MISSING
 
 
-def searched_keys(values: Mapping[str, Sequence[Any]]) -> tuple[SearchedKey, ...]:
+def searched_keys(values: Mapping[str, Sequence[object]]) -> tuple[SearchedKey, ...]:
     """Return the searched keys with short labels and kinds.
 
     Args:
@@ -62,7 +65,7 @@ def _short(key: str) -> str:
     return text.words(parts[-2] if parts[-1] == "name" and len(parts) > 1 else parts[-1])
 
 
-def _kind(values: Sequence[Any]) -> Kind:
+def _kind(values: Sequence[object]) -> Kind:
     # Python counts True and False as integers; here they are choices.
     numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
     few = len(set(numbers)) <= min(MAX_CHOICES, len(numbers) / 2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 
@@ -16,6 +16,7 @@ from segray.records import FAILURES, STOPPED_EARLY, SplitScores, SweepInfo, Swee
 from segray.results.confirmation import Confirmation, compared_repeats, confirm
 from segray.results.frames import (
     TRIAL_COLUMNS,
+    Series,
     TrialContent,
     classes_frame,
     epochs_frame,
@@ -101,7 +102,7 @@ class SweepResults:
             objective.column, ascending=objective.direction == "minimize", kind="stable"
         )
 
-    def best_trial(self) -> pd.Series[Any] | None:
+    def best_trial(self) -> Series | None:
         """Return the row of the trial with the best score among trials that did not fail; None if there is none."""
         return None if self.ranked.empty else self.ranked.iloc[0]
 
@@ -136,7 +137,7 @@ class SweepResults:
             return f"mean over {fewest} to {most} of {total} classes"
         return text.mean_over(most, total) if most else ""
 
-    def first_trial(self) -> pd.Series[Any] | None:
+    def first_trial(self) -> Series | None:
         """Return the row of the baseline: the trial that starts first; None before it has started."""
         # By id, not by position: the baseline's slot may start later than the others, or its files may be damaged.
         found = self.trials[self.trials["id"] == BASELINE_ID]
@@ -195,7 +196,7 @@ class SweepResults:
         # sum() skips NaN: a trial whose records are damaged has no pace and adds nothing.
         return float(((planned - stopped["epochs"]).clip(lower=0) * mean_seconds).sum())
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return the sweep, its metric, test scores and trials with flat configs, in types that JSON has; NaN is None.
 
         The classes in the mean are None for sweeps of an earlier version, which averaged other classes in each epoch.
@@ -286,7 +287,7 @@ def _status(files: SweepFiles, state: SweepState | None) -> SweepStatus:
     return "interrupted" if state.status == "running" and not runs else state.status
 
 
-def _json_value(value: Any) -> Any:
+def _json_value(value: object) -> object:
     if isinstance(value, list | tuple):
         return [_json_value(item) for item in value]
     return None if text.is_missing(value) else value
