@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from segray.config import RunConfig
@@ -42,7 +42,7 @@ _HOMES = {
 """Public name -> module and name there."""
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     # Imported at first use, so that the command line answers without loading torch or pydantic.
     if name not in _HOMES:
         raise AttributeError(f"module 'segray' has no attribute {name!r}")

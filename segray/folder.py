@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
+from typing import Concatenate, Final, ParamSpec, Protocol, TypeVar
 
 from pyarrow import fs as pafs
 
@@ -135,7 +135,7 @@ class Folder:
                 stream.write(content)
 
     @_patient
-    def write_new_json(self, name: str, content: Mapping[str, Any]) -> bool:
+    def write_new_json(self, name: str, content: Mapping[str, object]) -> bool:
         """Write a mapping unless the file exists, and return whether it was written.
 
         On local disks, only one of several processes succeeds.
@@ -185,7 +185,7 @@ class Folder:
         if self.is_local:
             remove_partials(Path(self.path))
 
-    def read_json(self, name: str) -> Any:
+    def read_json(self, name: str) -> object:
         """Return the parsed content of a JSON file, or None if the file is missing.
 
         Raises:
@@ -211,7 +211,7 @@ class Folder:
         """Return the error for a file whose content cannot be used."""
         return DamagedError(self._at(name), reason)
 
-    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
+    def write_json(self, name: str, content: Mapping[str, object]) -> None:
         """Write a mapping as indented JSON."""
         self.write_bytes(name, _json_bytes(content))
 
@@ -294,5 +294,5 @@ def _is_outage(error: OSError) -> bool:
     return error.errno in _OUTAGES or (error.errno is None and type(error) is OSError)
 
 
-def _json_bytes(content: Mapping[str, Any]) -> bytes:
+def _json_bytes(content: Mapping[str, object]) -> bytes:
     return json.dumps(content, indent=2, ensure_ascii=False).encode() + b"\n"

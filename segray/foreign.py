@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 import struct
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import yaml
 from PIL import Image
@@ -46,7 +47,7 @@ def read_limited(path: Path) -> bytes:
     return content
 
 
-def parse_json(content: bytes | str) -> Any:
+def parse_json(content: bytes | str) -> object:
     """Return the content of a JSON document.
 
     Raises:
@@ -60,7 +61,7 @@ def parse_json(content: bytes | str) -> Any:
     return value
 
 
-def check_depth(tree: Any, *, finite: bool = False) -> None:
+def check_depth(tree: object, *, finite: bool = False) -> None:
     """Check that a parsed document is small enough to walk through.
 
     Args:
@@ -70,7 +71,8 @@ def check_depth(tree: Any, *, finite: bool = False) -> None:
     Raises:
         ValueError: The document is nested too deeply, has too many values, or holds NaN, infinity or half a character.
     """
-    level, num_values = [tree], 1
+    level: list[object] = [tree]
+    num_values = 1
     for _ in range(MAX_DEPTH):
         if finite and any(isinstance(value, float) and not math.isfinite(value) for value in level):
             raise ValueError("it holds NaN or infinity")
@@ -120,13 +122,13 @@ def _count_nodes(node: yaml.Node, counted: dict[int, int]) -> int:
     return total
 
 
-def _children(value: Any) -> Any:
+def _children(value: object) -> Iterable[object]:
     if isinstance(value, dict):
         return value.values()
     return value if isinstance(value, list | tuple | set) else ()
 
 
-def _texts(value: Any) -> Any:
+def _texts(value: object) -> Iterable[str]:
     """Return the value if it is a text, or the texts among its keys."""
     if isinstance(value, str):
         return (value,)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import colorsys
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -31,7 +31,7 @@ class LabelSpace(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _drop_ignore_index(cls, content: Any) -> Any:
+    def _drop_ignore_index(cls, content: object) -> object:
         # Checkpoints of earlier versions store the id of void, which was always 255.
         if isinstance(content, dict) and content.get("ignore_index") == IGNORE_INDEX:
             return {key: value for key, value in content.items() if key != "ignore_index"}

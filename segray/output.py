@@ -6,9 +6,9 @@ import contextlib
 import errno
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, TextIO, cast
+from typing import TextIO, cast
 
 from segray.errors import ResourceError, SegrayError
 from segray.shown import printable, redacted
@@ -28,7 +28,7 @@ class _Lasting:
     def __init__(self, stream: TextIO, drops_all: bool) -> None:
         self._stream, self.drops_all = stream, drops_all
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
@@ -37,7 +37,7 @@ class _Lasting:
             self._stream.write(text)
         return len(text)
 
-    def writelines(self, lines: Any) -> None:
+    def writelines(self, lines: Iterable[str]) -> None:
         """Write texts, or drop them."""
         for line in lines:
             self.write(line)
@@ -120,7 +120,7 @@ def _make_lasting(stream: TextIO | None, drops_all: bool) -> TextIO:
     if isinstance(stream, _Lasting):
         drops_all = drops_all or stream.drops_all
         stream = stream._stream
-    with contextlib.suppress(AttributeError):
+    if hasattr(stream, "reconfigure"):
         # Text that the terminal cannot show, such as a class name, must not end the command.
-        cast(Any, stream).reconfigure(errors="backslashreplace")
+        stream.reconfigure(errors="backslashreplace")
     return cast(TextIO, _Lasting(stream, drops_all))

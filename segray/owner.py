@@ -17,7 +17,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -57,7 +56,7 @@ class Claim:
     _released: threading.Event | None = field(default=None, compare=False)
     _beating: threading.Thread | None = field(default=None, compare=False)
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         # Workers check the file themselves, but only the driver gives signs of life.
         return {**vars(self), "_looked_at": 0.0, "_released": None, "_beating": None}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
@@ -78,7 +78,7 @@ class EpochRecord(StoredRecord):
 
     @model_validator(mode="before")
     @classmethod
-    def _gather_scores(cls, values: Any) -> Any:
+    def _gather_scores(cls, values: object) -> object:
         """Take the scores of an earlier version's record, where each was a field."""
         if not isinstance(values, dict) or "scores" in values or "val_miou" not in values:
             return values
@@ -132,18 +132,18 @@ class SweepInfo(StoredRecord):
     command: str
     objectives: tuple[Objective, ...] = Field(default=(MIOU,), min_length=1, max_length=1)
     """The scores that trials are compared by; one for now"""
-    base: dict[str, Any]
+    base: dict[str, object]
     """The base RunConfig under dotted keys"""
     space: dict[str, str]
     """Searched dotted key -> its distribution in words"""
     recipe: str = ""
     """Name of the recipe that the base and the first trial come from; empty if there is none"""
-    recipe_values: dict[str, Any] = {}
+    recipe_values: dict[str, object] = {}
     """Dotted key -> value of the published recipe, for every key in which the base differs"""
-    first_trials: tuple[dict[str, Any], ...] = ()
+    first_trials: tuple[dict[str, object], ...] = ()
     sampler: str = Field(default="tpe", validation_alias=AliasChoices("sampler", "searcher"))
     """Name of ``SAMPLERS``, or the class of an Optuna sampler of the study's own; ``searcher`` in an earlier version"""
-    sampler_options: dict[str, Any] = {}
+    sampler_options: dict[str, object] = {}
     scheduler: str = "asha"
     scheduler_settings: dict[str, float] = {}
     """Grace epochs and reduction factor; empty in the sweeps of an earlier version"""
@@ -162,11 +162,11 @@ class SweepInfo(StoredRecord):
     """The choice made for encoder_weights=auto, in words"""
     versions: dict[str, str] = {}
     git_revision: str = ""
-    hardware: dict[str, Any] = {}
+    hardware: dict[str, object] = {}
 
     @model_validator(mode="before")
     @classmethod
-    def _rename(cls, values: Any) -> Any:
+    def _rename(cls, values: object) -> object:
         """Take the fields of an earlier version, in which every objective was mIoU."""
         if not isinstance(values, dict) or "majority_val_miou" not in values:
             return values

@@ -27,7 +27,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -45,6 +45,7 @@ from segray.records import (
     SweepState,
 )
 from segray.trial_log import TrialLog
+from segray.values import Json, Values
 
 TRAINING_STATE: Final = "training.pt"
 """File of a checkpoint that only a resume needs: optimiser, schedule, epoch."""
@@ -129,7 +130,7 @@ class TrialFiles:
             }
         )
 
-    def config(self) -> dict[str, Any] | None:
+    def config(self) -> Json | None:
         """Return the resolved RunConfig as a nested mapping, or None before the trial started.
 
         Raises:
@@ -141,7 +142,7 @@ class TrialFiles:
         """Write config.json."""
         self.folder.write_json("config.json", config.model_dump(mode="json"))
 
-    def values(self) -> dict[str, Any] | None:
+    def values(self) -> Json | None:
         """Return the values that the search drew for this trial by dotted key, or None before the trial started.
 
         Raises:
@@ -149,7 +150,7 @@ class TrialFiles:
         """
         return self._mapping("values.json")
 
-    def write_values(self, values: Mapping[str, Any]) -> None:
+    def write_values(self, values: Values) -> None:
         """Write values.json."""
         self.folder.write_json("values.json", dict(values))
 
@@ -262,7 +263,7 @@ class TrialFiles:
         """Point best.json or last.json to a checkpoint that is complete."""
         self.folder.write_json(f"{which}.json", pointer.model_dump(mode="json"))
 
-    def _mapping(self, name: str) -> dict[str, Any] | None:
+    def _mapping(self, name: str) -> Json | None:
         content = self.folder.read_json(name)
         if content is not None and not isinstance(content, dict):
             raise self.folder.damaged(name, f"it must hold a mapping, but holds a {type(content).__name__}")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 MISSING = "–"
 _POINTS = "\u00a0points"
 
 
-def is_missing(value: Any) -> bool:
+def is_missing(value: object) -> bool:
     """Return whether a cell of a frame is empty: None or NaN."""
     return value is None or value != value
 
@@ -75,7 +74,7 @@ def data_size(num_bytes: int) -> str:
     return f"{num_bytes / 1e9:.1f} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:.1f} MB"
 
 
-def value(content: Any) -> str:
+def value(content: object) -> str:
     """Return a config value as text: ``none``, ``true``, ``3.16e-4``, ``224×320``, ``[1, 0.5, 4]``."""
     if is_missing(content):
         return "none"

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
 from segray.config.mark import IMAGES, LABELS, LOADING, PLACE, SAMPLING, SPLITS, Decides, Mark, Use
 from segray.config.section import Section, SizePx
+from segray.values import Values
 
 
-def _reads_clusters(values: Mapping[str, Any]) -> bool:
+def _reads_clusters(values: Values) -> bool:
     return bool(values["data.dataset"] == "cityscapes_pairs" and values["data.pairs.labels"] == "kmeans")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import yaml
 
@@ -27,7 +27,7 @@ _Loader.add_implicit_resolver(
 )
 
 
-def parse_yaml(text: str) -> Any:
+def parse_yaml(text: str) -> object:
     """Return the content of a YAML document.
 
     Raises:
@@ -36,7 +36,7 @@ def parse_yaml(text: str) -> Any:
     return _parse(text)[0]
 
 
-def parse_value(text: str) -> Any:
+def parse_value(text: str) -> object:
     """Return a single value written in YAML, such as the value of ``--set``.
 
     Raises:
@@ -63,7 +63,7 @@ def decode(content: bytes) -> str:
         ) from None
 
 
-def _parse(text: str) -> tuple[Any, int]:
+def _parse(text: str) -> tuple[object, int]:
     """Return the value and the position of its end in the text."""
     try:
         loader = _Loader(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from segray.config.data import DataConfig
 from segray.config.mark import Decides, Mark
@@ -39,7 +39,7 @@ def keys_deciding(*decisions: Decides) -> tuple[str, ...]:
     return tuple(key for key, mark in marks().items() if mark.decides in decisions)
 
 
-def values_deciding(data: DataConfig, *decisions: Decides) -> dict[str, Any]:
+def values_deciding(data: DataConfig, *decisions: Decides) -> dict[str, object]:
     """Return the values of section ``data`` that make any of these decisions, by dotted key; JSON types only."""
     values = flatten({"data": data.model_dump(mode="json")})
     return {key: values[key] for key in keys_deciding(*decisions) if key in values}
@@ -62,7 +62,7 @@ def _marks(section: type[Section], prefix: str, around: Mark | None) -> Iterator
 
 
 def _without(section: AnySection, prefix: str, keys: frozenset[str]) -> AnySection:
-    changes: dict[str, Any] = {}
+    changes: dict[str, object] = {}
     for name, field in type(section).model_fields.items():
         value = getattr(section, name)
         if isinstance(value, Section):

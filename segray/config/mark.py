@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any
+
+from segray.values import Values
 
 
 class Decides(Enum):
@@ -39,7 +40,7 @@ class Use:
     rule: str
     """The required value of the other key, in words"""
     fix: str
-    is_met: Callable[[Mapping[str, Any]], bool]
+    is_met: Callable[[Values], bool]
     """Whether the values of a run, by dotted key, meet the condition"""
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from segray.config.data import DataConfig
 from segray.config.document import decode, parse_yaml
@@ -24,6 +25,7 @@ from segray.config.training import (
 )
 from segray.errors import ConfigError, unknown_name
 from segray.foreign import read_limited
+from segray.values import Json, Values
 
 
 class RunConfig(Section):
@@ -38,11 +40,11 @@ class RunConfig(Section):
     seed: Annotated[int, TRAINING] = Field(default=0, ge=0, lt=2**32)
     """Seed of initial weights, data order and augmentation"""
 
-    def flat(self) -> dict[str, Any]:
+    def flat(self) -> dict[str, object]:
         """Return all values by dotted key, such as ``{"model.encoder": "resnet18", ...}``; JSON types only."""
         return flatten(self.model_dump(mode="json"))
 
-    def with_values(self, values: Mapping[str, Any]) -> RunConfig:
+    def with_values(self, values: Values) -> RunConfig:
         """Return a copy with new values for some dotted keys.
 
         Args:
@@ -56,7 +58,7 @@ class RunConfig(Section):
         tree = self.model_dump(mode="json")
         for key, value in values.items():
             *parents, last = key.split(".")
-            node: Any = tree
+            node: object = tree
             for parent in parents:
                 node = node.get(parent) if isinstance(node, dict) else None
             if not isinstance(node, dict) or last not in node or isinstance(node[last], dict):
@@ -65,7 +67,7 @@ class RunConfig(Section):
         return run_config(tree)
 
 
-def run_config(tree: Mapping[str, Any]) -> RunConfig:
+def run_config(tree: object) -> RunConfig:
     """Make a RunConfig from a nested mapping; missing keys take their defaults.
 
     Raises:
@@ -120,9 +122,9 @@ def _yaml_lines(section: Section, notes: Mapping[str, str], prefix: str = "") ->
     return lines
 
 
-def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(tree: Mapping[str, object], prefix: str = "") -> dict[str, object]:
     """Return the leaves of a nested mapping by dotted key."""
-    flat: dict[str, Any] = {}
+    flat: dict[str, object] = {}
     for key, value in tree.items():
         if isinstance(value, dict):
             flat |= flatten(value, f"{prefix}{key}.")
@@ -131,9 +133,9 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
+def nest(flat: Values) -> Json:
     """Return the nested mapping of values given by dotted key."""
-    tree: dict[str, Any] = {}
+    tree: Json = {}
     for key, value in flat.items():
         *parents, last = key.split(".")
         node = tree
@@ -143,7 +145,7 @@ def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
     return tree
 
 
-def _problem(detail: Any) -> str:
+def _problem(detail: ErrorDetails) -> str:
     key = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
         section, _, name = key.partition(".")
@@ -154,7 +156,7 @@ def _problem(detail: Any) -> str:
     return f"{key}: {detail['msg'][0].lower()}{detail['msg'][1:]}, but got {detail['input']!r}{fix}"
 
 
-def _quoting_hint(value: Any) -> str:
+def _quoting_hint(value: object) -> str:
     """Return how to write a text that YAML has read as another type."""
     if value is None:
         return ", which is how YAML reads null, ~ and nothing at all; if it is meant as text, quote it: 'null' or ''"

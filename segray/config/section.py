@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import get_args
 
 from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
@@ -18,7 +18,7 @@ class Section(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _refuse_bool_as_number(cls, value: Any, info: ValidationInfo) -> Any:
+    def _refuse_bool_as_number(cls, value: object, info: ValidationInfo) -> object:
         """Refuse true for a number, since pydantic takes true for 1."""
         assert info.field_name is not None
         parts = _parts(cls.model_fields[info.field_name].annotation)
@@ -30,6 +30,6 @@ class Section(BaseModel):
         return value
 
 
-def _parts(annotation: Any) -> set[Any]:
+def _parts(annotation: object) -> set[object]:
     """Return the types that a union or generic type is made of."""
     return set().union(*map(_parts, get_args(annotation))) if get_args(annotation) else {annotation}

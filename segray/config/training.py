@@ -5,30 +5,31 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, TypeGuard
 
 from pydantic import BeforeValidator, Field, PositiveInt, field_validator
 from pydantic_core import PydanticCustomError
 
 from segray.config.mark import Decides, Mark, Use
 from segray.config.section import Section
+from segray.values import Values
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _are_positive(value: Any) -> bool:
+def _are_positive(value: object) -> bool:
     return isinstance(value, list | tuple) and len(value) > 0 and all(_is_number(item) and item > 0 for item in value)
 
 
-def _check_weights(value: Any) -> Any:
+def _check_weights(value: object) -> object:
     if value not in ("none", "balanced") and not _are_positive(value):
         raise PydanticCustomError("class_weights", "must be none, balanced, or numbers above 0, one for each class")
     return value
 
 
-def _check_alpha(value: Any) -> Any:
+def _check_alpha(value: object) -> object:
     is_share = _is_number(value) and 0 < value <= 1
     if value != "balanced" and not is_share and not _are_positive(value):
         rule = "must be a number above 0 and at most 1, balanced, or numbers above 0, one for each class"
@@ -36,9 +37,13 @@ def _check_alpha(value: Any) -> Any:
     return value
 
 
-def _gan(values: Mapping[str, Any]) -> GanConfig:
+def _gan(values: Values) -> GanConfig:
     """Return a section that compares label images, and has a discriminator, if the values of a run say so."""
-    return GanConfig(discriminator=values["gan.discriminator"], adversarial_weight=values["gan.adversarial_weight"])
+    return GanConfig(
+        discriminator=values["gan.discriminator"],
+        adversarial_weight=values["gan.adversarial_weight"],
+        segmentation_weight=values["gan.segmentation_weight"],
+    )
 
 
 _COMPARES_LABEL_IMAGES = Use(
@@ -57,7 +62,7 @@ _HAS_SEGMENTATION_LOSS = Use(
     key="gan.segmentation_weight",
     rule="must be above 0",
     fix="set it to 1, say, since 0 leaves section loss out",
-    is_met=lambda values: not _gan(values).compares_label_images or values["gan.segmentation_weight"] > 0,
+    is_met=lambda values: not _gan(values).compares_label_images or _gan(values).segmentation_weight > 0,
 )
 OF_DISCRIMINATOR = Mark(Decides.TRAINING, uses=(_COMPARES_LABEL_IMAGES, _HAS_DISCRIMINATOR))
 OF_LABEL_IMAGES = Mark(Decides.TRAINING, uses=(_COMPARES_LABEL_IMAGES,))
@@ -187,7 +192,7 @@ class GanConfig(Section):
 
     @field_validator("optim", mode="before")
     @classmethod
-    def _with_own_defaults(cls, value: Any) -> Any:
+    def _with_own_defaults(cls, value: object) -> object:
         return {**_OF_DISCRIMINATOR, **value} if isinstance(value, Mapping) else value
 
     @property

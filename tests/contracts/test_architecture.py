@@ -22,7 +22,7 @@ ROWS = [row for row in PAGE.split("\n## To add something\n")[1].splitlines() if 
 MAX_IMPORTS = 15
 """Most modules of the project that a module may import."""
 
-PLAIN_VALUES = {"Any", "Color", "bool", "dict", "float", "int", "range", "str", "tuple"}
+PLAIN_VALUES = {"Color", "bool", "dict", "float", "int", "range", "str", "tuple"}
 """Values of dicts that are tables of data, not registries."""
 
 MAX_CPU_SECONDS = 0.3
