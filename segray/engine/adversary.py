@@ -24,6 +24,9 @@ from segray.models.meta import without_memory
 SECTION = "gan.optim"
 """The config section of the discriminator's optimiser."""
 
+StateDict = dict[str, Any]
+"""What torch's ``state_dict`` returns: name -> tensor, plain value, or a further mapping"""
+
 
 class LabelImages(NamedTuple):
     """A discriminator's input: label images with their photos and labels."""
@@ -102,7 +105,7 @@ class Adversary:
         self.optimizer.zero_grad()
         self.schedule.step()
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         """Return tensors (not copied) and plain values; the pool is left out, since it is empty between two epochs."""
         return {
             "discriminator": self.discriminator.state_dict(),
@@ -110,7 +113,7 @@ class Adversary:
             "schedule": self.schedule.state_dict(),
         }
 
-    def load_state_dict(self, values: dict[str, Any]) -> None:
+    def load_state_dict(self, values: StateDict) -> None:
         """Load what ``state_dict`` returned, on this or another device."""
         self.discriminator.load_state_dict(values["discriminator"])
         self.optimizer.load_state_dict(values["optimizer"])

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import safetensors.torch
 import torch
@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from segray.config import RunConfig, run_config
+from segray.engine.adversary import StateDict
 from segray.engine.state import TrainState
 from segray.errors import ConfigError, StorageError
 from segray.folder import Folder, open_folder
@@ -127,14 +128,14 @@ def _read_normalisation(folder: Folder) -> Normalisation:
         raise folder.damaged(PREPROCESSING, in_short(error)) from None
 
 
-def _parse_config(folder: Folder, content: Any) -> RunConfig:
+def _parse_config(folder: Folder, content: object) -> RunConfig:
     try:
         return run_config(content)
     except ConfigError as error:
         raise folder.damaged("config.json", in_short(error)) from None
 
 
-def _parse_label_space(folder: Folder, content: Any) -> LabelSpace:
+def _parse_label_space(folder: Folder, content: object) -> LabelSpace:
     try:
         return LabelSpace.model_validate(content)
     except ValidationError as error:
@@ -149,7 +150,7 @@ def _read_weights(folder: Folder) -> dict[str, Tensor]:
         raise folder.damaged("model.safetensors", in_short(error)) from None
 
 
-def _unpickle(folder: Folder, name: str) -> dict[str, Any]:
+def _unpickle(folder: Folder, name: str) -> StateDict:
     content = _read_bytes(folder, name)
     try:
         values = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -41,11 +41,11 @@ def max_over_ranks(values: Tensor) -> Tensor:
     return values
 
 
-def gather_over_ranks(value: Any) -> Sequence[Any]:
+def gather_over_ranks(value: T) -> Sequence[T]:
     """Return every rank's value, in the order of ranks; a value is any small picklable object."""
     if world_size() == 1:
         return [value]
-    values: list[Any] = [None] * world_size()
+    values = [value] * world_size()
     with waiting_for_others():
         dist.all_gather_object(values, value)
     return values

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import nn
@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from segray.config import RunConfig
 from segray.config.training import TrainConfig
-from segray.engine.adversary import Adversary, build_adversary
+from segray.engine.adversary import Adversary, StateDict, build_adversary
 from segray.engine.distributed import data_parallel
 from segray.engine.ema import Ema
 from segray.engine.optim import build_optimizer, build_schedule
@@ -67,7 +67,7 @@ class TrainState:
         self.network.normalise_by(normalisation)
         self.kept_model.normalise_by(normalisation)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         """Return tensors (not copied) and plain values; ``kept`` and, if ``ema`` is on, ``trained`` are weights."""
         return {
             "kept": self.kept_model.state_dict(),
@@ -80,7 +80,7 @@ class TrainState:
             "best_epoch": self.best_epoch,
         }
 
-    def load_state_dict(self, values: dict[str, Any]) -> None:
+    def load_state_dict(self, values: StateDict) -> None:
         """Load what ``state_dict`` returned, on this or another device."""
         self.kept_model.load_state_dict(values["kept"])
         if self.ema:

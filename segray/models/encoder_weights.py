@@ -6,7 +6,6 @@ import functools
 import pickle
 import threading
 from pathlib import Path
-from typing import Any
 
 import huggingface_hub
 import timm
@@ -118,7 +117,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
-        weights: Any = torch.load(path, map_location="cpu", weights_only=True)
+        weights: object = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise ConfigError(
             f"{str(path)!r} must hold a state dict, as written by torch.save(encoder.state_dict(), path), but is "

@@ -22,8 +22,12 @@ class _RealLinspace(TorchFunctionMode):
     """A mode that keeps ``torch.linspace`` on the CPU: transformers read their blocks' drop rates from its values."""
 
     def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
+        self,
+        func: Callable[..., object],
+        types: object,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> object:
         kwargs = dict(kwargs or {})
         if func is torch.linspace:
             kwargs.setdefault("device", "cpu")
@@ -34,8 +38,12 @@ class ShapesOnly(TorchFunctionMode):
     """A mode that skips the arithmetic of batch normalisation, where a network on the meta device spends most time."""
 
     def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
+        self,
+        func: Callable[..., object],
+        types: object,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> object:
         """Return an empty output of the input's shape; one value per channel still raises batch_norm's own error."""
         if func is batch_norm and args[0].numel() > args[0].shape[1]:
             return torch.empty_like(args[0])

@@ -89,7 +89,7 @@ def _check_names(config: ModelConfig) -> None:
 
 
 def _construct(arch: str, encoder: str, num_classes: int, timm_file: Path | None = None) -> Any:
-    arguments: dict[str, Any] = dict(_any_image_size(encoder))
+    arguments: dict[str, object] = dict(_any_image_size(encoder))
     if timm_file is not None:
         arguments["pretrained_cfg_overlay"] = {"file": str(timm_file), "custom_load": False}
     # With any weights except None, SMP asks timm for pretrained weights, which timm then reads from the overlay's file.
