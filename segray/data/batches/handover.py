@@ -9,10 +9,10 @@ import signal
 from collections.abc import Callable, Iterator
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import torch
-from torch.utils.data import DataLoader, get_worker_info
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from segray.errors import DataError, ResourceError
 from segray.text import data_size
@@ -25,7 +25,8 @@ SPARE_BYTES: Final = 2**20
 
 _FIX = "start the container with more (docker run --shm-size=8g), or load without processes: data.num_loader_workers=0"
 
-BatchT = TypeVar("BatchT", bound=tuple[Any, ...])
+PicksT = TypeVar("PicksT")
+BatchT = TypeVar("BatchT", bound=tuple[object, ...])
 
 
 def check_shared_memory(batch_bytes: int, num_batches: int, num_workers: int) -> None:
@@ -49,7 +50,7 @@ def check_shared_memory(batch_bytes: int, num_batches: int, num_workers: int) ->
         )
 
 
-class HandingOver(Generic[BatchT]):
+class HandingOver(Dataset[BatchT | DataError | ResourceError], Generic[PicksT, BatchT]):
     """Loads batches in a loader process, and hands over an error as a value.
 
     If the error was raised in the loader process, torch would turn it into thirty lines of traceback.
@@ -58,10 +59,10 @@ class HandingOver(Generic[BatchT]):
         load: Makes a batch, a named tuple, from picks.
     """
 
-    def __init__(self, load: Callable[[Any], BatchT]) -> None:
+    def __init__(self, load: Callable[[PicksT], BatchT]) -> None:
         self._load = load
 
-    def __getitem__(self, picks: Any) -> BatchT | DataError | ResourceError:
+    def __getitem__(self, picks: PicksT) -> BatchT | DataError | ResourceError:
         try:
             batch = self._load(picks)
             if get_worker_info() is not None:
@@ -109,7 +110,7 @@ class Receiving(Generic[BatchT]):
         return batches
 
 
-def _share(batch: tuple[Any, ...]) -> None:
+def _share(batch: tuple[object, ...]) -> None:
     # Torch would move the batch later, in a thread of its queue that prints an error and drops the batch: training
     # would wait for the batch for ever.
     tensors = [value for value in batch if isinstance(value, torch.Tensor)]

@@ -7,8 +7,9 @@ import multiprocessing
 import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator
+from multiprocessing.context import BaseContext
 from types import ModuleType
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -26,6 +27,9 @@ from segray.process import end_with_parent
 
 _M_MMAP_THRESHOLD: Final = -3
 """From glibc's malloc.h: the size from which blocks are taken from the system, and given back when they are freed."""
+
+PicksT = TypeVar("PicksT")
+T = TypeVar("T")
 
 
 class Batch(NamedTuple):
@@ -213,17 +217,16 @@ def _batch(
 
 
 def _loader(
-    load: Callable[[Any], Batch],
-    picks: _TrainOrder | list[list[int]],
+    load: Callable[[PicksT], Batch],
+    picks: _TrainOrder | list[PicksT],
     num_workers: int,
     pin_memory: bool,
     batch_bytes: int,
 ) -> Receiving[Batch]:
     _one_thread()
     check_shared_memory(batch_bytes, len(picks), num_workers)
-    handing_over: Any = HandingOver(load)
-    loader: DataLoader[Any] = DataLoader(
-        handing_over,
+    loader = DataLoader(
+        HandingOver(load),
         batch_size=None,
         collate_fn=_pass_on,
         sampler=picks,
@@ -240,12 +243,12 @@ def _loader(
     return Receiving(loader)
 
 
-def _pass_on(batch: Any) -> Any:
+def _pass_on(batch: T) -> T:
     """Return the batch as it is, in place of torch's own conversion, which would walk through every index."""
     return batch
 
 
-def _forkserver() -> Any:
+def _forkserver() -> BaseContext:
     # Loader processes are forked from a server that has only imported modules (2.5 s, once), never from a process with
     # CUDA or threads, which a fork would leave in an unknown state. Python runs the main module again in each of them,
     # so the server also imports the modules of the main module: a second less for each loader under Ray.

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 from segray.config import SizePx
 
+Params = dict[str, Any]
+"""Name -> parameter of one call of a transform, among them the photo's shape"""
+
 
 def weather(size_px: SizePx) -> list[A.BasicTransform]:
     """Return one transform for each kind of weather, for photos of (height, width), uint8 RGB."""
@@ -45,11 +48,11 @@ class Snow(A.ImageOnlyTransform):  # type: ignore[misc]
     It replaces albumentations' RandomSnow, whose texture overflows uint8 into false colours.
     """
 
-    def apply(self, img: NDArray[np.uint8], flakes: NDArray[np.float32], pale: float, **_: Any) -> NDArray[np.uint8]:
+    def apply(self, img: NDArray[np.uint8], flakes: NDArray[np.float32], pale: float, **_: object) -> NDArray[np.uint8]:
         """Return the photo behind flakes, (height, width) from 0 to 1, and moved by the share `pale` towards white."""
         return _blend(img, np.maximum(flakes, np.float32(pale)), (240, 240, 240))
 
-    def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+    def get_params_dependent_on_data(self, params: Params, data: Params) -> Params:  # noqa: ARG002
         """Draw flakes, whose size depends on the photo's height, and how pale the scene is."""
         height, width = params["shape"][:2]
         radius = max(height / 160, 0.5)
@@ -68,11 +71,11 @@ class Fog(A.ImageOnlyTransform):  # type: ignore[misc]
     times as long.
     """
 
-    def apply(self, img: NDArray[np.uint8], veil: NDArray[np.float32], **_: Any) -> NDArray[np.uint8]:
+    def apply(self, img: NDArray[np.uint8], veil: NDArray[np.float32], **_: object) -> NDArray[np.uint8]:
         """Return the photo through a veil, (height, width) from 0 (clear) to 1 (nothing but fog)."""
         return _blend(img, veil, (215, 215, 215))
 
-    def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+    def get_params_dependent_on_data(self, params: Params, data: Params) -> Params:  # noqa: ARG002
         """Draw a smooth density from a few points, thinner at the bottom, where a street scene is near."""
         height, width = params["shape"][:2]
         density = self.random_generator.uniform(0.5, 1, (3, 4)) * self.random_generator.uniform(0.3, 0.75)
@@ -87,11 +90,11 @@ class SunFlare(A.ImageOnlyTransform):  # type: ignore[misc]
     It replaces albumentations' RandomSunFlare, whose sun is hardly visible at the sizes of crops.
     """
 
-    def apply(self, img: NDArray[np.uint8], glow: NDArray[np.float32], **_: Any) -> NDArray[np.uint8]:
+    def apply(self, img: NDArray[np.uint8], glow: NDArray[np.float32], **_: object) -> NDArray[np.uint8]:
         """Return the photo with the glow, (height, width) from 0 to 1, over it."""
         return _blend(img, glow, (255, 248, 230))
 
-    def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+    def get_params_dependent_on_data(self, params: Params, data: Params) -> Params:  # noqa: ARG002
         """Draw a sun somewhere in the upper half."""
         height, width = params["shape"][:2]
         draw = self.random_generator.uniform

@@ -6,7 +6,7 @@ A window is cut before it is resized, so only the window's own rows of a large p
 from __future__ import annotations
 
 import math
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -85,9 +85,9 @@ def _start(rng: np.random.Generator, image: int, window: int, anchor: int | None
     return int(rng.integers(low, high + 1))
 
 
-def _resize(image: NDArray[np.uint8], size_px: SizePx, interpolation: int) -> Any:
-    return cv2.resize(image, size_px[::-1], interpolation=interpolation)
+def _resize(image: NDArray[np.uint8], size_px: SizePx, interpolation: int) -> NDArray[np.uint8]:
+    return cv2.resize(image, size_px[::-1], interpolation=interpolation).astype(np.uint8, copy=False)
 
 
-def _pad(image: NDArray[np.uint8], borders: tuple[int, int, int, int], value: tuple[int, ...]) -> Any:
-    return cv2.copyMakeBorder(image, *borders, cv2.BORDER_CONSTANT, value=value)
+def _pad(image: NDArray[np.uint8], borders: tuple[int, int, int, int], value: tuple[int, ...]) -> NDArray[np.uint8]:
+    return cv2.copyMakeBorder(image, *borders, cv2.BORDER_CONSTANT, value=value).astype(np.uint8, copy=False)

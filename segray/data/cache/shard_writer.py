@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -155,7 +155,7 @@ class ShardWriter:
         np.save(self._folder / "anchors.npy", self._anchors)
         if self.files.has_judged:
             np.save(self._folder / JUDGED_COUNTS, self._judged_counts)
-        index: dict[str, Any] = {
+        index: dict[str, object] = {
             "names": self._names,
             "sizes": self.files.sizes.tolist(),
             "turned": list(turned),

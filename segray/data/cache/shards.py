@@ -21,7 +21,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ from segray.data.datasets.label_totals import LabelTotals
 from segray.data.files.pair import Images
 from segray.errors import DataError
 from segray.foreign import parse_json
+from segray.values import Json
 
 PHOTOS: Final = "photos.bin"
 LABELS: Final = "labels.bin"
@@ -185,7 +186,7 @@ class Shard:
         return photo, label
 
 
-def index_hash(folder: Path, index: Mapping[str, Any]) -> str:
+def index_hash(folder: Path, index: Mapping[str, object]) -> str:
     """Return a hash of an index and of the .npy files beside it, which reveals damage that would go unnoticed."""
     digest = hashlib.sha256(json.dumps({key: index[key] for key in sorted(index)}).encode())
     for path in sorted(folder.glob("*.npy")):
@@ -193,7 +194,7 @@ def index_hash(folder: Path, index: Mapping[str, Any]) -> str:
     return digest.hexdigest()
 
 
-def _read_index(folder: Path) -> dict[str, Any]:
+def _read_index(folder: Path) -> Json:
     index = parse_json((folder / "index.json").read_bytes())
     if not isinstance(index, dict) or index.pop("hash", None) != index_hash(folder, index):
         raise ValueError("its index files are not as they were written")

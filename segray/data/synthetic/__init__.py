@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -29,7 +29,7 @@ WRITERS: Final[dict[str, Callable[[Path, Scene], None]]] = {
 }
 """Data set -> function that writes one scene below the root of the layout."""
 
-NEEDED_VALUES: Final[dict[str, dict[str, Any]]] = {
+NEEDED_VALUES: Final[dict[str, dict[str, object]]] = {
     "folder": {"data.folder.classes": list(label_space().names)},
 }
 """Data set -> values that a config needs, besides the root, to open drawn scenes."""
