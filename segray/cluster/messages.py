@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from segray.objective import MIOU, Objective
 from segray.records import EpochRecord, OutcomeStatus
 from segray.values import Json
 
@@ -19,6 +20,8 @@ class Task:
     attempt: int = 1
     seconds: float = 0.0
     """Time spent on the trial before this attempt"""
+    objective: Objective = MIOU
+    """The score by which an epoch is the best one"""
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ def run_task(task: Task, worker: WorkerConfig, generation: int) -> None:
                 num_loader_workers=worker.num_loader_workers,
                 device=torch.device(worker.device),
                 splits=worker.sweep.splits(),
-                objective=worker.sweep.info().objective,
+                objective=task.objective,
             )
         except Interrupted:
             if line.is_late:

@@ -85,6 +85,7 @@ def run_tune(shared: Shared, plan: Plan, progress: Progress, searcher: Retries, 
                 plan=plan,
                 limits=shared.sweep.limits,
                 base=base,
+                objective=progress.objective,
             ),
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
