@@ -74,8 +74,12 @@ def predict(
 ) -> None:
     """Segment a photo with the model of a sweep's best trial and draw the classes over it."""
     from segray.inference.predict import predict_file
+    from segray.shown import printable
 
-    print(predict_file(run, photo, output))
+    found = predict_file(run, photo, output)
+    score = f"{found.objective.label} {found.objective.shown(found.score)}"
+    seen = ", ".join(f"{name} {share:.0%}" for name, share in list(found.shares.items())[:5])
+    print(printable(f"{output}: trial {found.trial}, {score}; mostly {seen}"))
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,12 +15,25 @@ from segray.data.files.encode import check_picture, write_picture
 from segray.engine.checkpoint import load_model
 from segray.labels import LabelSpace
 from segray.models import SegmentationModel
+from segray.objective import Objective
 from segray.storage import open_sweep
 
 OVERLAY_OPACITY = 0.55
 
 
-def predict_file(sweep: str, photo: Path, overlay: Path) -> str:
+class PredictedPhoto(NamedTuple):
+    """The prediction of a photo, as an overlay that was written."""
+
+    trial: str
+    """Id of the trial whose model predicted it"""
+    objective: Objective
+    score: float | None
+    """The trial's best score"""
+    shares: dict[str, float]
+    """Class -> share of the pixels, the largest first; without classes that were predicted nowhere"""
+
+
+def predict_file(sweep: str, photo: Path, overlay: Path) -> PredictedPhoto:
     """Predict a photo with the model of a sweep's best trial, and write an overlay of the classes' colours.
 
     Args:
@@ -28,7 +42,7 @@ def predict_file(sweep: str, photo: Path, overlay: Path) -> str:
         overlay: PNG or JPEG file to write, of the photo's size.
 
     Returns:
-        One line for a person: the trial, its best score, and the most frequent predicted classes.
+        The trial, its best score, and the shares of the predicted classes.
 
     Raises:
         StorageError: There is no sweep or no trained model, or the overlay cannot be written.
@@ -43,12 +57,8 @@ def predict_file(sweep: str, photo: Path, overlay: Path) -> str:
     labels_HW = predict(model, photo_HWC, config)
     write_picture(target, draw_overlay(photo_HWC, labels_HW, label_space))
     shares = np.bincount(labels_HW.ravel(), minlength=label_space.num_classes) / labels_HW.size
-    seen = ", ".join(
-        f"{label_space.names[index]} {shares[index]:.0%}" for index in np.argsort(-shares)[:5] if shares[index]
-    )
-    objective = files.info().objective
-    score = f"{objective.label} {objective.shown(pointer.record.best_score)}"
-    return f"{overlay}: trial {trial.id}, {score}; mostly {seen}"
+    seen = {label_space.names[index]: float(shares[index]) for index in np.argsort(-shares) if shares[index]}
+    return PredictedPhoto(trial.id, files.info().objective, pointer.record.best_score, seen)
 
 
 @torch.inference_mode()

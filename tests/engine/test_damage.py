@@ -196,7 +196,7 @@ def test_a_report_is_written_of_a_sweep_with_a_damaged_trial(root):
 
 def test_predict_takes_the_best_trial_that_can_be_trusted(root):
     empty(root / "camvid/trials/0001/best.json")
-    assert "trial 0000" in predict_file(str(root / "camvid"), root / "photo.png", root / "overlay.png")
+    assert predict_file(str(root / "camvid"), root / "photo.png", root / "overlay.png").trial == "0000"
     with pytest.raises(
         StorageError, match=r"the checkpoint of trial 0001 .* cannot be found: its best\.json is damaged"
     ):

@@ -3,7 +3,9 @@ import pytest
 import torch
 from fake_sweep import empty_sweep, record
 from PIL import ExifTags, Image
+from typer.testing import CliRunner
 
+from segray.cli import app
 from segray.config import RunConfig
 from segray.engine import checkpoint
 from segray.engine.state import build_state
@@ -11,6 +13,7 @@ from segray.errors import DataError, StorageError
 from segray.inference.predict import draw_overlay, predict, predict_file
 from segray.labels import LabelSpace
 from segray.models import SegmentationModel
+from segray.objective import MIOU
 from segray.records import CheckpointPointer
 
 SPACE = LabelSpace(names=("sky", "road"), colors=((0, 0, 255), (128, 64, 128)), raw_to_train={0: 0, 1: 1})
@@ -69,10 +72,18 @@ def photo(tmp_path, photo_HWC):
 
 
 def test_the_best_trials_model_is_used(tmp_path, sweep, photo):
-    said = predict_file(sweep.folder.path, photo, tmp_path / "overlay.png")
-    assert "trial 0001, val mIoU 40.0\u00a0%" in said
+    found = predict_file(sweep.folder.path, photo, tmp_path / "overlay.png")
+    assert (found.trial, found.objective, found.score) == ("0001", MIOU, 0.4)
+    assert sum(found.shares.values()) == pytest.approx(1)
+    assert list(found.shares.values()) == sorted(found.shares.values(), reverse=True)
     with Image.open(tmp_path / "overlay.png") as overlay:
         assert overlay.size == (41, 30)
+
+
+def test_the_command_says_who_predicted_and_what_was_seen(tmp_path, sweep, photo):
+    arguments = ["predict", sweep.folder.path, str(photo), "-o", str(tmp_path / "overlay.png")]
+    said = CliRunner().invoke(app, arguments).output
+    assert "overlay.png: trial 0001, val mIoU 40.0\u00a0%; mostly " in said
 
 
 def test_a_sweep_without_a_model(tmp_path, photo):

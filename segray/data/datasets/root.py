@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -177,6 +178,29 @@ def _absolute(folder: Path) -> Path:
     return Path(os.path.abspath(folder))  # noqa: PTH100 - Path.absolute() keeps `..`, resolve() follows links
 
 
+@contextmanager
+def listing_folders_once() -> Iterator[None]:
+    """List each folder at most once: a search over the number of clusters opens its data set once for each number."""
+    global _listed
+    _listed = {}
+    try:
+        yield
+    finally:
+        _listed = None
+
+
+_listed: dict[Path, list[Path]] | None = None
+"""Folder -> its content while folders are listed once; else None."""
+
+
+def _inside(folder: Path) -> list[Path]:
+    if _listed is None:
+        return list(folder.iterdir())
+    if folder not in _listed:
+        _listed[folder] = list(folder.iterdir())
+    return _listed[folder]
+
+
 def contents(folders: Iterable[Path]) -> list[Path]:
     """Return everything in the folders, sorted, but for files of file managers; a file among the folders holds nothing.
 
@@ -187,7 +211,7 @@ def contents(folders: Iterable[Path]) -> list[Path]:
     problems = []
     for folder in folders:
         try:
-            found += (path for path in folder.iterdir() if not _is_of_file_manager(path.name))
+            found += (path for path in _inside(folder) if not _is_of_file_manager(path.name))
         except NotADirectoryError:
             continue
         except OSError as error:

@@ -54,10 +54,12 @@ def run_sweep(sweep: Sweep, announce: Callable[[str], None] = print) -> SweepFil
             # Ray takes as long to start as the models' libraries take to import.
             with importing_much():
                 from segray.data.cache.fingerprint import forget_listings
+                from segray.data.datasets.root import listing_folders_once
                 from segray.tuning.run.driver import drive
 
             try:
-                drive(sweep, owned, connection, announce)
+                with listing_folders_once():
+                    drive(sweep, owned, connection, announce)
             finally:
                 # The next sweep of this process may find other images.
                 forget_listings()
