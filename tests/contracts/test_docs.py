@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from dashboards.figures import FIGURES
 from segray.data.batches.augmentation import POLICIES
 from segray.data.datasets import DATASETS
 from segray.losses import LOSSES
 from segray.models import MODELS
 from segray.objective import SCORES
+from segray.recipes import RECIPES
 from segray.tuning.callbacks import CALLBACKS, DEFAULT_CALLBACKS
 from segray.tuning.samplers import SAMPLERS
 from segray.tuning.schedulers import SCHEDULERS
@@ -68,3 +70,18 @@ def test_the_readme_names_every_choice_of_an_option(option):
     choices = {"--sampler": SAMPLERS, "--scheduler": SCHEDULERS, "--callback": set(CALLBACKS) - set(DEFAULT_CALLBACKS)}
     missing = [name for name in choices[option] if f"`{name}`" not in row]
     assert missing == [], f"the row of {option} in README.md lacks them"
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_has_a_paragraph(name):
+    assert f"**{FIGURES[name].title}.**" in page("report.md"), "docs/report.md, What the report says, needs it"
+
+
+@pytest.mark.parametrize("name", CALLBACKS)
+def test_every_callback_has_a_row(name):
+    assert re.search(rf"^\| `{name}` \|", page("callbacks.md"), re.MULTILINE), "docs/callbacks.md needs it"
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_has_a_section(name):
+    assert re.search(rf"^## {name}$", page("recipes.md"), re.MULTILINE), "docs/recipes.md needs it"
