@@ -25,7 +25,7 @@ SECTION = "gan.optim"
 """The config section of the discriminator's optimiser."""
 
 StateDict = dict[str, Any]
-"""What torch's ``state_dict`` returns: name -> tensor, plain value, or a further mapping"""
+"""The result of torch's ``state_dict``: name -> tensor, plain value, or a further mapping"""
 
 
 class LabelImages(NamedTuple):

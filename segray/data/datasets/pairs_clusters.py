@@ -23,7 +23,7 @@ from segray.labels import IGNORE_INDEX, Color, LabelSpace
 
 
 class Clusters(NamedTuple):
-    """What a data set needs to train on clusters."""
+    """The parts of a data set whose models are trained on clusters."""
 
     label_space: LabelSpace
     reader: PairsReader

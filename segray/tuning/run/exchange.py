@@ -1,4 +1,4 @@
-"""What passes through Ray Tune between segray's own parts: a proposed trial on its way to a slot, and its news back."""
+"""Types of what passes through Ray Tune: a proposed trial on its way to a slot, and its news back."""
 
 from __future__ import annotations
 
