@@ -17,7 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from segray.data.batches.loaders import val_loader
 from segray.data.preparation import PreparedData, prepare
-from segray.engine.checkpoint import load_model
+from segray.engine.checkpoint import load_checkpoint
 from segray.engine.precision import autocast, resolve_precision
 from segray.engine.validation import Validation
 from segray.storage import open_sweep
@@ -48,7 +48,7 @@ def main() -> None:
         trial = files.trial(trial_id)
         pointer = trial.pointer("best")
         assert pointer is not None, f"{trial_id} has no checkpoint"
-        model, config, _ = load_model(trial.folder.child(pointer.checkpoint))
+        model, config, _ = load_checkpoint(trial.folder.child(pointer.checkpoint))
         model = model.to(memory_format=torch.channels_last)
         data = prepare(config.data, print)
         batch_size = config.train.batch_size

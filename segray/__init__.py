@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from segray.config import RunConfig
-    from segray.engine.checkpoint import load_model
     from segray.errors import SegrayError
+    from segray.inference.predictor import load_model
     from segray.labels import LabelSpace
     from segray.recipes import RECIPES
     from segray.results import load as load_results
@@ -35,7 +35,7 @@ _HOMES = {
     "RunConfig": ("segray.config", "RunConfig"),
     "SegrayError": ("segray.errors", "SegrayError"),
     "Sweep": ("segray.tuning.sweep", "Sweep"),
-    "load_model": ("segray.engine.checkpoint", "load_model"),
+    "load_model": ("segray.inference.predictor", "load_model"),
     "load_results": ("segray.results", "load"),
     "main": ("segray.tuning.command", "main"),
 }

@@ -38,7 +38,7 @@ def test_config_prints_what_config_reads(tmp_path, monkeypatch, capsys):
     ("arguments", "message"),
     [
         (["config", "missing.yaml"], "cannot read config file 'missing.yaml'"),
-        (["predict", "runs/nothing", "photo.jpg"], "no sweep at"),
+        (["predict", "runs/nothing", "photo.jpg"], "no model at"),
     ],
 )
 def test_what_cannot_work_is_one_line_and_exit_code_2(monkeypatch, capsys, tmp_path, arguments, message):

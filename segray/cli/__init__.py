@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from segray.cli import data, recipes
+from segray.cli import data, model_options, recipes
 from segray.cli.train import train
 from segray.output import call_or_exit
 
@@ -68,18 +68,18 @@ def report(
 
 @app.command()
 def predict(
-    run: Annotated[str, typer.Argument(help="Folder or URL of a sweep, such as runs/camvid")],
+    run: model_options.Run,
     photo: Annotated[Path, typer.Argument(help="Image file")],
     output: Annotated[Path, typer.Option("--output", "-o", help="PNG or JPEG file to write")] = Path("overlay.png"),
+    trial: model_options.Trial = None,
 ) -> None:
-    """Segment a photo with the model of a sweep's best trial and draw the classes over it."""
+    """Segment a photo with a trained model and draw the classes over it."""
     from segray.inference.predict import predict_file
     from segray.shown import printable
 
-    found = predict_file(run, photo, output)
-    score = f"{found.objective.label} {found.objective.shown(found.score)}"
-    seen = ", ".join(f"{name} {share:.0%}" for name, share in list(found.shares.items())[:5])
-    print(printable(f"{output}: trial {found.trial}, {score}; mostly {seen}"))
+    found = predict_file(run, photo, output, trial=trial)
+    seen = ", ".join(f"{name} {share:.0%}" for name, share in list(found.prediction.shares.items())[:5])
+    print(printable(f"{output}: {found.title}; mostly {seen}"))
 
 
 @app.command()

@@ -84,7 +84,7 @@ def restore(state: TrainState, folder: Folder) -> None:
     state.normalise_by(normalisation)
 
 
-def load_model(location: str | Path | Folder) -> tuple[SegmentationModel, RunConfig, LabelSpace]:
+def load_checkpoint(location: str | Path | Folder) -> tuple[SegmentationModel, RunConfig, LabelSpace]:
     """Load the trained model of a checkpoint, in eval mode, on the CPU; needs only the checkpoint's folder.
 
     Args:

@@ -13,7 +13,7 @@ from segray.config import RunConfig
 from segray.data.batches.loaders import Batch, val_loader
 from segray.data.preparation import PreparedData
 from segray.engine.batch_size import val_batch_size
-from segray.engine.checkpoint import load_model
+from segray.engine.checkpoint import load_checkpoint
 from segray.engine.determinism import deterministic
 from segray.engine.evaluate import Evaluation
 from segray.engine.validation import Validation
@@ -52,7 +52,7 @@ def judge(
         ConfigError: The data's classes are not the model's.
         DataError: The data set cannot be read, is not the sweep's, or has no labelled image in the split.
     """
-    model, config, label_space = load_model(trial.folder.child(pointer.checkpoint))
+    model, config, label_space = load_checkpoint(trial.folder.child(pointer.checkpoint))
     if data_root:
         config = with_data_at(config, data_root, cache_dir)
     data = prepare_split(files, config, split, announce)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shlex
 
-from segray.errors import ConfigError, SegrayError, StorageError, unknown_name
+from segray.errors import ConfigError, SegrayError, StorageError
 from segray.inference.evaluate import Announce, judge
-from segray.records import CheckpointPointer, SplitScores
+from segray.inference.location import find_trial
+from segray.records import SplitScores
 from segray.shown import redacted
 from segray.storage import SweepFiles, TrialFiles, open_sweep
 
@@ -39,7 +40,7 @@ def evaluate_sweep(
     if split not in ("test", "val"):
         raise ConfigError(f"--split must be test or val, but got {split!r}")
     files = open_sweep(location)
-    trial, pointer = files.best() if trial_id is None else _find_trial(files, trial_id)
+    trial, pointer = files.best() if trial_id is None else find_trial(files, trial_id)
     found = judge(files, trial, pointer, split=split, data_root=data_root, announce=announce)
     is_kept = split == "test" and _is_best(files, trial)
     if is_kept:
@@ -98,18 +99,3 @@ def _is_best(files: SweepFiles, trial: TrialFiles) -> bool:
         return trial.id == files.best()[0].id
     except StorageError:
         return False
-
-
-def _find_trial(files: SweepFiles, trial_id: str) -> tuple[TrialFiles, CheckpointPointer]:
-    trials = {trial.id: trial for trial in (*files.trials(), *files.repeats().values())}
-    if trial_id not in trials:
-        raise StorageError(unknown_name("trial", trial_id, trials))
-    pointer = trials[trial_id].pointer("best")
-    if pointer is None and (damage := trials[trial_id].damage().get("best.json")):
-        raise StorageError(f"the checkpoint of trial {trial_id} of {files.folder.path!r} cannot be found: {damage}")
-    if pointer is None:
-        raise StorageError(
-            f"trial {trial_id} of {files.folder.path!r} has no checkpoint, because it has completed no epoch; choose "
-            "another trial"
-        )
-    return trials[trial_id], pointer

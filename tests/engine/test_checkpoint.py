@@ -29,7 +29,7 @@ def folder(tmp_path):
 
 def test_a_loaded_model_gives_the_logits_of_the_kept_one(trained, folder):
     checkpoint.save(trained, folder)
-    model, config, label_space = checkpoint.load_model(folder.path)
+    model, config, label_space = checkpoint.load_checkpoint(folder.path)
     photos, _ = scenes(3, seed=5)
     with torch.no_grad():
         assert torch.equal(model(photos), trained.kept_model.eval()(photos))
@@ -41,7 +41,7 @@ def test_a_loaded_model_gives_the_logits_of_the_kept_one(trained, folder):
 def test_a_loaded_model_normalises_as_it_was_trained(trained, folder):
     trained.normalise_by(OTHER)
     checkpoint.save(trained, folder)
-    model, _, _ = checkpoint.load_model(folder.path)
+    model, _, _ = checkpoint.load_checkpoint(folder.path)
     photos, _ = scenes(3, seed=5)
     assert model.normalisation == OTHER
     with torch.no_grad():
@@ -65,7 +65,7 @@ def test_a_checkpoint_of_an_earlier_version_normalises_by_imagenet(trained, fold
     resumed.normalise_by(OTHER)
     checkpoint.restore(resumed, folder)
     assert resumed.network.normalisation == IMAGENET
-    assert checkpoint.load_model(folder.path)[0].normalisation == IMAGENET
+    assert checkpoint.load_checkpoint(folder.path)[0].normalisation == IMAGENET
 
 
 def test_saving_leaves_the_training_weights_alone(trained, folder):
@@ -109,7 +109,7 @@ def test_a_model_is_loaded_without_its_pretrained_weights(trained, folder, monke
     monkeypatch.setattr(checkpoint, "build_model", spy)
     trained.config = trained.config.with_values({"model.encoder_weights": "imagenet"})
     checkpoint.save(trained, folder)
-    _, config, _ = checkpoint.load_model(folder)
+    _, config, _ = checkpoint.load_checkpoint(folder)
     assert asked_for == ["none"]
     assert config.model.encoder_weights == "imagenet"
 
@@ -117,7 +117,7 @@ def test_a_model_is_loaded_without_its_pretrained_weights(trained, folder, monke
 def test_a_model_that_paints_is_loaded_with_its_palette(folder):
     state = tiny_state(tiny_config(model__output="rgb"))
     checkpoint.save(state, folder)
-    model, _, _ = checkpoint.load_model(folder)
+    model, _, _ = checkpoint.load_checkpoint(folder)
     photos, _ = scenes(2, seed=5)
     with torch.no_grad():
         assert model(photos, raw=True).shape == (2, 3, 16, 24)
@@ -129,20 +129,20 @@ def test_a_copied_folder_is_enough(trained, folder, tmp_path):
     for name in ("model.safetensors", "config.json", "label_space.json"):
         (tmp_path / "copy").mkdir(exist_ok=True)
         shutil.copy(f"{folder.path}/{name}", tmp_path / "copy")
-    model, _, _ = checkpoint.load_model(tmp_path / "copy")
+    model, _, _ = checkpoint.load_checkpoint(tmp_path / "copy")
     assert not model.training
 
 
 def test_a_folder_without_a_checkpoint_is_refused(tmp_path):
     with pytest.raises(StorageError, match=r"no checkpoint at .*model\.safetensors"):
-        checkpoint.load_model(tmp_path)
+        checkpoint.load_checkpoint(tmp_path)
 
 
 def test_weights_cut_short_are_refused(trained, folder):
     checkpoint.save(trained, folder)
     folder.write_bytes("model.safetensors", folder.read_bytes("model.safetensors")[:-10])
     with pytest.raises(StorageError, match=r"model\.safetensors' is damaged"):
-        checkpoint.load_model(folder)
+        checkpoint.load_checkpoint(folder)
 
 
 def test_weights_of_another_class_count_are_refused(trained, folder):
@@ -153,7 +153,7 @@ def test_weights_of_another_class_count_are_refused(trained, folder):
     with pytest.raises(
         StorageError, match=r"must fit the model of 2 classes .* but do not: size mismatch for .*; restore"
     ):
-        checkpoint.load_model(folder)
+        checkpoint.load_checkpoint(folder)
 
 
 def test_weights_of_another_architecture_are_refused(trained, folder):
@@ -162,7 +162,7 @@ def test_weights_of_another_architecture_are_refused(trained, folder):
     with pytest.raises(
         StorageError, match=r"must fit the model of 3 classes that config\.json .* describe.*[Mm]issing key"
     ):
-        checkpoint.load_model(folder)
+        checkpoint.load_checkpoint(folder)
 
 
 @pytest.mark.parametrize("name", ["training.pt", "model.safetensors"])

@@ -15,7 +15,7 @@ from segray.config import RunConfig
 from segray.data.datasets.pairs_reader import palette_space
 from segray.data.preparation import prepare
 from segray.data.synthetic import write_scenes
-from segray.engine.checkpoint import load_model
+from segray.engine.checkpoint import load_checkpoint
 from segray.engine.samples import sample_name, write_samples
 from segray.engine.trial import train_trial
 from segray.inference.predict import predict
@@ -61,7 +61,7 @@ def trial(tmp_path_factory):
 @pytest.fixture(scope="module")
 def predicted(trial):
     """Return the logits of the checkpoint's model for every validation image."""
-    model, _, space = load_model(trial[1].folder.child(trial[1].pointer("best").checkpoint))
+    model, _, space = load_checkpoint(trial[1].folder.child(trial[1].pointer("best").checkpoint))
     assert space.num_classes == NUM_CLUSTERS
     photos = np.stack([trial[2].val.pair(index)[0] for index in range(3)])
     with torch.no_grad():
@@ -112,6 +112,6 @@ def test_sample_pictures_have_the_palette_classes(trial, predicted, tmp_path):
 
 def test_a_photo_is_predicted_in_the_clusters_own_colors(trial):
     config, files, data = trial
-    model, _, space = load_model(files.folder.child(files.pointer("best").checkpoint))
+    model, _, space = load_checkpoint(files.folder.child(files.pointer("best").checkpoint))
     assert space == data.label_space
     assert predict(model, np.asarray(data.val.pair(0)[0]), config).max() < NUM_CLUSTERS

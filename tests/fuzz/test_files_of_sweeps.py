@@ -129,7 +129,7 @@ def test_models(saved, data):
     name = data.draw(st.sampled_from(["config.json", "label_space.json", "preprocessing.json", "model.safetensors"]))
     strategy = damaged_json if name.endswith("json") else header_damaged
     with damaged(folder, name, data, strategy), contextlib.suppress(SegrayError):
-        model, _, label_space = checkpoint.load_model(folder)
+        model, _, label_space = checkpoint.load_checkpoint(folder)
         with torch.inference_mode():
             assert model(torch.zeros(1, 3, 64, 64)).shape[1] == label_space.num_classes
 

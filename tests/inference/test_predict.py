@@ -10,10 +10,11 @@ from segray.config import RunConfig
 from segray.engine import checkpoint
 from segray.engine.state import build_state
 from segray.errors import DataError, StorageError
-from segray.inference.predict import draw_overlay, predict, predict_file
+from segray.inference.predict import predict_file
+from segray.inference.prediction import Prediction
+from segray.inference.predictor import Predictor
 from segray.labels import LabelSpace
 from segray.models import SegmentationModel
-from segray.objective import MIOU
 from segray.records import CheckpointPointer
 
 SPACE = LabelSpace(names=("sky", "road"), colors=((0, 0, 255), (128, 64, 128)), raw_to_train={0: 0, 1: 1})
@@ -35,7 +36,8 @@ def photo_HWC():  # noqa: N802 - a shape suffix
 @pytest.mark.parametrize("resize_px", [None, [10, 14], [60, 82]])
 def test_predictions_have_the_photos_size_and_place(photo_HWC, resize_px):
     config = RunConfig().with_values({"data.resize_px": resize_px})
-    labels_HW = predict(SegmentationModel(BrightIsSky(), stride=1).eval(), photo_HWC, config)
+    predictor = Predictor([SegmentationModel(BrightIsSky(), stride=1)], config, SPACE)
+    labels_HW = predictor.predict(photo_HWC).labels
     assert labels_HW.shape == (30, 41)
     assert labels_HW.dtype == np.uint8
     assert (labels_HW[:13] == 0).all()
@@ -44,7 +46,7 @@ def test_predictions_have_the_photos_size_and_place(photo_HWC, resize_px):
 
 def test_the_overlay_mixes_photo_and_class_colour(photo_HWC):
     labels_HW = np.zeros((30, 41), np.uint8)
-    overlay = draw_overlay(photo_HWC, labels_HW, SPACE)
+    overlay = Prediction(photo_HWC, labels_HW, SPACE).overlay()
     assert overlay.shape == photo_HWC.shape
     assert tuple(overlay[29, 0]) == (0, 0, 140)
     assert overlay[0, 0, 2] == 255
@@ -73,9 +75,10 @@ def photo(tmp_path, photo_HWC):
 
 def test_the_best_trials_model_is_used(tmp_path, sweep, photo):
     found = predict_file(sweep.folder.path, photo, tmp_path / "overlay.png")
-    assert (found.trial, found.objective, found.score) == ("0001", MIOU, 0.4)
-    assert sum(found.shares.values()) == pytest.approx(1)
-    assert list(found.shares.values()) == sorted(found.shares.values(), reverse=True)
+    assert found.title == "trial 0001, val mIoU 40.0\u00a0%"
+    shares = list(found.prediction.shares.values())
+    assert sum(shares) == pytest.approx(1)
+    assert shares == sorted(shares, reverse=True)
     with Image.open(tmp_path / "overlay.png") as overlay:
         assert overlay.size == (41, 30)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import optuna
 import pytest
 
-from segray.engine.checkpoint import load_model
+from segray.engine.checkpoint import load_checkpoint
 
 pytestmark = pytest.mark.ray
 
@@ -33,7 +33,7 @@ def test_a_sweep_leaves_records_models_a_study_repeats_and_a_report(ended):
     for trial in running.sweep.trials():
         assert [record.epoch for record in trial.records()] == [1, 2, 3]
         assert len(trial.folder.names("samples")) == 4
-        _, config, _ = load_model(trial.folder.child(trial.pointer("best").checkpoint))
+        _, config, _ = load_checkpoint(trial.folder.child(trial.pointer("best").checkpoint))
         assert config.model.encoder == "tu-test_resnet"
         assert "epoch 3/3" in (trial.folder.read_bytes("log.txt")).decode()
     first = running.sweep.trial("0000").config()

@@ -96,15 +96,15 @@ def read_photo(path: Path) -> NDArray[np.uint8]:
     """
     try:
         with Image.open(path) as image:
-            _check_one_picture(path, image)
+            check_one_picture(path, image)
             # Fewer than 8 bits do no harm: Pillow stretches the values to 0-255, which is their meaning in PNG.
             if (bits := _bits(image)) > 8:
                 raise DataError(f"{path}: a photo must have 8 bits a channel, but has {bits}")
             if image.mode in _PHOTO_MODES:
-                return np.array(_upright(image).convert("RGB"))
+                return np.array(turn_upright(image).convert("RGB"))
             mode = image.mode
     except PICTURE_DAMAGE as error:
-        raise _damage_error(path, error) from None
+        raise damage_error(path, error) from None
     raise DataError(f"{path}: a photo must have 8 bits a channel, but its mode is {mode}")
 
 
@@ -117,14 +117,14 @@ def read_label(path: Path) -> StoredLabel:
     """
     try:
         with Image.open(path) as image:
-            _check_one_picture(path, image)
+            check_one_picture(path, image)
             _check_lossless(path, image)
             bits = _bits(image)
-            upright = _upright(image if image.mode != "1" else image.convert("L"))
-            values, mode = np.asarray(upright), upright.mode
+            turned = turn_upright(image if image.mode != "1" else image.convert("L"))
+            values, mode = np.asarray(turned), turned.mode
             palette = image.getpalette("RGB") if mode == "P" else None
     except PICTURE_DAMAGE as error:
-        raise _damage_error(path, error) from None
+        raise damage_error(path, error) from None
     # Pillow stretches values of fewer than 8 bits, which changes all of them but 0.
     if bits > 8 or (bits < 8 and values.any()):
         raise _wrong_bits(path, bits)
@@ -145,16 +145,16 @@ def read_colors(path: Path) -> NDArray[np.uint8]:
     """
     try:
         with Image.open(path) as image:
-            _check_one_picture(path, image)
+            check_one_picture(path, image)
             _check_lossless(path, image)
             if (bits := _bits(image)) != 8:
                 raise _wrong_bits(path, bits)
             mode = image.mode
             if mode in _COLOR_MODES:
-                upright = _upright(image)
-                stored = np.asarray(upright if mode == "RGB" else upright.convert("RGBA"))
+                turned = turn_upright(image)
+                stored = np.asarray(turned if mode == "RGB" else turned.convert("RGBA"))
     except PICTURE_DAMAGE as error:
-        raise _damage_error(path, error) from None
+        raise damage_error(path, error) from None
     if mode not in _COLOR_MODES:
         raise DataError(
             f"{path}: a label must be in the classes' colours (RGB, RGBA or palette), but its mode is {mode}"
@@ -166,13 +166,18 @@ def read_colors(path: Path) -> NDArray[np.uint8]:
 
 def resize_pair(photo: NDArray[np.uint8], label: NDArray[np.uint8], size: SizePx) -> Images:
     """Resize both to (height, width): the photo by area if it shrinks, else linear; the label by nearest pixel."""
-    if label.shape == size:
-        return photo, label
+    return resize_photo(photo, size), resize_label(label, size)
+
+
+def resize_photo(photo: NDArray[np.uint8], size: SizePx) -> NDArray[np.uint8]:
+    """Resize a photo to (height, width), by area if it shrinks, else linear."""
+    if photo.shape[:2] == size:
+        return photo
     height, width = size
-    shrinks = height <= label.shape[0] and width <= label.shape[1]
+    shrinks = height <= photo.shape[0] and width <= photo.shape[1]
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    resized_photo = cv2.resize(photo, (width, height), interpolation=how)
-    return resized_photo.astype(np.uint8, copy=False), resize_label(label, size)
+    resized = cv2.resize(photo, (width, height), interpolation=how)
+    return resized.astype(np.uint8, copy=False)
 
 
 def resize_label(label: NDArray[np.uint8], size: SizePx) -> NDArray[np.uint8]:
@@ -191,10 +196,15 @@ def _header(path: Path) -> tuple[SizePx, int]:
             size = (image.width, image.height) if orientation in (5, 6, 7, 8) else (image.height, image.width)
             return size, orientation
     except PICTURE_DAMAGE as error:
-        raise _damage_error(path, error) from None
+        raise damage_error(path, error) from None
 
 
-def _check_one_picture(path: Path, image: Image.Image) -> None:
+def check_one_picture(path: Path, image: Image.Image) -> None:
+    """Check that a file does not hold several pictures.
+
+    Raises:
+        DataError: It does.
+    """
     # MPO, the JPEG of phones, stores previews and depth maps of the photo as further pictures.
     num_pictures = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
     if num_pictures > 1:
@@ -251,7 +261,8 @@ def _bits(image: Image.Image) -> int:
     return bits
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def turn_upright(image: Image.Image) -> Image.Image:
+    """Return the image as its EXIF orientation says that it should be seen."""
     turn = _TURNS.get(_orientation(image))
     return image if turn is None else image.transpose(turn)
 
@@ -262,7 +273,8 @@ def _orientation(image: Image.Image) -> int:
     return orientation
 
 
-def _damage_error(path: Path, error: Exception) -> DataError:
+def damage_error(path: Path, error: Exception) -> DataError:
+    """Return the error for a picture that Pillow could not open or decode."""
     if isinstance(error, OSError) and error.strerror:
         return DataError(f"{path}: cannot be read: {error.strerror}")
     if path.stat().st_size == 0:
