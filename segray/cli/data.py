@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from segray.cli.progress import progress_bar
-from segray.errors import ConfigError
+from segray.cli.sizes import parse_size
 from segray.tuning import options
 
 if TYPE_CHECKING:
-    from segray.config import DataConfig, SizePx
+    from segray.config import DataConfig
 
 app = typer.Typer(no_args_is_help=True, help="Draw, check, show, sample and decode data sets.")
 
@@ -150,15 +150,3 @@ def data_config(name: str, root: str, values: list[str] | None) -> DataConfig:
     keys = [key for key in default.flat() if key.startswith("data.")]
     given = options.parse_values(values, keys, _ARGUMENTS)
     return default.with_values({**given, "data.dataset": name, "data.root": root}).data
-
-
-def parse_size(option: str, text: str) -> SizePx:
-    """Parse ``256x512`` into (height, width).
-
-    Raises:
-        ConfigError: The text has another form, or a number is 0.
-    """
-    height, _, width = text.partition("x")
-    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
-        raise ConfigError(f"{option} must be HEIGHTxWIDTH in pixels, such as 256x512, at least 1, but got {text!r}")
-    return int(height), int(width)

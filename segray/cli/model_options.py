@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from segray.cli.sizes import parse_size
+
+if TYPE_CHECKING:
+    from segray.inference.predictor import Predictor
 
 Run = Annotated[
     str,
@@ -19,3 +24,17 @@ Overlap = Annotated[float, typer.Option(help="Share of a window's side that neig
 Tta = Annotated[
     str, typer.Option(metavar="LIST", help="Test-time augmentation: flip and factors of the size, as flip,0.75,1.25")
 ]
+
+
+def open_model(
+    run: str, trial: str | None, device: str | None, window: str | None, overlap: float, tta: str
+) -> Predictor:
+    """Load the model that a command's options name, with the way of predicting that they name.
+
+    Raises:
+        SegrayError: As ``load_model``, or an option has a wrong form.
+    """
+    from segray.inference.predictor import load_model
+
+    window_px = parse_size("--window", window) if window else None
+    return load_model(run, trial=trial, device=device, window_px=window_px, overlap=overlap, tta=tta)

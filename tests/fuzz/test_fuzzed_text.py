@@ -6,7 +6,7 @@ from damage import fuzzed
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segray.cli.data import parse_size
+from segray.cli.sizes import parse_size
 from segray.config import RunConfig, parse_yaml, read_yaml, run_config
 from segray.errors import SegrayError
 from segray.folder import open_folder
