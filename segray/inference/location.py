@@ -54,7 +54,7 @@ def find_model(location: str | Path | Folder, trial_id: str | None = None) -> Mo
         )
     if folder.is_file("model.safetensors") or folder.is_file("label_space.json"):
         return _checkpoint(folder)
-    if folder.exists("best.json") or folder.exists("checkpoints"):
+    if any(folder.exists(name) for name in ("best.json", "checkpoints", "outcome.json")):
         return _of_trial(_sweep_above(folder), TrialFiles(folder.path.rpartition("/")[2], folder))
     if not folder.exists():
         raise StorageError(f"no model at {folder.path!r}: there is no such folder")
