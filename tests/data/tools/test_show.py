@@ -6,8 +6,9 @@ from segray.config import RunConfig
 from segray.data.files.decode import read_photo
 from segray.data.files.pair import Pair
 from segray.data.synthetic import NEEDED_VALUES, WRITERS, write_scenes
-from segray.data.tools.image_grid import GRID_WIDTH, MARGIN, Panel, hatching, render
+from segray.data.tools.image_grid import GRID_WIDTH, MARGIN, Panel, render
 from segray.data.tools.show import pick, show
+from segray.data.tools.swatches import hatching
 from segray.errors import ConfigError, DataError
 from segray.labels import IGNORE_INDEX, LabelSpace
 
