@@ -18,7 +18,7 @@ _CANNOT_SYNC: Final = (errno.EINVAL, errno.ENOTSUP, errno.EACCES)
 """Errors of file systems that cannot sync a folder, or let only the folder's owner do so."""
 
 
-_OUTPUT_SUFFIXES: Final = (".html", ".png", ".jpg", ".jpeg")
+_OUTPUT_SUFFIXES: Final = (".html", ".png", ".jpg", ".jpeg", ".mp4", ".gif", ".zip")
 """Kinds of files that a person may keep beside a sweep's own files."""
 
 
@@ -112,7 +112,7 @@ def write_new(path: Path, content: bytes) -> bool:
 def partial_file(path: Path, content: bytes | memoryview) -> Iterator[Path]:
     """Write the content to a file beside ``path`` that the caller renames or links; otherwise it is deleted again."""
     make_folder(path.parent)
-    partial = path.with_name(f"{path.name}{_PARTIAL}{os.getpid()}-{threading.get_ident()}")
+    partial = _partial(path)
     try:
         with partial.open("wb") as file:
             file.write(content)
@@ -121,6 +121,26 @@ def partial_file(path: Path, content: bytes | memoryview) -> Iterator[Path]:
         yield partial
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def growing_file(path: Path) -> Iterator[Path]:
+    """Yield a path beside ``path`` to write to, bit by bit; the file there replaces ``path`` when the context ends.
+
+    After an error or Ctrl-C, nothing is left of the attempt.
+    """
+    partial = _partial(path)
+    try:
+        yield partial
+        sync(partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f"{path.name}{_PARTIAL}{os.getpid()}-{threading.get_ident()}")
 
 
 def append_line(path: Path, line: str) -> None:

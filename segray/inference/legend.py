@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -23,6 +23,7 @@ def draw_legend(
     text_px: int = 18,
     dark: bool = False,
     margin_px: int = 12,
+    faint: Collection[int] = (),
 ) -> NDArray[np.uint8]:
     """Draw a swatch and the name of each class, in as many columns as the width holds.
 
@@ -33,6 +34,7 @@ def draw_legend(
         text_px: Height of the letters; smaller in a picture too narrow for the longest name.
         dark: Whether to draw light letters on a dark ground.
         margin_px: Empty pixels on each side.
+        faint: Classes to draw in faint colours, such as those that a photo does not show.
 
     Returns:
         A picture (height, width_px, 3), RGB; its height follows from the number of classes.
@@ -44,7 +46,9 @@ def draw_legend(
     ]
     margin_px = min(margin_px, (width_px - 1) // 2)
     style = fitted(entries, width_px - 2 * margin_px, replace(DARK if dark else LIGHT, text_px=text_px))
-    table = draw_swatches(entries, width_px - 2 * margin_px, style)
+    table = draw_swatches(
+        entries, width_px - 2 * margin_px, style, [index for index, train_id in enumerate(shown) if train_id in faint]
+    )
     # A line is higher than its swatch by the distance to the next line, which the last line does not need.
     unused_px = style.line_px - style.swatch_px if entries else 0
     table = table[: len(table) - unused_px + 1]

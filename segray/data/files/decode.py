@@ -77,6 +77,15 @@ def pair_size(pair: Pair) -> SizePx:
     return photo
 
 
+def picture_size(path: Path) -> SizePx:
+    """Return (height, width) of a picture from its header, as it is seen when turned by its EXIF orientation.
+
+    Raises:
+        DataError: The header cannot be read.
+    """
+    return _header(path)[0]
+
+
 def turned_notes(names: Sequence[str]) -> list[str]:
     """Return a note about photos that EXIF turns without their labels, or no note if there are no such photos."""
     if not names:

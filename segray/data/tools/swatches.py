@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -18,6 +18,8 @@ GRAY: Final = (110, 110, 110)
 WHITE: Final = (255, 255, 255)
 SMALLEST_TEXT_PX: Final = 11
 """Height of letters that a person can still read"""
+FAINT_SHARE: Final = 0.3
+"""Share of an entry's own colours where it is faint"""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,10 @@ LIGHT: Final = Style()
 
 
 def draw_swatches(
-    entries: Sequence[tuple[str, Color | None]], width_px: int, style: Style = LIGHT
+    entries: Sequence[tuple[str, Color | None]],
+    width_px: int,
+    style: Style = LIGHT,
+    faint: Collection[int] = (),
 ) -> NDArray[np.uint8]:
     """Draw names with their colours in as many columns as fit, read from top to bottom, then to the right.
 
@@ -60,6 +65,7 @@ def draw_swatches(
         entries: Name, and its colour or None for void, which is hatched.
         width_px: Width of the picture; longer names are cut.
         style: Sizes and colours.
+        faint: Positions of entries that are drawn in faint colours.
 
     Returns:
         A picture (height, width_px, 3), RGB; its height is 0 without entries.
@@ -76,6 +82,9 @@ def draw_swatches(
         baseline = top + style.swatch_px - round(style.text_px * 5 / 18)
         shown = cut_end(text, width_px - before_text, style.text_px)
         write_text(canvas, shown, left + before_text, baseline, style.text_px, style.ink)
+        if index in faint:
+            place = canvas[top : top + style.line_px, left : left + column_px]
+            place[:] = FAINT_SHARE * place + (1 - FAINT_SHARE) * np.array(style.background)
     return canvas
 
 
