@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from segray.cli import data, model_options, recipes
+from segray.cli.submit import submit
 from segray.cli.train import train
+from segray.cli.video import video
 from segray.output import call_or_exit
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -96,6 +98,10 @@ def evaluate(
     from segray.cli.scores_table import print_evaluation
 
     print_evaluation(run, split=split, trial_id=trial, data_root=data, as_json=as_json)
+
+
+app.command()(submit)
+app.command()(video)
 
 
 def main() -> None:

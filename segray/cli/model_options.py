@@ -38,3 +38,19 @@ def open_model(
 
     window_px = parse_size("--window", window) if window else None
     return load_model(run, trial=trial, device=device, window_px=window_px, overlap=overlap, tta=tta)
+
+
+def data_root(model: Predictor, dataset: str) -> str:
+    """Return the folder of a data set that a command needs, if the model was trained on it.
+
+    Raises:
+        ConfigError: The model was trained on another data set, so only the person knows the folder.
+    """
+    from segray.errors import ConfigError
+
+    config = model.config.data
+    if config.dataset != dataset or not config.root:
+        raise ConfigError(
+            f"--data must name the folder of {dataset}, because the model was trained on {config.dataset or 'no data'}"
+        )
+    return config.root

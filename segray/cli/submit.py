@@ -1,0 +1,82 @@
+"""``segray submit``: a zip of predictions for a benchmark's server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from segray.cli import model_options
+
+Benchmark = Annotated[str, typer.Argument(metavar="BENCHMARK", help="cityscapes or kitti_road")]
+Run = Annotated[str | None, typer.Argument(metavar="[RUN]", help="Folder or URL of a run, trial, checkpoint or model")]
+Data = Annotated[str | None, typer.Option(metavar="ROOT", help="Folder of the data set (default: the run's data)")]
+Output = Annotated[Path, typer.Option("--output", "-o", help="Zip file to write")]
+Split = Annotated[str | None, typer.Option(help="Split to predict (default: the benchmark's test split)")]
+Check = Annotated[Path | None, typer.Option(metavar="ZIP", help="Check this zip instead of making one")]
+
+
+def submit(
+    benchmark: Benchmark,
+    run: Run = None,
+    data: Data = None,
+    output: Output = Path("submission.zip"),
+    split: Split = None,
+    check: Check = None,
+    trial: model_options.Trial = None,
+    device: model_options.Device = None,
+    window: model_options.Window = None,
+    overlap: model_options.Overlap = 0.5,
+    tta: model_options.Tta = "",
+) -> None:
+    """Predict a benchmark's test images, write the zip that its server asks for, and check it.
+
+    With --check and --data, check a zip that is there already.
+    """
+    from segray.cli.progress import progress_bar
+    from segray.errors import ConfigError
+    from segray.inference.submission import find_benchmark
+    from segray.inference.submission.write import benchmark_photos, check_zip, write_submission
+
+    rules, split = find_benchmark(benchmark, split)
+    if check is not None:
+        _check(benchmark, split, check, run, data)
+        return
+    if run is None:
+        raise ConfigError("name the RUN whose model predicts, or a zip to check: --check ZIP")
+    check_zip(output, data_root=data or "")
+    model = model_options.open_model(run, trial, device, window, overlap, tta)
+    root = data or model_options.data_root(model, rules.dataset)
+    target = check_zip(output, data_root=root)
+    photos = benchmark_photos(rules, root, split)
+    with progress_bar("predicting, then checking") as progress:
+        number = write_submission(model, rules, photos, target, progress)
+    _print_checked(output, number, split)
+    print(
+        f"next: {rules.next_step}" if split == rules.splits[0] else f"note: {benchmark} scores {rules.splits[0]} only"
+    )
+
+
+def _check(benchmark: str, split: str, path: Path, run: str | None, data: str | None) -> None:
+    from segray.cli.progress import progress_bar
+    from segray.errors import ConfigError
+    from segray.inference.submission import find_benchmark
+    from segray.inference.submission.validate import check_submission
+    from segray.inference.submission.write import benchmark_photos
+
+    if run is not None or data is None:
+        raise ConfigError("--check needs the photos' folder, --data ROOT, and no RUN")
+    rules, split = find_benchmark(benchmark, split)
+    photos = benchmark_photos(rules, data, split)
+    with progress_bar("checking") as checking:
+        number = check_submission(path, rules, photos, checking)
+    _print_checked(path, number, split)
+
+
+def _print_checked(path: Path, number: int, split: str) -> None:
+    from segray.shown import printable
+    from segray.text import counted, data_size
+
+    size = data_size(path.stat().st_size)
+    print(printable(f"{path}: {counted(number, 'image')} of the {split} split, {size}; checked, no problem found"))

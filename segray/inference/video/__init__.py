@@ -1,0 +1,1 @@
+"""Videos of predictions: frames are read, predicted, drawn and encoded one by one."""
