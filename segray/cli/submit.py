@@ -53,9 +53,8 @@ def submit(
     with progress_bar("predicting, then checking") as progress:
         number = write_submission(model, rules, photos, target, progress)
     _print_checked(output, number, split)
-    print(
-        f"next: {rules.next_step}" if split == rules.splits[0] else f"note: {benchmark} scores {rules.splits[0]} only"
-    )
+    official = rules.splits[0]
+    print(f"next: {rules.next_step}" if split == official else f"note: {benchmark} itself scores the {official} split")
 
 
 def _check(benchmark: str, split: str, path: Path, run: str | None, data: str | None) -> None:

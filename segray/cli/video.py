@@ -50,6 +50,7 @@ def video(
     from segray.inference.video.sources import open_city, open_source
     from segray.inference.video.writers import check_video
     from segray.shown import printable
+    from segray.text import counted
 
     if (source is None) == (city is None):
         raise ConfigError("name the frames once: SOURCE, a video file or a folder, or --city with --data")
@@ -66,7 +67,6 @@ def video(
     with progress_bar("predicting") as progress:
         written = make_video(model, frame_source, target, options, progress)
     height, width = written.size_px
+    frames_written = counted(written.num_frames, "frame")
     seconds = written.num_frames / written.fps
-    print(
-        printable(f"{output}: {written.num_frames} frames of {width}x{height}, {seconds:.1f} s at {written.fps:g} fps")
-    )
+    print(printable(f"{output}: {frames_written} of {width}x{height}, {seconds:.1f} s at {written.fps:g} fps"))

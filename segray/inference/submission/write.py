@@ -6,7 +6,7 @@ import io
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 from zipfile import ZipFile, ZipInfo
 
 import numpy as np
@@ -15,9 +15,11 @@ from PIL import Image
 
 from segray.errors import DataError, StorageError
 from segray.files import growing_file, output_path
-from segray.inference.predictor import Predictor
 from segray.inference.submission.benchmark import Benchmark
 from segray.inference.submission.validate import check_submission
+
+if TYPE_CHECKING:  # a check needs no torch
+    from segray.inference.predictor import Predictor
 
 ZIP_DATE: Final = (1980, 1, 1, 0, 0, 0)
 """Date of every file in a zip, so that equal predictions give equal zips"""

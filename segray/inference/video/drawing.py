@@ -73,6 +73,7 @@ class Sheet:
             legend: The classes in the legend: all, all with those marked that a frame shows, or none.
         """
         num_panels = len(VIEWS[view])
+        max_width -= max_width % 2  # an odd width would be made even by one pixel more
         room = (max_width - GAP * (num_panels - 1)) / num_panels
         scale = min(1.0, room / photo_px[1], max_width / photo_px[0])
         height, width = (max(int(side * scale), 1) for side in photo_px)
