@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from segray.config import SizePx
 from segray.errors import ConfigError, DataError, unknown_name
 from segray.inference.corruptions import CORRUPTIONS, STRENGTHS
-from segray.inference.predictor import Predictor
 from segray.inference.video.drawing import LEGENDS, VIEWS, Sheet
 from segray.inference.video.sources import FrameSource
 from segray.inference.video.writers import check_fps, video_writer
+
+if TYPE_CHECKING:  # torch takes seconds to import; a wrong option is told before
+    from segray.inference.predictor import Predictor
 
 MAX_WIDTHS: Final = {".mp4": 1920, ".gif": 960}
 """Largest width if none is asked for. A GIF has about a byte for a pixel, so a wide one is too large for a page."""
