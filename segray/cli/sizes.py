@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from segray.config.section import SizePx
+from typing import TYPE_CHECKING
+
 from segray.errors import ConfigError
+
+if TYPE_CHECKING:
+    from segray.config import SizePx
 
 
 def parse_size(option: str, text: str) -> SizePx:
