@@ -106,6 +106,15 @@ class Folder:
             return sorted(info.base_name for info in self.filesystem.get_file_info(selector))
 
     @_patient
+    def files_below(self, name: str = "") -> list[str]:
+        """Return the paths of all files at any depth, relative to the folder, sorted; empty if there is no folder."""
+        selector = pafs.FileSelector(self._at(name), allow_not_found=True, recursive=True)
+        start = len(self._at(name)) + 1
+        with self._reaching(name):
+            infos = self.filesystem.get_file_info(selector)
+        return sorted(info.path[start:] for info in infos if info.type == pafs.FileType.File)
+
+    @_patient
     def read_bytes(self, name: str) -> bytes:
         """Return the whole content of a file.
 

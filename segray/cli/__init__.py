@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from segray.cli import data, model_options, recipes
+from segray.cli import data, recipes
+from segray.cli.predict import predict
 from segray.cli.submit import submit
 from segray.cli.train import train
 from segray.cli.video import video
@@ -68,20 +69,7 @@ def report(
     print(f"wrote {output} ({size_bytes / 1e6:.1f} MB)")
 
 
-@app.command()
-def predict(
-    run: model_options.Run,
-    photo: Annotated[Path, typer.Argument(help="Image file")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="PNG or JPEG file to write")] = Path("overlay.png"),
-    trial: model_options.Trial = None,
-) -> None:
-    """Segment a photo with a trained model and draw the classes over it."""
-    from segray.inference.predict import predict_file
-    from segray.shown import printable
-
-    found = predict_file(run, photo, output, trial=trial)
-    seen = ", ".join(f"{name} {share:.0%}" for name, share in list(found.prediction.shares.items())[:5])
-    print(printable(f"{output}: {found.title}; mostly {seen}"))
+app.command()(predict)
 
 
 @app.command()

@@ -77,7 +77,7 @@ class Predictor:
         self.device = find_device(device)
         self.precision = resolve_precision(config.train.precision, self.device)
         self.models = [self._on_device(model) for model in models]
-        self._window_px, self._overlap, self._tta = window_px, overlap, tta
+        self.window_px, self.overlap, self.tta = window_px, overlap, tta
         check_window(window_px or LARGE_PHOTO_WINDOW_PX, overlap)
         self._whole = self._forward(window_px)
 
@@ -153,7 +153,7 @@ class Predictor:
             photos_BCHW: RGB, 0 to 255, on the device.
         """
         num_pixels = photos_BCHW.shape[-2] * photos_BCHW.shape[-1]
-        if self._window_px is None and num_pixels > LARGE_PHOTO_PIXELS:
+        if self.window_px is None and num_pixels > LARGE_PHOTO_PIXELS:
             return self._forward(LARGE_PHOTO_WINDOW_PX)(photos_BCHW)
         return self._whole(photos_BCHW)
 
@@ -162,8 +162,8 @@ class Predictor:
         for model in self.models:
             member: Forward = partial(self._run, model)
             if window_px is not None:
-                member = Windows(member, window_px, self._overlap)
-            members.append(augmented(member, self._tta))
+                member = Windows(member, window_px, self.overlap)
+            members.append(augmented(member, self.tta))
         return members[0] if len(members) == 1 else Ensemble(members)
 
     def _run(self, model: SegmentationModel, photos_BCHW: Tensor) -> Tensor:
