@@ -4,6 +4,7 @@ import os
 
 import fake_sweep
 import pytest
+from tiny_models import sweep_with_models
 from typer.testing import CliRunner
 
 from dashboards.report import write_report
@@ -14,9 +15,7 @@ from segray.data.tools.sample import sample
 from segray.data.tools.show import show
 from segray.errors import StorageError
 from segray.files import output_path
-from segray.inference.predict import predict_file
-
-NOWHERE = "/nowhere/sweep"
+from segray.inference.output_place import open_outputs
 
 
 @pytest.fixture
@@ -52,7 +51,7 @@ def a_hard_link(path):
 @pytest.mark.parametrize("spelled", [itself, another_spelling, a_link, a_hard_link])
 def test_predict_does_not_write_over_its_photo(photo, spelled):
     with pytest.raises(StorageError, match="it is the input"):
-        predict_file(NOWHERE, photo, spelled(photo))
+        open_outputs(str(spelled(photo)), ["overlay"], [photo], is_one_photo=True)
     assert photo.read_bytes() == b"precious"
 
 
@@ -87,7 +86,7 @@ def test_nothing_is_written_among_a_sweeps_files(sweep, name, photo):
     target = f"{sweep}/{name}"
     for write in (
         lambda: write_report(sweep, target),
-        lambda: predict_file(sweep, photo, target),
+        lambda: open_outputs(target, ["overlay"], [photo], is_one_photo=True),
         lambda: write_scenes("cityscapes", f"{target}-scenes", train=1, val=1),
     ):
         with pytest.raises(StorageError, match="it lies among the files of the sweep"):
@@ -112,6 +111,7 @@ def test_what_cannot_be_a_path_is_refused(tmp_path):
             output_path(path)
 
 
-def test_the_command_line_says_so_in_one_line(photo):
-    result = CliRunner().invoke(app, ["predict", NOWHERE, str(photo), "-o", str(photo)])
+def test_the_command_line_says_so_in_one_line(tmp_path, photo):
+    run = sweep_with_models(tmp_path).folder.path
+    result = CliRunner().invoke(app, ["predict", run, str(photo), "-o", str(photo)])
     assert isinstance(result.exception, StorageError)

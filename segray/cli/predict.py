@@ -147,10 +147,12 @@ def _results(job: Job, choice: ModelChoice, *, distributed: bool) -> Iterator[It
 def _advice(job: Job, tally: _Tally) -> str:
     if len(job.files) == 1 and not tally.num_predicted:
         return ""
-    photos = text.counted(tally.num_predicted, "photo")
+    before = text.counted(tally.num_predicted, "photo") + (
+        " before it is" if tally.num_predicted == 1 else " before it are"
+    )
     return (
-        f"; {photos} before it are predicted in {job.outputs.place}; --keep-going passes over photos that do not "
-        "decode, and --resume keeps what is there"
+        f"; {before} in {job.outputs.place}; --keep-going passes over photos that do not decode, and --resume keeps "
+        "what is there"
     )
 
 

@@ -10,7 +10,7 @@ from segray.config import SizePx
 from segray.errors import ConfigError
 from segray.inference import prediction_record
 from segray.inference.inputs import InputFile, find_inputs, without
-from segray.inference.output_place import Existing, check_outside_data, open_outputs
+from segray.inference.output_place import DEFAULT_FOLDER, Existing, check_outside_data, open_outputs
 from segray.inference.outputs import Outputs, PredictionFolder
 from segray.inference.pipeline import Predicted, predict_shots
 from segray.inference.prediction import label_id_table
@@ -114,7 +114,7 @@ def prepare(load: Callable[[], Predictor], request: Request) -> Job:
         StorageError: There is no such model, or results cannot be written.
     """
     if request.split is None:
-        files = find_inputs(request.places, leave_out=Path(request.output) if request.output else None)
+        files = find_inputs(request.places, leave_out=Path(request.output or DEFAULT_FOLDER))
         outputs = _outputs(request, files)
         model = load()
     else:

@@ -1,50 +1,36 @@
+"""Predictions, and jobs of photos, splits and videos with a trained model."""
+
+from functools import partial
+
 import numpy as np
 import pytest
-import torch
-from fake_sweep import empty_sweep, record
+from fake_sweep import empty_sweep
 from PIL import ExifTags, Image
-from typer.testing import CliRunner
+from tiny_models import SPACE, BrightIsSky, half_bright, sweep_with_models, write_photos
 
-from segray.cli import app
 from segray.config import RunConfig
-from segray.engine import checkpoint
-from segray.engine.state import build_state
-from segray.errors import DataError, StorageError
-from segray.inference.predict import predict_file
+from segray.data.splits.split_record import record_splits
+from segray.data.synthetic import write_scenes
+from segray.errors import ConfigError, DataError, StorageError
+from segray.inference.predict import ModelChoice, Request, prepare
 from segray.inference.prediction import Prediction
 from segray.inference.predictor import Predictor
-from segray.labels import LabelSpace
 from segray.models import SegmentationModel
-from segray.records import CheckpointPointer
-
-SPACE = LabelSpace(names=("sky", "road"), colors=((0, 0, 255), (128, 64, 128)), raw_to_train={0: 0, 1: 1})
-
-
-class BrightIsSky(torch.nn.Module):
-    def forward(self, photos_BCHW):
-        brightness = photos_BCHW.mean(1, keepdim=True)
-        return torch.cat([brightness, -brightness], 1)
-
-
-@pytest.fixture
-def photo_HWC():  # noqa: N802 - a shape suffix
-    photo = np.zeros((30, 41, 3), np.uint8)
-    photo[:15] = 255
-    return photo
 
 
 @pytest.mark.parametrize("resize_px", [None, [10, 14], [60, 82]])
-def test_predictions_have_the_photos_size_and_place(photo_HWC, resize_px):
+def test_predictions_have_the_photos_size_and_place(resize_px):
     config = RunConfig().with_values({"data.resize_px": resize_px})
     predictor = Predictor([SegmentationModel(BrightIsSky(), stride=1)], config, SPACE)
-    labels_HW = predictor.predict(photo_HWC).labels
+    labels_HW = predictor.predict(half_bright()).labels
     assert labels_HW.shape == (30, 41)
     assert labels_HW.dtype == np.uint8
     assert (labels_HW[:13] == 0).all()
     assert (labels_HW[17:] == 1).all()
 
 
-def test_the_overlay_mixes_photo_and_class_colour(photo_HWC):
+def test_the_overlay_mixes_photo_and_class_colour():
+    photo_HWC = half_bright()
     labels_HW = np.zeros((30, 41), np.uint8)
     overlay = Prediction(photo_HWC, labels_HW, SPACE).overlay()
     assert overlay.shape == photo_HWC.shape
@@ -52,76 +38,160 @@ def test_the_overlay_mixes_photo_and_class_colour(photo_HWC):
     assert overlay[0, 0, 2] == 255
 
 
-@pytest.fixture
-def sweep(tmp_path):
-    """Write a sweep of two trials with a model each; the second has the higher mIoU."""
-    sweep = empty_sweep(tmp_path)
-    config = RunConfig().with_values({"model.encoder": "tu-test_resnet", "model.encoder_weights": "none"})
-    state = build_state(config, SPACE, steps_per_epoch=1, device=torch.device("cpu"))
-    for trial_id, miou in (("0000", 0.3), ("0001", 0.4)):
-        trial = sweep.files.trial(trial_id)
-        checkpoint.save(state, trial.folder.child("checkpoints/1-1"))
-        pointer = CheckpointPointer(checkpoint="checkpoints/1-1", record=record(1, miou), seconds=1.0)
-        trial.write_pointer("best", pointer)
-    return sweep.files
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Write a sweep of two trials with a model each, and return its folder."""
+    return sweep_with_models(tmp_path_factory.mktemp("runs")).folder.path
 
 
 @pytest.fixture
-def photo(tmp_path, photo_HWC):
-    path = tmp_path / "photo.png"
-    Image.fromarray(photo_HWC).save(path)
-    return path
+def job(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def prepared(*places, location=run, **options):
+        return prepare(ModelChoice(location=str(location)).load, Request(places=tuple(map(str, places)), **options))
+
+    return prepared
 
 
-def test_the_best_trials_model_is_used(tmp_path, sweep, photo):
-    found = predict_file(sweep.folder.path, photo, tmp_path / "overlay.png")
-    assert found.title == "trial 0001, val mIoU 40.0\u00a0%"
-    shares = list(found.prediction.shares.values())
+def test_the_best_trials_model_is_used(tmp_path, job):
+    (photo,) = write_photos(tmp_path, "photo.png")
+    found = job(photo)
+    (predicted,) = found.results()
+    assert found.model.title == "trial 0001, val mIoU 40.0\u00a0%"
+    shares = list(predicted.shares.values())
     assert sum(shares) == pytest.approx(1)
     assert shares == sorted(shares, reverse=True)
     with Image.open(tmp_path / "overlay.png") as overlay:
         assert overlay.size == (41, 30)
 
 
-def test_the_command_says_who_predicted_and_what_was_seen(tmp_path, sweep, photo):
-    arguments = ["predict", sweep.folder.path, str(photo), "-o", str(tmp_path / "overlay.png")]
-    said = CliRunner().invoke(app, arguments).output
-    assert "overlay.png: trial 0001, val mIoU 40.0\u00a0%; mostly " in said
-
-
-def test_a_sweep_without_a_model(tmp_path, photo):
+def test_a_sweep_without_a_model(tmp_path, job):
+    (photo,) = write_photos(tmp_path, "photo.png")
     sweep = empty_sweep(tmp_path)
     with pytest.raises(StorageError, match=r"no trial of .* has a model: none has completed an epoch"):
-        predict_file(sweep.files.folder.path, photo, tmp_path / "overlay.png")
+        job(photo, location=sweep.files.folder.path)
 
 
-@pytest.mark.parametrize("content", [b"", b"not a photo", None])
-def test_a_photo_that_does_not_decode(tmp_path, sweep, content):
+@pytest.mark.parametrize("content", [b"", b"not a photo"])
+def test_a_photo_that_does_not_decode(tmp_path, job, content):
     photo = tmp_path / "bad.jpg"
-    if content is not None:
-        photo.write_bytes(content)
+    photo.write_bytes(content)
     with pytest.raises(DataError, match=r"bad\.jpg"):
-        predict_file(sweep.folder.path, photo, tmp_path / "overlay.png")
+        list(job(photo).results())
 
 
-def test_an_overlay_is_upright_where_the_camera_was_not(tmp_path, sweep, photo_HWC):
+def test_an_overlay_is_upright_where_the_camera_was_not(tmp_path, job):
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
-    Image.fromarray(photo_HWC).save(tmp_path / "turned.jpg", exif=exif)
-    predict_file(sweep.folder.path, tmp_path / "turned.jpg", tmp_path / "overlay.png")
+    Image.fromarray(half_bright()).save(tmp_path / "turned.jpg", exif=exif)
+    list(job(tmp_path / "turned.jpg").results())
     with Image.open(tmp_path / "overlay.png") as overlay:
         assert overlay.size == (30, 41)
 
 
-def test_a_photo_too_large_to_decode(tmp_path, sweep, photo, monkeypatch):
+def test_a_photo_too_large_to_decode(tmp_path, job, monkeypatch):
+    (photo,) = write_photos(tmp_path, "photo.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
     with pytest.raises(DataError, match=r"photo\.png.*decompression bomb"):
-        predict_file(sweep.folder.path, photo, tmp_path / "overlay.png")
+        list(job(photo).results())
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 3000), (3, 10_000)])
+def test_a_photo_of_an_odd_size(tmp_path, job, height, width):
+    (photo,) = write_photos(tmp_path, "photo.png", height=height, width=width)
+    (predicted,) = job(photo, output="out", kinds=("overlay", "probabilities")).results()
+    assert not predicted.error
+    with Image.open(tmp_path / "out/overlay/photo.png") as overlay:
+        assert overlay.size == (width, height)
+
+
+def test_a_second_start_does_what_the_first_left(tmp_path, job):
+    write_photos(tmp_path / "photos", "1.png", "2.png", "10.png")
+    first = job("photos", output="out").results()
+    assert [next(first).name] == ["1"]
+    first.close()
+    (tmp_path / "out/overlay/10.png").unlink(missing_ok=True)
+    (tmp_path / "out/overlay/2.png").unlink(missing_ok=True)
+    second = job("photos", output="out", existing="resume")
+    assert second.done == {"1"}
+    assert [one.name for one in second.results()] == ["2", "10"]
+    assert list(job("photos", output="out", existing="resume").results()) == []
+
+
+def test_a_second_start_may_replace_results(tmp_path, job):
+    write_photos(tmp_path / "photos", "1.png")
+    list(job("photos", output="out").results())
+    (tmp_path / "out/overlay/1.png").write_bytes(b"older")
+    list(job("photos", output="out", existing="overwrite").results())
+    with Image.open(tmp_path / "out/overlay/1.png") as overlay:
+        assert overlay.size == (41, 30)
 
 
 @pytest.mark.parametrize(
-    ("output", "why"), [("missing/overlay.png", "there is no folder"), ("overlay.xyz", r"name a \.png or \.jpg file")]
+    ("options", "why"),
+    [
+        ({}, "needs photos or --split"),
+        ({"places": ("a.png",), "split": "test"}, "needs photos or --split"),
+        ({"places": ("a.png",), "data_root": "data"}, "--data names the folder of the data set for --split"),
+        ({"places": ("a.png",), "batch_size": 0}, "--batch must be at least 1"),
+    ],
 )
-def test_an_overlay_that_cannot_be_written(tmp_path, sweep, photo, output, why):
-    with pytest.raises(StorageError, match=why):
-        predict_file(sweep.folder.path, photo, tmp_path / output)
+def test_requests_that_make_no_sense(options, why):
+    with pytest.raises(ConfigError, match=why):
+        Request(**options)
+
+
+def test_label_ids_that_a_data_set_does_not_have_are_refused_before_the_first_photo(tmp_path, job):
+    space = SPACE.model_copy(update={"raw_to_train": {}})
+    location = sweep_with_models(tmp_path / "runs", space).folder.path
+    write_photos(tmp_path / "photos", "1.png")
+    with pytest.raises(ConfigError, match="its labels hold no ids; use train ids"):
+        job("photos", location=location, kinds=("label_ids",), output="out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="module")
+def cityscapes(tmp_path_factory):
+    """Write a data set with photos of an official test split, and a sweep on it."""
+    root = tmp_path_factory.mktemp("data") / "scenes"
+    write_scenes("cityscapes", root, train=4, val=2, test=2, size_px=(32, 64))
+    files = sweep_with_models(tmp_path_factory.mktemp("runs"), **{"data.root": str(root)})
+    files.write_splits(record_splits(RunConfig().with_values({"data.root": str(root)}).data))
+    return root, files.folder.path
+
+
+def test_a_split_gives_the_photos_that_the_run_recorded(cityscapes, job):
+    root, location = cityscapes
+    split = partial(job, location=location, output="out")
+    val = split(split="val")
+    assert [file.path.is_relative_to(root / "leftImg8bit/val") for file in val.files] == [True, True]
+    assert len(list(val.results())) == 2
+    assert len(split(split="train", output="train").files) == 4
+
+
+def test_the_test_split_without_labels_gives_the_official_photos(cityscapes, tmp_path, job):
+    root, location = cityscapes
+    list(job(split="test", location=location, output="out").results())
+    written = {path.stem for path in (tmp_path / "out/overlay").rglob("*.png")}
+    assert written == {path.stem for path in (root / "leftImg8bit/test").rglob("*.png")}
+
+
+def test_a_split_of_a_data_set_that_lies_elsewhere_or_lacks_images(cityscapes, tmp_path, job):
+    root, location = cityscapes
+    (tmp_path / "moved").symlink_to(root)
+    assert len(job(split="val", location=location, data_root=str(tmp_path / "moved"), output="a").files) == 2
+    write_scenes("cityscapes", tmp_path / "other", train=4, val=1, size_px=(32, 64))
+    with pytest.raises(DataError, match="must hold the 2 images of the run's val split, but lacks 1"):
+        job(split="val", location=location, data_root=str(tmp_path / "other"), output="b")
+    with pytest.raises(ConfigError, match="did you mean 'test'"):
+        job(split="tets", location=location, output="b")
+
+
+def test_a_test_split_that_is_not_there(tmp_path, job):
+    write_scenes("camvid", tmp_path / "scenes", train=3, val=2, size_px=(32, 64))
+    values = {"data.dataset": "camvid", "data.root": str(tmp_path / "scenes")}
+    location = sweep_with_models(tmp_path / "runs", **values).folder.path
+    with pytest.raises(DataError, match=r"the test split of camvid .* has no photo"):
+        job(split="test", location=location, output="out")
+    assert len(job(split="val", location=location, output="out").files) == 2
