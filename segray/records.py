@@ -297,3 +297,54 @@ class SweepState(StoredRecord):
     def is_alive(self) -> bool:
         """Whether the sweep runs, as far as its files tell."""
         return self.status == "running" and time.time() - self.updated_at <= SILENCE_SECONDS
+
+
+class FileRecord(StoredRecord):
+    """A file of a model folder, so that a copy that was cut off or mixed up is noticed."""
+
+    num_bytes: Count
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class Lineage(StoredRecord):
+    """Where a model comes from. What is not known is empty."""
+
+    sweep: str = ""
+    """Name of the sweep or run"""
+    trial: str = ""
+    recipe: str = ""
+    """The published system that the sweep started from"""
+    values: dict[str, object] = {}
+    """Dotted key -> value that the search drew for the trial"""
+    seeds: dict[str, int] = {}
+    """``sweep`` and ``trial`` -> seed"""
+    git_revision: str = ""
+    dataset: str = ""
+    data_fingerprint: str = ""
+    """Hash of the names and sizes in splits.json: equal for equal images in equal splits"""
+    num_images: dict[str, int] = {}
+    """train, val and test -> number of images"""
+    trained_with: dict[str, str] = {}
+    """Package -> version on the machine that trained the model"""
+
+
+class ModelRecord(StoredRecord):
+    """The content of model.json, which makes a folder a model folder: what the model is and where it comes from."""
+
+    format_version: Literal[1] = 1
+    title: str
+    """The model in a few words"""
+    exported_at: str
+    """ISO 8601, UTC"""
+    segray_version: str
+    epoch: Count | None = None
+    """The epoch of the weights"""
+    objective: str = ""
+    """The score that trials were compared by"""
+    val_scores: dict[str, float | None] = {}
+    """Scores of that epoch's validation, as in ``EpochRecord``"""
+    test_scores: SplitScores | None = None
+    """Scores on the test split, if this model was evaluated on it"""
+    lineage: Lineage = Lineage()
+    files: dict[str, FileRecord]
+    """Path in the folder -> its size and hash; README.md is not listed, because people edit it"""

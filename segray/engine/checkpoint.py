@@ -4,6 +4,7 @@
     config.json         RunConfig
     label_space.json    LabelSpace
     preprocessing.json  Normalisation of the photos; missing in checkpoints of an earlier version, which used ImageNet's
+    model.json          ModelRecord: only in folders that segray export wrote; the other files must have its hashes
     training.pt         optimiser, schedule, epoch and best epoch so far; also the trained weights if model.safetensors
                         holds their average. Not written once the run is finished, because it is the largest file
 
@@ -23,6 +24,7 @@ from torch import Tensor
 
 from segray.config import RunConfig, run_config
 from segray.engine.adversary import StateDict
+from segray.engine.model_files import check_model_files, check_no_pickle, check_weights_there
 from segray.engine.state import TrainState
 from segray.errors import ConfigError, StorageError
 from segray.folder import Folder, open_folder
@@ -94,9 +96,11 @@ def load_checkpoint(location: str | Path | Folder) -> tuple[SegmentationModel, R
         The model (uint8 or float RGB photos, BCHW, 0 to 255 -> logits, BCHW), its run's config and its classes.
 
     Raises:
-        StorageError: There is no checkpoint, it is damaged, or its weights have another architecture or class count.
+        StorageError: There is no checkpoint, it is damaged, its weights have another architecture or class count, or a
+            file is not the one that was exported.
     """
     folder = location if isinstance(location, Folder) else open_folder(location)
+    check_model_files(folder)
     config_json, label_space_json = folder.read_json("config.json"), folder.read_json("label_space.json")
     if config_json is None or label_space_json is None:
         raise StorageError(
@@ -143,7 +147,9 @@ def _parse_label_space(folder: Folder, content: object) -> LabelSpace:
 
 
 def _read_weights(folder: Folder) -> dict[str, Tensor]:
+    check_weights_there(folder)
     content = _read_bytes(folder, "model.safetensors")
+    check_no_pickle(folder, "model.safetensors", content)
     try:
         return safetensors.torch.load(content)
     except Exception as error:  # a damaged header can make safetensors raise any exception

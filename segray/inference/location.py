@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segray import text
+from segray.engine.model_files import MODEL_RECORD, read_model_record
 from segray.errors import ConfigError, StorageError, unknown_name
 from segray.folder import Folder, open_folder
 from segray.objective import MIOU
-from segray.records import CheckpointPointer
+from segray.records import CheckpointPointer, ModelRecord
 from segray.storage import SweepFiles, TrialFiles
 
 
@@ -23,10 +24,14 @@ class ModelLocation:
     sweep: SweepFiles | None = None
     trial: TrialFiles | None = None
     pointer: CheckpointPointer | None = None
+    record: ModelRecord | None = None
+    """What model.json says, in a folder that segray export wrote"""
 
     @property
     def title(self) -> str:
         """The model in a few words, such as ``trial 0007, val mIoU 56.0 %``."""
+        if self.record is not None:
+            return self.record.title
         if self.trial is None or self.pointer is None:
             return f"the model at {self.folder.path}"
         objective = self.sweep.info().objective if self.sweep else MIOU
@@ -52,6 +57,8 @@ def find_model(location: str | Path | Folder, trial_id: str | None = None) -> Mo
         raise ConfigError(
             f"--trial chooses a trial of a run, but {folder.path!r} is no run: it has no sweep.json; leave --trial out"
         )
+    if folder.is_file(MODEL_RECORD):
+        return ModelLocation(folder, record=read_model_record(folder))
     if folder.is_file("model.safetensors") or folder.is_file("label_space.json"):
         return _checkpoint(folder)
     if any(folder.exists(name) for name in ("best.json", "checkpoints", "outcome.json")):

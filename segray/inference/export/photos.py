@@ -1,0 +1,96 @@
+"""Photos to compare exports on, and to calibrate int8 with: those given, else the model's own validation images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segray.config import RunConfig
+from segray.data.cache.fingerprint import listing
+from segray.data.files.photo import photo_array
+from segray.data.splits.division import divide
+from segray.errors import ConfigError, SegrayError
+from segray.files import expanded
+from segray.foreign import in_short
+from segray.inference.location import ModelLocation
+
+PICTURE_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+
+
+class FoundPhotos(NamedTuple):
+    """Real photos, and where they come from."""
+
+    arrays: list[NDArray[np.uint8]]
+    """RGB, (1, 3, H, W)"""
+    source: str
+    """In words, such as ``4 validation photos``"""
+
+
+def find_photos(
+    given: Sequence[Path], config: RunConfig, location: ModelLocation, limit: int, data_root: str | None = None
+) -> FoundPhotos:
+    """Return photos: those given; else of the validation split; else the samples that the sweep kept.
+
+    Args:
+        given: Photos, or folders of photos.
+        config: The run's config, which names the data set.
+        location: Where the model was found.
+        limit: Most photos to read, evenly spread.
+        data_root: The data set's folder on this machine, if it is another one.
+
+    Raises:
+        ConfigError: There are none.
+        DataError: A given photo cannot be read.
+    """
+    if given:
+        files = _spread(_files(given), limit)
+        return FoundPhotos(_read(files), f"{len(files)} given photos")
+    try:
+        files = _spread(_validation_files(config, data_root), limit)
+        return FoundPhotos(_read(files), f"{len(files)} validation photos")
+    except SegrayError as error:
+        why = in_short(error)
+    files = _spread(_samples(location), limit)
+    if not files:
+        raise ConfigError(
+            "an export is compared with PyTorch on real photos, but the model's data set is not at hand "
+            f"({why}); name photos with --photos, or the data set's folder with --data"
+        )
+    return FoundPhotos(_read(files), f"{len(files)} sample photos of the sweep")
+
+
+def _validation_files(config: RunConfig, data_root: str | None) -> list[Path]:
+    data = config.data if data_root is None else config.data.model_copy(update={"root": data_root})
+    dataset, _, _ = listing(data)
+    return [pair.photo for pair in divide(dataset, data)["val"]]
+
+
+def _samples(location: ModelLocation) -> list[Path]:
+    folder = location.sweep.folder if location.sweep else None
+    if folder is None or not folder.is_local:
+        return []
+    return sorted((Path(folder.path) / "samples").glob("*_photo.png"))
+
+
+def _files(given: Sequence[Path]) -> list[Path]:
+    files: list[Path] = []
+    for path in map(expanded, given):
+        inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in PICTURE_SUFFIXES)
+        if path.is_dir() and not inside:
+            raise ConfigError(f"--photos must name photos or folders of photos, but {str(path)!r} holds none")
+        files += inside if path.is_dir() else [path]
+    return files
+
+
+def _spread(files: Sequence[Path], limit: int) -> list[Path]:
+    if len(files) <= limit:
+        return list(files)
+    return [files[round(index * (len(files) - 1) / max(limit - 1, 1))] for index in range(limit)]
+
+
+def _read(files: Sequence[Path]) -> list[NDArray[np.uint8]]:
+    return [np.ascontiguousarray(photo_array(file).transpose(2, 0, 1)[None]) for file in files]
