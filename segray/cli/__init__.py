@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from segray.cli import data, recipes
+from segray.cli.bench import bench
+from segray.cli.export import export
 from segray.cli.predict import predict
 from segray.cli.submit import submit
 from segray.cli.train import train
@@ -90,6 +92,8 @@ def evaluate(
 
 app.command()(submit)
 app.command()(video)
+app.command()(export)
+app.command()(bench)
 
 
 def main() -> None:

@@ -1,1 +1,1 @@
-"""Exports of a trained model: a model folder, ONNX, torch.export. Nothing is written that does not agree with PyTorch."""
+"""Exports of a trained model: model folders, ONNX and torch.export; files are compared with PyTorch first."""

@@ -80,7 +80,9 @@ class Reference:
         return torch.stack(found).numpy()
 
 
-def compare(run: Run, reference: Run, photos: Sequence[Photos], batches: Iterable[tuple[int, SizePx]]) -> list[Agreement]:
+def compare(
+    run: Run, reference: Run, photos: Sequence[Photos], batches: Iterable[tuple[int, SizePx]]
+) -> list[Agreement]:
     """Compare an exported graph with PyTorch.
 
     Args:

@@ -15,6 +15,7 @@ from segray.files import output_path, write_whole
 from segray.inference.export import onnx_file, trace
 from segray.inference.export.comparison import Agreement, Photos, Reference, Run, check, compare
 from segray.inference.export.graph import GraphOptions, ModelGraph
+from segray.inference.export.int8 import Int8Cost, int8_cost, quantise
 from segray.inference.export.preprocessing import metadata
 from segray.labels import LabelSpace
 from segray.models import SegmentationModel
@@ -75,13 +76,20 @@ def export_files(request: ExportRequest, announce: Callable[[str], None] = print
         content, run = _encode(request, graph, size_px)
         announce(f"comparing {target.name} with PyTorch")
         agreements = compare(run, _reference(request), request.photos, _batches(request, graph, size_px))
-        fix = "nothing was written; " + ("export fixed sizes with --size HxW" if size_px is None else "load the model with segray.load_model")
-        what = "an export for any size" if size_px is None else f"the export for {size_px[0]}x{size_px[1]} px"
+        what, fix = _words(size_px)
         check(agreements, what=what, fix=fix)
         found.append(ExportedFile(path=target, content=content, size_px=size_px, agreements=agreements))
     for exported in found:
-        _write(exported)
+        _write(exported.path, exported.content)
     return found
+
+
+def _words(size_px: SizePx | None) -> tuple[str, str]:
+    """Return what an export is called in an error, and the way out."""
+    if size_px is None:
+        return "an export for any size", "nothing was written; export fixed sizes with --size HxW, which may be a list"
+    size = f"{size_px[0]}x{size_px[1]}"
+    return f"the export for {size} px", "nothing was written; load the model with segray.load_model"
 
 
 def _targets(request: ExportRequest) -> dict[SizePx | None, Path]:
@@ -139,8 +147,43 @@ def usual_size(config: RunConfig, photo: Photos) -> SizePx:
     return max(round(height * factor), 1), max(round(width * factor), 1)
 
 
-def _write(exported: ExportedFile) -> None:
+def _write(path: Path, content: bytes) -> None:
     try:
-        write_whole(exported.path, exported.content)
+        write_whole(path, content)
     except OSError as error:
-        raise StorageError(f"cannot write {str(exported.path)!r}: {error.strerror or error}") from None
+        raise StorageError(f"cannot write {str(path)!r}: {error.strerror or error}") from None
+
+
+def export_int8(
+    request: ExportRequest, written: Sequence[ExportedFile], announce: Callable[[str], None] = print
+) -> dict[Path, Int8Cost]:
+    """Write an int8 file beside each ONNX file, with -int8 added to its name, and measure what int8 costs.
+
+    Args:
+        request: The request that the files were written for; its photos also calibrate.
+        written: What ``export_files`` returned.
+        announce: Told what is being done.
+
+    Returns:
+        Path of each int8 file -> its cost.
+
+    Raises:
+        StorageError: A file cannot be written.
+    """
+    costs = {}
+    for exported in written:
+        size_px = exported.size_px or usual_size(request.config, request.photos[0])
+        target = output_path(exported.path.with_name(f"{exported.path.stem}-int8{exported.path.suffix}"))
+        announce(f"quantising {target.name} with {len(request.photos)} photos")
+        content = quantise(exported.content, request.photos, size_px)
+        costs[target] = int8_cost(
+            exported.content,
+            content,
+            request.config,
+            request.photos,
+            size_px,
+            is_fixed=exported.size_px is not None,
+            announce=announce,
+        )
+        _write(target, content)
+    return costs

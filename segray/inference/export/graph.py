@@ -68,9 +68,7 @@ class ModelGraph(nn.Module):
         if self.resize_px is None:
             return self._decided(self.model(photos_BCHW))
         logits_BCHW = self.model(resize_photos(photos_BCHW, self.resize_px))
-        return self._decided(
-            F.interpolate(logits_BCHW, photos_BCHW.shape[-2:], mode="bilinear", align_corners=False)
-        )
+        return self._decided(F.interpolate(logits_BCHW, photos_BCHW.shape[-2:], mode="bilinear", align_corners=False))
 
     def _decided(self, logits_BCHW: Tensor) -> Tensor:
         return logits_BCHW.argmax(dim=1).to(torch.uint8) if self.argmax else logits_BCHW

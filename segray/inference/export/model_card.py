@@ -27,7 +27,7 @@ def model_card(
     num_parameters = sum(parameter.numel() for parameter in model.parameters())
     sections = [
         f"# {record.title}",
-        f"A model that segments street scenes into {text.counted(label_space.num_classes, 'class').replace('classs', 'classes')}: "
+        f"A model that segments street scenes into {label_space.num_classes} classes: "
         f"{_network(config)}, {num_parameters / 1e6:.1f} million parameters. {_origin(record)}",
         "## Scores\n\n" + _scores(record),
         "## Classes\n\n" + _classes(record, label_space),
@@ -73,7 +73,8 @@ def _classes(record: ModelRecord, label_space: LabelSpace) -> str:
     for index, (name, color) in enumerate(zip(label_space.names, label_space.colors, strict=True)):
         val = text.percent(record.val_scores.get(CLASS_IOU + name))
         escaped = name.replace("|", "\\|")
-        rows.append(f"| {index} | {escaped} | {', '.join(map(str, color))} | {val} | {text.percent(test_iou.get(name))} |")
+        cells = (str(index), escaped, ", ".join(map(str, color)), val, text.percent(test_iou.get(name)))
+        rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows) + "\n\nA dash stands for a class that the images do not show, or a score that is not known."
 
 
@@ -131,8 +132,8 @@ def _limits(record: ModelRecord, config: RunConfig) -> list[str]:
         "Rare and small classes have low IoU; the table says which.",
         "It is not made for decisions that people's safety depends on.",
     ]
-    unseen = [name.removeprefix(CLASS_IOU) for name, iou in record.val_scores.items() if name.startswith(CLASS_IOU) and iou is None]
-    if unseen:
+    iou = {name.removeprefix(CLASS_IOU): iou for name, iou in record.val_scores.items() if name.startswith(CLASS_IOU)}
+    if unseen := [name for name in iou if iou[name] is None]:
         found.insert(2, f"Not in the validation images, so not measured: {', '.join(unseen)}.")
     return found
 

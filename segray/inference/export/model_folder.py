@@ -1,9 +1,9 @@
 """Model folders: a trained model with everything that loading and judging it needs, without its sweep and data set.
 
-    model.safetensors, config.json, label_space.json, preprocessing.json   the files of a checkpoint
-    model.json                                                             ModelRecord
-    README.md                                                              the model card
-    smp/                                                                   SMP's save_pretrained form, of SMP networks
+model.safetensors, config.json, label_space.json, preprocessing.json   the files of a checkpoint
+model.json                                                             ModelRecord
+README.md                                                              the model card
+smp/                                                                   SMP's save_pretrained form, of SMP networks
 """
 
 from __future__ import annotations
@@ -72,8 +72,12 @@ def _make_way(target: Path) -> None:
 def _checkpoint_files(model: SegmentationModel, config: RunConfig, label_space: LabelSpace) -> dict[str, bytes]:
     weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     records = {"config.json": config, "label_space.json": label_space, PREPROCESSING: model.normalisation}
-    texts = {name: json.dumps(kept.model_dump(mode="json"), indent=2, ensure_ascii=False) for name, kept in records.items()}
-    return {WEIGHTS: safetensors.torch.save(weights), **{name: f"{text}\n".encode() for name, text in texts.items()}}
+    texts = {name: _json(record.model_dump(mode="json")) for name, record in records.items()}
+    return {WEIGHTS: safetensors.torch.save(weights), **texts}
+
+
+def _json(content: object) -> bytes:
+    return json.dumps(content, indent=2, ensure_ascii=False).encode() + b"\n"
 
 
 def _file_records(folder: Path) -> dict[str, FileRecord]:

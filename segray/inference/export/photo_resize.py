@@ -47,8 +47,7 @@ def resize_photos(photos_BCHW: Tensor, size_px: SizePx) -> Tensor:
 
 def _by_area(photos_BCHW: Tensor, size_px: SizePx) -> Tensor:
     rows_NM, columns_NM = (
-        _overlaps(photos_BCHW, source, side)
-        for source, side in zip(photos_BCHW.shape[-2:], size_px, strict=True)
+        _overlaps(photos_BCHW, source, side) for source, side in zip(photos_BCHW.shape[-2:], size_px, strict=True)
     )
     return torch.matmul(torch.matmul(rows_NM, photos_BCHW), columns_NM.T)
 

@@ -41,6 +41,8 @@ def metadata(
     photo = "RGB, uint8, 0 to 255, (batch, 3, height, width)"
     if resize_px is not None and not options.resize:
         photo += f", resized to {resize_px[0]}x{resize_px[1]} px by area if it shrinks, else linearly"
+    inside = ["normalisation", "padding"]
+    inside += [name for name, is_inside in (("resize", options.resize), ("argmax", options.argmax)) if is_inside]
     output = "labels, uint8, (batch, height, width)" if options.argmax else "logits, float32, (batch, classes, ...)"
     return {
         "segray.version": version("segray"),
@@ -51,8 +53,6 @@ def metadata(
         "segray.output": output,
         "segray.normalisation": model.normalisation.model_dump_json(),
         "segray.resize_px": json.dumps(resize_px),
-        "segray.inside": ", ".join(
-            ["normalisation", "padding", *(["resize"] if options.resize else []), *(["argmax"] if options.argmax else [])]
-        ),
+        "segray.inside": ", ".join(inside),
         "segray.dataset": config.data.dataset,
     }
