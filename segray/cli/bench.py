@@ -12,6 +12,7 @@ import typer
 from segray.cli import model_options
 from segray.cli.sizes import parse_size
 from segray.errors import ConfigError, unknown_name
+from segray.inference.bench import BACKENDS
 
 if TYPE_CHECKING:
     from segray.config.section import SizePx
@@ -28,7 +29,7 @@ def bench(
         typer.Option(metavar="HxW", help="Photo size, repeatable or a list (default: data.resize_px, else 512x1024)"),
     ] = None,
     batch: Annotated[str, typer.Option(metavar="LIST", help="Photos a call, such as 1,4")] = "1",
-    backend: Annotated[str, typer.Option(metavar="LIST", help="Any of eager, compiled, onnx")] = "eager,compiled,onnx",
+    backend: Annotated[str, typer.Option(metavar="LIST", help=f"Any of {', '.join(BACKENDS)}")] = ",".join(BACKENDS),
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads (default: PyTorch's own choice)")] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Turns of each backend; more are steadier")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object")] = False,
@@ -68,11 +69,10 @@ def _batches(given: str) -> list[int]:
 
 
 def _backends(given: str) -> list[str]:
-    known = ("eager", "compiled", "onnx")
     names = [name.strip() for name in given.split(",")]
     for name in names:
-        if name not in known:
-            raise ConfigError(unknown_name("--backend", name, known))
+        if name not in BACKENDS:
+            raise ConfigError(unknown_name("--backend", name, BACKENDS))
     return list(dict.fromkeys(names))
 
 

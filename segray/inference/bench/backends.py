@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,8 +18,6 @@ from segray.inference.export.graph import GraphOptions, ModelGraph
 from segray.inference.export.onnx_file import open_session, run_session, to_onnx
 from segray.inference.export.trace import trace
 from segray.inference.predictor import Predictor
-
-BACKENDS: Final = ("eager", "compiled", "onnx")
 
 
 class Setting(NamedTuple):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ LARGEST_DIFFERENCE: Final = 1e-3
 
 Photos = NDArray[np.uint8]
 """RGB, (B, 3, H, W)"""
-Run = Callable[[Photos], NDArray[np.generic]]
+Run = Callable[[Photos], NDArray[Any]]
 """Maps photos to logits (B, C, H, W), float32, or to labels (B, H, W), uint8"""
 
 

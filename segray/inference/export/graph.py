@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -83,8 +84,9 @@ class ModelGraph(nn.Module):
 
     def _padded_px(self, side_px: int) -> int:
         stride, smallest_px = self.model.stride, self.model.min_side_px
-        at_least: int = torch.sym_max(side_px, smallest_px) if smallest_px > 1 else side_px
-        return (at_least + stride - 1) // stride * stride
+        at_least: Any = torch.sym_max(side_px, smallest_px) if smallest_px > 1 else side_px
+        padded_px: int = (at_least + stride - 1) // stride * stride
+        return padded_px
 
 
 def _cropped(padded: Tensor, photos_BCHW: Tensor) -> Tensor:
@@ -131,7 +133,7 @@ def _replace_pools(module: nn.Module) -> None:
 
 def _output_px(pool: nn.AdaptiveAvgPool2d) -> SizePx | None:
     """Return the output size; None for a single bin, which is a plain mean, and for a side that keeps its size."""
-    size = pool.output_size
+    size: Any = pool.output_size
     rows, columns = (size, size) if isinstance(size, int) else size
     if rows is None or columns is None or (rows, columns) == (1, 1):
         return None

@@ -7,7 +7,7 @@ import io
 import logging
 import warnings
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -59,7 +59,7 @@ def to_onnx(program: torch.export.ExportedProgram, output: str, metadata: Mappin
                 program, (), dynamo=True, verbose=False, input_names=[INPUT], output_names=[output]
             )
             assert exported is not None
-            exported.save(buffer)
+            exported.save(cast(Any, buffer))  # takes a stream, whatever its annotation says
     except torch.onnx.OnnxExporterError as error:
         raise ConfigError(
             f"the model cannot be written as ONNX: {_first_line(error)}; export it with --format torch"
