@@ -105,7 +105,7 @@ def int8_cost(
     runs = [partial(run_session, open_session(content)) for content in (float_content, int8_content)]
     try:
         data = prepare(config.data, announce)
-        common_px = data.val.common_size()
+        common_px = data.val.common_size
         reason = ""
         if data.scoring.differs:
             reason = "the model is judged by other classes than it predicts"

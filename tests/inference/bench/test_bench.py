@@ -58,9 +58,8 @@ def test_padding_counts_in_the_operations():
 
 
 def test_a_model_is_measured_by_size_and_batch(run):
-    ended = command(
-        run, "--size", "16x24,32x24", "--batch", "1,2", "--backend", "eager", "--rounds", "1", "--threads", 1, "--json"
-    )
+    options = ["--backend", "eager", "--rounds", 1, "--threads", 1, "--json"]
+    ended = command(run, "--size", "16x24,32x24", "--batch", "1,2", *options)
     assert ended.exit_code == 0, ended.output
     found = json.loads(ended.stdout)
     rows = found["measurements"]
