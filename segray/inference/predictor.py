@@ -91,6 +91,12 @@ class Predictor:
         """The model in a few words, such as ``trial 0007, val mIoU 56.0 %``."""
         return self.location.title if self.location else f"{self.config.model.name} model"
 
+    @property
+    def way(self) -> str:
+        """How photos are predicted, such as ``windows of 512x1024, flip,0.75``; empty for whole photos as they are."""
+        windows = "" if self._window_px is None else f"windows of {self._window_px[0]}x{self._window_px[1]}"
+        return ", ".join(part for part in (windows, self._tta) if part)
+
     def predict(self, photo: Photo, *, probabilities: bool = False) -> Prediction:
         """Predict a photo.
 
