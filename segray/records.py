@@ -220,45 +220,6 @@ class SplitRecord(StoredRecord):
     the labels depend on besides the files, such as a K-Means fit"""
 
 
-class SplitScores(StoredRecord):
-    """Scores of a trial's best checkpoint on the images of a split. Fractions are 0 to 1."""
-
-    split: Literal["val", "test"]
-    trial: str
-    epoch: Count
-    num_images: Count
-    miou: float | None
-    """Mean IoU over the classes in the labels of the split"""
-    classes: tuple[str, ...]
-    iou: tuple[float | None, ...]
-    """IoU per class; None for a class that is not in the mean"""
-    pixel_accuracy: float | None
-    mean_class_accuracy: float | None
-    frequency_weighted_iou: float | None
-    """Mean of IoU weighted by the classes' shares of the labelled pixels"""
-    cluster_accuracy: float | None = None
-    """Accuracy on clusters, as ``val_cluster_accuracy`` of an epoch"""
-    recorded_val_miou: float | None
-    """The trial's val mIoU at that epoch, when it was trained"""
-    device: str
-    """cpu or cuda"""
-    evaluated_at: str
-    """ISO 8601, UTC"""
-
-    def score(self, name: str) -> float | None:
-        """Return the score that an epoch's record has under a name, on this split; None if there is none."""
-        if name.startswith(CLASS_IOU):
-            return dict(zip(self.classes, self.iou, strict=True)).get(name.removeprefix(CLASS_IOU))
-        # The fields are named like the scores of a validation; there is no loss.
-        value: float | None = getattr(self, name.removeprefix("val_"), None) if name in SCORES else None
-        return value
-
-    @property
-    def num_in_mean(self) -> int:
-        """The number of classes that ``miou`` averages."""
-        return sum(iou is not None for iou in self.iou)
-
-
 class OwnerRecord(StoredRecord):
     """The start of a sweep that may write its files; see `owner.py`."""
 

@@ -39,11 +39,11 @@ from segray.records import (
     EpochRecord,
     Outcome,
     SplitRecord,
-    SplitScores,
     StoredRecord,
     SweepInfo,
     SweepState,
 )
+from segray.split_scores import SplitScores
 from segray.trial_log import TrialLog
 from segray.values import Json, Values
 

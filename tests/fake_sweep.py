@@ -9,8 +9,9 @@ from PIL import Image
 
 from segray.config import RunConfig
 from segray.objective import SCORES
-from segray.records import CheckpointPointer, EpochRecord, Outcome, SplitRecord, SplitScores, SweepInfo, SweepState
+from segray.records import CheckpointPointer, EpochRecord, Outcome, SplitRecord, SweepInfo, SweepState
 from segray.results.notes import notes
+from segray.split_scores import SplitScores
 from segray.storage import Repeat, SweepFiles, open_sweep
 
 CLASSES = {

@@ -9,6 +9,7 @@ import typer
 
 from segray.cli import data, recipes
 from segray.cli.bench import bench
+from segray.cli.evaluate import evaluate
 from segray.cli.export import export
 from segray.cli.predict import predict
 from segray.cli.submit import submit
@@ -72,24 +73,7 @@ def report(
 
 
 app.command()(predict)
-
-
-@app.command()
-def evaluate(
-    run: Annotated[str, typer.Argument(help="Folder or URL of a sweep, such as runs/camvid")],
-    split: Annotated[str, typer.Option(help="test, or val to repeat the validation")] = "test",
-    trial: Annotated[str | None, typer.Option(help="Id of a trial or repeat (default: the best trial)")] = None,
-    data: Annotated[
-        str | None, typer.Option(help="Folder of the data set, if it lies elsewhere on this machine")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object")] = False,
-) -> None:
-    """Evaluate a trial's model on the test images, which chose no trial; keep the best trial's scores."""
-    from segray.cli.scores_table import print_evaluation
-
-    print_evaluation(run, split=split, trial_id=trial, data_root=data, as_json=as_json)
-
-
+app.command()(evaluate)
 app.command()(submit)
 app.command()(video)
 app.command()(export)

@@ -1,59 +1,100 @@
-"""The output of ``segray evaluate``: a table of scores for a person, JSON for a program."""
+"""The output of ``segray evaluate``: tables of scores for a person, JSON for a program."""
 
 from __future__ import annotations
 
-import sys
-from functools import partial
+from collections.abc import Iterator
+from typing import Final
 
 from rich.console import Console
 from rich.table import Table
 
 from segray import text
-from segray.folder import location_below
-from segray.inference.sweep_scores import evaluate_sweep
-from segray.records import SplitScores
-from segray.shown import cell, printable, redacted
+from segray.shown import cell, printable
+from segray.split_scores import BenchmarkScores, CorruptionScores, SplitScores
+
+NUM_WORST: Final = 5
+"""Number of the worst images that are printed; the JSON has all images"""
 
 
-def print_evaluation(
-    location: str, *, split: str, trial_id: str | None, data_root: str | None, as_json: bool = False
-) -> None:
-    """Evaluate a trial with ``evaluate_sweep`` and print its scores to standard output.
-
-    Progress goes to standard error.
-
-    Args:
-        location: Folder or URL of the sweep.
-        split: test or val.
-        trial_id: The trial or repeat; None for the best trial.
-        data_root: Folder of the data set on this machine; None for the folder that the sweep used.
-        as_json: Print one JSON object instead of a table.
-    """
-    announce = partial(print, file=sys.stderr, flush=True)
-    found, is_kept = evaluate_sweep(location, split=split, trial_id=trial_id, data_root=data_root, announce=announce)
-    if as_json:
-        print(found.model_dump_json(indent=2))
-        return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("class")
-    table.add_column("IoU", justify="right")
-    for name, iou in zip(found.classes, found.iou, strict=True):
-        table.add_row(cell(name), text.percent(iou))
+def print_scores(found: SplitScores) -> None:
+    """Print the scores of an evaluation to standard output."""
     console = Console(highlight=False)
-    console.print(table)
-    console.print(printable("\n".join(_lines(found))), markup=False, soft_wrap=True)
-    if is_kept:
-        print(f"wrote {redacted(location_below(location, 'test.json'))}")
+    parts = [
+        _classes(found),
+        "\n".join(_lines(found)),
+        *(_benchmark(found.benchmark) if found.benchmark else ()),
+        *(_corruptions(found.corruptions) if found.corruptions else ()),
+    ]
+    for part in parts:
+        if isinstance(part, Table):
+            console.print(part)
+        else:
+            console.print(printable(part), markup=False, soft_wrap=True)
 
 
-def _lines(found: SplitScores) -> list[str]:
-    recorded, clusters = text.percent(found.recorded_val_miou), found.cluster_accuracy
-    return [
-        f"{found.split} mIoU {text.percent(found.miou)} ({text.mean_over(found.num_in_mean, len(found.classes))}) of "
-        f"trial {found.trial}, epoch {found.epoch}, on {found.num_images} images (val mIoU when it was trained: "
-        f"{recorded})",
+def _classes(found: SplitScores) -> Table:
+    calibration = found.calibration.class_ece if found.calibration else [None] * len(found.classes)
+    table = _table("class", "IoU", "boundary IoU", *(["ECE"] if found.calibration else []))
+    boundary = found.boundary_iou or [None] * len(found.classes)
+    for name, *scores in zip(found.classes, found.iou, boundary, calibration, strict=True):
+        table.add_row(cell(name), *map(text.percent, scores[: len(table.columns) - 1]))
+    return table
+
+
+def _lines(found: SplitScores) -> Iterator[str]:
+    mean, whose = text.mean_over(found.num_in_mean, len(found.classes)), _whose(found)
+    own = " at the labels' own size" if found.training_px else ""
+    yield f"{found.split} mIoU {text.percent(found.miou)}{own} ({mean}) {whose}"
+    if found.training_px:
+        size = text.value(found.training_px)
+        yield (
+            f"{found.split} mIoU {text.percent(found.miou_at_training_size)} on labels resized to {size}, the size of "
+            "training: trials are compared by it, but resized labels lose thin things, so published figures are not"
+        )
+    yield (
         f"pixel accuracy {text.percent(found.pixel_accuracy)}, "
         f"mean class accuracy {text.percent(found.mean_class_accuracy)}, "
-        f"frequency-weighted IoU {text.percent(found.frequency_weighted_iou)}",
-        *([] if clusters is None else [f"pixel accuracy on the K-Means clusters of training {text.percent(clusters)}"]),
-    ]
+        f"frequency-weighted IoU {text.percent(found.frequency_weighted_iou)}"
+    )
+    ece = f", calibration error (ECE) {text.percent(found.calibration.ece)}" if found.calibration else ""
+    yield f"boundary IoU {text.percent(found.boundary_miou)}, loss {text.decimal(found.loss)}{ece}"
+    if found.cluster_accuracy is not None:
+        yield f"pixel accuracy on the K-Means clusters of training {text.percent(found.cluster_accuracy)}"
+    worst = [f"{image.name} {text.percent(image.miou)}" for image in found.worst_images(NUM_WORST)]
+    yield f"worst images by mIoU: {', '.join(worst)}"
+
+
+def _whose(found: SplitScores) -> str:
+    model = f"of trial {found.trial}, epoch {found.epoch}, " if found.trial else ""
+    where = f" of {found.dataset}" if found.dataset else ""
+    way = f", predicted with {found.predicted_by}" if found.predicted_by else ""
+    recorded = found.recorded_val_miou
+    trained = "" if recorded is None else f" (val mIoU when it was trained: {text.percent(recorded)})"
+    return f"{model}on {text.counted(found.num_images, 'image')}{where}{way}{trained}"
+
+
+def _benchmark(found: BenchmarkScores) -> Iterator[Table | str]:
+    summary = ", ".join(f"{name} {text.percent(score)}" for name, score in found.summary.items())
+    columns = list(next(iter(found.table.values())))
+    table = _table("", *columns)
+    for name, row in found.table.items():
+        table.add_row(cell(name), *(text.decimal(row[column]) for column in columns))
+    yield f"\n{found.title}: {summary}"
+    yield found.note
+    yield table
+
+
+def _corruptions(found: CorruptionScores) -> Iterator[Table | str]:
+    table = _table("mIoU kept at strength", *map(str, range(1, 1 + len(next(iter(found.miou.values()))))))
+    for name in found.miou:
+        table.add_row(name, *map(text.percent, found.kept(name)))
+    yield f"\nunder corruptions, {text.percent(found.mean_kept())} of mIoU {text.percent(found.clean_miou)} is kept"
+    yield table
+
+
+def _table(first: str, *others: str) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column(first, no_wrap=True)
+    for name in others:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table

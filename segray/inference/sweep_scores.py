@@ -1,50 +1,66 @@
-"""Scores of a sweep's trials: `segray evaluate`, and the test scores of the best trial at the end of a sweep."""
+"""Scores of trained models: `segray evaluate`, and the test scores of the best trial at the end of a sweep."""
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from segray.errors import ConfigError, SegrayError, StorageError
-from segray.inference.evaluate import Announce, judge
-from segray.inference.location import find_trial
-from segray.records import SplitScores
+from segray import text
+from segray.errors import ConfigError, SegrayError, StorageError, unknown_name
+from segray.inference.evaluate import Announce, evaluate_split
+from segray.inference.predictor import Predictor, load_model
+from segray.inference.robustness import corrupted_miou
+from segray.inference.split_data import SPLIT_NAMES, SplitData, SplitName, other_split, own_split
 from segray.shown import redacted
-from segray.storage import SweepFiles, TrialFiles, open_sweep
+from segray.split_scores import SplitScores
+from segray.storage import SweepFiles
 
 
-def evaluate_sweep(
-    location: str,
-    *,
-    split: str = "test",
-    trial_id: str | None = None,
-    data_root: str | None = None,
-    announce: Announce = print,
-) -> tuple[SplitScores, bool]:
-    """Evaluate a trial of a sweep, and write the test scores of the best trial to test.json.
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What a model is evaluated on."""
+
+    split: str = "test"
+    """train, val or test; all takes every labelled image of another data set"""
+    root: str | None = None
+    """The data set's folder; None for the folder in the model's config"""
+    dataset: str | None = None
+    """Another data set than the one that the model was trained on, with the same classes"""
+    values: Mapping[str, object] = field(default_factory=dict)
+    """Dotted key -> value of the other data set, where it needs more than its folder"""
+    corruptions: bool = False
+    """Whether to repeat the evaluation under corruptions of the photos"""
+    cache_dir: str | None = None
+    """Folder of decoded images, used with ``root``; None for the default folder"""
+
+
+def evaluate_model(model: Predictor, asked: Evaluation, announce: Announce = print) -> tuple[SplitScores, bool]:
+    """Evaluate a model, and write the test scores of a sweep's best trial to the sweep's test.json.
 
     Args:
-        location: Folder or URL of the sweep.
-        split: test, or val to repeat the score that the trial was chosen by.
-        trial_id: Id of a trial or repeat; None for the best trial.
-        data_root: The data set's folder on this machine; None for the folder that the trial trained on.
-        announce: Called with lines on decoding and progress.
+        model: The model.
+        asked: The images, and what else to do with them.
+        announce: Called with lines on progress.
 
     Returns:
         The scores, and whether they were written to test.json.
 
     Raises:
-        StorageError: There is no such sweep or trial, the trial has no checkpoint, or test.json cannot be written.
-        ConfigError: The split is unknown, or the data's classes are not the model's.
+        StorageError: test.json cannot be written.
+        ConfigError: The split or the data set is unknown, or the data's classes are not the model's.
         DataError: The data set cannot be read, is not the sweep's, or has no labelled image in the split.
     """
-    if split not in ("test", "val"):
-        raise ConfigError(f"--split must be test or val, but got {split!r}")
-    files = open_sweep(location)
-    trial, pointer = files.best() if trial_id is None else find_trial(files, trial_id)
-    found = judge(files, trial, pointer, split=split, data_root=data_root, announce=announce)
-    is_kept = split == "test" and _is_best(files, trial)
-    if is_kept:
-        files.write_test_scores(found)
+    data = _open(model, asked)
+    found = evaluate_split(model, data, announce)
+    _explain_older_mean(model, found, announce)
+    if asked.corruptions:
+        found = found.model_copy(update={"corruptions": corrupted_miou(model, data, found.miou, announce)})
+    sweep = model.location.sweep if model.location else None
+    is_kept = sweep is not None and found.split == "test" and data.is_own and not model.way and _is_best(sweep, found)
+    if sweep is not None and is_kept:
+        found = _with_earlier_corruptions(found, sweep.test_scores())
+        sweep.write_test_scores(found)
     return found, is_kept
 
 
@@ -59,8 +75,8 @@ def judge_best(
         files: A sweep that has ended.
         location: The sweep's folder or URL, as a person would type it.
         announce: Called with a line at the start, with progress, and on failure with what to do.
-        data_root: See ``judge``.
-        cache_dir: See ``judge``.
+        data_root: The data set's folder on this machine; None for the folder that the trial trained on.
+        cache_dir: Folder of decoded images, used with ``data_root``; None for the default folder.
 
     Returns:
         Whether test.json has new scores.
@@ -78,9 +94,7 @@ def judge_best(
     announce(f"judging trial {trial.id} on the {len(splits.test)} test images, which chose no trial")
     later = f"segray evaluate {shlex.quote(redacted(location))}"
     try:
-        files.write_test_scores(
-            judge(files, trial, pointer, split="test", data_root=data_root, cache_dir=cache_dir, announce=announce)
-        )
+        evaluate_model(load_model(files.folder), Evaluation(root=data_root, cache_dir=cache_dir), announce)
     except KeyboardInterrupt:
         announce(f"judging was interrupted; the sweep is complete, and you can judge it later: {later}")
     except Exception as error:
@@ -94,8 +108,51 @@ def judge_best(
     return False
 
 
-def _is_best(files: SweepFiles, trial: TrialFiles) -> bool:
+def _open(model: Predictor, asked: Evaluation) -> SplitData:
+    split = _split_name(asked)
+    if asked.dataset is None:
+        if asked.values:
+            raise ConfigError("--set describes another data set, so it needs --dataset")
+        return own_split(model, split, asked.root, asked.cache_dir)
+    if asked.root is None:
+        raise ConfigError(f"--dataset {asked.dataset} needs --data, the folder of that data set")
+    return other_split(model, split, asked.dataset, asked.root, asked.values)
+
+
+def _split_name(asked: Evaluation) -> SplitName:
+    for name in SPLIT_NAMES if asked.dataset else SPLIT_NAMES[:-1]:
+        if name == asked.split:
+            return name
+    if asked.split == "all":
+        raise ConfigError(
+            "--split all takes images that the model was trained on; it needs --dataset, another data set"
+        )
+    raise ConfigError(unknown_name("--split", asked.split, SPLIT_NAMES))
+
+
+def _explain_older_mean(model: Predictor, found: SplitScores, announce: Announce) -> None:
+    """Say why the recorded mIoU differs if an earlier version averaged other classes."""
+    pointer = model.location.pointer if model.location else None
+    if pointer is None or found.split != "val" or found.dataset:
+        return
+    num_recorded = sum(iou is not None for iou in pointer.record.class_iou(found.classes))
+    if num_recorded > found.num_in_mean:
+        announce(
+            f"the recorded val mIoU is the {text.mean_over(num_recorded, len(found.iou))}, because an earlier version "
+            "of segray counted classes that no validation image has"
+        )
+
+
+def _is_best(files: SweepFiles, found: SplitScores) -> bool:
     try:
-        return trial.id == files.best()[0].id
+        trial, pointer = files.best()
     except StorageError:
         return False
+    return (found.trial, found.epoch) == (trial.id, pointer.record.epoch)
+
+
+def _with_earlier_corruptions(found: SplitScores, earlier: SplitScores | None) -> SplitScores:
+    """Return the scores with the corruptions of an earlier evaluation of the same checkpoint, if they have none."""
+    if found.corruptions or earlier is None or (earlier.trial, earlier.epoch) != (found.trial, found.epoch):
+        return found
+    return found.model_copy(update={"corruptions": earlier.corruptions})

@@ -12,7 +12,7 @@ import pandas as pd
 from segray import text
 from segray.objective import MIOU, Objective
 from segray.owner import owner_is_gone
-from segray.records import FAILURES, STOPPED_EARLY, SplitScores, SweepInfo, SweepState, SweepStatus
+from segray.records import FAILURES, STOPPED_EARLY, SweepInfo, SweepState, SweepStatus
 from segray.results.confirmation import Confirmation, compared_repeats, confirm
 from segray.results.frames import (
     TRIAL_COLUMNS,
@@ -25,6 +25,7 @@ from segray.results.frames import (
     trials_frame,
 )
 from segray.results.searched import SearchedKey, searched_keys
+from segray.split_scores import SplitScores
 from segray.storage import BASELINE_ID, Repeat, SweepFiles, open_sweep
 
 

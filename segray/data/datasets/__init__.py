@@ -31,6 +31,14 @@ DATASETS: Final[dict[str, Callable[[DataConfig], Dataset]]] = {
 WITHOUT_PALETTE: Final = frozenset({"folder"})
 """Data sets without colours of their own, on which a model that paints label images has nothing to learn."""
 
+BENCHMARK_OF: Final[dict[str, str]] = {
+    "cityscapes": "cityscapes",
+    "gta5": "cityscapes",
+    "kitti_road": "kitti_road",
+    "carla": "lyft",
+}
+"""Data set -> benchmark whose own scores an evaluation adds; others have none."""
+
 
 def dataset_kind(name: str) -> Callable[[DataConfig], Dataset]:
     """Return the function that opens the data set of that name from a config.
