@@ -75,7 +75,8 @@ def _whose(found: SplitScores) -> str:
 
 def _benchmark(found: BenchmarkScores) -> Iterator[Table | str]:
     summary = ", ".join(f"{name} {text.percent(score)}" for name, score in found.summary.items())
-    columns = list(next(iter(found.table.values())))
+    rows = found.table.values()
+    columns = [name for name in next(iter(rows)) if any(row[name] is not None for row in rows)]
     table = _table("", *columns)
     for name, row in found.table.items():
         table.add_row(cell(name), *(text.decimal(row[column]) for column in columns))

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from segray import text
-from segray.cli.scores_table import print_evaluation
+from segray.cli.scores_table import print_scores
 from segray.config import RunConfig
 from segray.data.datasets.pairs_reader import palette_space
 from segray.data.preparation import prepare
@@ -18,7 +18,8 @@ from segray.data.synthetic import write_scenes
 from segray.engine.checkpoint import load_checkpoint
 from segray.engine.samples import sample_name, write_samples
 from segray.engine.trial import train_trial
-from segray.inference.predict import predict
+from segray.inference.predictor import Predictor, load_model
+from segray.inference.sweep_scores import Evaluation, evaluate_model
 from segray.objective import SCORES
 from segray.storage import open_sweep
 from segray.trial_log import TrialLog
@@ -77,7 +78,8 @@ def mapped(data, logits):
 def test_judging_repeats_the_cluster_accuracy_and_shows_it(trial, capsys):
     _, files, _ = trial
     sweep = fake_sweep.empty_sweep(Path(files.folder.path).parents[2], "sweep").files
-    print_evaluation(sweep.folder.path, split="val", trial_id="0000", data_root=None)
+    found, _ = evaluate_model(load_model(sweep.folder, trial="0000"), Evaluation(split="val"))
+    print_scores(found)
     accuracy = text.percent(files.records()[0].scores["val_cluster_accuracy"])
     assert f"clusters of training {accuracy}" in capsys.readouterr().out
 
@@ -114,4 +116,4 @@ def test_a_photo_is_predicted_in_the_clusters_own_colors(trial):
     config, files, data = trial
     model, _, space = load_checkpoint(files.folder.child(files.pointer("best").checkpoint))
     assert space == data.label_space
-    assert predict(model, np.asarray(data.val.pair(0)[0]), config).max() < NUM_CLUSTERS
+    assert Predictor([model], config, space).predict(data.val.pair(0)[0]).labels.max() < NUM_CLUSTERS

@@ -18,7 +18,8 @@ from segray.engine import checkpoint
 from segray.engine.state import build_state
 from segray.errors import DamagedError, SegrayError, StorageError
 from segray.inference.predict import predict_file
-from segray.inference.sweep_scores import evaluate_sweep
+from segray.inference.predictor import load_model
+from segray.inference.sweep_scores import Evaluation, evaluate_model
 from segray.records import CheckpointPointer
 from segray.results import load
 from segray.storage import open_sweep
@@ -150,7 +151,7 @@ def predict(root):
 
 
 def evaluate(root):
-    evaluate_sweep(str(root / "camvid"), trial_id="0001", announce=print)
+    evaluate_model(load_model(root / "camvid", trial="0001"), Evaluation())
 
 
 def users(name):
@@ -200,7 +201,7 @@ def test_predict_takes_the_best_trial_that_can_be_trusted(root):
     with pytest.raises(
         StorageError, match=r"the checkpoint of trial 0001 .* cannot be found: its best\.json is damaged"
     ):
-        evaluate_sweep(str(root / "camvid"), trial_id="0001")
+        load_model(root / "camvid", trial="0001")
 
 
 def test_lost_records_are_counted(root):

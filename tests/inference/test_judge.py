@@ -1,6 +1,7 @@
 """The evaluation of models, by hand and at a sweep's end, on images that chose no trial."""
 
-import json
+import contextlib
+import io
 import re
 import shutil
 
@@ -9,15 +10,18 @@ import pytest
 import torch
 from PIL import Image
 
-from segray.cli.scores_table import print_evaluation
+from segray import text
+from segray.cli.scores_table import print_scores
 from segray.config import RunConfig
 from segray.data.preparation import prepare
 from segray.data.splits.split_record import record_splits
 from segray.data.synthetic import NEEDED_VALUES, write_scenes
 from segray.engine.trial import train_trial
 from segray.errors import ConfigError, DataError, StorageError
-from segray.inference import evaluate
-from segray.inference.sweep_scores import evaluate_sweep, judge_best
+from segray.inference import evaluate, robustness, sweep_scores
+from segray.inference.corruptions import CORRUPTIONS
+from segray.inference.predictor import load_model
+from segray.inference.sweep_scores import Evaluation, evaluate_model, judge_best
 from segray.records import Outcome
 from segray.storage import open_sweep
 from segray.trial_log import TrialLog
@@ -27,6 +31,16 @@ TRIALS = {
     "0001": {"train.ema_decay": 0.9, "train.channels_last": False},
     "0000-seed4-epochs3": {"seed": 4},
 }
+
+
+def evaluate_sweep(location, *, trial_id=None, announce=print, **asked):
+    return evaluate_model(load_model(location, trial=trial_id), Evaluation(**asked), announce)
+
+
+def printed(found):
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        print_scores(found)
+    return out.getvalue()
 
 
 class Reporter:
@@ -104,6 +118,20 @@ def test_val_repeats_the_recorded_figure_to_the_last_digit(files, trial_id):
     assert files.test_scores() is None
 
 
+def test_where_labels_were_resized_the_recorded_figure_stays_beside_that_of_their_own_size(config, tmp_path):
+    config = config.with_values({"data.resize_px": [32, 48], "train.epochs": 1})
+    files = fake_sweep.empty_sweep(tmp_path, "resized", base=config.flat()).files
+    files.write_splits(record_splits(config.data))
+    train_trial(config, files.trial("0000"), Reporter(), log=TrialLog(None))
+    recorded = files.trial("0000").pointer("best").record.scores["val_miou"]
+    found, _ = evaluate_sweep(files.folder.path, split="val")
+    assert (found.miou_at_training_size, found.training_px) == (recorded, (32, 48))
+    assert found.miou != recorded
+    lines = printed(found).splitlines()
+    assert any(line.startswith(f"val mIoU {text.percent(found.miou)} at the labels' own size") for line in lines)
+    assert any(line.startswith(f"val mIoU {text.percent(recorded)} on labels resized to 32×48") for line in lines)
+
+
 def test_a_figure_that_an_earlier_version_recorded_over_more_classes_is_explained(files):
     trial = files.trial("0000")
     pointer = trial.pointer("best")
@@ -143,6 +171,35 @@ def test_the_best_trials_test_scores_are_kept_and_another_trials_are_not(files):
     assert files.test_scores() == found
     assert (found.trial, found.split, found.num_images) == (best.id, "test", 3)
     assert found.miou != found.recorded_val_miou
+
+
+def test_another_way_of_predicting_or_another_data_set_leaves_the_kept_scores(files, config):
+    for model, asked in (
+        (load_model(files.folder, tta="flip"), {}),
+        (load_model(files.folder), {"dataset": "cityscapes", "root": config.data.root, "split": "val"}),
+    ):
+        assert not evaluate_model(model, Evaluation(**asked))[1]
+    assert files.test_scores() is None
+
+
+def test_corruptions_that_were_judged_stay_when_the_same_checkpoint_is_judged_again(files, monkeypatch):
+    monkeypatch.setattr(robustness, "CORRUPTIONS", {"fog": CORRUPTIONS["fog"]})
+    first, is_kept = evaluate_sweep(files.folder.path, corruptions=True)
+    again, _ = evaluate_sweep(files.folder.path)
+    assert is_kept
+    assert files.test_scores() == again
+    assert again.corruptions == first.corruptions
+
+
+def test_a_checkpoint_and_a_trial_folder_can_be_evaluated_too(files, config):
+    best, pointer = files.best()
+    expected, _ = evaluate_sweep(files.folder.path)
+    for folder in (best.folder, best.folder.child(pointer.checkpoint)):
+        assert evaluate_sweep(folder)[0].iou == expected.iou
+    # Without the sweep around it, the splits are those of the config.
+    shutil.copytree(best.folder.child(pointer.checkpoint).path, f"{files.folder.path}-model")
+    found, is_kept = evaluate_sweep(f"{files.folder.path}-model")
+    assert (found.iou, found.trial, is_kept) == (expected.iou, "", False)
 
 
 def test_the_test_images_are_those_that_no_trial_saw(files, config):
@@ -185,7 +242,7 @@ def test_where_the_data_cannot_be_read_it_says_what_to_run(files, config):
     assert "/nowhere" in said[1]
     assert said[1].endswith("run: segray evaluate runs/camvid --data ROOT")
     assert files.test_scores() is None
-    assert evaluate_sweep(files.folder.path, data_root=config.data.root)[0].num_images == 3
+    assert evaluate_sweep(files.folder.path, root=config.data.root)[0].num_images == 3
 
 
 def test_it_is_judged_on_the_data_that_the_last_start_read(files, config):
@@ -213,7 +270,7 @@ def test_whatever_ends_the_judging_is_a_line_that_says_how_to_judge_later(files,
     def fail(*arguments):
         raise error
 
-    monkeypatch.setattr(evaluate, "_evaluation", fail)
+    monkeypatch.setattr(sweep_scores, "evaluate_split", fail)
     said = []
     assert not judge_best(files, "runs/my camvid", said.append)
     assert re.search(line, said[1])
@@ -244,7 +301,8 @@ def test_classes_that_are_not_the_models_are_refused(files):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"split": "train"}, ConfigError, "--split must be test or val, but got 'train'"),
+        ({"split": "tset"}, ConfigError, "unknown --split 'tset'; did you mean 'test'"),
+        ({"split": "all"}, ConfigError, "--split all takes images that the model was trained on"),
         ({"trial_id": "0002"}, StorageError, "unknown trial '0002'; did you mean"),
     ],
 )
@@ -265,29 +323,6 @@ def test_a_sweep_that_kept_no_test_images_says_how_to_keep_some(config, tmp_path
     train_trial(config, files.trial("0000"), Reporter(), log=TrialLog(None))
     with pytest.raises(DataError, match=r"no test images: cityscapes must come with labelled ones, .*data\.holdout"):
         evaluate_sweep(files.folder.path)
-
-
-def test_the_printed_table_has_a_row_per_class_and_json_all_figures(files, capsys):
-    options = {"split": "test", "trial_id": None, "data_root": None}
-    print_evaluation(files.folder.path, **options)
-    lines = capsys.readouterr().out.splitlines()
-    found = files.test_scores()
-    assert lines[1].startswith("road")
-    assert lines[len(found.classes) + 1].startswith("test mIoU ")
-    assert f" % (mean over {found.num_in_mean} of 19 classes) of trial " in lines[len(found.classes) + 1].replace(
-        "\u00a0", " "
-    )
-    assert lines[-1] == f"wrote {files.folder.path}/test.json"
-    print_evaluation(files.folder.path, as_json=True, **options)
-    assert json.loads(capsys.readouterr().out)["iou"] == list(found.iou)
-
-
-def test_what_is_decoded_for_json_goes_to_standard_error(files, config, tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("SEGRAY_CACHE", str(tmp_path / "cold"))
-    print_evaluation(files.folder.path, split="test", trial_id=None, data_root=config.data.root, as_json=True)
-    printed = capsys.readouterr()
-    assert json.loads(printed.out)["num_images"] == 3
-    assert printed.err.startswith("decoding cityscapes")
 
 
 def test_a_gpu_is_taken_where_there_is_one(files, monkeypatch):
