@@ -11,6 +11,7 @@ import jinja2
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from dashboards.evaluation import describe
 from dashboards.figures import FIGURES, Figure, NothingToDrawError
 from dashboards.figures.style import OUTCOME_COLORS
 from dashboards.summary import summarise
@@ -61,10 +62,12 @@ def render_report(results: SweepResults) -> str:
         .get_template("report.html")
         .render(
             summary=summarise(results),
+            evaluation=None if results.test is None else describe(results.test),
             sections=[
                 _section(name, figure, results)
                 for name, figure in FIGURES.items()
                 if not (figure.compares_trials and results.is_single_run)
+                and not (figure.of_test_images and results.test is None)
             ],
             colors=OUTCOME_COLORS,
             written=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),

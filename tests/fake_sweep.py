@@ -10,8 +10,16 @@ from PIL import Image
 from segray.config import RunConfig
 from segray.objective import SCORES
 from segray.records import CheckpointPointer, EpochRecord, Outcome, SplitRecord, SweepInfo, SweepState
+from segray.results import load
 from segray.results.notes import notes
-from segray.split_scores import SplitScores
+from segray.split_scores import (
+    BenchmarkScores,
+    CalibrationScores,
+    ConfidenceBin,
+    CorruptionScores,
+    ImageScores,
+    SplitScores,
+)
 from segray.storage import Repeat, SweepFiles, open_sweep
 
 CLASSES = {
@@ -114,6 +122,47 @@ def scores(trial="0000", epoch=1, miou=0.38):
     )
 
 
+def detailed_scores(trial="0000", epoch=1, miou=0.38):
+    """Return test scores with everything that an evaluation finds."""
+    random = np.random.default_rng(5)
+    size = len(CLASSES)
+    counts = random.integers(0, 900, (size, size)) + np.diag(random.integers(2000, 20_000, size))
+    counts[-1] = 0  # the labels lack the last class
+    iou = (*(float(share) for share in random.uniform(0.2, 0.9, size - 1)), None)
+    accuracies = np.linspace(0.05, 0.93, 15)
+    return scores(trial, epoch, miou).model_copy(
+        update={
+            "label_size": "own",
+            "training_px": (160, 224),
+            "miou_at_training_size": miou + 0.02,
+            "iou": iou,
+            "loss": 0.7312,
+            "boundary_miou": 0.29,
+            "boundary_iou": iou,
+            "confusion": tuple(map(tuple, counts.tolist())),
+            "calibration": CalibrationScores(
+                ece=0.043,
+                class_ece=tuple(0.05 for _ in CLASSES),
+                bins=tuple(
+                    ConfidenceBin(share=1 / 15, confidence=(number + 0.5) / 15, accuracy=float(accuracy))
+                    for number, accuracy in enumerate(accuracies)
+                ),
+            ),
+            "images": tuple(
+                ImageScores(name=f"Seq05VD_f{number:05d}", miou=0.2 + 0.03 * number, pixel_accuracy=0.7)
+                for number in range(5)
+            ),
+            "benchmark": BenchmarkScores(
+                title="KITTI Road", note="In the image.", summary={"MaxF": 0.91}, table={"URBAN": {"MaxF": 0.91}}
+            ),
+            "corruptions": CorruptionScores(
+                clean_miou=miou,
+                miou={name: tuple(miou * (1 - 0.15 * step) for step in range(5)) for name in ("rain", "fog", "jpeg")},
+            ),
+        }
+    )
+
+
 def record(epoch, miou=0.4, *, attempt=1, val_iou=None, epoch_seconds=6.0, cluster_accuracy=None, loss=None):
     iou = tuple(miou for _ in CLASSES) if val_iou is None else val_iou
     return EpochRecord(
@@ -178,7 +227,7 @@ def write_repeats(sweep, trial_id, mious, *, epochs=1, status="finished", losses
         write_trial(sweep, repeat.id, {"seed": seed, "train.epochs": epochs}, [miou], losses=loss, status=status)
 
 
-def full_sweep(root, name="camvid", *, num_trials=20, samples=True, **changes):
+def full_sweep(root, name="camvid", *, num_trials=20, samples=True, tested=False, **changes):
     """Write a sweep with trials of every outcome, in which encoder and learning rate matter most."""
     sweep = empty_sweep(root, name, **changes)
     random = np.random.default_rng(3)
@@ -200,7 +249,16 @@ def full_sweep(root, name="camvid", *, num_trials=20, samples=True, **changes):
         write_trial(sweep, f"{number:04d}", values, curve, status=status, reason=reason, traceback=traceback)
     if samples:
         write_samples(sweep, trials=[f"{number:04d}" for number in range(num_trials)])
+    if tested:
+        write_test(sweep)
     return sweep
+
+
+def write_test(sweep):
+    """Write test images and the best trial's scores on them."""
+    best = load(sweep.files.folder.path).best_trial()
+    sweep.files.write_test_scores(detailed_scores(best["id"], int(best["best_epoch"])))
+    sweep.files.write_splits(splits(num_test=5))
 
 
 def write_samples(sweep, trials, stems=("0016E5_08001", "Seq05VD_f02550")):

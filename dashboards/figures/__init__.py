@@ -2,7 +2,19 @@
 
 from typing import Final
 
-from dashboards.figures import choices, classes, curves, history, importance, parallel, predictions, repeats
+from dashboards.figures import (
+    calibration,
+    choices,
+    classes,
+    confusion,
+    corruptions,
+    curves,
+    history,
+    importance,
+    parallel,
+    predictions,
+    repeats,
+)
 from dashboards.figures.base import Figure, NothingToDrawError
 
 FIGURES: Final[dict[str, Figure]] = {
@@ -14,6 +26,9 @@ FIGURES: Final[dict[str, Figure]] = {
     "choices": choices.FIGURE,
     "classes": classes.FIGURE,
     "predictions": predictions.FIGURE,
+    "confusion": confusion.FIGURE,
+    "calibration": calibration.FIGURE,
+    "corruptions": corruptions.FIGURE,
 }
 
 __all__ = ["FIGURES", "Figure", "NothingToDrawError"]

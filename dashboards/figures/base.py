@@ -26,5 +26,7 @@ class Figure:
     """Draws the figure, or raises NothingToDrawError"""
     compares_trials: bool = False
     """Whether the figure says nothing about one trial alone; the report of a single run then leaves it out"""
+    of_test_images: bool = False
+    """Whether the figure shows the test images; the report leaves it out if the best trial has no test scores"""
     min_width_px: int = 0
     """Width below which the figure scrolls sideways instead of shrinking"""

@@ -48,7 +48,7 @@
     const body = table.tBodies[0];
     body.append(...[...body.rows].sort(compare));
   };
-  for (const heading of document.querySelectorAll("thead th")) {
+  for (const heading of document.querySelectorAll("#trials thead th")) {
     heading.firstElementChild.addEventListener("click", () => sortBy(heading.closest("table"), heading));
   }
 })();

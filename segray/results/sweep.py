@@ -40,6 +40,9 @@ class ExtraScore:
 
 EXTRA_SCORES: Final = (ExtraScore("val_miou", "val mIoU"), ExtraScore("cluster_accuracy", "cluster accuracy"))
 
+LONG_SCORES: Final = {"confusion", "calibration", "images"}
+"""Parts of test.json that a program reads there, because they are longer than all else about a sweep"""
+
 
 # The == of two frames is a frame, which has no truth value, and a frame has no hash: compare results by identity.
 @dataclass(frozen=True, eq=False)
@@ -215,7 +218,11 @@ class SweepResults:
         classes = {"classes": list(self.info.classes), "classes_in_mean": list(self.info.val_classes) or None}
         metric = {"metric": objective.name, "direction": objective.direction}
         sweep = {"sweep": self.info.name, **metric, **classes}
-        test = {"test": self.test and self.test.model_dump(mode="json")} if self.num_test_images else {}
+        test = (
+            {"test": self.test and self.test.model_dump(mode="json", exclude=LONG_SCORES)}
+            if self.num_test_images
+            else {}
+        )
         found = self.confirmation()
         repeats = [{key: _json_value(value) for key, value in row.items()} for row in self.repeats.to_dict("records")]
         repeated = {"confirmation": found and found.as_json(), "repeats": repeats} if repeats else {}

@@ -8,8 +8,11 @@ import pytest
 from PIL import Image
 
 from dashboards.figures import FIGURES, NothingToDrawError
+from dashboards.figures.calibration import calibration_info
 from dashboards.figures.choices import choices_info
 from dashboards.figures.classes import classes_info
+from dashboards.figures.confusion import confusion_info
+from dashboards.figures.corruptions import corruptions_info
 from dashboards.figures.curves import curves_info
 from dashboards.figures.history import history_info
 from dashboards.figures.importance import importance_info
@@ -255,3 +258,38 @@ def test_large_photos_are_shrunk(sweep):
 )
 def test_long_names_are_broken_where_they_read_well(label, expected):
     assert wrapped(label) == expected
+
+
+def test_the_confusion_is_in_shares_of_the_labelled_classes(full):
+    info = confusion_info(full)
+    counts = np.array(full.test.confusion)
+    assert info.labelled == full.test.classes[:-1]
+    assert info.predicted == full.test.classes
+    assert sum(info.pixels) == counts.sum()
+    np.testing.assert_allclose(info.shares, counts[:-1] / counts[:-1].sum(axis=1, keepdims=True))
+
+
+def test_calibration_leaves_bins_without_pixels_out(sweep):
+    fake_sweep.write_trial(sweep, "0000", {}, [0.3])
+    fake_sweep.write_test(sweep)
+    found = sweep.files.test_scores()
+    empty = found.calibration.bins[0].model_copy(update={"share": 0.0, "confidence": None, "accuracy": None})
+    calibration = found.calibration.model_copy(update={"bins": (empty, *found.calibration.bins[1:])})
+    sweep.files.write_test_scores(found.model_copy(update={"calibration": calibration}))
+    info = calibration_info(load_sweep(sweep))
+    assert len(info.bins) == 14
+    assert info.ece == 0.043
+
+
+def test_corruptions_are_relative_to_the_clean_photos(full):
+    info = corruptions_info(full)
+    assert info.names == ("rain", "fog", "jpeg")
+    assert info.kept[0] == pytest.approx((1, 0.85, 0.7, 0.55, 0.4))
+
+
+def test_corruptions_that_were_not_judged_name_the_command(sweep):
+    fake_sweep.write_trial(sweep, "0000", {}, [0.3])
+    fake_sweep.write_test(sweep)
+    sweep.files.write_test_scores(sweep.files.test_scores().model_copy(update={"corruptions": None}))
+    with pytest.raises(NothingToDrawError, match="segray evaluate --corruptions does it"):
+        corruptions_info(load_sweep(sweep))

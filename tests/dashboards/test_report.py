@@ -10,7 +10,7 @@ import pytest
 
 from dashboards.figures import FIGURES
 from dashboards.report import render_report, write_report
-from segray import cli
+from segray import cli, text
 from segray.errors import StorageError
 from segray.results import load
 
@@ -63,7 +63,7 @@ def test_every_figure_is_embedded_and_parses(html):
 
 
 def test_every_trial_its_reason_and_its_traceback_are_in_the_table(html, full):
-    table = html[html.index("<tbody>") : html.index("</tbody>")]
+    table = html[html.index('id="trials"') :].partition("</tbody>")[0].partition("<tbody>")[2]
     assert table.count("<tr") == len(full.trials)
     assert table.count("<details>") == (full.trials["traceback"] != "").sum()
     assert "the training loss was NaN in epoch 3" in table
@@ -81,6 +81,10 @@ def hostile_sweep(root):
     fake_sweep.write_repeats(sweep, "0008", [0.2], epochs=8)
     fake_sweep.write_repeats(sweep, "0000", [0.1], epochs=8)
     fake_sweep.write_samples(sweep, ["0008"], stems=("<b>&stem",))
+    fake_sweep.write_test(sweep)
+    found = sweep.files.test_scores()
+    images = [image.model_copy(update={"name": HOSTILE}) for image in found.images]
+    sweep.files.write_test_scores(found.model_copy(update={"classes": classes, "images": tuple(images)}))
     return sweep
 
 
@@ -118,6 +122,33 @@ def test_a_report_of_an_incomplete_sweep_says_what_is_missing(case, sweep):
     }
     assert said[case] in html
     assert html.rstrip().endswith("</html>")
+
+
+def test_scores_on_test_images_have_sections_of_their_own(html, full):
+    section = html[html.index('id="test"') :].partition("</section>")[0]
+    assert "on labels of their own size" in section
+    assert "resized to 160×224" in section
+    for shown in ("Boundary IoU", "KITTI Road: MaxF", "Seq05VD_f00000", text.percent(full.test.miou)):
+        assert shown in section
+    assert section.index("Seq05VD_f00000") < section.index("Seq05VD_f00004")
+
+
+def test_a_sweep_without_test_scores_has_no_sections_on_them(sweep):
+    fake_sweep.write_trial(sweep, "0000", {}, [0.3])
+    html = render_report(load(sweep.files.folder.path))
+    assert 'id="test"' not in html
+    assert not any(f"<h2>{figure.title}</h2>" in html for figure in FIGURES.values() if figure.of_test_images)
+
+
+def test_scores_of_an_earlier_version_are_shown_as_far_as_they_go(sweep):
+    fake_sweep.write_trial(sweep, "0000", {}, [0.3])
+    sweep.files.write_splits(fake_sweep.splits(num_test=5))
+    scores = fake_sweep.scores().model_dump(mode="json", exclude_defaults=True)
+    sweep.files.folder.write_json("test.json", scores)
+    html = render_report(load(sweep.files.folder.path))
+    assert "judged by an earlier version, on labels of the size of training" in html
+    assert "which kept no confusion matrix" in html
+    assert "segray evaluate --corruptions" in html
 
 
 def test_a_single_run_has_no_figure_that_compares_trials(tmp_path):
