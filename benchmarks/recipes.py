@@ -32,7 +32,7 @@ from segray.recipes import RECIPES
 from segray.results import load
 from segray.storage import SweepFiles
 from segray.tuning.run.start import run_sweep
-from segray.tuning.training_run import new_name, single_run
+from segray.tuning.training_run import new_name, of_recipe, single_run
 
 CURVE_POINTS = 10
 
@@ -102,7 +102,7 @@ def run(name: str, folder: Path, pictures: Path | None) -> str:
     storage = str(folder / "runs")
     sweep = single_run(
         recipe.config.with_values(values),
-        recipe=recipe,
+        start=of_recipe(name),
         name=new_name(name, storage),
         storage=storage,
         resources=Resources(),

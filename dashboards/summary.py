@@ -24,7 +24,7 @@ OUTCOME_ORDER = ("finished", "stopped", "running", "interrupted", "failed", "div
 
 NOTES: Final[tuple[NoteKind, ...]] = (
     *("damage", "running", "unfinished", "comparison", *CAUTIONS, "none_finished", "schedule"),
-    *("classes", "recipe", "test", "no_test", "clusters"),
+    *("lineage", "all_data", "classes", "recipe", "test", "no_test", "clusters"),
 )
 """The kinds of notes in the report, in its order. Headline and table show the other kinds, repeats and failures."""
 
@@ -44,7 +44,7 @@ class Best:
     id: str
     score: str
     label: str
-    """The objective in a sentence"""
+    """The objective in a sentence, and on what it was measured"""
     epoch: str
     mean: str
     """The classes that the score averages; empty if it is no mean"""
@@ -115,7 +115,7 @@ def summarise(results: SweepResults) -> Summary:
         notes=tuple(note.text for note in notes(results, NOTES)),
         facts=_facts(results),
         outcomes=tuple((outcome, counts[outcome]) for outcome in OUTCOME_ORDER if counts[outcome]),
-        objective=results.info.objective.label,
+        objective=results.objective_label,
         columns=(
             *(score.heading for score in results.extra_scores),
             *("best at", "epochs run", "time"),
@@ -140,7 +140,7 @@ def _best(results: SweepResults, best: Series) -> Best:
     return Best(
         id=best["id"],
         score=objective.shown(score),
-        label=objective.label,
+        label=f"{objective.label} on training images" if info.trains_on_val else f"best {objective.label}",
         epoch=f"epoch {best['best_epoch']} of {best['epochs']}",
         mean=results.mean_text() if objective.is_class_mean else "",
         test_score="" if test is None else of_test.shown(test.score(of_test.name)),

@@ -123,6 +123,20 @@ class CheckpointPointer(StoredRecord):
     """Time spent on the trial when the checkpoint was written"""
 
 
+class Lineage(StoredRecord):
+    """The trained model from which a run has its config, or the weights that it starts from."""
+
+    gave: Literal["config", "weights"]
+    location: str
+    """Path or URL as it was typed, without keys"""
+    title: str
+    """The model in a few words, such as ``trial 0007 of camvid, epoch 12, val mIoU 56.0 %``"""
+    run: str = ""
+    """Name of the run; empty for an exported model"""
+    trial: str = ""
+    epoch: Count | None = None
+
+
 class SweepInfo(StoredRecord):
     """The description of a sweep, written once at its start."""
 
@@ -140,6 +154,8 @@ class SweepInfo(StoredRecord):
     """Name of the recipe that the base and the first trial come from; empty if there is none"""
     recipe_values: dict[str, object] = {}
     """Dotted key -> value of the published recipe, for every key in which the base differs"""
+    lineage: tuple[Lineage, ...] = ()
+    """The trained models that a single run goes on from"""
     first_trials: tuple[dict[str, object], ...] = ()
     sampler: str = Field(default="tpe", validation_alias=AliasChoices("sampler", "searcher"))
     """Name of ``SAMPLERS``, or the class of an Optuna sampler of the study's own; ``searcher`` in an earlier version"""
@@ -190,6 +206,11 @@ class SweepInfo(StoredRecord):
     def baseline_name(self) -> str:
         """The name of the baseline, the first trial, in a sentence."""
         return f"recipe {self.recipe}" if self.recipe else "the first trial"
+
+    @property
+    def trains_on_val(self) -> bool:
+        """Whether the validation images train too, so that no score on them is unbiased."""
+        return bool(self.base.get("data.all_data"))
 
 
 class SplitRecord(StoredRecord):

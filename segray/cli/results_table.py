@@ -24,7 +24,7 @@ from segray.results.sweep import ExtraScore
 from segray.shown import cell, printable
 
 NOTES_BELOW_TABLE: Final[Sequence[NoteKind]] = (
-    *("classes", "repeats", *CAUTIONS, "recipe", "test", "unfinished", "clusters", "failure"),
+    *("lineage", "all_data", "classes", "repeats", *CAUTIONS, "recipe", "test", "unfinished", "clusters", "failure"),
 )
 """The kinds of notes below the table, in the order in which they are printed."""
 
@@ -67,7 +67,7 @@ def trials_table(results: SweepResults) -> Table:
     """Return the trials as a rich table, best first; trials that failed or have no score come last."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     scores = results.extra_scores
-    figures = [cell(results.info.objective.label), *(cell(score.heading) for score in scores)]
+    figures = [cell(results.objective_label), *(cell(score.heading) for score in scores)]
     for name in ("trial", "outcome", *figures, "best at", "epochs run", "time"):
         table.add_column(name, justify="left" if name in ("trial", "outcome") else "right", no_wrap=True)
     for searched in results.searched:

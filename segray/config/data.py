@@ -141,6 +141,8 @@ class DataConfig(Section):
     split: Annotated[SplitConfig, SPLITS] = SplitConfig()
     holdout: Annotated[float, SPLITS] = Field(default=0.0, ge=0, lt=1)
     """Share of the training images held out as test split, which never chooses a trial"""
+    all_data: Annotated[bool, SPLITS] = False
+    """Whether the validation images train too; their scores then choose nothing, and the last weights are kept"""
     resize_px: Annotated[SizePx | None, IMAGES] = None
     """(height, width) to which decoding resizes photos and labels; null keeps their size"""
     crop_px: Annotated[SizePx | None, SAMPLING] = None

@@ -64,6 +64,8 @@ class ModelConfig(Section):
     """Encoder of SMP, or of timm with the prefix tu- (smp); vgg16, vgg16_bn, tu-vgg16, tu-vgg16_bn (fcn8s)"""
     encoder_weights: str = "auto"
     """none, imagenet, a weights file, or auto: imagenet if it can be fetched, else none (smp, fcn8s)"""
+    weights: str = ""
+    """Folder or URL of a whole trained model to start from: its layers whose names and shapes fit are loaded"""
     fcn: FcnConfig = FcnConfig()
     unet: UnetConfig = UnetConfig()
     generator: GeneratorConfig = GeneratorConfig()

@@ -14,6 +14,7 @@ The files are written one after another. A checkpoint counts only when a pointer
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -49,16 +50,39 @@ def save(state: TrainState, folder: Folder) -> None:
         StorageError: The folder cannot be written.
     """
     training = state.state_dict()
-    # safetensors refuses channels-last tensors, which are not contiguous.
-    weights = {name: tensor.contiguous() for name, tensor in training.pop("kept").items()}
-    folder.write_bytes("model.safetensors", safetensors.torch.save(weights))
+    kept = training.pop("kept")
     if not state.is_finished:
         buffer = io.BytesIO()
         torch.save(training, buffer)
         folder.write_bytes(TRAINING_STATE, buffer.getbuffer())
-    folder.write_json("label_space.json", state.label_space.model_dump(mode="json"))
-    folder.write_json("config.json", state.config.model_dump(mode="json"))
-    folder.write_json(PREPROCESSING, state.network.normalisation.model_dump(mode="json"))
+    save_model(folder, kept, state.config, state.label_space, state.network.normalisation)
+
+
+def save_model(
+    folder: Folder,
+    weights: Mapping[str, Tensor],
+    config: RunConfig,
+    label_space: LabelSpace,
+    normalisation: Normalisation,
+) -> None:
+    """Write the files of a checkpoint that using the model needs.
+
+    Args:
+        folder: The model's folder; created if it does not exist.
+        weights: State dict of the model.
+        config: The run that trained it.
+        label_space: Its classes.
+        normalisation: The normalisation of its photos.
+
+    Raises:
+        StorageError: The folder cannot be written.
+    """
+    # safetensors refuses channels-last tensors, which are not contiguous.
+    content = safetensors.torch.save({name: tensor.contiguous() for name, tensor in weights.items()})
+    folder.write_bytes("model.safetensors", content)
+    folder.write_json("label_space.json", label_space.model_dump(mode="json"))
+    folder.write_json("config.json", config.model_dump(mode="json"))
+    folder.write_json(PREPROCESSING, normalisation.model_dump(mode="json"))
 
 
 def restore(state: TrainState, folder: Folder) -> None:
@@ -73,8 +97,8 @@ def restore(state: TrainState, folder: Folder) -> None:
         StorageError: The checkpoint cannot be read, or belongs to another model.
     """
     training = _unpickle(folder, TRAINING_STATE)
-    training["kept"] = _read_weights(folder)
-    normalisation = _read_normalisation(folder)
+    training["kept"] = read_weights(folder)
+    normalisation = read_normalisation(folder)
     try:
         state.load_state_dict(training)
     except torch.OutOfMemoryError:  # also a RuntimeError, but says nothing about the checkpoint
@@ -101,17 +125,17 @@ def load_checkpoint(location: str | Path | Folder) -> tuple[SegmentationModel, R
     """
     folder = location if isinstance(location, Folder) else open_folder(location)
     check_model_files(folder)
-    config_json, label_space_json = folder.read_json("config.json"), folder.read_json("label_space.json")
-    if config_json is None or label_space_json is None:
+    config_json, label_space = folder.read_json("config.json"), read_label_space(folder)
+    if config_json is None or label_space is None:
         raise StorageError(
             f"no checkpoint at {folder.path!r}: a checkpoint folder must hold model.safetensors, config.json and "
             "label_space.json; see best.json in the trial's folder for the path of its best checkpoint"
         )
-    config, label_space = _parse_config(folder, config_json), _parse_label_space(folder, label_space_json)
+    config = _parse_config(folder, config_json)
     # All weights come from the checkpoint, so none are fetched here.
     untrained = config.model.model_copy(update={"encoder_weights": "none"})
     model = build_model(untrained, label_space.num_classes, palette=label_space.colors)
-    weights = _read_weights(folder)
+    weights = read_weights(folder)
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
@@ -120,11 +144,16 @@ def load_checkpoint(location: str | Path | Folder) -> tuple[SegmentationModel, R
             f"and label_space.json in the same folder describe, but do not: {misfits(error)}; restore all three files "
             "from one checkpoint"
         ) from None
-    model.normalise_by(_read_normalisation(folder))
+    model.normalise_by(read_normalisation(folder))
     return model.eval(), config, label_space
 
 
-def _read_normalisation(folder: Folder) -> Normalisation:
+def read_normalisation(folder: Folder) -> Normalisation:
+    """Read the normalisation of a model's photos.
+
+    Raises:
+        DamagedError: The file holds something else.
+    """
     content = folder.read_json(PREPROCESSING)
     try:
         return IMAGENET if content is None else Normalisation.model_validate(content)
@@ -139,14 +168,25 @@ def _parse_config(folder: Folder, content: object) -> RunConfig:
         raise folder.damaged("config.json", in_short(error)) from None
 
 
-def _parse_label_space(folder: Folder, content: object) -> LabelSpace:
+def read_label_space(folder: Folder) -> LabelSpace | None:
+    """Read the classes of a trained model; None if the file is missing.
+
+    Raises:
+        DamagedError: The file holds something else.
+    """
+    content = folder.read_json("label_space.json")
     try:
-        return LabelSpace.model_validate(content)
+        return None if content is None else LabelSpace.model_validate(content)
     except ValidationError as error:
         raise folder.damaged("label_space.json", in_short(error)) from None
 
 
-def _read_weights(folder: Folder) -> dict[str, Tensor]:
+def read_weights(folder: Folder) -> dict[str, Tensor]:
+    """Read the weights of a trained model, on the CPU.
+
+    Raises:
+        DamagedError: The file is missing or damaged.
+    """
     check_weights_there(folder)
     content = _read_bytes(folder, "model.safetensors")
     check_no_pickle(folder, "model.safetensors", content)

@@ -57,7 +57,8 @@ def fit(
         step: The training step, called once per batch.
         train_loader: This rank's training batches.
         validate: Evaluates a model on the validation split, and returns its scores by name.
-        objective: Says which of the scores is best; the best checkpoint and ``train.patience`` follow it.
+        objective: Says which of the scores is best; the best checkpoint and ``train.patience`` follow it. With
+            ``data.all_data``, every epoch is the best one so far.
         attempt: Number of this start of the run, from 1; kept in the records.
         interrupted: Called between batches; True on any rank ends the run on all ranks.
 
@@ -77,7 +78,8 @@ def fit(
         scores = validate(state.kept_model)
         score = scores[objective.name]
         state.epoch = epoch
-        if objective.rank(score) > objective.rank(state.best_score):
+        # A score on images that trained the model must choose nothing, so the last weights are kept.
+        if state.config.data.all_data or objective.rank(score) > objective.rank(state.best_score):
             state.best_score, state.best_epoch = score, epoch
 
         yield EpochRecord(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from segray.activity import doing
 from segray.engine import checkpoint
 from segray.engine.distributed import gather_over_ranks, rank
+from segray.engine.start_weights import start_from_weights
 from segray.engine.state import TrainState
 from segray.errors import DamagedError
 from segray.records import CheckpointPointer
@@ -64,7 +65,9 @@ def resumed_state(
     if rank() == 0 and (reached or files.folder.exists("checkpoints")):
         log.write("no checkpoint can be used: the trial starts afresh")
         files.start_afresh()
-    return build(), None
+    state = build()
+    start_from_weights(state, log)
+    return state, None
 
 
 def _restore(state: TrainState, files: TrialFiles, pointer: CheckpointPointer) -> str:

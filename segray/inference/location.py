@@ -34,8 +34,10 @@ class ModelLocation:
             return self.record.title
         if self.trial is None or self.pointer is None:
             return f"the model at {self.folder.path}"
-        objective = self.sweep.info().objective if self.sweep else MIOU
-        return f"trial {self.trial.id}, {objective.label} {objective.shown(self.pointer.record.best_score)}"
+        info = self.sweep.info() if self.sweep else None
+        objective = info.objective if info else MIOU
+        where = " on training images" if info and info.trains_on_val else ""
+        return f"trial {self.trial.id}, {objective.label} {objective.shown(self.pointer.record.best_score)}{where}"
 
 
 def find_model(location: str | Path | Folder, trial_id: str | None = None) -> ModelLocation:

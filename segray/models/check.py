@@ -65,14 +65,19 @@ def _find_failure(model: SegmentationModel, batch_size: int, size_px: SizePx) ->
     return None
 
 
-def meta_model(config: ModelConfig) -> SegmentationModel:
+def meta_model(config: ModelConfig, num_classes: int = 2) -> SegmentationModel:
     """Build the model on the meta device: its parameters have names and shapes, but take no memory.
+
+    Args:
+        config: The network.
+        num_classes: Logits per pixel.
 
     Raises:
         ConfigError: The model cannot be built; see ``check_model``.
     """
     with without_memory():
-        return build_model(config.model_copy(update={"encoder_weights": "none"}), 2, palette=distinct_colors(2))
+        untrained = config.model_copy(update={"encoder_weights": "none"})
+        return build_model(untrained, num_classes, palette=distinct_colors(num_classes))
 
 
 def _name(config: ModelConfig) -> str:

@@ -209,7 +209,10 @@ def _trial_row(trial: TrialContent, objective: Objective, unended: str) -> dict[
     valued = [record for record in trial.records if record.scores.get(objective.name) is not None]
     # max() returns the earliest of equal epochs, as training does, so the epoch agrees with best.json.
     best = max(valued, key=rank, default=None)
-    if best is not None and objective.rank(outcome.best_score) > rank(best):
+    if (trial.config or {}).get("data.all_data"):
+        # Its validation images trained the model, so training keeps the last epoch, whatever the scores.
+        best = valued[-1] if valued else None
+    elif best is not None and objective.rank(outcome.best_score) > rank(best):
         # The record of the best epoch is damaged, but the outcome still knows that epoch's score.
         best = None
     return {

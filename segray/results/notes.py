@@ -29,6 +29,8 @@ NoteKind = Literal[
     "none_finished",
     "schedule",
     "classes",
+    "lineage",
+    "all_data",
     "recipe",
     "test",
     "no_test",
@@ -241,6 +243,24 @@ def _recipe(results: SweepResults) -> Iterator[str]:
         yield f"Recipe {info.recipe} was run with other values than published: {', '.join(changed)}."
 
 
+def _lineage(results: SweepResults) -> Iterator[str]:
+    """Yield what a run goes on from, a sentence for config and weights each."""
+    names = {"config": "The config is", "weights": "Training started from the weights of"}
+    for lineage in results.info.lineage:
+        of = "that of " if lineage.gave == "config" else ""
+        yield f"{names[lineage.gave]} {of}{lineage.title} ({lineage.location})."
+
+
+def _all_data(results: SweepResults) -> Iterator[str]:
+    """Yield which figures of a run are unbiased, if its validation images trained it."""
+    if results.info.trains_on_val:
+        unbiased = "only test scores are unbiased" if results.num_test_images else "no figure of this run is unbiased"
+        yield (
+            f"The validation images trained this model too (data.all_data): val scores are on training images and chose "
+            f"nothing, the last epoch is kept, and {unbiased}."
+        )
+
+
 def _test(results: SweepResults) -> Iterator[str]:
     """Yield the best trial's test score, or that the trial has none yet."""
     best, scores = results.best_trial(), results.test
@@ -249,8 +269,9 @@ def _test(results: SweepResults) -> Iterator[str]:
     if scores is not None:
         objective, num, total = results.test_objective, scores.num_in_mean, len(scores.classes)
         mean = f" ({text.mean_over(num, total)})" if objective.is_class_mean and num < total else ""
+        flattered = f"Validation chose trial {best['id']}, which flatters its validation score. "
         yield (
-            f"Validation chose trial {best['id']}, which flatters its validation score. The {results.num_test_images} "
+            f"{'' if results.info.trains_on_val else flattered}The {results.num_test_images} "
             f"test images chose no trial; on them it has {objective.shown(scores.score(objective.name))} "
             f"{objective.bare_label}{mean}."
         )
@@ -263,6 +284,8 @@ def _test(results: SweepResults) -> Iterator[str]:
 
 def _no_test(results: SweepResults) -> Iterator[str]:
     # A damaged splits.json makes the number of test images 0, so a test score has to count too.
+    if results.info.trains_on_val:
+        return
     if results.best_trial() is not None and results.test is None and not results.num_test_images:
         yield (
             "The best trial is scored on the validation split that chose it; data.holdout keeps images for an unbiased "
@@ -300,6 +323,8 @@ _WRITERS: Final[dict[NoteKind, Callable[[SweepResults], Iterator[str]]]] = {
     "none_finished": _none_finished,
     "schedule": _schedule,
     "classes": _classes,
+    "lineage": _lineage,
+    "all_data": _all_data,
     "recipe": _recipe,
     "test": _test,
     "no_test": _no_test,

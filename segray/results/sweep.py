@@ -84,6 +84,11 @@ class SweepResults:
         return tuple(self.trials.columns[len(TRIAL_COLUMNS) :])
 
     @property
+    def objective_label(self) -> str:
+        """The objective in a sentence, which says so if its images trained the model."""
+        return self.info.objective.label + (" (trained on)" if self.info.trains_on_val else "")
+
+    @property
     def is_single_run(self) -> bool:
         """Whether nothing was searched and there is nothing to compare, as with ``segray train``."""
         return not self.info.space and len(self.trials) <= 1
@@ -205,7 +210,8 @@ class SweepResults:
 
         The classes in the mean are None for sweeps of an earlier version, which averaged other classes in each epoch.
         The test scores are None if the best trial has not been scored. Left out are: the test scores if there are no
-        test images, the confirmation and the repeats if there are no repeats, and the damage if there is none.
+        test images, the confirmation and the repeats if there are no repeats, the lineage and the damage if there is
+        none. ``val_images_train`` is there, and true, if the validation images trained the model.
         """
         objective = self.info.objective
         columns = ["id", "outcome", "epochs", objective.column, "seconds", "drawn"]
@@ -226,8 +232,11 @@ class SweepResults:
         found = self.confirmation()
         repeats = [{key: _json_value(value) for key, value in row.items()} for row in self.repeats.to_dict("records")]
         repeated = {"confirmation": found and found.as_json(), "repeats": repeats} if repeats else {}
+        biased = {"val_images_train": True} if self.info.trains_on_val else {}
+        origin = [item.model_dump(mode="json") for item in self.info.lineage]
+        lineage = {"lineage": origin} if origin else {}
         damage = {"damage": list(self.damage)} if self.damage else {}
-        return {**sweep, **test, "trials": trials, **repeated, **damage}
+        return {**sweep, **lineage, **biased, **test, "trials": trials, **repeated, **damage}
 
     def as_csv(self) -> str:
         """Return ``trials`` as CSV with a header, without tracebacks; drawn keys are separated by spaces."""

@@ -160,9 +160,10 @@ def _conclude(asked: Sweep, files: SweepFiles) -> int:
     location = location_below(asked.storage, asked.name)
     try:
         trial, pointer = files.best()
-        objective = files.info().objective
-        best = f"{objective.label}: {objective.shown(pointer.record.best_score)} (trial {trial.id})"
-        print(f"best {printable(best)}")
+        info = files.info()
+        objective = info.objective
+        what = f"{objective.label} on training images" if info.trains_on_val else f"best {objective.label}"
+        print(printable(f"{what}: {objective.shown(pointer.record.best_score)} (trial {trial.id})"))
         code = 0
     except StorageError as error:
         print(printable(error))
@@ -177,6 +178,6 @@ def _conclude(asked: Sweep, files: SweepFiles) -> int:
     if judge_sweep(asked, files) and files.folder.is_local:
         write_report(files.folder.path, f"{files.folder.path}/report.html")
     results = load(location)
-    for note in notes(results, ("classes", "repeats", *CAUTIONS, "test", "unfinished")):
+    for note in notes(results, ("all_data", "classes", "repeats", *CAUTIONS, "test", "unfinished")):
         print(printable(note.text))
     return INTERRUPTED if results.state == "interrupted" else code

@@ -13,6 +13,7 @@ from segray.config import RunConfig
 from segray.errors import ConfigError
 from segray.objective import MIOU, Objective, find_objective
 from segray.option import Option
+from segray.records import Lineage
 from segray.tuning.callbacks import DEFAULT_CALLBACKS, Callback, make_callbacks
 from segray.tuning.options import CALLBACK, OBJECTIVE, RESUME, RETRY_FAILED, STORAGE
 from segray.tuning.samplers import SAMPLERS, Sampler, make_sampler
@@ -42,6 +43,8 @@ class Sweep:
     """Keys of the base that were set for this start; the space must not decide them"""
     recipe: str = ""
     """Name of the recipe, published or one's own, that the base holds; the first trial is then the base itself"""
+    lineage: Sequence[Lineage] = ()
+    """The trained models that config and first weights come from"""
     first_trials: Sequence[Values] = ()
     """Values of the first trials, after the recipe's; the very first is the baseline that the report compares with"""
     objective: Annotated[str | Objective, OBJECTIVE] = MIOU.name
@@ -112,6 +115,11 @@ def check_values(sweep: Sweep) -> None:
         raise ConfigError("a sweep needs an end: give --trials or --minutes")
     if sweep.trials is not None and sweep.trials < 1:
         raise ConfigError(f"--trials must be at least 1, but got {sweep.trials}")
+    if sweep.base.data.all_data and (sweep.trials != 1 or sweep.repeats):
+        raise ConfigError(
+            "data.all_data trains on the validation images, so their scores must not choose between trials, but this "
+            "is a sweep; leave it out here, and train the winner on all data with segray train --from RUN --all-data"
+        )
     if sweep.retry_failed and not sweep.resume:
         raise ConfigError("--retry-failed takes failed trials of a sweep up again, so it needs --resume")
     if sweep.minutes is not None and not 0 < sweep.minutes < math.inf:

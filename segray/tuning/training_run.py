@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -16,10 +16,12 @@ from segray.config import RunConfig, read_yaml
 from segray.folder import location_below
 from segray.objective import MIOU, Objective
 from segray.recipes import Recipe, find_recipe
+from segray.records import Lineage, SweepInfo
 from segray.shown import redacted
 from segray.storage import open_sweep
 from segray.tuning.callbacks import DEFAULT_CALLBACKS, Callback
 from segray.tuning.recipe import naming_recipe
+from segray.tuning.source import TrainedConfig, recorded_lineage, trained_config, trained_weights
 from segray.tuning.sweep import Sweep
 
 
@@ -31,6 +33,10 @@ class Start:
     stem: str
     """Beginning of the names of its runs; empty for the name of the run's data set"""
     recipe: Recipe | None = None
+    lineage: tuple[Lineage, ...] = ()
+    """The trained models that config and first weights come from"""
+    objective: str | Objective = MIOU.name
+    """The score that the best epoch is chosen by, unless another is given"""
 
 
 def of_recipe(name: str) -> Start:
@@ -58,6 +64,59 @@ def of_defaults() -> Start:
     return Start(config=RunConfig(), stem="")
 
 
+def of_trained(location: str, trial_id: str | None, begun: SweepInfo | None) -> Start:
+    """Return the start from the full config of a trained model.
+
+    Args:
+        location: A run (its best trial), a trial, a checkpoint or a model folder.
+        trial_id: A trial or repeat of the run, in place of the best one.
+        begun: The record of the run if it goes on; it then has the config that it began with.
+
+    Raises:
+        StorageError: There is no model, no such trial, or its config cannot be used.
+        ConfigError: A trial is named, but the location is no run.
+    """
+    lineage = recorded_lineage(begun, "config", location, trial_id)
+    if begun and lineage:
+        found = TrainedConfig(RunConfig().with_values(begun.base), lineage, begun.objective)
+    else:
+        found = trained_config(location, trial_id)
+    lineage = found.lineage
+    stem = f"{lineage.run}-{lineage.trial}" if lineage.run else "trained"
+    return Start(config=found.config, stem=stem, lineage=(lineage,), objective=found.objective)
+
+
+def with_weights(start: Start, location: str, begun: SweepInfo | None) -> Start:
+    """Return a start that loads the weights of a whole trained model; see ``of_trained`` for the arguments.
+
+    Raises:
+        StorageError: There is no model.
+        ConfigError: The location is a URL with a key.
+    """
+    lineage = recorded_lineage(begun, "weights", location)
+    if begun and lineage:
+        weights = begun.base.get("model.weights", "")
+    else:
+        weights, lineage = trained_weights(location)
+    config = start.config.with_values({"model.weights": weights})
+    return replace(start, config=config, lineage=(*start.lineage, lineage))
+
+
+def with_all_data(start: Start) -> Start:
+    """Return a start that trains on the validation images too, for all its epochs."""
+    return replace(start, config=start.config.with_values({"data.all_data": True, "train.patience": None}))
+
+
+def begun_run(storage: str, name: str) -> SweepInfo | None:
+    """Return the record of a run that a resume continues; None if there is none.
+
+    Raises:
+        StorageError: The storage cannot be reached, or the record is damaged.
+    """
+    files = open_sweep(location_below(storage, name))
+    return files.info() if files.exists() else None
+
+
 def nothing(_trial: optuna.Trial) -> None:
     """Draw nothing: the space of a single run."""
 
@@ -65,7 +124,7 @@ def nothing(_trial: optuna.Trial) -> None:
 def single_run(
     base: RunConfig,
     *,
-    recipe: Recipe | None,
+    start: Start,
     name: str,
     storage: str,
     resources: Resources,
@@ -75,11 +134,12 @@ def single_run(
     objective: str | Objective = MIOU.name,
     callbacks: Sequence[str | Callback] = DEFAULT_CALLBACKS,
 ) -> Sweep:
-    """Return the sweep whose only trial is a config, which may be a recipe's."""
+    """Return the sweep whose only trial is a config; ``start`` says where it comes from."""
     return Sweep(
         name=name,
         base=base,
-        recipe=recipe.name if recipe else "",
+        recipe=start.recipe.name if start.recipe else "",
+        lineage=start.lineage,
         space=nothing,
         trials=1,
         epochs=base.train.epochs,
@@ -113,7 +173,8 @@ def check_data(start: Start, asked: Sweep, announce: Callable[[str], None] = pri
     Args:
         start: The config that the run starts from.
         asked: The run.
-        announce: Called with each line: the recipe's data set if it is another, and where the run will lie.
+        announce: Called with each line: what the run goes on from, the recipe's data set if it is another, and where
+            the run will lie.
 
     Raises:
         ConfigError: The data set's own options do not go together.
@@ -126,6 +187,8 @@ def check_data(start: Start, asked: Sweep, announce: Callable[[str], None] = pri
 
     recipe, data = start.recipe, asked.base.data
     dataset_kind(data.dataset)
+    for lineage in start.lineage:
+        announce(f"{lineage.gave}: {lineage.title}")
     if recipe and recipe.dataset != data.dataset:
         announce(f"recipe {recipe.name} is for {recipe.dataset}; this run is on {data.dataset}")
     with naming_recipe(recipe.name if recipe else "", data):

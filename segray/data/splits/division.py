@@ -20,7 +20,8 @@ def divide(dataset: Dataset, config: DataConfig) -> Splits:
 
     A division by seed keeps sequences whole. It ranks them by a hash of seed and sequence, so the order of files does
     not matter, and a new file moves few images to another side. If the data set's folders name only a test split,
-    validation takes its share of the training images by seed.
+    validation takes its share of the training images by seed. With `data.all_data`, the validation images are in the
+    training split too.
 
     Args:
         dataset: The data set.
@@ -50,6 +51,9 @@ def divide(dataset: Dataset, config: DataConfig) -> Splits:
                 f"{config.holdout:g} give {_counts(splits)}; the {len(dataset.pairs())} images are from "
                 f"{text.counted(num_sequences, 'sequence')}, and a sequence stays on one side"
             )
+    if config.all_data:
+        # Still listed as validation images too: their scores show whether training works, though they choose nothing.
+        splits["train"] += splits["val"]
     return {split: sorted(splits[split]) for split in SPLITS}
 
 

@@ -109,7 +109,7 @@ def _first_trial(point: Values, distributions: Mapping[str, Distribution], max_e
 
 def _with_absolute_paths(config: RunConfig) -> RunConfig:
     config = config.model_copy(update={"data": with_absolute_paths(config.data)})
-    weights = config.model.encoder_weights
-    if weights in ("none", "imagenet", "auto"):
-        return config
-    return config.with_values({"model.encoder_weights": str(expanded(weights).absolute())})
+    model = {"model.encoder_weights": config.model.encoder_weights, "model.weights": config.model.weights}
+    paths = {key: path for key, path in model.items() if path not in ("", "none", "imagenet", "auto")}
+    absolute = {key: str(expanded(path).absolute()) for key, path in paths.items() if "://" not in path}
+    return config.with_values(absolute)

@@ -12,7 +12,7 @@ from segray.objective import find_objective
 from segray.tuning.preflight.drawn import draw_trials
 from segray.tuning.preflight.objective import check_comparable_scores, check_has_score
 from segray.tuning.preflight.parts import check_comparable, check_parts, distinct, resolve_weights
-from segray.tuning.preflight.training import check_training, prepare_data
+from segray.tuning.preflight.training import check_start_weights, check_training, prepare_data
 from segray.tuning.recipe import naming_recipe
 from segray.tuning.samplers import check_sampler
 from segray.tuning.space import Distribution, Space
@@ -46,7 +46,7 @@ def check(sweep: Sweep, *, num_workers: int, announce: Callable[[str], None]) ->
     Args:
         sweep: What to run.
         num_workers: Workers a trial, among which its batch is divided.
-        announce: Told what the encoders start from, then what is decoded.
+        announce: Told what the encoders start from, what is decoded, and which layers of trained models fit.
 
     Raises:
         ConfigError: A key, value or combination cannot work, the sampler cannot search the space, or the space does
@@ -70,6 +70,9 @@ def check(sweep: Sweep, *, num_workers: int, announce: Callable[[str], None]) ->
     for prepared in data.values():
         check_has_score(objective, prepared)
     check_training(drawn.configs, data, num_workers)
+    if not sweep.resume:
+        # A resumed run goes on from its own checkpoint, and needs the model that it started from no more.
+        check_start_weights(drawn.configs, data, announce)
     return Checked(
         drawn.base.with_values({"model.encoder_weights": weights}),
         drawn.space,

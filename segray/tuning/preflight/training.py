@@ -13,9 +13,10 @@ from segray.data.preparation import PreparedData, check_values, prepare
 from segray.engine.adversary import check_adversary
 from segray.engine.batch_size import per_rank_batch_size
 from segray.engine.optim import check_schedule
+from segray.engine.start_weights import fitting_weights, other_classes
 from segray.errors import ConfigError, listed
 from segray.losses import build_loss
-from segray.models import check_output, check_train_shape
+from segray.models import check_output, check_train_shape, meta_model
 from segray.tuning.preflight.parts import distinct
 
 
@@ -47,6 +48,23 @@ def check_training(configs: Sequence[RunConfig], data: Mapping[DataConfig, Prepa
     for config in configs:
         _check_batches(config, data[config.data], num_workers)
     _check_networks(configs, data, num_workers)
+
+
+def check_start_weights(
+    configs: Sequence[RunConfig], data: Mapping[DataConfig, PreparedData], announce: Callable[[str], None]
+) -> None:
+    """Check that the trained models that runs start from fit their networks, and announce which layers do.
+
+    Raises:
+        StorageError: There is no such model, or it is damaged.
+        ConfigError: No layer fits.
+    """
+    starts = {config.model: data[config.data].label_space for config in configs if config.model.weights}
+    for model, label_space in starts.items():
+        fitting = fitting_weights(model.weights, meta_model(model, label_space.num_classes).state_dict())
+        announce(f"weights: {fitting.line}")
+        if note := other_classes(model.weights, label_space):
+            announce(note)
 
 
 def _check_same_classes(prepared: Iterable[PreparedData]) -> None:

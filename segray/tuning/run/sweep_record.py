@@ -42,6 +42,7 @@ def sweep_record(sweep: Sweep, checked: Checked, plan: Plan) -> SweepInfo:
         base=checked.base.flat(),
         space=describe_space(checked),
         recipe=sweep.recipe,
+        lineage=tuple(sweep.lineage),
         recipe_values=_changed_values(sweep.recipe, checked.base),
         first_trials=tuple(dict(point) for point in checked.first_trials),
         sampler=sampler_name(sweep.sampler),
