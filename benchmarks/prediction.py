@@ -250,23 +250,26 @@ def nested_loop(
 
 def profile(model: Predictor, photo_HWC: NDArray[np.uint8]) -> dict[str, float]:
     """Share of the time in the model, and what is left for cutting and blending windows."""
-    spent = [0.0]
-    run = model._run
+    starts: list[float] = []
+    ends: list[float] = []
 
-    def timed(*arguments: object) -> torch.Tensor:
-        start = time.perf_counter()
-        found = run(*arguments)  # type: ignore[arg-type]
+    def now() -> float:
         if model.device.type == "cuda":
             torch.cuda.synchronize()
-        spent[0] += time.perf_counter() - start
-        return found
+        return time.perf_counter()
 
-    model._run = timed  # type: ignore[method-assign, assignment]
-    model._whole = model._forward(WINDOW_PX)
-    start = time.perf_counter()
+    (network,) = model.models
+    hooks = [
+        network.register_forward_pre_hook(lambda *_: starts.append(now())),
+        network.register_forward_hook(lambda *_: ends.append(now())),
+    ]
+    begin = time.perf_counter()
     model.logits([photo_HWC])
-    total = time.perf_counter() - start
-    return {"model": round(spent[0] / total, 3), "rest": round(1 - spent[0] / total, 3)}
+    total = time.perf_counter() - begin
+    for hook in hooks:
+        hook.remove()
+    share = (sum(ends) - sum(starts)) / total
+    return {"model": round(share, 3), "rest": round(1 - share, 3)}
 
 
 if __name__ == "__main__":

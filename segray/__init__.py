@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from segray.config import RunConfig
     from segray.errors import SegrayError
+    from segray.inference.ensemble import load_ensemble
     from segray.inference.predictor import load_model
     from segray.labels import LabelSpace
     from segray.recipes import RECIPES
@@ -22,6 +23,7 @@ __all__ = [
     "SegrayError",
     "Sweep",
     "__version__",
+    "load_ensemble",
     "load_model",
     "load_results",
     "main",
@@ -35,6 +37,7 @@ _HOMES = {
     "RunConfig": ("segray.config", "RunConfig"),
     "SegrayError": ("segray.errors", "SegrayError"),
     "Sweep": ("segray.tuning.sweep", "Sweep"),
+    "load_ensemble": ("segray.inference.ensemble", "load_ensemble"),
     "load_model": ("segray.inference.predictor", "load_model"),
     "load_results": ("segray.results", "load"),
     "main": ("segray.tuning.command", "main"),

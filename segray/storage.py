@@ -373,7 +373,11 @@ class SweepFiles:
         return [*self.trials(), *self.repeats().values()]
 
     def best(self) -> tuple[TrialFiles, CheckpointPointer]:
-        """Return the trial with the best score so far and its best checkpoint; the objective says what is best.
+        """Return the trial with the best score so far and its best checkpoint; see ``ranked``."""
+        return self.ranked()[0]
+
+    def ranked(self) -> list[tuple[TrialFiles, CheckpointPointer]]:
+        """Return the trials that have a model, with their best checkpoints, the best first, by the objective.
 
         Running trials count, failed trials do not.
 
@@ -390,7 +394,8 @@ class SweepFiles:
             raise StorageError(
                 f"no trial of {self.folder.path!r} has a model: none has completed an epoch, or all have failed"
             )
-        return max(found, key=lambda item: objective.rank(item[1].record.scores.get(objective.name)))
+        # Stable: of two trials with equal scores the earlier one is the better.
+        return sorted(found, key=lambda item: -objective.rank(item[1].record.scores.get(objective.name)))
 
 
 def open_sweep(location: str | Path) -> SweepFiles:

@@ -12,6 +12,7 @@ from segray.cli.bench import bench
 from segray.cli.evaluate import evaluate
 from segray.cli.export import export
 from segray.cli.predict import predict
+from segray.cli.soup import soup
 from segray.cli.submit import submit
 from segray.cli.train import train
 from segray.cli.video import video
@@ -46,6 +47,7 @@ def config(
 
 
 app.command()(train)
+app.command()(soup)
 
 
 @app.command()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from segray.cli.sizes import parse_size
+from segray.errors import ConfigError
 
 if TYPE_CHECKING:
     from segray.inference.predictor import Predictor
@@ -24,20 +25,35 @@ Overlap = Annotated[float, typer.Option(help="Share of a window's side that neig
 Tta = Annotated[
     str, typer.Option(metavar="LIST", help="Test-time augmentation: flip and factors of the size, as flip,0.75,1.25")
 ]
+EnsembleSize = Annotated[
+    int | None, typer.Option("--ensemble", metavar="K", help="Average the predictions of the run's K best trials")
+]
 
 
 def open_model(
-    run: str, trial: str | None, device: str | None, window: str | None, overlap: float, tta: str
+    run: str,
+    trial: str | None,
+    device: str | None,
+    window: str | None,
+    overlap: float,
+    tta: str,
+    ensemble: int | None = None,
 ) -> Predictor:
-    """Load the model that a command's options name, with the way of predicting that they name.
+    """Load the model or the ensemble that a command's options name, with the way of predicting that they name.
 
     Raises:
-        SegrayError: As ``load_model``, or an option has a wrong form.
+        SegrayError: As ``load_model`` or ``load_ensemble``, or an option has a wrong form.
     """
-    from segray.inference.predictor import load_model
-
     window_px = parse_size("--window", window) if window else None
-    return load_model(run, trial=trial, device=device, window_px=window_px, overlap=overlap, tta=tta)
+    if ensemble is None:
+        from segray.inference.predictor import load_model
+
+        return load_model(run, trial=trial, device=device, window_px=window_px, overlap=overlap, tta=tta)
+    if trial is not None:
+        raise ConfigError(f"--ensemble takes the best trials of a run, so leave --trial out, but got {trial!r}")
+    from segray.inference.ensemble import load_ensemble
+
+    return load_ensemble(run, ensemble, device=device, window_px=window_px, overlap=overlap, tta=tta)
 
 
 def data_root(model: Predictor, dataset: str) -> str:
@@ -46,8 +62,6 @@ def data_root(model: Predictor, dataset: str) -> str:
     Raises:
         ConfigError: The model was trained on another data set, so only the person knows the folder.
     """
-    from segray.errors import ConfigError
-
     config = model.config.data
     if config.dataset != dataset or not config.root:
         raise ConfigError(

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from segray.errors import StorageError
 from segray.folder import Folder
 from segray.foreign import in_short
-from segray.records import FileRecord, ModelRecord
+from segray.model_record import FileRecord, ModelRecord
 
 MODEL_RECORD: Final = "model.json"
 WEIGHTS: Final = "model.safetensors"

@@ -10,8 +10,9 @@ from segray import text
 from segray.engine.model_files import MODEL_RECORD, read_model_record
 from segray.errors import ConfigError, StorageError, unknown_name
 from segray.folder import Folder, open_folder
+from segray.model_record import ModelRecord
 from segray.objective import MIOU
-from segray.records import CheckpointPointer, ModelRecord
+from segray.records import CheckpointPointer
 from segray.storage import SweepFiles, TrialFiles
 
 

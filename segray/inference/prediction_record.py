@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Final
 
 from pydantic import ValidationError
 
-from segray import __version__
 from segray.errors import StorageError
 from segray.folder import Folder
 from segray.foreign import in_short
@@ -43,7 +43,7 @@ def record_of(model: Predictor) -> PredictionRecord:
         overlap=model.overlap,
         tta=model.tta,
         classes=model.names,
-        version=__version__,
+        version=version("segray"),
     )
 
 

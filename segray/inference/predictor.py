@@ -6,7 +6,7 @@ Shape suffixes: B images, C channels or classes, H height, W width.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from segray.config import RunConfig, SizePx
+from segray.config import RunConfig, SizePx, TrainConfig
 from segray.data.files.decode import resize_photo
 from segray.data.files.photo import Photo, photo_array
 from segray.engine.checkpoint import load_checkpoint
@@ -46,13 +46,15 @@ class Predictor:
 
     Args:
         models: Models in eval mode that share classes and sizes; the probabilities of several are averaged.
-        config: The run's config.
+        config: The run's config; with several models, that of the first.
         label_space: The classes.
         device: Where to compute, such as cuda, cuda:1, mps or cpu; None takes a GPU if there is one.
         window_px: (height, width) of sliding windows; None predicts whole photos.
         overlap: Least share of a window's side that neighbours share.
         tta: Test-time augmentation: ``flip`` and factors of the photo's size, comma-separated.
-        location: Where the model was found.
+        location: Where the model was found; with several, the first.
+        train_configs: How each model is computed (``precision``, ``channels_last``); empty for ``config`` of all.
+        title: The models in a few words; empty for what ``location`` says.
 
     Raises:
         ConfigError: A window, the overlap, or the augmentation cannot work.
@@ -70,16 +72,27 @@ class Predictor:
         overlap: float = 0.5,
         tta: str = "",
         location: ModelLocation | None = None,
+        train_configs: Sequence[TrainConfig] = (),
+        title: str = "",
     ) -> None:
         self.config = config
         self.label_space = label_space
         self.location = location
         self.device = find_device(device)
         self.precision = resolve_precision(config.train.precision, self.device)
-        self.models = [self._on_device(model) for model in models]
+        self._members = [
+            _Member.on_device(model, train, self.device)
+            for model, train in zip(models, train_configs or [config.train] * len(models), strict=True)
+        ]
+        self._title = title
         self.window_px, self.overlap, self.tta = window_px, overlap, tta
         check_window(window_px or LARGE_PHOTO_WINDOW_PX, overlap)
         self._whole = self._forward(window_px)
+
+    @property
+    def models(self) -> list[SegmentationModel]:
+        """The models, on the device."""
+        return [member.model for member in self._members]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -89,13 +102,15 @@ class Predictor:
     @property
     def title(self) -> str:
         """The model in a few words, such as ``trial 0007, val mIoU 56.0 %``."""
+        if self._title:
+            return self._title
         return self.location.title if self.location else f"{self.config.model.name} model"
 
     @property
     def way(self) -> str:
         """How photos are predicted, such as ``windows of 512x1024, flip,0.75``; empty for whole photos as they are."""
-        windows = "" if self._window_px is None else f"windows of {self._window_px[0]}x{self._window_px[1]}"
-        return ", ".join(part for part in (windows, self._tta) if part)
+        windows = "" if self.window_px is None else f"windows of {self.window_px[0]}x{self.window_px[1]}"
+        return ", ".join(part for part in (windows, self.tta) if part)
 
     def predict(self, photo: Photo, *, probabilities: bool = False) -> Prediction:
         """Predict a photo.
@@ -165,23 +180,36 @@ class Predictor:
 
     def _forward(self, window_px: SizePx | None) -> Forward:
         members: list[Forward] = []
-        for model in self.models:
-            member: Forward = partial(self._run, model)
+        for member in self._members:
+            forward: Forward = member
             if window_px is not None:
-                member = Windows(member, window_px, self.overlap)
-            members.append(augmented(member, self.tta))
+                forward = Windows(forward, window_px, self.overlap)
+            members.append(augmented(forward, self.tta))
         return members[0] if len(members) == 1 else Ensemble(members)
 
-    def _run(self, model: SegmentationModel, photos_BCHW: Tensor) -> Tensor:
-        if self.config.train.channels_last:
+
+@dataclass(frozen=True)
+class _Member:
+    """A ``Forward`` of one model, computed as its run's validation computed it."""
+
+    model: SegmentationModel
+    device: torch.device
+    precision: torch.dtype
+    channels_last: bool
+
+    @classmethod
+    def on_device(cls, model: SegmentationModel, train: TrainConfig, device: torch.device) -> _Member:
+        model = model.eval().to(device)
+        if train.channels_last:
+            model = model.to(memory_format=torch.channels_last)
+        return cls(model, device, resolve_precision(train.precision, device), train.channels_last)
+
+    def __call__(self, photos_BCHW: Tensor) -> Tensor:
+        if self.channels_last:
             photos_BCHW = photos_BCHW.contiguous(memory_format=torch.channels_last)
         with autocast(self.device, self.precision):
-            logits_BCHW: Tensor = model(photos_BCHW).float()
+            logits_BCHW: Tensor = self.model(photos_BCHW).float()
         return logits_BCHW
-
-    def _on_device(self, model: SegmentationModel) -> SegmentationModel:
-        model = model.eval().to(self.device)
-        return model.to(memory_format=torch.channels_last) if self.config.train.channels_last else model
 
 
 def find_device(device: str | torch.device | None) -> torch.device:

@@ -256,8 +256,8 @@ def _all_data(results: SweepResults) -> Iterator[str]:
     if results.info.trains_on_val:
         unbiased = "only test scores are unbiased" if results.num_test_images else "no figure of this run is unbiased"
         yield (
-            f"The validation images trained this model too (data.all_data): val scores are on training images and chose "
-            f"nothing, the last epoch is kept, and {unbiased}."
+            "The validation images trained this model too (data.all_data): val scores are on training images and "
+            f"chose nothing, the last epoch is kept, and {unbiased}."
         )
 
 

@@ -131,7 +131,7 @@ def test_data_that_cannot_be_read_says_what_the_recipe_needs(train, arguments, r
         ([], "needs --recipe, --config, --from, or --set to change the defaults"),
         (
             ["--recipe", "kitti_fcn8s", "--config", "run.yaml"],
-            "one of --recipe, --config, --from, but got --recipe and --config; keep one",
+            "--from, but got --recipe and --config; keep one",
         ),
         (["--recipe", "kitty_fcn8s"], "unknown recipe 'kitty_fcn8s'; did you mean 'kitti_fcn8s'"),
         (["--config", "run.yaml"], "cannot read config file 'run.yaml'"),

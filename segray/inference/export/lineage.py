@@ -8,11 +8,13 @@ import json
 from segray.config import RunConfig
 from segray.errors import StorageError
 from segray.inference.location import ModelLocation
-from segray.records import Lineage, SplitRecord, SplitScores, SweepInfo
+from segray.model_record import Provenance
+from segray.records import SplitRecord, SweepInfo
+from segray.split_scores import SplitScores
 from segray.storage import SweepFiles, undamaged
 
 
-def find_lineage(location: ModelLocation, config: RunConfig) -> Lineage:
+def find_lineage(location: ModelLocation, config: RunConfig) -> Provenance:
     """Return where a model comes from; of an exported model, what its record says."""
     if location.record is not None:
         return location.record.lineage
@@ -24,7 +26,7 @@ def find_lineage(location: ModelLocation, config: RunConfig) -> Lineage:
     else:
         seeds["sweep"] = info.seed
         sweep_fields = {"sweep": info.name, "recipe": info.recipe, "git_revision": info.git_revision}
-    return Lineage(
+    return Provenance(
         trial=location.trial.id if location.trial else "",
         values=values or {},
         seeds=seeds,

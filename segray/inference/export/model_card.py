@@ -10,9 +10,9 @@ from segray.config import RunConfig
 from segray.inference.export.preprocessing import steps_in_words
 from segray.inference.export.smp_form import has_smp_form
 from segray.labels import LabelSpace
+from segray.model_record import ModelRecord
 from segray.models import SegmentationModel
 from segray.objective import CLASS_IOU, SCORES
-from segray.records import ModelRecord
 
 _TRAINING_KEYS: Final = (
     *("data.resize_px", "data.crop_px", "data.policy", "loss.name", "optim.name", "optim.lr", "optim.weight_decay"),

@@ -25,8 +25,8 @@ from segray.inference.export.model_card import model_card
 from segray.inference.export.smp_form import has_smp_form, save_smp_form
 from segray.inference.location import ModelLocation
 from segray.labels import LabelSpace
+from segray.model_record import FileRecord, ModelRecord
 from segray.models import SegmentationModel
-from segray.records import FileRecord, ModelRecord
 
 
 def write_model_folder(
