@@ -31,12 +31,13 @@ class Section:
     missing: str
 
 
-def write_report(path: str | Path, output: str | Path) -> int:
+def write_report(path: str | Path, output: str | Path, *, location: str | None = None) -> int:
     """Write the report of a sweep that is finished, running or dead.
 
     Args:
         path: The sweep's folder or URL.
         output: The HTML file, in a folder that exists; an older report is replaced.
+        location: The sweep's folder or URL as a person typed it, for the report's commands; None for ``path``.
 
     Returns:
         Size of the file in bytes.
@@ -50,18 +51,23 @@ def write_report(path: str | Path, output: str | Path) -> int:
     # Checked again, now that the data set is known. A report may lie beside the sweep's files, but not in the data set.
     if target.parent != Path(results.files.folder.path).resolve():
         output_path(output, data_root=str(results.info.base.get("data.root") or ""))
-    content = render_report(results).encode()
+    content = render_report(results, location or str(path)).encode()
     open_folder(target.parent).write_bytes(target.name, content)
     return len(content)
 
 
-def render_report(results: SweepResults) -> str:
-    """Return the report as HTML, with everything embedded and all text from the sweep escaped."""
+def render_report(results: SweepResults, location: str = "") -> str:
+    """Return the report as HTML, with everything embedded and all text from the sweep escaped.
+
+    Args:
+        results: The sweep.
+        location: Its folder or URL as a person typed it, for the commands; empty for its name.
+    """
     return (
         _environment()
         .get_template("report.html")
         .render(
-            summary=summarise(results),
+            summary=summarise(results, location),
             evaluation=None if results.test is None else describe(results.test),
             sections=[
                 _section(name, figure, results)

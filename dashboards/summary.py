@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal
 
+from dashboards.use import Use, describe_use, is_path
 from segray import text
 from segray.config import RunConfig
 from segray.config.keys import keys_deciding
@@ -91,6 +92,8 @@ class Summary:
     name: str
     state: str
     best: Best | None
+    use: Use | None
+    """What to do with the best model; None without one"""
     notes: tuple[str, ...]
     facts: tuple[tuple[str, str], ...]
     outcomes: tuple[tuple[str, int], ...]
@@ -103,8 +106,13 @@ class Summary:
     provenance: tuple[tuple[str, str], ...]
 
 
-def summarise(results: SweepResults) -> Summary:
-    """Describe a sweep in words."""
+def summarise(results: SweepResults, location: str = "") -> Summary:
+    """Describe a sweep in words.
+
+    Args:
+        results: The sweep.
+        location: Its folder or URL as a person typed it, for the commands; empty for its name.
+    """
     best = results.best_trial()
     counts = Counter(results.trials["outcome"])
     return Summary(
@@ -112,6 +120,7 @@ def summarise(results: SweepResults) -> Summary:
         name=results.info.name,
         state=results.state,
         best=None if best is None else _best(results, best),
+        use=describe_use(results, location or results.info.name),
         notes=tuple(note.text for note in notes(results, NOTES)),
         facts=_facts(results),
         outcomes=tuple((outcome, counts[outcome]) for outcome in OUTCOME_ORDER if counts[outcome]),
@@ -164,7 +173,7 @@ def _own_values(results: SweepResults) -> tuple[tuple[str, str], ...]:
     default = RunConfig().flat()
     # Paths are left out: they may tell about a person's machine.
     return tuple(
-        (key, text.value(value))
+        (key, Path(str(value)).name if is_path(value) else text.value(value))
         for key, value in results.info.base.items()
         if value != default.get(key) and key not in keys_deciding(Decides.PLACE)
     )

@@ -48,6 +48,32 @@
     const body = table.tBodies[0];
     body.append(...[...body.rows].sort(compare));
   };
+  // A page opened from a disk may have no clipboard; then the text is selected, ready for the keys that copy.
+  const copy = async (button) => {
+    const source = button.previousElementSibling?.matches("code")
+      ? button.previousElementSibling
+      : button.closest("details").querySelector(".copied");
+    try {
+      await navigator.clipboard.writeText(source.textContent);
+      button.textContent = "copied";
+    } catch {
+      getSelection().selectAllChildren(source);
+      button.textContent = "selected";
+    }
+    setTimeout(() => (button.textContent = "copy"), 2000);
+  };
+  for (const button of document.querySelectorAll(".copy")) button.addEventListener("click", () => copy(button));
+
+  const save = (button) => {
+    const content = button.closest("details").querySelector(".copied").textContent;
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([content], { type: "text/yaml" }));
+    link.download = button.dataset.file;
+    link.click();
+    URL.revokeObjectURL(link.href);
+  };
+  for (const button of document.querySelectorAll(".save")) button.addEventListener("click", () => save(button));
+
   for (const heading of document.querySelectorAll("#trials thead th")) {
     heading.firstElementChild.addEventListener("click", () => sortBy(heading.closest("table"), heading));
   }

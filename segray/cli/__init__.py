@@ -33,11 +33,24 @@ def config(
     path: Annotated[
         Path | None, typer.Argument(help="YAML config to complete and check (default: print the default config)")
     ] = None,
+    source: Annotated[
+        str | None, typer.Option("--from", metavar="RUN", help="Print the full config of a run's best trial instead")
+    ] = None,
+    trial: Annotated[str | None, typer.Option(metavar="ID", help="With --from: a trial or repeat of the run")] = None,
 ) -> None:
     """Print a full run config as YAML, with a line of help per field."""
     from segray.config import RunConfig, read_yaml, to_yaml
+    from segray.errors import ConfigError
 
+    if source and path:
+        raise ConfigError(f"segray config prints one config: give --from or a file, but got {source!r} and '{path}'")
+    if trial and not source:
+        raise ConfigError(f"--trial chooses a trial of the run in --from, but there is no --from; got {trial!r}")
     full = RunConfig()
+    if source:
+        from segray.tuning.source import trained_config
+
+        full = trained_config(source, trial).config
     if path:
         from segray.tuning.preflight import check_choices
 

@@ -21,7 +21,7 @@ from segray.folder import location_below
 from segray.output import call_or_exit, lasting_output
 from segray.process import end_process
 from segray.shown import printable, redacted
-from segray.storage import SweepFiles
+from segray.storage import SweepFiles, TrialFiles
 from segray.tuning import options
 from segray.tuning.callbacks import add_callbacks
 from segray.tuning.run.start import judge_sweep, run_sweep
@@ -147,6 +147,15 @@ def default_storage() -> str:
     return storage
 
 
+def _print_next_steps(trial: TrialFiles, location: str) -> None:
+    from segray.results.next_steps import model_folder, next_commands
+
+    print(printable(f"model:  {model_folder(location, trial)}"))
+    width = max(len(what) for what, _ in next_commands(location))
+    for what, command in next_commands(location):
+        print(printable(f"  {what:<{width}}  {command}"))
+
+
 def _conclude(asked: Sweep, files: SweepFiles) -> int:
     """Print the best score, the report's place, the test score and what is left to do; return the exit code.
 
@@ -171,13 +180,16 @@ def _conclude(asked: Sweep, files: SweepFiles) -> int:
     quoted = shlex.quote(redacted(location))
     print(f"table:  segray results {quoted}")
     if files.folder.is_local:
-        write_report(files.folder.path, f"{files.folder.path}/report.html")
+        write_report(files.folder.path, f"{files.folder.path}/report.html", location=location)
         print(f"report: {location}/report.html")
     else:
         print(f"report: segray report {quoted} -o report.html", flush=True)
     if judge_sweep(asked, files) and files.folder.is_local:
-        write_report(files.folder.path, f"{files.folder.path}/report.html")
+        write_report(files.folder.path, f"{files.folder.path}/report.html", location=location)
     results = load(location)
     for note in notes(results, ("all_data", "classes", "repeats", *CAUTIONS, "test", "unfinished")):
         print(printable(note.text))
+    if code == 0:
+        trial, _ = files.best()
+        _print_next_steps(trial, location)
     return INTERRUPTED if results.state == "interrupted" else code
