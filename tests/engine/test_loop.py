@@ -141,3 +141,10 @@ def test_the_iou_of_a_class_can_be_the_objective():
     records = list(start(tiny_state(tiny_config(train__epochs=3)), validate=validate, objective=find_objective(name)))
     assert [record.best_epoch for record in records] == [1, 2, 2]
     assert records[-1].best_score == pytest.approx(60 / 140)
+
+
+def test_with_all_data_every_epoch_is_the_best_so_far_and_patience_ends_nothing():
+    state = tiny_state(tiny_config(data__all_data=True, train__patience=1))
+    records = list(start(state, validate=scripted(90, 60, 50, 55)))
+    assert [record.best_epoch for record in records] == [1, 2, 3, 4]
+    assert [record.best_score for record in records] == [record.scores["val_miou"] for record in records]

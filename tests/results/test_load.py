@@ -5,11 +5,12 @@ import pandas as pd
 import pytest
 from fake_sweep import note_texts
 
+from segray.config import RunConfig
 from segray.errors import StorageError
 from segray.folder import Folder
 from segray.objective import SCORES
 from segray.owner import Claim
-from segray.records import EpochRecord
+from segray.records import EpochRecord, Lineage
 from segray.results import load
 
 
@@ -257,3 +258,37 @@ def test_a_file_deleted_while_it_is_read_counts_as_missing(sweep, monkeypatch):
 def test_a_second_trial_that_started_before_the_first_is_no_baseline(sweep):
     fake_sweep.write_trial(sweep, "0001", {}, [0.4])
     assert load_sweep(sweep).first_trial() is None
+
+
+def test_a_run_on_all_data_has_its_last_epoch_and_says_that_val_scores_are_on_training_images(tmp_path):
+    base = RunConfig().with_values({"data.all_data": True}).flat()
+    lineage = Lineage(gave="config", location="runs/a", title="trial 0003 of a, epoch 5, val mIoU 40.0 %")
+    sweep = fake_sweep.empty_sweep(tmp_path, base=base, space={}, lineage=(lineage,))
+    fake_sweep.write_trial(sweep, "0000", {}, [0.3, 0.5, 0.4])
+    results = load(sweep.files.folder.path)
+    best = results.best_trial()
+    assert (best["best_epoch"], best["best_val_miou"]) == (3, 0.4)
+    assert results.objective_label == "val mIoU (trained on)"
+    [said] = fake_sweep.note_texts(results, "all_data")
+    assert said.endswith("the last epoch is kept, and no figure of this run is unbiased.")
+    assert fake_sweep.note_texts(results, "no_test") == []
+    [origin] = fake_sweep.note_texts(results, "lineage")
+    assert origin == "The config is that of trial 0003 of a, epoch 5, val mIoU 40.0 % (runs/a)."
+    content = results.as_json()
+    assert content["val_images_train"] is True
+    assert content["lineage"][0]["location"] == "runs/a"
+    sweep.files.write_splits(fake_sweep.splits(num_test=5))
+    sweep.files.write_test_scores(fake_sweep.scores(epoch=3))
+    results = load(sweep.files.folder.path)
+    [said] = fake_sweep.note_texts(results, "all_data")
+    assert said.endswith("only test scores are unbiased.")
+    [said] = fake_sweep.note_texts(results, "test")
+    assert said.startswith("The 5 test images chose no trial; on them it has 38.0 % mIoU")
+
+
+def test_other_runs_say_nothing_of_all_data(tmp_path):
+    sweep = fake_sweep.empty_sweep(tmp_path)
+    fake_sweep.write_trial(sweep, "0000", {}, [0.3])
+    results = load(sweep.files.folder.path)
+    assert fake_sweep.note_texts(results, "all_data", "lineage") == []
+    assert not {"lineage", "val_images_train"} & results.as_json().keys()

@@ -1,14 +1,18 @@
 """``segray train``: what it makes of its options, and one real run."""
 
+import shutil
 import subprocess
 import sys
 
 import pytest
+from fake_sweep import empty_sweep, record, write_trial
 
 from segray.cli import main
 from segray.config import RunConfig, to_yaml
 from segray.data.synthetic import write_scenes
+from segray.objective import find_objective
 from segray.recipes import RECIPES
+from segray.records import CheckpointPointer
 from segray.results import load
 from segray.storage import open_sweep
 from segray.tuning import command, training_run
@@ -69,6 +73,56 @@ def test_the_config_of_a_trial_can_be_trained_anew(train, kitti, tmp_path):
     open_sweep(tmp_path / "sweep").trial("0007").write_config(config)
     sweep, _ = train("--config", "sweep/trials/0007/config.json", "--set", "seed=3", "--name", "again")
     assert sweep.base == config.with_values({"seed": 3})
+
+
+@pytest.fixture
+def winner(kitti, tmp_path):
+    """Write a run with a model, chosen by its loss."""
+    values = {"data.dataset": "kitti_road", "data.root": str(kitti), "train.patience": 3, "optim.lr": 0.125}
+    objectives = (find_objective("val_loss"),)
+    sweep = empty_sweep(tmp_path / "runs", "roads", base=RunConfig().with_values(values).flat(), objectives=objectives)
+    trial = write_trial(sweep, "0004", {"seed": 7}, [0.5])
+    pointer = CheckpointPointer(checkpoint="checkpoints/1-1", record=record(1, 0.5), seconds=1.0)
+    trial.write_pointer("best", pointer)
+    trial.folder.write_bytes("checkpoints/1-1/model.safetensors", b"")
+    return sweep, RunConfig().with_values(values | {"seed": 7})
+
+
+def test_a_winner_is_trained_on_with_its_full_config_and_objective(train, winner):
+    sweep, config = winner
+    asked, printed = train("--from", "runs/roads", "--epochs", 200, "--set", "train.batch_size=4")
+    assert asked.base == config.with_values({"train.epochs": 200, "train.batch_size": 4})
+    assert asked.objective == sweep.info.objective
+    assert (asked.epochs, asked.trials, asked.recipe) == (200, 1, "")
+    assert asked.name.startswith("roads-0004-2")
+    [lineage] = asked.lineage
+    assert (lineage.run, lineage.trial, lineage.epoch) == ("roads", "0004", 1)
+    assert "config: trial 0004 of roads, epoch 1, val loss " in printed
+    asked, _ = train("--from", "runs/roads", "--objective", "val_miou")
+    assert asked.objective == "val_miou"
+
+
+def test_all_data_trains_every_epoch_and_weights_start_from_a_whole_model(train, winner, tmp_path):
+    _, config = winner
+    asked, printed = train("--from", "runs/roads", "--all-data", "--weights", "runs/roads/trials/0004")
+    place = str(tmp_path / "runs/roads/trials/0004/checkpoints/1-1")
+    assert asked.base == config.with_values({"data.all_data": True, "train.patience": None, "model.weights": place})
+    assert [lineage.gave for lineage in asked.lineage] == ["config", "weights"]
+    assert "weights: trial 0004 of roads, epoch 1" in printed
+
+
+def test_a_resume_takes_what_the_run_began_with(train, winner, tmp_path):
+    options = ("--from", "runs/roads", "--weights", "runs/roads", "--epochs", 9, "--name", "long")
+    first, _ = train(*options)
+    empty_sweep(
+        tmp_path / "runs", "long", base=first.base.flat(), lineage=first.lineage, objectives=winner[0].info.objectives
+    )
+    shutil.rmtree(tmp_path / "runs/roads")
+    again, _ = train(*options, "--resume")
+    assert (again.base, again.lineage, again.objective) == (first.base, first.lineage, first.objective)
+    code, printed = train(*options[:2], "--trial", "0005", *options[2:], "--resume")
+    assert code == 2
+    assert "runs/roads' is no run" in printed
 
 
 def test_set_alone_changes_the_defaults(train, kitti):
@@ -141,6 +195,13 @@ def test_data_that_cannot_be_read_says_what_the_recipe_needs(train, arguments, r
         (["--recipe", "kitti_fcn8s", "--set", "data.root=."], "--set cannot give data.root, which --data gives"),
         (["--recipe", "kitti_fcn8s", "--set", "model.encoder_weights=auto"], "which --encoder-weights gives"),
         (["--recipe", "kitti_fcn8s", "--set", "data.dataset=kitty"], "unknown data set 'kitty'"),
+        (["--recipe", "kitti_fcn8s", "--from", "runs/a"], "--from, but got --recipe and --from; keep one"),
+        (["--recipe", "kitti_fcn8s", "--trial", "0001"], "--trial chooses a trial of the run in --from"),
+        (["--from", "runs/nothing"], "no model at"),
+        (["--recipe", "kitti_fcn8s", "--weights", "runs/nothing"], "no model at"),
+        (["--recipe", "kitti_fcn8s", "--epochs", "2", "--set", "train.epochs=3"], "train.epochs, which --epochs gives"),
+        (["--recipe", "kitti_fcn8s", "--epochs", "0"], "train.epochs: input should be greater than"),
+        (["--recipe", "kitti_fcn8s", "--all-data", "--set", "train.patience=3"], "which --all-data gives"),
     ],
 )
 def test_what_cannot_work_exits_with_2(train, arguments, message):

@@ -151,3 +151,18 @@ def test_one_sequence_cannot_be_divided_and_the_error_says_so():
 def test_a_split_that_cannot_work_is_refused(dataset, changes, error, message):
     with pytest.raises(error, match=message):
         divide(dataset, config(**changes))
+
+
+@pytest.mark.parametrize(
+    "dataset", [official(train=6, val=3, test=2), undivided(pairs(20, sequence_length=2))], ids=["official", "ratio"]
+)
+@pytest.mark.parametrize("holdout", [0.0, 0.2])
+def test_all_data_adds_validation_to_training_and_never_a_test_image(dataset, holdout):
+    if dataset.official and holdout:
+        dataset = official(train=6, val=3)
+    asked = DataConfig(holdout=holdout, split=SplitConfig(sizes=(0.8, 0.2, 0.0) if holdout else None))
+    apart, together = names(dataset, asked), names(dataset, asked.model_copy(update={"all_data": True}))
+    assert together["train"] == sorted(apart["train"] + apart["val"])
+    assert (together["val"], together["test"]) == (apart["val"], apart["test"])
+    assert not {*together["train"]} & {*together["test"]}
+    assert not {*apart["train"]} & {*apart["val"]}
