@@ -32,7 +32,8 @@ from segray.recipes import RECIPES
 from segray.results import load
 from segray.storage import SweepFiles
 from segray.tuning.run.start import run_sweep
-from segray.tuning.training_run import new_name, of_recipe, single_run
+from segray.tuning.train_start import of_recipe
+from segray.tuning.training_run import new_name, single_run
 
 CURVE_POINTS = 10
 

@@ -5,9 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from fake_sweep import empty_sweep, write_trial
 
 from segray.cli import main
-from segray.config import RunConfig, read_yaml
+from segray.config import RunConfig, read_yaml, run_config
 from segray.recipes import RECIPES
 
 
@@ -32,6 +33,21 @@ def test_config_prints_what_config_reads(tmp_path, monkeypatch, capsys):
     full = tmp_path / "full.yaml"
     full.write_text(capsys.readouterr().out)
     assert read_yaml(full) == RunConfig().with_values({"model.encoder": "resnet34"})
+
+
+def test_config_prints_that_of_a_trial(tmp_path, monkeypatch, capsys):
+    trial = write_trial(empty_sweep(tmp_path), "0002", {"optim.lr": 0.125}, [0.3], status=None)
+    trial.write_pointer("best", trial.pointer("last"))
+    assert run(monkeypatch, "config", "--from", str(tmp_path / "camvid"), "--trial", "0002") == 0
+    full = tmp_path / "full.yaml"
+    full.write_text(capsys.readouterr().out)
+    assert read_yaml(full).flat() == trial_config(trial)
+    assert run(monkeypatch, "config", str(full), "--from", str(tmp_path / "camvid")) == 2
+    assert run(monkeypatch, "config", "--trial", "0002") == 2
+
+
+def trial_config(trial):
+    return run_config(trial.config()).flat()
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from segray.tuning.callbacks import DEFAULT_CALLBACKS, Callback, add_callbacks
 if TYPE_CHECKING:
     from segray.config import RunConfig
     from segray.records import SweepInfo
-    from segray.tuning.training_run import Start
+    from segray.tuning.train_start import Start
 
 _OWN_OPTIONS = {"data.root": "--data", "model.encoder_weights": "--encoder-weights"}
 
@@ -69,7 +69,8 @@ def train(
     after Ctrl-C or SIGTERM.
     """
     from segray.tuning.command import default_storage, is_given, run_and_exit
-    from segray.tuning.training_run import begun_run, check_data, new_name, single_run, with_all_data, with_weights
+    from segray.tuning.train_start import with_all_data, with_weights
+    from segray.tuning.training_run import begun_run, check_data, new_name, single_run
 
     given["callbacks"] = add_callbacks(DEFAULT_CALLBACKS, given["callbacks"])
     run = options.with_options(Run(), given)
@@ -123,7 +124,7 @@ def _start(
     *,
     has_values: bool,
 ) -> Start:
-    from segray.tuning.training_run import of_defaults, of_file, of_recipe, of_trained
+    from segray.tuning.train_start import of_defaults, of_file, of_recipe, of_trained
 
     sources = {"--recipe": recipe, "--config": path, "--from": source}
     given = [option for option, value in sources.items() if value is not None]

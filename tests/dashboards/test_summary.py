@@ -2,6 +2,7 @@ import fake_sweep
 import pytest
 
 from dashboards.summary import summarise
+from segray.config import RunConfig, read_yaml
 from segray.results import load
 
 
@@ -229,3 +230,40 @@ def test_without_test_images_it_says_how_to_keep_some(sweep):
     fake_sweep.write_trial(sweep, "0000", {}, [0.3])
     sweep.files.write_splits(fake_sweep.splits())
     assert "validation split that chose it; data.holdout keeps images" in summary_of(sweep).notes[-1]
+
+
+def test_the_use_of_the_best_model_has_its_full_config_without_a_path(tmp_path):
+    private = {"data.root": "/home/someone/camvid", "model.encoder_weights": "/home/someone/weights.pt"}
+    base = RunConfig().with_values({"data.dataset": "camvid", **private}).flat()
+    sweep = fake_sweep.empty_sweep(tmp_path, base=base)
+    fake_sweep.write_trial(sweep, "0000", {"optim.lr": 0.125}, [0.3])
+    use = summarise(load(sweep.files.folder.path), "runs/camvid").use
+    assert use.config_file == "camvid-0000.yaml"
+    assert "someone" not in use.config
+    (tmp_path / use.config_file).write_text(use.config)
+    expected = {"data.root": "", "model.encoder_weights": "weights.pt", "optim.lr": 0.125}
+    assert read_yaml(tmp_path / use.config_file) == RunConfig().with_values(base | expected)
+    assert all("runs/camvid" in command for _, command in use.commands)
+
+
+def test_a_damaged_config_leaves_the_commands(sweep):
+    fake_sweep.write_trial(sweep, "0000", {}, [0.3])
+    results = load(sweep.files.folder.path)
+    sweep.files.trial("0000").folder.write_json("config.json", {"nothing": 1})
+    use = summarise(results).use
+    assert (use.config, use.folder) == ("", "")
+    assert len(use.commands) == 4
+
+
+def test_a_sweep_without_a_score_has_nothing_to_use(sweep):
+    assert summary_of(sweep).use is None
+
+
+def test_a_run_on_all_data_has_no_best_score_in_its_headline(tmp_path):
+    base = RunConfig().with_values({"data.all_data": True}).flat()
+    sweep = fake_sweep.empty_sweep(tmp_path, base=base, space={})
+    fake_sweep.write_trial(sweep, "0000", {}, [0.3])
+    summary = summary_of(sweep)
+    assert summary.best.label == "val mIoU on training images"
+    assert summary.objective == "val mIoU (trained on)"
+    assert any("no figure of this run is unbiased" in note for note in summary.notes)

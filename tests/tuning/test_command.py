@@ -5,6 +5,7 @@ import pytest
 from fake_sweep import empty_sweep, scores, splits, state, write_repeats, write_trial
 
 from segray.config import RunConfig
+from segray.errors import ConfigError
 from segray.tuning import command
 from segray.tuning.samplers import SAMPLERS
 from segray.tuning.schedulers import SCHEDULERS
@@ -211,3 +212,37 @@ def test_the_report_is_there_before_the_test_images_are_judged_and_has_their_fig
     command._conclude(replace(SWEEP, name="camvid", storage=str(tmp_path)), sweep.files)
     assert "its test mIoU" in report.read_text()
     assert "on them it has 26.5" in capsys.readouterr().out
+
+
+def test_the_end_names_the_models_folder_and_commands_to_copy(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    sweep = empty_sweep("runs")
+    trial = write_trial(sweep, "0000", {}, [0.4], status=None)
+    trial.write_pointer("best", trial.pointer("last"))
+    command._conclude(replace(SWEEP, name="camvid", storage="runs"), sweep.files)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-5] == "model:  runs/camvid/trials/0000/checkpoints/1-1"
+    commands = [line.partition("segray ")[2].split()[0] for line in lines[-4:]]
+    assert commands == ["predict", "evaluate", "export", "train"]
+    report = (tmp_path / "runs/camvid/report.html").read_text()
+    assert "segray train --from runs/camvid --epochs 200" in report
+    assert str(tmp_path) not in report.partition("<h2>Use the best model")[2].partition("</section>")[0]
+
+
+def test_all_data_leaves_a_sweep_nothing_to_choose_by():
+    base = SWEEP.base.with_values({"data.all_data": True})
+    check_values(replace(SWEEP, base=base))
+    for changes in ({"trials": 2}, {"trials": None, "minutes": 5.0}, {"repeats": 1}):
+        with pytest.raises(ConfigError, match=r"data\.all_data trains on the validation images"):
+            check_values(replace(SWEEP, base=base, **changes))
+
+
+def test_the_end_of_a_run_on_all_data_says_that_its_score_is_on_training_images(tmp_path, capsys):
+    base = RunConfig().with_values({"data.all_data": True}).flat()
+    sweep = empty_sweep(tmp_path, base=base, space={})
+    trial = write_trial(sweep, "0000", {}, [0.4], status=None)
+    trial.write_pointer("best", trial.pointer("last"))
+    command._conclude(replace(SWEEP, name="camvid", storage=str(tmp_path)), sweep.files)
+    said = capsys.readouterr().out
+    assert said.startswith("val mIoU on training images: 40.0")
+    assert "no figure of this run is unbiased" in said

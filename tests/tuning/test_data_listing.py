@@ -14,7 +14,8 @@ from segray.data.splits.split_record import check_splits, record_splits
 from segray.data.synthetic import NEEDED_VALUES, write_scenes
 from segray.tuning.preflight import check
 from segray.tuning.sweep import Sweep
-from segray.tuning.training_run import Start, check_data
+from segray.tuning.train_start import Start
+from segray.tuning.training_run import check_data
 
 
 @pytest.fixture

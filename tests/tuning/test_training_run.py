@@ -237,3 +237,36 @@ def test_a_run_has_the_files_and_the_report_of_a_sweep(kitti, tmp_path):
         key: published[key] for key in {*values, "model.encoder_weights"} if key != "data.cache_dir"
     }
     assert trial.folder.exists(f"{pointer.checkpoint}/model.safetensors")
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_winner_is_trained_on_all_data_from_its_own_weights(kitti, tmp_path):
+    def train(*arguments):
+        command = [sys.executable, "-m", "segray", "train", *arguments]
+        ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        return ended.stdout
+
+    values = {
+        "data.dataset": "kitti_road",
+        "model.encoder": "tu-test_resnet",
+        "train.batch_size": 2,
+        "data.holdout": 0.2,
+    }
+    values |= {"data.cache_dir": tmp_path / "cache"}
+    options = [option for key, value in values.items() for option in ("--set", f"{key}={value}")]
+    train("--data", str(kitti), "--encoder-weights", "none", "--epochs", "1", "--name", "first", *options)
+    said = train("--from", "runs/first", "--all-data", "--weights", "runs/first", "--epochs", "2", "--name", "all")
+    assert "train too, so val scores are on training images and choose nothing" in said
+    assert "val mIoU on training images: " in said
+    assert "segray predict runs/all PHOTOS" in said
+    first, now = (open_sweep(tmp_path / "runs" / name) for name in ("first", "all"))
+    before, after = first.splits(), now.splits()
+    assert set(after.train) == {*before.train, *before.val}
+    assert after.test == before.test
+    assert now.test_scores().num_images == len(before.test) > 0
+    trial, pointer = now.best()
+    assert pointer.record.epoch == 2
+    assert [lineage.gave for lineage in now.info().lineage] == ["config", "weights"]
+    assert b": all " in trial.folder.read_bytes("log.txt")
