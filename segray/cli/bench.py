@@ -42,7 +42,7 @@ def bench(
 
     from segray.inference.bench.bench import flops, measure
 
-    model = model_options.open_model(run, trial, device, None, 0.5, "")
+    model = model_options.choose_model(run, trial=trial, device=device).load()
     sizes_px = sizes_px or [model.config.data.resize_px or (512, 1024)]
     num_threads = threads or torch.get_num_threads()
     found = measure(

@@ -21,6 +21,7 @@ def evaluate(
         str, typer.Option(help="test, val (repeats the validation), train, or all with --dataset")
     ] = "test",
     trial: model_options.Trial = None,
+    ensemble: model_options.Ensemble = None,
     data: Annotated[str | None, typer.Option(help="Folder of the data set (default: where the model trained)")] = None,
     dataset: Annotated[
         str | None,
@@ -59,7 +60,9 @@ def evaluate(
         values=options.parse_values(values, keys, _OWN_OPTIONS),
         corruptions=corruptions,
     )
-    model = model_options.open_model(run, trial, device, window, overlap, tta)
+    model = model_options.choose_model(
+        run, trial=trial, ensemble=ensemble, device=device, window=window, overlap=overlap, tta=tta
+    ).load()
     found, is_kept = evaluate_model(model, asked, partial(print, file=sys.stderr, flush=True))
     if as_json:
         print(found.model_dump_json(indent=2))

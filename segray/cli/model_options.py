@@ -10,6 +10,7 @@ from segray.cli.sizes import parse_size
 from segray.errors import ConfigError
 
 if TYPE_CHECKING:
+    from segray.inference.choice import ModelChoice
     from segray.inference.predictor import Predictor
 
 Run = Annotated[
@@ -25,35 +26,38 @@ Overlap = Annotated[float, typer.Option(help="Share of a window's side that neig
 Tta = Annotated[
     str, typer.Option(metavar="LIST", help="Test-time augmentation: flip and factors of the size, as flip,0.75,1.25")
 ]
-EnsembleSize = Annotated[
+Ensemble = Annotated[
     int | None, typer.Option("--ensemble", metavar="K", help="Average the predictions of the run's K best trials")
 ]
 
 
-def open_model(
+def choose_model(
     run: str,
-    trial: str | None,
-    device: str | None,
-    window: str | None,
-    overlap: float,
-    tta: str,
+    *,
+    trial: str | None = None,
     ensemble: int | None = None,
-) -> Predictor:
-    """Load the model or the ensemble that a command's options name, with the way of predicting that they name.
+    device: str | None = None,
+    window: str | None = None,
+    overlap: float = 0.5,
+    tta: str = "",
+) -> ModelChoice:
+    """Return the choice that a command's options make, without loading the model.
 
     Raises:
-        SegrayError: As ``load_model`` or ``load_ensemble``, or an option has a wrong form.
+        ConfigError: An option has a wrong form, or two exclude each other.
     """
+    from segray.inference.choice import ModelChoice
+
     window_px = parse_size("--window", window) if window else None
-    if ensemble is None:
-        from segray.inference.predictor import load_model
-
-        return load_model(run, trial=trial, device=device, window_px=window_px, overlap=overlap, tta=tta)
-    if trial is not None:
-        raise ConfigError(f"--ensemble takes the best trials of a run, so leave --trial out, but got {trial!r}")
-    from segray.inference.ensemble import load_ensemble
-
-    return load_ensemble(run, ensemble, device=device, window_px=window_px, overlap=overlap, tta=tta)
+    return ModelChoice(
+        location=run,
+        trial=trial,
+        ensemble=ensemble,
+        device=device,
+        window_px=window_px,
+        overlap=overlap,
+        tta=tta,
+    )
 
 
 def data_root(model: Predictor, dataset: str) -> str:

@@ -13,13 +13,13 @@ import typer
 from segray import text
 from segray.cli import model_options
 from segray.cli.progress import progress_bar
-from segray.cli.sizes import parse_size
 from segray.errors import ConfigError, DataError
 from segray.shown import printable, redacted
 
 if TYPE_CHECKING:
+    from segray.inference.choice import ModelChoice
     from segray.inference.pipeline import Predicted
-    from segray.inference.predict import Job, ModelChoice, Request
+    from segray.inference.predict import Job, Request
 
 NUM_CLASSES_SHOWN = 5
 
@@ -50,6 +50,7 @@ def predict(
         str | None, typer.Option(help="Folder of the data set, if it lies elsewhere on this machine")
     ] = None,
     trial: model_options.Trial = None,
+    ensemble: model_options.Ensemble = None,
     device: model_options.Device = None,
     window: model_options.Window = None,
     overlap: model_options.Overlap = 0.5,
@@ -72,7 +73,7 @@ def predict(
 
     find_model(run, trial)  # a quick check before seconds of imports
     from segray.inference.output_place import parse_kinds
-    from segray.inference.predict import ModelChoice, Request
+    from segray.inference.predict import Request
 
     request = Request(
         places=photos or (),
@@ -84,8 +85,9 @@ def predict(
         batch_size=batch,
         keep_going=keep_going,
     )
-    window_px = parse_size("--window", window) if window else None
-    choice = ModelChoice(location=run, trial=trial, device=device, window_px=window_px, overlap=overlap, tta=tta)
+    choice = model_options.choose_model(
+        run, trial=trial, ensemble=ensemble, device=device, window=window, overlap=overlap, tta=tta
+    )
     _run(choice, request, distributed=distributed)
 
 

@@ -25,6 +25,7 @@ def submit(
     split: Split = None,
     check: Check = None,
     trial: model_options.Trial = None,
+    ensemble: model_options.Ensemble = None,
     device: model_options.Device = None,
     window: model_options.Window = None,
     overlap: model_options.Overlap = 0.5,
@@ -46,7 +47,9 @@ def submit(
     if run is None:
         raise ConfigError("name the RUN whose model predicts, or a zip to check: --check ZIP")
     check_zip(output, data_root=data or "")
-    model = model_options.open_model(run, trial, device, window, overlap, tta)
+    model = model_options.choose_model(
+        run, trial=trial, ensemble=ensemble, device=device, window=window, overlap=overlap, tta=tta
+    ).load()
     root = data or model_options.data_root(model, rules.dataset)
     target = check_zip(output, data_root=root)
     photos = benchmark_photos(rules, root, split)

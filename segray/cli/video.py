@@ -38,6 +38,7 @@ def video(
     weather: Weather = None,
     strength: Strength = 3,
     trial: model_options.Trial = None,
+    ensemble: model_options.Ensemble = None,
     device: model_options.Device = None,
     window: model_options.Window = None,
     overlap: model_options.Overlap = 0.5,
@@ -59,7 +60,9 @@ def video(
     )
     frame_source = open_source(source) if source else None
     check_video(output, inputs=frame_source.inputs if frame_source else ())
-    model = model_options.open_model(run, trial, device, window, overlap, tta)
+    model = model_options.choose_model(
+        run, trial=trial, ensemble=ensemble, device=device, window=window, overlap=overlap, tta=tta
+    ).load()
     if frame_source is None:
         assert city is not None
         frame_source = open_city(data or model_options.data_root(model, "cityscapes"), city)

@@ -18,10 +18,11 @@ import ray.data
 from segray.cluster.connection import Connection
 from segray.errors import ConfigError, DataError, ResourceError
 from segray.files import expanded
+from segray.inference.choice import ModelChoice
 from segray.inference.inputs import InputFile
 from segray.inference.outputs import PredictionFolder
 from segray.inference.pipeline import Predicted, predict_shots
-from segray.inference.predict import Job, ModelChoice, Request
+from segray.inference.predict import Job, Request
 from segray.inference.shots import shots
 
 FILES_PER_TASK: Final = 16

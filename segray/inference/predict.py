@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from segray.config import SizePx
 from segray.errors import ConfigError
 from segray.inference import prediction_record
 from segray.inference.inputs import InputFile, find_inputs, without
@@ -14,36 +13,9 @@ from segray.inference.output_place import DEFAULT_FOLDER, Existing, check_outsid
 from segray.inference.outputs import Outputs, PredictionFolder
 from segray.inference.pipeline import Predicted, predict_shots
 from segray.inference.prediction import label_id_table
-from segray.inference.predictor import Predictor, load_model
+from segray.inference.predictor import Predictor
 from segray.inference.shots import shots
 from segray.inference.split_photos import split_inputs
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelChoice:
-    """A trained model and its way of predicting, by name; picklable. The fields are those of ``load_model``."""
-
-    location: str
-    trial: str | None = None
-    device: str | None = None
-    window_px: SizePx | None = None
-    overlap: float = 0.5
-    tta: str = ""
-
-    def load(self) -> Predictor:
-        """Load the model.
-
-        Raises:
-            SegrayError: As ``load_model``.
-        """
-        return load_model(
-            self.location,
-            trial=self.trial,
-            device=self.device,
-            window_px=self.window_px,
-            overlap=self.overlap,
-            tta=self.tta,
-        )
 
 
 @dataclass(frozen=True, kw_only=True)

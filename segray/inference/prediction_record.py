@@ -23,6 +23,8 @@ class PredictionRecord(StoredRecord):
     """The model in a few words"""
     model: str
     """Folder of the checkpoint or model"""
+    num_models: int = 1
+    """Number of models that predict together"""
     window_px: tuple[int, int] | None
     """(height, width) of sliding windows, if photos were predicted in windows"""
     overlap: float
@@ -39,6 +41,7 @@ def record_of(model: Predictor) -> PredictionRecord:
     return PredictionRecord(
         title=model.title,
         model=model.location.folder.path if model.location else "",
+        num_models=len(model.models),
         window_px=model.window_px,
         overlap=model.overlap,
         tta=model.tta,
@@ -62,7 +65,7 @@ def begin(folder: Folder, record: PredictionRecord, *, resume: bool) -> None:
             raise folder.damaged(RECORD, in_short(error)) from None
         changes = [
             f"{name} was {getattr(before, name)!r} and is {getattr(record, name)!r}"
-            for name in ("model", "window_px", "overlap", "tta", "classes")
+            for name in ("model", "num_models", "window_px", "overlap", "tta", "classes")
             if getattr(before, name) != getattr(record, name)
         ]
         if changes:

@@ -108,9 +108,10 @@ class Predictor:
 
     @property
     def way(self) -> str:
-        """How photos are predicted, such as ``windows of 512x1024, flip,0.75``; empty for whole photos as they are."""
+        """How photos are predicted, such as ``windows of 512x1024, flip,0.75``; empty for one model on whole photos."""
         windows = "" if self.window_px is None else f"windows of {self.window_px[0]}x{self.window_px[1]}"
-        return ", ".join(part for part in (windows, self.tta) if part)
+        ensemble = self.title if len(self.models) > 1 else ""
+        return ", ".join(part for part in (ensemble, windows, self.tta) if part)
 
     def predict(self, photo: Photo, *, probabilities: bool = False) -> Prediction:
         """Predict a photo.

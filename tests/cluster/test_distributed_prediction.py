@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 from segray.cli import app
 from segray.cluster.distributed_prediction import _plan
 from segray.errors import ResourceError
-from segray.inference.predict import ModelChoice
+from segray.inference.choice import ModelChoice
 
 
 # Ray warns of its own settings.

@@ -5,7 +5,7 @@ import pytest
 import torch
 from tiny_trials import sweep_of, tiny_config
 
-from segray.cli.model_options import open_model
+from segray.cli.model_options import choose_model
 from segray.errors import ConfigError, StorageError
 from segray.inference.ensemble import load_ensemble
 from segray.inference.predictor import load_model
@@ -101,7 +101,7 @@ def test_trials_that_cannot_vote_on_the_same_pixels_are_refused(run, file, chang
 
 
 def test_the_options_of_commands_open_an_ensemble(run):
-    assert len(open_model(run.folder.path, None, "cpu", None, 0.5, "", ensemble=2).models) == 2
-    assert len(open_model(run.folder.path, "0001", "cpu", None, 0.5, "").models) == 1
+    assert len(choose_model(run.folder.path, device="cpu", ensemble=2).load().models) == 2
+    assert len(choose_model(run.folder.path, trial="0001", device="cpu").load().models) == 1
     with pytest.raises(ConfigError, match="leave --trial out, but got '0001'"):
-        open_model(run.folder.path, "0001", "cpu", None, 0.5, "", ensemble=2)
+        choose_model(run.folder.path, trial="0001", ensemble=2)

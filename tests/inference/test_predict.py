@@ -12,7 +12,8 @@ from segray.config import RunConfig
 from segray.data.splits.split_record import record_splits
 from segray.data.synthetic import write_scenes
 from segray.errors import ConfigError, DataError, StorageError
-from segray.inference.predict import ModelChoice, Request, prepare
+from segray.inference.choice import ModelChoice
+from segray.inference.predict import Request, prepare
 from segray.inference.prediction import Prediction
 from segray.inference.predictor import Predictor
 from segray.models import SegmentationModel
