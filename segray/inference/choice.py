@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from segray.config.section import SizePx
 from segray.errors import ConfigError
+from segray.process import importing_much
 
 if TYPE_CHECKING:
     from segray.inference.predictor import Predictor
@@ -37,9 +38,11 @@ class ModelChoice:
         Raises:
             SegrayError: As ``load_model`` or ``load_ensemble``.
         """
-        if self.ensemble is not None:
+        with importing_much():
             from segray.inference.ensemble import load_ensemble
+            from segray.inference.predictor import load_model
 
+        if self.ensemble is not None:
             return load_ensemble(
                 self.location,
                 self.ensemble,
@@ -48,8 +51,6 @@ class ModelChoice:
                 overlap=self.overlap,
                 tta=self.tta,
             )
-        from segray.inference.predictor import load_model
-
         return load_model(
             self.location,
             trial=self.trial,
