@@ -91,3 +91,28 @@ def test_a_folder_that_is_reached_by_a_link_is_deleted_from(tmp_path):
     folder.write_bytes("trials/0000/a", b"1")
     folder.child("trials").delete("0000")
     assert folder.names("trials") == []
+
+
+def test_a_growing_file_appears_when_it_is_complete(tmp_path):
+    path = tmp_path / "a.zip"
+    path.write_bytes(b"before")
+    with files.growing_file(path) as partial:
+        partial.write_bytes(b"after")
+        assert path.read_bytes() == b"before"
+    assert path.read_bytes() == b"after"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_growing_file_that_fails_leaves_what_was_there(tmp_path):
+    path = tmp_path / "a.zip"
+    path.write_bytes(b"before")
+
+    def fail():
+        with files.growing_file(path) as partial:
+            partial.write_bytes(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert path.read_bytes() == b"before"
+    assert list(tmp_path.iterdir()) == [path]

@@ -17,12 +17,12 @@ from segray.inference.legend import DARK, draw_legend
 from segray.inference.prediction import Prediction
 from segray.labels import LabelSpace
 
-PANELS: Final[dict[str, Callable[[Prediction], NDArray[np.uint8]]]] = {
+_PANELS: Final[dict[str, Callable[[Prediction], NDArray[np.uint8]]]] = {
     "photo": lambda prediction: prediction.photo,
     "overlay": lambda prediction: prediction.overlay(),
     "labels": lambda prediction: prediction.colors(),
 }
-VIEWS: Final[dict[str, tuple[str, ...]]] = {"side": ("photo", "overlay"), **{name: (name,) for name in PANELS}}
+VIEWS: Final[dict[str, tuple[str, ...]]] = {"side": ("photo", "overlay"), **{name: (name,) for name in _PANELS}}
 """View -> its panels, from left to right"""
 LEGENDS: Final = ("all", "present", "none")
 GAP: Final = 4
@@ -111,7 +111,7 @@ class Sheet:
         """
         canvas = np.full((*self.size_px, 3), DARK.background, np.uint8)
         self._write_caption(canvas, name)
-        panels = [PANELS[panel](prediction) for panel in VIEWS[self.view]]
+        panels = [_PANELS[panel](prediction) for panel in VIEWS[self.view]]
         used = len(panels) * (self.panel_px[1] + GAP) - GAP
         left = (self.width_px - used) // 2
         for panel in panels:
