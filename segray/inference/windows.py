@@ -25,6 +25,11 @@ SIGMA_SHARE: Final = 1 / 8
 SMALLEST_WEIGHT: Final = 1e-3
 """Weight of a window's corners relative to its centre; keeps sums of weights away from 0"""
 
+BATCH_PIXELS: Final = {"cpu": 2**20}
+LARGE_BATCH_PIXELS: Final = 2**22
+"""Pixels of the windows that a network gets at once, by type of device, and on every other device. On two cores, four
+windows of 512x512 take a quarter less time together than one by one, because weights are reordered once for all."""
+
 
 @dataclass(frozen=True)
 class Windows:
@@ -34,13 +39,13 @@ class Windows:
         forward: Predicts a window.
         size_px: (height, width) of a window; a photo that is smaller on a side has one window there.
         overlap: Least share of a window's side that it shares with the next window, from 0 to below 1.
-        batch_size: Windows that ``forward`` gets at once.
+        batch_size: Windows that ``forward`` gets at once; None takes as many as have ``BATCH_PIXELS`` together.
     """
 
     forward: Forward
     size_px: SizePx
     overlap: float = 0.5
-    batch_size: int = 1
+    batch_size: int | None = None
 
     def __post_init__(self) -> None:
         check_window(self.size_px, self.overlap)
@@ -65,8 +70,10 @@ class Windows:
         weights_HW = gaussian_weights(size_px).to(photo_1CHW.device)
         total_HW = photo_1CHW.new_zeros(sides, dtype=torch.float32)
         blended_CHW: Tensor | None = None
-        for start in range(0, len(corners), self.batch_size):
-            chosen = corners[start : start + self.batch_size]
+        batch_pixels = BATCH_PIXELS.get(photo_1CHW.device.type, LARGE_BATCH_PIXELS)
+        batch_size = self.batch_size or max(batch_pixels // (height * width), 1)
+        for start in range(0, len(corners), batch_size):
+            chosen = corners[start : start + batch_size]
             parts = [photo_1CHW[..., top : top + height, left : left + width] for top, left in chosen]
             logits_BCHW = self.forward(torch.cat(parts))
             if blended_CHW is None:

@@ -8,6 +8,7 @@ import pytest
 from dashboards.figures import FIGURES
 from segray.data.batches.augmentation import POLICIES
 from segray.data.datasets import DATASETS
+from segray.inference.outputs import KINDS
 from segray.losses import LOSSES
 from segray.models import MODELS
 from segray.objective import SCORES
@@ -80,6 +81,11 @@ def test_every_figure_has_a_paragraph(name):
 @pytest.mark.parametrize("name", CALLBACKS)
 def test_every_callback_has_a_row(name):
     assert re.search(rf"^\| `{name}` \|", page("callbacks.md"), re.MULTILINE), "docs/callbacks.md needs it"
+
+
+def test_every_kind_of_file_that_predict_writes_has_a_row():
+    rows = re.findall(r"^\| `(\w+)` \|", page("predict.md"), re.MULTILINE)
+    assert rows == list(KINDS), "docs/predict.md needs a row for each kind, in the dict's order"
 
 
 @pytest.mark.parametrize("name", RECIPES)
