@@ -51,7 +51,7 @@ def confusion_info(results: SweepResults) -> ConfusionInfo:
 
 
 def draw_confusion(info: ConfusionInfo) -> go.Figure:
-    """Draw a cell for each true and predicted class, darker for a larger share of the true class."""
+    """Draw a cell for each true and predicted class, stronger for a larger share of the true class."""
     rows, columns = [plain(name) for name in info.labelled], [plain(name) for name in info.predicted]
     figure = go.Figure()
     figure.add_heatmap(
@@ -97,8 +97,8 @@ def plot_confusion(results: SweepResults) -> go.Figure:
 
 FIGURE = Figure(
     title="Confusion on the test images",
-    reading="Each row is a true class, in per cent of its pixels: the diagonal is right, and a dark cell beside it "
-    "names the class that it is taken for.",
+    reading="Each row is a true class, in per cent of its pixels: the diagonal is right, and a strong colour "
+    "beside it shows which class it is taken for.",
     plot=plot_confusion,
     of_test_images=True,
     min_width_px=620,

@@ -39,7 +39,7 @@ def corruptions_info(results: SweepResults) -> CorruptionsInfo:
 
 
 def draw_corruptions(info: CorruptionsInfo) -> go.Figure:
-    """Draw a cell for each corruption and strength, darker for a larger share of mIoU."""
+    """Draw a cell for each corruption and strength, stronger for a larger share of mIoU."""
     figure = go.Figure()
     names = [plain(name) for name in info.names]
     figure.add_heatmap(

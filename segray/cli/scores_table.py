@@ -60,6 +60,8 @@ def _lines(found: SplitScores) -> Iterator[str]:
     yield f"boundary IoU {text.percent(found.boundary_miou)}, loss {text.decimal(found.loss)}{ece}"
     if found.cluster_accuracy is not None:
         yield f"pixel accuracy on the K-Means clusters of training {text.percent(found.cluster_accuracy)}"
+    if not found.images:
+        return
     worst = [f"{image.name} {text.percent(image.miou)}" for image in found.worst_images(NUM_WORST)]
     yield f"worst images by mIoU: {', '.join(worst)}"
 

@@ -49,8 +49,8 @@ class JudgedImage:
         return self.logits_CHW.logsumexp(dim=0)
 
     def confidence(self) -> Tensor:
-        """Return the probability of the most likely class of training, (H, W)."""
-        return (self.logits_CHW.max(dim=0).values - self._log_total).exp()
+        """Return the probability of the predicted class, (H, W), if that is a class of training."""
+        return (self.logits_CHW.gather(0, self.predicted_HW[None])[0] - self._log_total).exp()
 
     def probability(self, class_id: int) -> Tensor:
         """Return the probability of a class of training, (H, W)."""

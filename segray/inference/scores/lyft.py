@@ -17,14 +17,14 @@ from segray.metrics import confusion_matrix
 from segray.split_scores import BenchmarkScores
 
 
-class Group(NamedTuple):
+class _Group(NamedTuple):
     """Classes that the challenge judges as one."""
 
     beta: float
     classes: tuple[str, ...]
 
 
-GROUPS: Final[dict[str, Group]] = {"vehicle": Group(2, ("Vehicles",)), "road": Group(0.5, ("Roads", "RoadLines"))}
+_GROUPS: Final[dict[str, _Group]] = {"vehicle": _Group(2, ("Vehicles",)), "road": _Group(0.5, ("Roads", "RoadLines"))}
 NOTE: Final = (
     "As the challenge scored frames, without its penalty for speed. It did not count the bonnet of the car with the "
     "camera as a vehicle: data.classes challenge leaves the bonnet out of the labels, data.classes raw does not."
@@ -45,7 +45,7 @@ class LyftScores:
     @classmethod
     def of(cls, label_space: LabelSpace) -> Self | None:
         """Return the scores for these classes; None if they lack vehicles or road."""
-        needed = {group.classes[0] for group in GROUPS.values()}
+        needed = {group.classes[0] for group in _GROUPS.values()}
         return cls(label_space) if needed <= set(label_space.names) else None
 
     def add(self, image: JudgedImage) -> None:
@@ -54,12 +54,12 @@ class LyftScores:
 
     def result(self) -> BenchmarkScores:
         """Return F-score, precision and recall of both groups, and the mean of the F-scores."""
-        table = {name: self._scores(group) for name, group in GROUPS.items()}
+        table = {name: self._scores(group) for name, group in _GROUPS.items()}
         f_scores = [row["F"] for row in table.values()]
         mean = sum(f_scores) / len(f_scores) if None not in f_scores else None  # type: ignore[arg-type]
         return BenchmarkScores(title="Lyft Perception Challenge", note=NOTE, summary={"mean F": mean}, table=table)
 
-    def _scores(self, group: Group) -> dict[str, float | None]:
+    def _scores(self, group: _Group) -> dict[str, float | None]:
         ids = [index for index, name in enumerate(self._names) if name in group.classes]
         hits = int(self._confusion[np.ix_(ids, ids)].sum())
         predicted, labelled = int(self._confusion[:, ids].sum()), int(self._confusion[ids].sum())
