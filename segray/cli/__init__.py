@@ -8,14 +8,8 @@ from typing import Annotated
 import typer
 
 from segray.cli import data, recipes
-from segray.cli.bench import bench
-from segray.cli.evaluate import evaluate
-from segray.cli.export import export
-from segray.cli.predict import predict
-from segray.cli.soup import soup
-from segray.cli.submit import submit
 from segray.cli.train import train
-from segray.cli.video import video
+from segray.cli.use import USE
 from segray.output import call_or_exit
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -25,7 +19,7 @@ app.add_typer(recipes.app, name="recipes")
 
 @app.callback()
 def segray() -> None:
-    """Street-scene segmentation: check data, list recipes, train single runs, and look at the results of sweeps."""
+    """Street-scene segmentation: check data, train, look at the results of sweeps, and use their models."""
 
 
 @app.command()
@@ -60,7 +54,6 @@ def config(
 
 
 app.command()(train)
-app.command()(soup)
 
 
 @app.command()
@@ -87,12 +80,8 @@ def report(
     print(f"wrote {output} ({size_bytes / 1e6:.1f} MB)")
 
 
-app.command()(predict)
-app.command()(evaluate)
-app.command()(submit)
-app.command()(video)
-app.command()(export)
-app.command()(bench)
+for command in USE:
+    app.command()(command)
 
 
 def main() -> None:
