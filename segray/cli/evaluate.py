@@ -35,6 +35,9 @@ def evaluate(
     window: model_options.Window = None,
     overlap: model_options.Overlap = 0.5,
     tta: model_options.Tta = "",
+    grid: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Picture to draw: photo, truth and prediction of six images")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="JSON file to write with all scores")
     ] = None,
@@ -46,11 +49,13 @@ def evaluate(
     """
     from segray.cli.scores_table import print_scores
     from segray.config import RunConfig
+    from segray.data.files.encode import check_picture
     from segray.files import output_path
     from segray.folder import location_below, open_folder
     from segray.inference.sweep_scores import Evaluation, evaluate_model
     from segray.shown import redacted
 
+    picture = None if grid is None else check_picture(grid, data_root=data or "")
     target = None if output is None else output_path(output, data_root=data or "")
     keys = [key for key in RunConfig().flat() if key.startswith("data.")]
     asked = Evaluation(
@@ -59,15 +64,22 @@ def evaluate(
         dataset=dataset,
         values=options.parse_values(values, keys, _OWN_OPTIONS),
         corruptions=corruptions,
+        grid=picture,
     )
     model = model_options.choose_model(
         run, trial=trial, ensemble=ensemble, device=device, window=window, overlap=overlap, tta=tta
     ).load()
+    root = data or model.config.data.root
+    for path in (grid, output):
+        if path is not None:
+            output_path(path, data_root=root)  # the model tells where the data set is
     found, is_kept = evaluate_model(model, asked, partial(print, file=sys.stderr, flush=True))
     if as_json:
         print(found.model_dump_json(indent=2))
     else:
         print_scores(found)
+    if grid is not None:
+        print(f"wrote {grid}", file=sys.stderr)
     if target is not None:
         content = found.model_dump_json(indent=2).encode()
         open_folder(target.parent).write_bytes(target.name, content)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Protocol
@@ -38,13 +38,14 @@ class Sums(Protocol):
         """
 
 
-def evaluate_split(model: Predictor, data: SplitData, announce: Announce) -> SplitScores:
+def evaluate_split(model: Predictor, data: SplitData, announce: Announce, others: Sequence[Sums] = ()) -> SplitScores:
     """Evaluate a model on labelled images, at the labels' own size.
 
     Args:
         model: The model.
         data: The images.
         announce: Called with lines on progress.
+        others: Also told of every image and its logits.
 
     Raises:
         DataError: A file cannot be used, or no pixel of the labels is of a class.
@@ -52,7 +53,7 @@ def evaluate_split(model: Predictor, data: SplitData, announce: Announce) -> Spl
     loss = build_loss(model.config.loss, class_pixels(model, data, announce)).to(model.device)
     sums = SplitSums(data, loss)
     at_training_size = None if model.config.data.resize_px is None else TrainingSizeSums(data.scoring)
-    predict_split(model, data, [sums, *([at_training_size] if at_training_size else [])], announce)
+    predict_split(model, data, [sums, *([at_training_size] if at_training_size else []), *others], announce)
     if not sums.has_labels:
         raise DataError(
             f"the {data.split} labels of {data.config.dataset} must have a pixel of a class, but those of all "

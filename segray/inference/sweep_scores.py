@@ -5,12 +5,15 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from segray import text
+from segray.data.files.encode import write_picture
 from segray.errors import ConfigError, SegrayError, StorageError, unknown_name
 from segray.inference.evaluate import Announce, evaluate_split
 from segray.inference.predictor import Predictor, load_model
 from segray.inference.robustness import corrupted_miou
+from segray.inference.sample_grid import SampleGrid
 from segray.inference.split_data import SPLIT_NAMES, SplitData, SplitName, other_split, own_split
 from segray.shown import redacted
 from segray.split_scores import SplitScores
@@ -33,6 +36,8 @@ class Evaluation:
     """Whether to repeat the evaluation under corruptions of the photos"""
     cache_dir: str | None = None
     """Folder of decoded images, used with ``root``; None for the default folder"""
+    grid: Path | None = None
+    """Picture to write: photo, truth and prediction of some images"""
 
 
 def evaluate_model(model: Predictor, asked: Evaluation, announce: Announce = print) -> tuple[SplitScores, bool]:
@@ -52,7 +57,10 @@ def evaluate_model(model: Predictor, asked: Evaluation, announce: Announce = pri
         DataError: The data set cannot be read, is not the sweep's, or has no labelled image in the split.
     """
     data = _open(model, asked)
-    found = evaluate_split(model, data, announce)
+    grid = SampleGrid(data)
+    found = evaluate_split(model, data, announce, [grid] if asked.grid else [])
+    if asked.grid:
+        write_picture(asked.grid, grid.draw(f"{model.title}: {text.counted(len(data), 'image')} of split {data.split}"))
     _explain_older_mean(model, found, announce)
     if asked.corruptions:
         found = found.model_copy(update={"corruptions": corrupted_miou(model, data, found.miou, announce)})

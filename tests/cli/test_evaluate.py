@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import fake_sweep
 import pytest
 from rich.console import Console
@@ -6,6 +8,7 @@ from typer.testing import CliRunner
 from segray import text
 from segray.cli import app, model_options, scores_table
 from segray.cli.scores_table import print_scores
+from segray.config import RunConfig
 from segray.errors import ConfigError, StorageError
 from segray.inference import sweep_scores
 from segray.inference.sweep_scores import Evaluation
@@ -16,7 +19,13 @@ from segray.split_scores import SplitScores
 def calls(monkeypatch):
     """What the command asks for, in place of a model and an evaluation."""
     found = []
-    monkeypatch.setattr(model_options, "open_model", lambda *given: found.append(given))
+    model = SimpleNamespace(config=RunConfig())
+
+    def choose_model(run, **given):
+        found.append((run, given))
+        return SimpleNamespace(load=lambda: model)
+
+    monkeypatch.setattr(model_options, "choose_model", choose_model)
 
     def evaluate_model(model, asked, announce):
         found.append(asked)
@@ -35,11 +44,12 @@ def test_options_choose_model_images_and_way_of_predicting(calls):
     ended = run(
         *("runs/camvid", "--trial", "0003", "--split", "val", "--dataset", "folder", "--data", "own", "--corruptions"),
         *("--set", "data.folder.classes=[road, sky]", "--window", "64x96", "--overlap", "0.25", "--tta", "flip"),
-        *("--device", "cpu"),
+        *("--device", "cpu", "--ensemble", "2"),
     )
     assert ended.exit_code == 0
     model, asked = calls
-    assert model == ("runs/camvid", "0003", "cpu", "64x96", 0.25, "flip")
+    chosen = {"trial": "0003", "ensemble": 2, "device": "cpu", "window": "64x96", "overlap": 0.25, "tta": "flip"}
+    assert model == ("runs/camvid", chosen)
     values = {"data.folder.classes": ["road", "sky"]}
     assert asked == Evaluation(split="val", root="own", dataset="folder", values=values, corruptions=True)
 

@@ -252,3 +252,16 @@ def test_corruptions_are_judged_relative_to_the_clean_photos(root):
     assert found.clean_miou == evaluate(model).miou
     assert found.kept("fog") == pytest.approx([miou / found.clean_miou for miou in found.miou["fog"]])
     assert 0 < found.mean_kept() < 1
+
+
+def test_a_picture_shows_some_images_and_changes_no_score(root, tmp_path):
+    model = predictor(root)
+    grid = tmp_path / "grid.png"
+    drawn, _ = evaluate_model(model, Evaluation(split="val", grid=grid))
+    plain, _ = evaluate_model(model, Evaluation(split="val"))
+    assert drawn.model_copy(update={"evaluated_at": ""}) == plain.model_copy(update={"evaluated_at": ""})
+    with Image.open(grid) as picture:
+        pixels = np.asarray(picture)
+    road = np.array(label_space().colors[0])
+    # Photo, truth and prediction stand beside each other; all rows hold road in the truth.
+    assert (pixels[:, 480:960] == road).all(axis=-1).sum() > 1000
