@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -118,7 +118,8 @@ def _run(choice: ModelChoice, request: Request, *, distributed: bool) -> None:
     from segray.inference.predict import prepare
     from segray.inference.shots import count_shots
 
-    job = prepare(choice.load, request)
+    # The machine of the command may lack the GPUs of the cluster; it only needs the model's classes.
+    job = prepare(replace(choice, device="cpu").load if distributed else choice.load, request)
     total = count_shots(job.files)
     tally = _Tally()
     with _results(job, choice, distributed=distributed) as results, progress_bar("predicting") as progress:

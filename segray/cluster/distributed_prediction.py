@@ -18,6 +18,7 @@ import ray.data
 from segray.cluster.connection import Connection
 from segray.errors import ConfigError, DataError, ResourceError
 from segray.files import expanded
+from segray.foreign import in_short
 from segray.inference.choice import ModelChoice
 from segray.inference.inputs import InputFile
 from segray.inference.outputs import PredictionFolder
@@ -45,8 +46,8 @@ def on_cluster(job: Job, choice: ModelChoice) -> Iterator[Iterator[Predicted]]:
 
     Raises:
         ConfigError: The output is one picture.
-        ResourceError: The cluster cannot be joined.
         DataError: A photo does not decode, and the request does not keep going.
+        ResourceError: The cluster cannot be joined, or an actor failed, such as on a full disk.
     """
     outputs = job.outputs
     if not isinstance(outputs, PredictionFolder):
@@ -81,11 +82,18 @@ def _results(
         num_cpus=plan["cpus"],
         num_gpus=plan["gpus"],
     )
-    for row in done.iter_rows():
-        found = json.loads(row["found"])
-        if found["error"] and not job.request.keep_going:
-            raise DataError(found["error"])
-        yield Predicted(**found)
+    try:
+        for row in done.iter_rows():
+            found = json.loads(row["found"])
+            if found["error"] and not job.request.keep_going:
+                raise DataError(found["error"])
+            yield Predicted(**found)
+    except ray.exceptions.RayError as error:
+        cause = getattr(error, "cause", None)
+        raise ResourceError(
+            f"the prediction on the cluster failed: {in_short(cause if isinstance(cause, Exception) else error)}; the "
+            "same command with --resume goes on"
+        ) from None
 
 
 class _Worker:

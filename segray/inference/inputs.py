@@ -107,12 +107,14 @@ def _files_at(place: Path, leave_out: Path | None) -> Iterator[tuple[Path, Path]
 
 def _photos_below(folder: Path, leave_out: Path | None) -> list[Path]:
     problems: list[str] = []
-    left_out = leave_out and leave_out.resolve()
     found: list[Path] = []
-    for parent, folders, names in os.walk(folder, onerror=lambda error: problems.append(str(error)), followlinks=False):
+    entered = {leave_out.resolve() if leave_out else None}  # links may lead in a circle
+    for parent, folders, names in os.walk(folder, onerror=lambda error: problems.append(str(error)), followlinks=True):
+        here = Path(parent)
+        entered.add(here.resolve())
         # Folders of file managers and of version control hold no photos of a person's.
-        folders[:] = [name for name in folders if not name.startswith(".") and Path(parent, name).resolve() != left_out]
-        found += (Path(parent, name) for name in names if _is_photo(name))
+        folders[:] = [name for name in folders if not name.startswith(".") and (here / name).resolve() not in entered]
+        found += (here / name for name in names if _is_photo(name))
     if problems:
         raise DataError(f"{len(problems)} folders cannot be read:{listed(problems)}", problems)
     if not found:
@@ -138,7 +140,10 @@ def _matching(pattern: Path, leave_out: Path | None) -> Iterator[tuple[Path, Pat
     if not kept:
         what = f"{len(found)} files and folders, none of them a photo or a video" if found else "nothing"
         raise DataError(f"the pattern {str(pattern)!r} must match a photo, but matches {what}")
-    yield from ((path, base) for path in sorted(kept, key=natural_key))
+    for path in sorted(kept, key=natural_key):
+        # Names with ".." would lead out of the folder of the results.
+        inside = ".." not in path.relative_to(base).parts
+        yield (path, base) if inside else (path.resolve(), path.resolve().parent)
 
 
 def _is_photo(name: str) -> bool:

@@ -83,7 +83,12 @@ class PredictionFolder:
     def done(self) -> set[str]:
         """Return the names whose files of every kind are there."""
         found = [
-            {path.removesuffix(KINDS[kind].suffix) for path in self.folder.files_below(kind)} for kind in self.kinds
+            {
+                path.removesuffix(KINDS[kind].suffix)
+                for path in self.folder.files_below(kind)
+                if path.endswith(KINDS[kind].suffix)
+            }
+            for kind in self.kinds
         ]
         return set.intersection(*found) if found else set()
 

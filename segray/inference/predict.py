@@ -15,7 +15,6 @@ from segray.inference.pipeline import Predicted, predict_shots
 from segray.inference.prediction import label_id_table
 from segray.inference.predictor import Predictor
 from segray.inference.shots import shots
-from segray.inference.split_photos import split_inputs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +89,9 @@ def prepare(load: Callable[[], Predictor], request: Request) -> Job:
         outputs = _outputs(request, files)
         model = load()
     else:
+        # Data sets bring in libraries for augmentation, which photos do not need, and which take half a second.
+        from segray.inference.split_photos import split_inputs
+
         model = load()
         found = model.location
         record = found.sweep.splits() if found and found.sweep else None

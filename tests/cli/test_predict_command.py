@@ -1,6 +1,8 @@
 """``segray predict`` as a person types it: what it writes, what it says, and its exit codes."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 from tiny_models import sweep_with_models, write_photos
@@ -85,3 +87,12 @@ def test_what_cannot_work_is_one_line(tmp_path, predict, arguments, why):
     assert isinstance(ended.exception, SegrayError), ended.output
     assert re.search(why, str(ended.exception))
     assert (tmp_path / "photo.png").read_bytes() == before
+
+
+def test_the_command_loads_no_library_that_it_does_not_need():
+    code = (
+        "import sys, segray.cli, segray.inference.predict, segray.inference.shots; "
+        "print(*({'albumentations', 'scipy', 'sklearn', 'pandas', 'plotly', 'optuna', 'ray', 'av'} & {*sys.modules}))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.split() == []

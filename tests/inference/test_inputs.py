@@ -84,3 +84,15 @@ def test_paths_are_named_below_the_folder_that_holds_all(folder):
 def test_what_is_done_is_left_out_but_videos_are_looked_into(folder):
     files = find_inputs([folder / "9.png", folder / "10.png", folder / "clip.mp4"])
     assert [file.name for file in without(files, {"9", "clip"})] == ["10", "clip"]
+
+
+def test_links_are_followed_once_even_in_a_circle(folder):
+    (folder / "c").symlink_to(folder)
+    (folder.parent / "elsewhere").mkdir()
+    (folder.parent / "elsewhere/7.png").touch()
+    (folder / "d").symlink_to(folder.parent / "elsewhere")
+    assert names([folder]) == ["9", "10", "a/1", "b/2", "d/7"]
+
+
+def test_names_never_lead_out_of_the_output_folder(folder):
+    assert names(["photos/*/../9.png"]) == ["9"]
