@@ -13,13 +13,14 @@ import av
 import numpy as np
 import onnxruntime
 import pytest
-from cityscapesscripts.evaluation import evalPixelLevelSemanticLabeling as official
+from cityscapesscripts.evaluation import evalPixelLevelSemanticLabeling
 from PIL import Image
 
 import segray
 
 pytestmark = pytest.mark.ray
 
+official = evalPixelLevelSemanticLabeling
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/use.md").read_text()
 COMMANDS = [line for block in re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()]
