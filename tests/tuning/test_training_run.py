@@ -252,9 +252,9 @@ def test_a_winner_is_trained_on_all_data_from_its_own_weights(kitti, tmp_path):
         "data.dataset": "kitti_road",
         "model.encoder": "tu-test_resnet",
         "train.batch_size": 2,
-        "data.holdout": 0.2,
+        "data.resize_px": [64, 128],
+        "data.cache_dir": tmp_path / "cache",
     }
-    values |= {"data.cache_dir": tmp_path / "cache"}
     options = [option for key, value in values.items() for option in ("--set", f"{key}={value}")]
     train("--data", str(kitti), "--encoder-weights", "none", "--epochs", "1", "--name", "first", *options)
     said = train("--from", "runs/first", "--all-data", "--weights", "runs/first", "--epochs", "2", "--name", "all")
@@ -265,7 +265,7 @@ def test_a_winner_is_trained_on_all_data_from_its_own_weights(kitti, tmp_path):
     before, after = first.splits(), now.splits()
     assert set(after.train) == {*before.train, *before.val}
     assert after.test == before.test
-    assert now.test_scores().num_images == len(before.test) > 0
+    assert "no figure of this run is unbiased" in said
     trial, pointer = now.best()
     assert pointer.record.epoch == 2
     assert [lineage.gave for lineage in now.info().lineage] == ["config", "weights"]
