@@ -17,7 +17,6 @@ from segray.cli.results_table import trials_table
 from segray.engine import checkpoint
 from segray.engine.state import build_state
 from segray.errors import DamagedError, SegrayError, StorageError
-from segray.inference.predict import predict_file
 from segray.inference.predictor import load_model
 from segray.inference.sweep_scores import Evaluation, evaluate_model
 from segray.records import CheckpointPointer
@@ -147,7 +146,7 @@ def read_for_resume(root):
 
 
 def predict(root):
-    predict_file(str(root / "camvid"), root / "photo.png", root / "overlay.png")
+    load_model(root / "camvid").predict(root / "photo.png")
 
 
 def evaluate(root):
@@ -197,7 +196,7 @@ def test_a_report_is_written_of_a_sweep_with_a_damaged_trial(root):
 
 def test_predict_takes_the_best_trial_that_can_be_trusted(root):
     empty(root / "camvid/trials/0001/best.json")
-    assert predict_file(str(root / "camvid"), root / "photo.png", root / "overlay.png").trial == "0000"
+    assert load_model(root / "camvid").location.trial.id == "0000"
     with pytest.raises(
         StorageError, match=r"the checkpoint of trial 0001 .* cannot be found: its best\.json is damaged"
     ):
