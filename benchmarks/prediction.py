@@ -52,6 +52,7 @@ NUM_SCENES = 24
 """Different photos; more images are links to them, so that the disk's cache holds all."""
 PHOTO_PX = (256, 512)
 LEAST_RATIO = 0.9
+NUM_PARTS = 10
 WINDOW_PX = (512, 512)
 LARGE_PX = (1024, 2048)
 LARGEST_ERROR = 1e-5
@@ -93,7 +94,8 @@ def write_photos(folder: Path, count: int) -> None:
 
 def measure_photos(folder: Path, model: Predictor) -> dict[str, object]:
     paths = sorted((folder / "photos").iterdir())
-    parts = [paths[start : start + 50] for start in range(0, len(paths), 50)]
+    size = max(len(paths) // NUM_PARTS, 1)
+    parts = [paths[start : start + size] for start in range(0, len(paths), size)]
     sides: dict[str, Callable[[Sequence[Path], Path], None]] = {"bare": bare_loop(model), "ours": pipeline(model)}
     for run in sides.values():
         run(parts[0][:8], folder / "warm-up")
