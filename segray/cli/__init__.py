@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -11,6 +12,10 @@ from segray.cli import data, recipes
 from segray.cli.train import train
 from segray.cli.use import USE
 from segray.output import call_or_exit
+
+GC_THRESHOLDS: Final = (200_000, 50, 100)
+"""Thresholds of Python's garbage collector. Torch and the models' libraries make a million objects that stay; with
+Python's own thresholds, looking through them again and again takes a quarter of a command's start."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(data.app, name="data")
@@ -86,4 +91,5 @@ for command in USE:
 
 def main() -> None:
     """Entry point of the ``segray`` command."""
+    gc.set_threshold(*GC_THRESHOLDS)
     call_or_exit(app)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from segray.config.section import SizePx
 from segray.errors import ConfigError
-from segray.process import importing_much
 
 if TYPE_CHECKING:
     from segray.inference.predictor import Predictor
@@ -38,9 +37,8 @@ class ModelChoice:
         Raises:
             SegrayError: As ``load_model`` or ``load_ensemble``.
         """
-        with importing_much():
-            from segray.inference.ensemble import load_ensemble
-            from segray.inference.predictor import load_model
+        from segray.inference.ensemble import load_ensemble
+        from segray.inference.predictor import load_model
 
         if self.ensemble is not None:
             return load_ensemble(
