@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+import pandas as pd
+
 from segray import text
+from segray.objective import MIOU
 from segray.split_scores import BenchmarkScores, SplitScores
 
 NUM_WORST: Final = 8
@@ -31,8 +34,13 @@ class EvaluationText:
     notes: tuple[str, ...]
 
 
-def describe(found: SplitScores) -> EvaluationText:
-    """Describe the scores of an evaluation."""
+def describe(found: SplitScores, epochs: pd.DataFrame) -> EvaluationText:
+    """Describe the scores of an evaluation.
+
+    Args:
+        found: The scores.
+        epochs: The records of all epochs, as ``SweepResults.epochs`` has them.
+    """
     benchmark = found.benchmark
     return EvaluationText(
         reading=_reading(found),
@@ -41,6 +49,7 @@ def describe(found: SplitScores) -> EvaluationText:
             _classes(found),
             *([_of_benchmark(benchmark)] if benchmark else []),
             *([_worst(found)] if found.images else []),
+            *_splits(found, epochs),
         ),
         notes=(benchmark.note,) if benchmark and benchmark.note else (),
     )
@@ -73,6 +82,20 @@ def _scores(found: SplitScores) -> tuple[tuple[str, str], ...]:
     }
     shown = {name: text.percent(score) for name, score in fractions.items() if score is not None}
     return tuple((shown | ({} if found.loss is None else {"Loss": text.decimal(found.loss)})).items())
+
+
+def _splits(found: SplitScores, epochs: pd.DataFrame) -> list[ScoreTable]:
+    """Return the losses of the same weights on the training, validation and test images; no table without a loss."""
+    records = epochs[(epochs["trial"] == found.trial) & (epochs["epoch"] == found.epoch)]
+    if found.loss is None or records.empty:
+        return []
+    record = records.iloc[-1]
+    rows = (
+        ("training (augmented, while the weights still changed)", text.decimal(record["train_loss"]), text.MISSING),
+        ("validation", text.decimal(record["val_loss"]), text.percent(record[MIOU.name])),
+        ("test", text.decimal(found.loss), text.percent(found.miou)),
+    )
+    return [ScoreTable("Loss on training, validation and test images", ("images", "loss", "mIoU"), rows)]
 
 
 def _classes(found: SplitScores) -> ScoreTable:

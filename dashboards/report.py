@@ -68,7 +68,7 @@ def render_report(results: SweepResults, location: str = "") -> str:
         .get_template("report.html")
         .render(
             summary=summarise(results, location),
-            evaluation=None if results.test is None else describe(results.test),
+            evaluation=None if results.test is None else describe(results.test, results.epochs),
             sections=[
                 _section(name, figure, results)
                 for name, figure in FIGURES.items()

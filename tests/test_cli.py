@@ -192,3 +192,17 @@ def test_sample_writes_what_check_reads(tmp_path, monkeypatch, capsys):
     assert "wrote 4 images to trainA and 2 to testA in drawn" in capsys.readouterr().out
     assert run(monkeypatch, "data", "check", "trainA", "drawn", "--json") == 0
     assert json.loads(capsys.readouterr().out)["sizes"] == [[[32, 48], 6]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--help"], 0, "Usage: "),
+        (["nonsense"], 2, "No such command"),
+        (["results", "/nowhere"], 2, "error: no sweep at"),
+    ],
+)
+def test_a_process_ends_with_the_commands_exit_code_and_all_its_output(arguments, code, said):
+    ended = subprocess.run([sys.executable, "-m", "segray", *arguments], capture_output=True, text=True, check=False)
+    assert ended.returncode == code
+    assert said in ended.stdout + ended.stderr
