@@ -1,5 +1,7 @@
 """``segray video`` and ``segray submit`` as a person runs them."""
 
+from types import SimpleNamespace
+
 import av
 import pytest
 from fake_sweep import empty_sweep, record
@@ -24,7 +26,7 @@ def root(tmp_path_factory):
 def model(monkeypatch, root):
     """Stand in for every model that a command loads."""
     made = by_color(label_space(), data__root=root)
-    monkeypatch.setattr(model_options, "open_model", lambda run, *options: made)
+    monkeypatch.setattr(model_options, "choose_model", lambda run, **options: SimpleNamespace(load=lambda: made))
     return made
 
 

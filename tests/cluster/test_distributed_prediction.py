@@ -10,6 +10,7 @@ from segray.inference.choice import ModelChoice
 
 # Ray warns of its own settings.
 @pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")
+@pytest.mark.slow
 @pytest.mark.ray
 def test_photos_are_predicted_on_the_cluster_and_a_second_start_does_the_rest(tmp_path, monkeypatch):
     run = sweep_with_models(tmp_path / "runs", SPACE).folder.path

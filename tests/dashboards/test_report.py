@@ -156,7 +156,10 @@ def test_a_single_run_has_no_figure_that_compares_trials(tmp_path):
     fake_sweep.write_trial(sweep, "0000", {}, [0.3, 0.4])
     html = render_report(load(sweep.files.folder.path))
     titles = re.findall(r"<h2>(.*?)</h2>", html)
-    assert titles == ["Config", "Learning curves", "IoU per class", "Predictions beside truth", "Trials", "Provenance"]
+    assert titles == [
+        *("Config", "Use the best model", "Learning curves", "IoU per class"),
+        *("Predictions beside truth", "Trials", "Provenance"),
+    ]
     assert "--repeats" not in html
     assert "only one trial" not in html
     assert re.findall(r"<dt>(.*?)</dt>", html)[:4] == ["Time spent", "Data set", "Epochs", "data.dataset"]

@@ -17,7 +17,7 @@ from segray.inference import soup as soup_module
 from segray.inference.predictor import load_model
 from segray.inference.scorer import open_scorer
 from segray.inference.soup import make_soup, mean_weights, parse_method, soup_members
-from segray.inference.sweep_scores import evaluate_sweep
+from segray.inference.sweep_scores import Evaluation, evaluate_model
 from segray.storage import open_sweep
 
 
@@ -83,7 +83,7 @@ def test_scores_are_those_of_segray_evaluate(run, tmp_path):
     found = cook(run, tmp_path / "mean", "uniform")
     best = found.ingredients[0].trial
     assert found.best_val == run.trial(best).pointer("best").record.scores["val_miou"]
-    assert found.best_test == evaluate_sweep(run.folder.path, trial_id=best)[0].miou
+    assert found.best_test == evaluate_model(load_model(run.folder.path, trial=best), Evaluation())[0].miou
 
 
 @pytest.mark.parametrize("scores", [[0.5, 0.6, 0.4], [0.5, 0.4, 0.5], [0.5, 0.3, 0.2]])

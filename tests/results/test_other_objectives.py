@@ -68,7 +68,7 @@ def test_the_report_gives_losses_and_their_differences(by_loss):
     assert (summary.best.id, summary.best.score, summary.best.label, summary.best.mean) == (
         "0001",
         "0.3000",
-        "val loss",
+        "best val loss",
         "",
     )
     assert [(line.figure, line.meaning) for line in summary.best.lines] == [
@@ -123,7 +123,7 @@ def test_the_iou_of_a_class_ranks_and_the_test_images_are_scored_by_it(tmp_path)
     sweep.files.write_test_scores(scores.model_copy(update={"iou": ious}))
     best = summarise(load(sweep.files.folder.path)).best
     assert (best.label, plain(best.test_score), best.test_label, best.test_mean) == (
-        "val IoU of car",
+        "best val IoU of car",
         "25.0 %",
         "IoU of car",
         "",
