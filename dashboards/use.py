@@ -40,7 +40,8 @@ def describe_use(results: SweepResults, location: str) -> Use | None:
         return None
     trial = results.files.trial(best["id"])
     folder = model_folder(location, trial)
-    return Use(folder, next_commands(location), _config(trial), f"{results.info.name}-{trial.id}.yaml")
+    commands = next_commands(location, has_test_images=results.num_test_images > 0)
+    return Use(folder, commands, _config(trial), f"{results.info.name}-{trial.id}.yaml")
 
 
 def _config(trial: TrialFiles) -> str:

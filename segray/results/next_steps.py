@@ -23,16 +23,18 @@ def model_folder(location: str, trial: TrialFiles) -> str:
     return redacted(location_below(_typed(location), f"trials/{trial.id}/{pointer.checkpoint}"))
 
 
-def next_commands(location: str) -> tuple[tuple[str, str], ...]:
+def next_commands(location: str, *, has_test_images: bool) -> tuple[tuple[str, str], ...]:
     """Return what the commands do, and the commands that use the best model of a run; PHOTOS stands for files.
 
     Args:
         location: The run's path or URL, as a person would type it.
+        has_test_images: Whether the run kept images that no trial was chosen by; else the validation is repeated.
     """
+    split = "" if has_test_images else " --split val"
     run = _quoted(redacted(_typed(location)))
     return (
         ("predict photos", f"segray predict {run} PHOTOS -o predictions"),
-        ("score it", f"segray evaluate {run}"),
+        ("score it", f"segray evaluate {run}{split}"),
         ("give it away", f"segray export {run} --to model"),
         ("train on", f"segray train --from {run} --epochs 200"),
     )

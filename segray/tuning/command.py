@@ -147,12 +147,13 @@ def default_storage() -> str:
     return storage
 
 
-def _print_next_steps(trial: TrialFiles, location: str) -> None:
+def _print_next_steps(trial: TrialFiles, location: str, *, has_test_images: bool) -> None:
     from segray.results.next_steps import model_folder, next_commands
 
     print(printable(f"model:  {model_folder(location, trial)}"))
-    width = max(len(what) for what, _ in next_commands(location))
-    for what, command in next_commands(location):
+    commands = next_commands(location, has_test_images=has_test_images)
+    width = max(len(what) for what, _ in commands)
+    for what, command in commands:
         print(printable(f"  {what:<{width}}  {command}"))
 
 
@@ -191,5 +192,5 @@ def _conclude(asked: Sweep, files: SweepFiles) -> int:
         print(printable(note.text))
     if code == 0:
         trial, _ = files.best()
-        _print_next_steps(trial, location)
+        _print_next_steps(trial, location, has_test_images=results.num_test_images > 0)
     return INTERRUPTED if results.state == "interrupted" else code

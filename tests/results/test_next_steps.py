@@ -28,10 +28,17 @@ def trial(tmp_path):
 )
 def test_paths_are_those_that_were_typed_without_home_and_keys(trial, location, shown):
     assert model_folder(location, trial) == f"{shown}/trials/0003/checkpoints/1-1"
-    for _, command in next_commands(location):
+    for _, command in next_commands(location, has_test_images=True):
         assert shown in shlex.split(command)
         assert "'~" not in command
 
 
 def test_a_trial_without_a_model_has_no_folder(tmp_path):
     assert model_folder("runs/camvid", write_trial(empty_sweep(tmp_path), "0003", {}, [0.3])) == ""
+
+
+@pytest.mark.parametrize(
+    ("has_test_images", "command"), [(True, "segray evaluate r"), (False, "segray evaluate r --split val")]
+)
+def test_a_run_without_test_images_is_scored_on_validation(has_test_images, command):
+    assert dict(next_commands("r", has_test_images=has_test_images))["score it"] == command
