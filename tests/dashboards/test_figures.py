@@ -16,6 +16,7 @@ from dashboards.figures.corruptions import corruptions_info
 from dashboards.figures.curves import curves_info
 from dashboards.figures.history import history_info
 from dashboards.figures.importance import importance_info
+from dashboards.figures.losses import losses_info
 from dashboards.figures.parallel import parallel_info
 from dashboards.figures.predictions import COLUMNS, ERROR_COLOR, RIGHT_COLOR, VOID_COLOR, predictions_info
 from dashboards.figures.repeats import repeats_info
@@ -90,6 +91,14 @@ def test_repeats_show_both_trials_seed_by_seed(sweep):
 def test_the_history_has_a_baseline_that_ran_to_its_end(sweep, first, status, shown):
     fake_sweep.write_trial(sweep, first, {}, [0.3], status=status)
     assert history_info(load(sweep.files.folder.path)).first_score == shown
+
+
+def test_losses_are_those_of_the_best_trials_epochs(full):
+    info = losses_info(full)
+    records = full.epochs[full.epochs["trial"] == full.best_trial()["id"]]
+    assert info.trial == full.best_trial()["id"]
+    assert info.epochs == tuple(records["epoch"])
+    assert info.losses == {"training": tuple(records["train_loss"]), "validation": tuple(records["val_loss"])}
 
 
 def test_curves_highlight_the_best_three_and_draw_the_best_last(full):

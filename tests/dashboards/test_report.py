@@ -157,7 +157,7 @@ def test_a_single_run_has_no_figure_that_compares_trials(tmp_path):
     html = render_report(load(sweep.files.folder.path))
     titles = re.findall(r"<h2>(.*?)</h2>", html)
     assert titles == [
-        *("Config", "Use the best model", "Learning curves", "IoU per class"),
+        *("Config", "Use the best model", "Learning curves", "Losses of the best trial", "IoU per class"),
         *("Predictions beside truth", "Trials", "Provenance"),
     ]
     assert "--repeats" not in html
