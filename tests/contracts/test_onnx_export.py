@@ -19,7 +19,14 @@ SIZES_PX = [(101, 135), (202, 270), (37, 51), (96, 64), (33, 190)]
 """The traced size of a model with stride 32; twice that; smaller than two strides; multiples of the stride; narrow"""
 
 
-@pytest.mark.parametrize("config", [*ONE_OF_EACH, *POOLS_TO_FIXED_SIZES], ids=name_of)
+def cases():
+    """Return one small model of each family; what takes long, painting models and pyramid pools, runs with the slow."""
+    for config in (*ONE_OF_EACH, *POOLS_TO_FIXED_SIZES):
+        is_slow = config in POOLS_TO_FIXED_SIZES or config.output != "logits"
+        yield pytest.param(config, id=name_of(config), marks=[pytest.mark.slow] if is_slow else [])
+
+
+@pytest.mark.parametrize("config", list(cases()))
 def test_an_exported_model_gives_the_same_logits_at_any_size(config):
     photo_BCHW = torch.randint(0, 256, (1, 3, 101, 135), dtype=torch.uint8)
     model = settled(build(config), photo_BCHW.float())
