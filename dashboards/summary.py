@@ -93,7 +93,7 @@ class Summary:
     state: str
     best: Best | None
     use: Use | None
-    """What to do with the best model; None without one"""
+    """Next steps with the best model; None without one"""
     notes: tuple[str, ...]
     facts: tuple[tuple[str, str], ...]
     outcomes: tuple[tuple[str, int], ...]

@@ -16,12 +16,12 @@ from segray.storage import TrialFiles
 
 @dataclass(frozen=True)
 class Use:
-    """What to do with the best model."""
+    """Next steps with the best model."""
 
     folder: str
     """The model's folder; empty if its checkpoint is gone"""
     commands: tuple[tuple[str, str], ...]
-    """What a command does, and the command"""
+    """Purpose of each command, and the command"""
     config: str
     """The model's full config as YAML, without paths of this machine; empty if it cannot be read"""
     config_file: str

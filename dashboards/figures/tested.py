@@ -1,4 +1,4 @@
-"""What the figures of the test images share."""
+"""Parts that the figures of the test images share."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def predict(
 
 @dataclass
 class _Tally:
-    """What became of the photos so far."""
+    """The outcomes of the photos so far."""
 
     num_predicted: int = 0
     shares: dict[str, float] = field(default_factory=dict)

@@ -39,7 +39,7 @@ class FittingWeights:
 
     @property
     def line(self) -> str:
-        """What is loaded and what is not, in one line."""
+        """The layers that are loaded and those that are not, in one line."""
         total = self.num_layers + len(self.as_initialised)
         if not self.as_initialised:
             return f"all {total} layers"

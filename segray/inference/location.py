@@ -26,7 +26,7 @@ class ModelLocation:
     trial: TrialFiles | None = None
     pointer: CheckpointPointer | None = None
     record: ModelRecord | None = None
-    """What model.json says, in a folder that segray export wrote"""
+    """The content of model.json, in a folder that segray export wrote"""
 
     @property
     def title(self) -> str:

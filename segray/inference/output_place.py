@@ -13,7 +13,7 @@ from segray.folder import Folder, open_folder
 from segray.inference.outputs import KINDS, Outputs, PictureFile, PredictionFolder
 
 Existing = Literal["refuse", "overwrite", "resume"]
-"""What happens with files that are in the output folder already"""
+"""The treatment of files that are in the output folder already"""
 
 DEFAULT_PICTURE: Final = "overlay.png"
 DEFAULT_FOLDER: Final = "predictions"

@@ -30,7 +30,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, kw_only=True)
 class Predicted:
-    """What became of a photo."""
+    """The outcome of a photo."""
 
     name: str
     shares: dict[str, float] = field(default_factory=dict)

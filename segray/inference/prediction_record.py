@@ -17,7 +17,7 @@ RECORD: Final = "predictions.json"
 
 
 class PredictionRecord(StoredRecord):
-    """What a folder of predictions was made with."""
+    """The model and the way of predicting behind a folder of predictions."""
 
     title: str
     """The model in a few words"""

@@ -53,7 +53,7 @@ class Soup:
     left_out: tuple[str, ...]
     """Trials with another network than the best one"""
     best_val: float | None
-    """Of the best trial, measured here as the soup's"""
+    """Score of the best trial, measured here as the soup's"""
     val: float | None
     best_test: float | None
     """None without test images"""

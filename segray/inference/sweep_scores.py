@@ -22,7 +22,7 @@ from segray.storage import SweepFiles
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """What a model is evaluated on."""
+    """The images that a model is evaluated on, and how."""
 
     split: str = "test"
     """train, val or test; all takes every labelled image of another data set"""

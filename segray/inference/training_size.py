@@ -1,4 +1,4 @@
-"""What an evaluation takes from the training: the size of its batches, and the weights of its loss."""
+"""The parts of the training that an evaluation needs: the size of its batches, and the weights of its loss."""
 
 from __future__ import annotations
 

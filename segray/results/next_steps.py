@@ -1,4 +1,4 @@
-"""What to do with the best model of a run: its folder, and commands to copy."""
+"""Next steps with the best model of a run: its folder, and commands to copy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a single training run starts from: a recipe, a file, the defaults, or a trained model."""
+"""The start of a single training run: a recipe, a file, the defaults, or a trained model."""
 
 from __future__ import annotations
 

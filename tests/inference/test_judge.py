@@ -9,10 +9,10 @@ import fake_sweep
 import pytest
 import torch
 from PIL import Image
+from tiny_trials import tiny_config
 
 from segray import text
 from segray.cli.scores_table import print_scores
-from segray.config import RunConfig
 from segray.data.preparation import prepare
 from segray.data.splits.split_record import record_splits
 from segray.data.synthetic import NEEDED_VALUES, write_scenes
@@ -53,19 +53,7 @@ class Reporter:
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
-    root = tmp_path_factory.mktemp("data")
-    write_scenes("cityscapes", root / "scenes", train=9, val=3, size_px=(64, 64), seed=0)
-    values = {
-        "data.root": str(root / "scenes"),
-        "data.cache_dir": str(root / "cache"),
-        "data.holdout": 0.3,
-        "model.encoder": "tu-test_resnet",
-        "model.encoder_weights": "none",
-        "train.batch_size": 2,
-        "train.epochs": 3,
-        "optim.lr": 0.01,
-    }
-    return RunConfig().with_values(values)
+    return tiny_config(tmp_path_factory.mktemp("data"), **{"train.epochs": 3})
 
 
 @pytest.fixture(scope="module")

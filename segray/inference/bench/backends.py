@@ -21,12 +21,12 @@ from segray.inference.predictor import Predictor
 
 
 class Setting(NamedTuple):
-    """What a backend is prepared for."""
+    """The work that a backend is prepared for."""
 
     model: Predictor
     photos_BCHW: NDArray[np.uint8]
     num_threads: int
-    """Of one operation on the CPU, the same for all backends"""
+    """Threads of one operation on the CPU, the same for all backends"""
 
     @property
     def size_px(self) -> SizePx:

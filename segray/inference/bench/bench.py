@@ -27,7 +27,7 @@ class Measurement:
     size_px: SizePx
     batch_size: int
     timing: Timing | None = None
-    """Of one batch; None if the backend was skipped"""
+    """Timing of one batch; None if the backend was skipped"""
     peak_memory_bytes: int | None = None
     """Peak while this backend ran: allocated memory on a GPU, else the whole process's; None if it is not known"""
     skipped: str = ""

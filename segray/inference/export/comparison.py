@@ -52,7 +52,7 @@ class Agreement:
 
     @property
     def in_words(self) -> str:
-        """What was found, such as ``labels agree on 74.0 %``."""
+        """The finding, such as ``labels agree on 74.0 %``."""
         if self.failure:
             return f"it fails: {self.failure}"
         logits = "" if self.logits is None else f", logits differ by {self.logits:.1e} of the largest"
@@ -60,7 +60,7 @@ class Agreement:
 
 
 class Reference:
-    """What a model predicts in PyTorch, with the resizing of ``Predictor``; on the CPU, in float32.
+    """The prediction of a model in PyTorch, with the resizing of ``Predictor``; on the CPU, in float32.
 
     Args:
         model: The trained model, in eval mode, on the CPU.

@@ -28,7 +28,7 @@ MOST_PIXELS: Final = 2**18
 
 @dataclass(frozen=True, kw_only=True)
 class ExportRequest:
-    """What to export, and how."""
+    """The choice of what to export, and how."""
 
     model: SegmentationModel
     """In eval mode, on the CPU"""

@@ -24,7 +24,7 @@ from segray.models import SegmentationModel
 
 @dataclass(frozen=True, kw_only=True)
 class GraphOptions:
-    """What a graph does beside the network; the normalisation is always part of it."""
+    """The steps of a graph beside the network; the normalisation is always part of it."""
 
     resize: bool = False
     """Resize photos to data.resize_px, and the logits back, so that photos of any size are right"""

@@ -34,7 +34,7 @@ QUANTISED: Final = ("Conv", "ConvTranspose", "MatMul", "Gemm")
 
 @dataclass(frozen=True, kw_only=True)
 class Int8Cost:
-    """What int8 costs, on validation images or on the photos that were given."""
+    """The cost of int8, on validation images or on the photos that were given."""
 
     num_images: int
     agreement: float

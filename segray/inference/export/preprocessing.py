@@ -1,4 +1,4 @@
-"""What a model expects and returns, in words and as metadata for exported files."""
+"""The input and output of a model, in words and as metadata for exported files."""
 
 from __future__ import annotations
 

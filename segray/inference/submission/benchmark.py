@@ -41,4 +41,4 @@ class Benchmark:
     modes: tuple[str, ...] = ("L",)
     """Pillow's names of the pixel formats that the benchmark reads; each has one channel of 8 bits"""
     next_step: str
-    """What a person does with the zip"""
+    """The next step for a person who has the zip"""

@@ -69,7 +69,7 @@ class VideoOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class WrittenVideo:
-    """What was written."""
+    """The video that was written."""
 
     num_frames: int
     size_px: SizePx
