@@ -11,7 +11,7 @@ from segray.config.mark import Decides
 from segray.errors import SegrayError
 from segray.results import SweepResults
 from segray.results.next_steps import model_folder, next_commands
-from segray.storage import TrialFiles
+from segray.trial_files import TrialFiles
 
 
 @dataclass(frozen=True)

@@ -277,6 +277,11 @@ def write_samples(sweep, trials, stems=("0016E5_08001", "Seq05VD_f02550")):
         for trial in trials:
             content = _indexed_png(guess, palette)
             sweep.files.trial(trial).folder.write_bytes(f"samples/{stem}_prediction.png", content)
+        if number == 0:
+            for epoch, shift in ((1, 24), (2, 12), (4, 6), (8, 4), (9, 3)):
+                early = _indexed_png(np.roll(guess, shift, axis=1), palette)
+                for trial in trials:
+                    sweep.files.trial(trial).folder.write_bytes(f"samples/{stem}_epoch_{epoch:04d}.png", early)
 
 
 def _proposal(random, progress):

@@ -6,7 +6,8 @@ from segray.errors import StorageError
 from segray.folder import Folder, location_below, open_folder
 from segray.foreign import parse_json
 from segray.records import CheckpointPointer, EpochRecord, Outcome, SweepState
-from segray.storage import SweepFiles, TrialFiles, open_sweep
+from segray.storage import SweepFiles, open_sweep
+from segray.trial_files import TrialFiles
 
 
 def record(epoch, attempt=1, miou=0.5):

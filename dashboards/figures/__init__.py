@@ -14,6 +14,7 @@ from dashboards.figures import (
     losses,
     parallel,
     predictions,
+    progress,
     repeats,
 )
 from dashboards.figures.base import Figure, NothingToDrawError
@@ -28,6 +29,7 @@ FIGURES: Final[dict[str, Figure]] = {
     "choices": choices.FIGURE,
     "classes": classes.FIGURE,
     "predictions": predictions.FIGURE,
+    "progress": progress.FIGURE,
     "confusion": confusion.FIGURE,
     "calibration": calibration.FIGURE,
     "corruptions": corruptions.FIGURE,

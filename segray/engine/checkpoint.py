@@ -34,7 +34,7 @@ from segray.labels import LabelSpace
 from segray.models import SegmentationModel, build_model
 from segray.models.encoder_weights import misfits
 from segray.models.normalisation import IMAGENET, Normalisation
-from segray.storage import TRAINING_STATE
+from segray.trial_files import TRAINING_STATE
 
 PREPROCESSING: Final = "preprocessing.json"
 

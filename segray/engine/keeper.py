@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from segray.engine import checkpoint
-from segray.engine.samples import write_labels
+from segray.engine.samples import is_shown_epoch, write_labels
 from segray.engine.state import TrainState
 from segray.labels import LabelSpace
 from segray.records import CheckpointPointer, EpochRecord
-from segray.storage import TrialFiles
+from segray.trial_files import TrialFiles
 
 
 class CheckpointKeeper:
@@ -30,6 +30,9 @@ class CheckpointKeeper:
             self._files.write_pointer("best", pointer)
             for stem, labels_HW in samples.items():
                 write_labels(self._files.folder, f"{stem}_prediction", labels_HW, self._label_space)
+        if is_shown_epoch(record.epoch) or state.is_finished:
+            stem = min(samples)
+            write_labels(self._files.folder, f"{stem}_epoch_{record.epoch:04d}", samples[stem], self._label_space)
         self._files.write_pointer("last", pointer)
         self._files.append_record(record)
         self._files.drop_old_checkpoints()

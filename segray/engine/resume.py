@@ -11,7 +11,7 @@ from segray.engine.start_weights import start_from_weights
 from segray.engine.state import TrainState
 from segray.errors import DamagedError
 from segray.records import CheckpointPointer
-from segray.storage import TrialFiles
+from segray.trial_files import TrialFiles
 from segray.trial_log import TrialLog
 
 

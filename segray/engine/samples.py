@@ -27,6 +27,11 @@ def sample_name(shard: Shard, index: int) -> str:
     return shard.names[index].replace("/", "-")
 
 
+def is_shown_epoch(epoch: int) -> bool:
+    """Return whether the predictions after an epoch are kept, for one image: after epochs 1, 2, 4, 8 and so on."""
+    return epoch.bit_count() == 1
+
+
 def write_samples(folder: Folder, data: PreparedData) -> None:
     """Write the sample images as samples/STEM_photo.png, and their true scored classes as samples/STEM_truth.png."""
     for index in sample_indices(data.val):

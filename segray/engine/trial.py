@@ -20,7 +20,7 @@ from segray.engine.state import build_state, is_finished
 from segray.engine.trial_data import trial_data
 from segray.objective import MIOU, Objective
 from segray.records import EpochRecord, SplitRecord
-from segray.storage import TrialFiles
+from segray.trial_files import TrialFiles
 from segray.trial_log import TrialLog, epoch_line
 
 CPU: Final = torch.device("cpu")

@@ -13,7 +13,8 @@ from segray.folder import Folder, open_folder
 from segray.model_record import ModelRecord
 from segray.objective import MIOU
 from segray.records import CheckpointPointer
-from segray.storage import SweepFiles, TrialFiles
+from segray.storage import SweepFiles
+from segray.trial_files import TrialFiles
 
 
 @dataclass(frozen=True)

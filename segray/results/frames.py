@@ -15,7 +15,8 @@ from segray.errors import ConfigError, StorageError
 from segray.foreign import in_short
 from segray.objective import SCORES, Objective
 from segray.records import EpochRecord, Outcome
-from segray.storage import Repeat, TrialFiles
+from segray.storage import Repeat
+from segray.trial_files import TrialFiles
 from segray.values import Values
 
 Series: TypeAlias = "pd.Series[Any]"

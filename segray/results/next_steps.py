@@ -7,7 +7,7 @@ from pathlib import Path
 
 from segray.folder import location_below
 from segray.shown import redacted
-from segray.storage import TrialFiles
+from segray.trial_files import TrialFiles
 
 
 def model_folder(location: str, trial: TrialFiles) -> str:

@@ -21,7 +21,8 @@ from segray.folder import location_below
 from segray.output import call_or_exit, lasting_output
 from segray.process import end_process
 from segray.shown import printable, redacted
-from segray.storage import SweepFiles, TrialFiles
+from segray.storage import SweepFiles
+from segray.trial_files import TrialFiles
 from segray.tuning import options
 from segray.tuning.callbacks import add_callbacks
 from segray.tuning.run.start import judge_sweep, run_sweep

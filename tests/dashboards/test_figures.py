@@ -18,7 +18,9 @@ from dashboards.figures.history import history_info
 from dashboards.figures.importance import importance_info
 from dashboards.figures.losses import losses_info
 from dashboards.figures.parallel import parallel_info
-from dashboards.figures.predictions import COLUMNS, ERROR_COLOR, RIGHT_COLOR, VOID_COLOR, predictions_info
+from dashboards.figures.pictures import VOID_COLOR
+from dashboards.figures.predictions import COLUMNS, ERROR_COLOR, RIGHT_COLOR, predictions_info
+from dashboards.figures.progress import progress_info
 from dashboards.figures.repeats import repeats_info
 from dashboards.figures.style import wrapped
 from segray.results import load
@@ -244,6 +246,30 @@ def test_predictions_show_the_best_trial_and_mark_wrong_pixels(sweep):
     assert sample.accuracy == pytest.approx((labelled == RIGHT_COLOR).all(axis=-1).mean())
     assert ("car", (64, 0, 128)) in info.legend
     assert "fence" not in dict(info.legend)
+
+
+def test_one_photo_is_shown_after_several_epochs_of_the_best_trial(sweep):
+    fake_sweep.write_trial(sweep, "0000", {}, [0.3])
+    fake_sweep.write_trial(sweep, "0001", {}, [0.2])
+    fake_sweep.write_samples(sweep, ["0000", "0001"])
+    info = progress_info(load_sweep(sweep))
+    assert (info.trial, info.stem) == ("0000", "0016E5_08001")
+    assert [shown.epoch for shown in info.epochs] == [1, 2, 4, 8, 9]
+    shares = [shown.accuracy for shown in info.epochs]
+    assert shares == sorted(shares)
+    assert shares[0] < shares[-1] <= 1
+    assert {picture(shown.picture).size for shown in info.epochs} == {picture(info.photo).size}
+    figure = FIGURES["progress"].plot(load_sweep(sweep))
+    assert len(figure.layout.images) == 7
+    assert {axis.matches for axis in figure.select_xaxes() if axis.range} == {None, "x"}
+
+
+def test_a_best_trial_without_pictures_of_its_epochs_shows_no_other_trials(sweep):
+    fake_sweep.write_trial(sweep, "0000", {}, [0.3])
+    fake_sweep.write_trial(sweep, "0001", {}, [0.2])
+    fake_sweep.write_samples(sweep, ["0001"])
+    with pytest.raises(NothingToDrawError, match="kept no predictions of its epochs"):
+        progress_info(load_sweep(sweep))
 
 
 def test_large_photos_are_shrunk(sweep):

@@ -158,7 +158,7 @@ def test_a_single_run_has_no_figure_that_compares_trials(tmp_path):
     titles = re.findall(r"<h2>(.*?)</h2>", html)
     assert titles == [
         *("Config", "Use the best model", "Learning curves", "Losses of the best trial", "IoU per class"),
-        *("Predictions beside truth", "Trials", "Provenance"),
+        *("Predictions beside truth", "One photo over the epochs", "Trials", "Provenance"),
     ]
     assert "--repeats" not in html
     assert "only one trial" not in html

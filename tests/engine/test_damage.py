@@ -43,6 +43,7 @@ OTHERS = [
     "trials/0001/checkpoints/2-1/config.json",
     "trials/0001/checkpoints/2-1/label_space.json",
     "trials/0001/samples/0016E5_08001_prediction.png",
+    "trials/0001/samples/0016E5_08001_epoch_0002.png",
     "samples/0016E5_08001_photo.png",
     "samples/0016E5_08001_truth.png",
 ]
@@ -127,10 +128,9 @@ def read_results(root):
 
 
 def draw_samples(root):
-    try:
-        FIGURES["predictions"].plot(load(root / "camvid"))
-    except NothingToDrawError as reason:
-        raise SegrayError(str(reason)) from None
+    for name in ("predictions", "progress"):
+        with contextlib.suppress(NothingToDrawError):
+            FIGURES[name].plot(load(root / "camvid"))
 
 
 def read_for_resume(root):

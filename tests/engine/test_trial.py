@@ -13,7 +13,8 @@ from segray.engine.endings import Interrupted
 from segray.engine.trial import train_trial
 from segray.errors import ConfigError, DataError, StorageError
 from segray.folder import Folder
-from segray.storage import TRAINING_STATE, open_sweep
+from segray.storage import open_sweep
+from segray.trial_files import TRAINING_STATE
 from segray.trial_log import TrialLog
 
 EPOCHS = 3
@@ -62,7 +63,14 @@ def test_a_trial_hands_over_every_epoch_and_says_which_is_the_last(config, files
     assert [record.epoch for record in reporter.records] == [1, 2, 3]
     assert reporter.finals == [False, False, True]
     assert files.records() == reporter.records
-    assert len(files.folder.names("samples")) == 4
+    samples = files.folder.names("samples")
+    assert sum(name.endswith("_prediction.png") for name in samples) == 4
+    [stem] = {name.partition("_epoch_")[0] for name in samples if "_epoch_" in name}
+    assert [name.removeprefix(stem) for name in samples if "_epoch_" in name] == [
+        "_epoch_0001.png",
+        "_epoch_0002.png",
+        "_epoch_0003.png",  # the last epoch
+    ]
     assert files.folder.read_bytes("log.txt").count(b": train loss ") == EPOCHS
 
 

@@ -32,7 +32,7 @@ def test_a_sweep_leaves_records_models_a_study_repeats_and_a_report(ended):
     assert len(outcomes(running.sweep)) == 4
     for trial in running.sweep.trials():
         assert [record.epoch for record in trial.records()] == [1, 2, 3]
-        assert len(trial.folder.names("samples")) == 4
+        assert sum(name.endswith("_prediction.png") for name in trial.folder.names("samples")) == 4
         _, config, _ = load_checkpoint(trial.folder.child(trial.pointer("best").checkpoint))
         assert config.model.encoder == "tu-test_resnet"
         assert "epoch 3/3" in (trial.folder.read_bytes("log.txt")).decode()

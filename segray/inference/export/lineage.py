@@ -11,7 +11,8 @@ from segray.inference.location import ModelLocation
 from segray.model_record import Provenance
 from segray.records import SplitRecord, SweepInfo
 from segray.split_scores import SplitScores
-from segray.storage import SweepFiles, undamaged
+from segray.storage import SweepFiles
+from segray.trial_files import undamaged
 
 
 def find_lineage(location: ModelLocation, config: RunConfig) -> Provenance:

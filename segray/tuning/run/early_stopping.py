@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from segray.records import EpochRecord
-from segray.storage import BASELINE_ID, SweepFiles, TrialFiles
+from segray.storage import BASELINE_ID, SweepFiles
+from segray.trial_files import TrialFiles
 from segray.tuning.objective import TUNE_METRIC
 from segray.tuning.run.exchange import TuneTrial
 from segray.tuning.schedulers.kind import NamedTrial, Rule, Score

@@ -15,7 +15,8 @@ from segray.config import flatten
 from segray.errors import ConfigError, StorageError
 from segray.objective import Objective
 from segray.records import EpochRecord, Outcome
-from segray.storage import SweepFiles, TrialFiles, undamaged
+from segray.storage import SweepFiles
+from segray.trial_files import TrialFiles, undamaged
 from segray.tuning.points import Point, draw_point, identity
 from segray.tuning.run.asked import trial_of
 from segray.tuning.space import Distribution, Space

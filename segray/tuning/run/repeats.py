@@ -11,7 +11,8 @@ from segray.cluster.resources import make_plan
 from segray.config import RunConfig, flatten
 from segray.config.keys import FREE_ON_RESUME, keys_deciding
 from segray.errors import DamagedError, StorageError
-from segray.storage import BASELINE_ID, Repeat, SweepFiles, TrialFiles
+from segray.storage import BASELINE_ID, Repeat, SweepFiles
+from segray.trial_files import TrialFiles
 from segray.tuning.run.early_stopping import Fifo
 from segray.tuning.run.exchange import News, Proposal
 from segray.tuning.run.progress import Progress

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeVar, cast
 
 from segray.records import CheckpointPointer, EpochRecord, Outcome, SplitRecord, SweepInfo, SweepState
-from segray.storage import SweepFiles, TrialFiles
+from segray.storage import SweepFiles
+from segray.trial_files import TrialFiles
 from segray.values import Json
 
 T = TypeVar("T")

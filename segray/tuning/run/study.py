@@ -13,7 +13,8 @@ from segray.config import flatten
 from segray.errors import StorageError
 from segray.objective import Objective
 from segray.records import EpochRecord
-from segray.storage import SweepFiles, undamaged
+from segray.storage import SweepFiles
+from segray.trial_files import undamaged
 from segray.tuning.objective import TUNE_METRIC
 from segray.tuning.points import Point, combinations, draw_point, identity
 from segray.tuning.run.asked import AskedTrial, trial_of
