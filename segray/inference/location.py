@@ -57,6 +57,8 @@ def find_model(location: str | Path | Folder, trial_id: str | None = None) -> Mo
     folder = location if isinstance(location, Folder) else open_folder(location)
     if folder.exists("sweep.json"):
         return _in_sweep(SweepFiles(folder), trial_id)
+    if not folder.exists():
+        raise StorageError(f"no model at {folder.path!r}: there is no such folder")
     if trial_id is not None:
         raise ConfigError(
             f"--trial chooses a trial of a run, but {folder.path!r} is no run: it has no sweep.json; leave --trial out"
@@ -67,8 +69,6 @@ def find_model(location: str | Path | Folder, trial_id: str | None = None) -> Mo
         return _checkpoint(folder)
     if any(folder.exists(name) for name in ("best.json", "checkpoints", "outcome.json")):
         return _of_trial(_sweep_above(folder), TrialFiles(folder.path.rpartition("/")[2], folder))
-    if not folder.exists():
-        raise StorageError(f"no model at {folder.path!r}: there is no such folder")
     raise StorageError(
         f"no model at {folder.path!r}: a model is the folder of a run (with sweep.json), of a trial (with best.json), "
         "of a checkpoint (with model.safetensors), or a folder that segray export wrote"

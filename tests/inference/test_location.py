@@ -73,6 +73,7 @@ def test_a_checkpoint_alone_needs_no_run(files, tmp_path):
             r"no model at .*: a model is the folder of a run \(with sweep.json\)",
         ),
         ("/nothing", None, StorageError, r"no model at .*nothing': there is no such folder"),
+        ("/nothing", "0001", StorageError, r"no model at .*nothing': there is no such folder"),
         ("/trials/0000", "0001", ConfigError, r"--trial chooses a trial of a run, but .*0000' is no run"),
     ],
 )

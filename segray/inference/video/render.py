@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segray.config import SizePx
-from segray.errors import ConfigError, DataError, unknown_name
+from segray.errors import ConfigError, unknown_name
 from segray.inference.corruptions import CORRUPTIONS, STRENGTHS
 from segray.inference.video.drawing import LEGENDS, VIEWS, Sheet
 from segray.inference.video.sources import FrameSource
@@ -93,14 +93,12 @@ def make_video(
         progress: Hears the number of written frames and the expected total after each frame.
 
     Raises:
-        DataError: There are no frames, or one cannot be read.
+        DataError: There is no frame, or one cannot be read.
         StorageError: The video cannot be written.
         ResourceError: PyAV cannot encode it.
     """
     frames = islice(source.read(), options.max_frames)
-    first = next(frames, None)
-    if first is None:
-        raise DataError(f"{source.title} must have frames, but none could be decoded")
+    first = next(frames)
     title = f"{model.title}, {options.weather} {options.strength} of 5" if options.weather else model.title
     sheet = Sheet.of(
         (first.photo_HWC.shape[0], first.photo_HWC.shape[1]),

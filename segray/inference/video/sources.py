@@ -8,10 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import av
 import numpy as np
-from av.error import FFmpegError
-from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from segray.data.datasets.cityscapes import PHOTO_END, PHOTOS
@@ -20,6 +17,7 @@ from segray.data.datasets.root import contents, root_folder
 from segray.data.files.photo import photo_array
 from segray.errors import ConfigError, DataError, unknown_name
 from segray.files import expanded
+from segray.inference.video_file import frames, read_header
 
 PHOTO_FPS: Final = 4.0
 """Photos a second, for sources that have no rate of their own: a street scene changes wholly from one to the next."""
@@ -40,6 +38,7 @@ class FrameSource:
     title: str
     """The source in a few words, for messages"""
     read: Callable[[], Iterator[Frame]]
+    """Yields at least one frame, or raises DataError"""
     count: int | None
     """Number of frames; a video's header may be wrong, or not say"""
     fps: float
@@ -110,53 +109,11 @@ def _by_numbers(name: str) -> list[tuple[str, int]]:
 
 
 def _video(path: Path) -> FrameSource:
-    try:
-        with av.open(str(path)) as container:
-            stream = _video_stream(path, container)
-            fps = float(stream.average_rate or stream.guessed_rate or PHOTO_FPS)
-            count = stream.frames or None
-            if count is None and container.duration:
-                count = max(round(container.duration / av.time_base * fps), 1)
-    except (OSError, FFmpegError) as error:
-        raise _no_video(path, error) from None
+    header = read_header(path)
     return FrameSource(
-        title=f"the video {str(path)!r}", read=lambda: _decode(path), count=count, fps=fps, inputs=(path,)
+        title=f"the video {str(path)!r}",
+        read=lambda: (Frame(f"{path.name} {number:06d}", load()) for number, load in enumerate(frames(path), 1)),
+        count=header.num_frames,
+        fps=header.fps or PHOTO_FPS,
+        inputs=(path,),
     )
-
-
-def _decode(path: Path) -> Iterator[Frame]:
-    number = 0
-    try:
-        with av.open(str(path)) as container:
-            stream = _video_stream(path, container)
-            stream.thread_type = "AUTO"
-            for number, frame in enumerate(container.decode(stream), 1):
-                photo_HWC = frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
-                yield Frame(f"{path.name} {number:06d}", upright(photo_HWC, frame.rotation))
-    except (OSError, FFmpegError) as error:
-        if not number:
-            raise _no_video(path, error) from None
-        raise DataError(f"{str(path)!r} is damaged after frame {number}: {_reason(error)}; --frames {number}") from None
-
-
-def upright(photo_HWC: NDArray[np.uint8], rotation: int) -> NDArray[np.uint8]:
-    """Turn a frame as the video says, by a multiple of 90 degrees counterclockwise: phones record sideways."""
-    return np.ascontiguousarray(np.rot90(photo_HWC, round(rotation / 90)))
-
-
-def _video_stream(path: Path, container: av.container.InputContainer) -> VideoStream:
-    if not container.streams.video:
-        raise DataError(f"{str(path)!r} must hold a video, but has only {', '.join(_kinds(container)) or 'no streams'}")
-    return container.streams.video[0]
-
-
-def _kinds(container: av.container.InputContainer) -> list[str]:
-    return sorted({stream.type for stream in container.streams})
-
-
-def _no_video(path: Path, error: Exception) -> DataError:
-    return DataError(f"{str(path)!r} must be a video file that FFmpeg reads, or a folder of frames: {_reason(error)}")
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)

@@ -16,7 +16,7 @@ from segray.inference.corruptions import CORRUPTIONS
 from segray.inference.video import writers
 from segray.inference.video.drawing import VIEWS, Sheet
 from segray.inference.video.render import VideoOptions, make_video
-from segray.inference.video.sources import open_city, open_source, upright
+from segray.inference.video.sources import open_city, open_source
 from segray.inference.video.writers import check_fps, check_video, video_writer
 
 SPACE = label_space()
@@ -282,7 +282,7 @@ def sound_only(path):
         ("sound.wav", sound_only, DataError, "must hold a video, but has only audio"),
         ("photo.png", lambda path: path.touch(), ConfigError, "is a photo, not a video; segray predict draws it"),
         ("folder", Path.mkdir, DataError, r"the folder '.*folder' must hold photos, .* but holds none"),
-        ("frames.mp4", no_frames, DataError, "must have frames, but none could be decoded|must hold a video"),
+        ("frames.mp4", no_frames, DataError, "must hold a frame, but none could be decoded|must hold a video"),
     ],
 )
 def test_what_is_no_video_is_refused(tmp_path, name, write, error, message):
@@ -314,12 +314,3 @@ def test_a_frame_that_does_not_decode_ends_the_video_and_leaves_none(folder, tmp
 def test_options_that_cannot_work_are_refused(values, message):
     with pytest.raises(ConfigError, match=message):
         VideoOptions(**values)
-
-
-@pytest.mark.parametrize(("rotation", "corner"), [(0, (0, 0)), (90, (2, 0)), (-90, (0, 1)), (180, (2, 1))])
-def test_a_phones_video_is_turned_upright(rotation, corner):
-    frame = np.zeros((3, 2, 3) if rotation in (0, 180) else (2, 3, 3), np.uint8)
-    frame[0, 0] = 255
-    turned = upright(frame, rotation)
-    assert turned.shape == (3, 2, 3)
-    assert turned[corner].min() == 255
