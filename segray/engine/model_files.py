@@ -62,7 +62,8 @@ def check_no_pickle(folder: Folder, name: str, content: bytes) -> None:
     Raises:
         StorageError: It is.
     """
-    if content.startswith(_PICKLES):
+    # A safetensors file begins with the length of its header, whose lowest byte may be a pickle's mark.
+    if content.startswith(_PICKLES) and content[8:9] != b"{":
         raise StorageError(
             f"{folder.path}/{name} is a pickle, which could run any code when it is loaded; segray loads weights only "
             "from safetensors: save them with safetensors.torch.save_file, or export the model again"

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from segray.engine.checkpoint import read_label_space, read_normalisation, read_weights
 from segray.engine.distributed import rank
+from segray.engine.model_files import check_model_files
 from segray.engine.state import TrainState
 from segray.errors import ConfigError
 from segray.folder import open_folder
@@ -60,7 +61,9 @@ def fitting_weights(location: str, model: Mapping[str, Tensor]) -> FittingWeight
         StorageError: There is no model, or it is damaged.
         ConfigError: No layer fits.
     """
-    weights = read_weights(open_folder(location))
+    folder = open_folder(location)
+    check_model_files(folder)
+    weights = read_weights(folder)
     found: dict[str, Tensor] = {}
     num_layers, misfits = 0, []
     for layer, group in groupby(model, key=lambda name: name.rpartition(".")[0]):

@@ -1,3 +1,4 @@
+import pickle
 import shutil
 from itertools import islice
 
@@ -7,6 +8,7 @@ import torch
 from tiny_run import LABEL_SPACE, scenes, start, tiny_config, tiny_state
 
 from segray.engine import checkpoint
+from segray.engine.model_files import check_no_pickle
 from segray.errors import StorageError
 from segray.folder import open_folder
 from segray.models.normalisation import IMAGENET, Normalisation
@@ -187,3 +189,16 @@ def test_resuming_another_network_is_refused(trained, folder):
     other = trained.config.with_values({"model.arch": "without_batchnorm"})
     with pytest.raises(StorageError, match="cannot resume"):
         checkpoint.restore(tiny_state(other), folder)
+
+
+def test_weights_whose_first_byte_is_a_pickles_are_no_pickle(tmp_path):
+    # The first bytes are the header's length, which the library fills up to a multiple of 8.
+    for padding in range(0, 256, 8):
+        content = safetensors.torch.save({"a": torch.zeros(1)}, {"note": "x" * padding})
+        if content[0] == 0x80:
+            break
+    assert content[0] == 0x80
+    folder = open_folder(tmp_path)
+    check_no_pickle(folder, "model.safetensors", content)
+    with pytest.raises(StorageError, match="is a pickle"):
+        check_no_pickle(folder, "model.safetensors", pickle.dumps({"a": 1}))

@@ -3,14 +3,18 @@
 import pytest
 import torch
 from test_trial import Reporter, train
+from tiny_models import sweep_with_models
 from tiny_run import CPU, LABEL_SPACE
 
 from segray.config import RunConfig
 from segray.engine import checkpoint
+from segray.engine.checkpoint import load_checkpoint
 from segray.engine.start_weights import NUM_NAMED, fitting_weights, other_classes, start_from_weights
 from segray.engine.state import build_state
-from segray.errors import ConfigError, DamagedError
+from segray.errors import ConfigError, DamagedError, StorageError
 from segray.folder import open_folder
+from segray.inference.export.model_folder import write_model_folder
+from segray.inference.location import find_model
 from segray.labels import LabelSpace
 from segray.models.normalisation import Normalisation
 from segray.storage import open_sweep
@@ -94,3 +98,12 @@ def test_a_resumed_trial_goes_on_from_its_own_checkpoint_even_without_the_first_
     train(config, cut)
     models = [checkpoint.read_weights(trial.folder.child(trial.pointer("last").checkpoint)) for trial in (whole, cut)]
     assert all(torch.equal(models[0][name], models[1][name]) for name in models[0])
+
+
+def test_a_model_folder_with_a_foreign_file_gives_no_weights(tmp_path):
+    files = sweep_with_models(tmp_path, LABEL_SPACE)
+    found = find_model(files.folder.path)
+    write_model_folder(tmp_path / "model", *load_checkpoint(found.folder), found)
+    (tmp_path / "model/preprocessing.json").unlink()
+    with pytest.raises(StorageError, match=r"preprocessing\.json is missing"):
+        fitting_weights(str(tmp_path / "model"), state_of().network.state_dict())
