@@ -35,8 +35,8 @@ def predict(
         typer.Option(
             "--output",
             "-o",
-            help="Folder to write, or a .png or .jpg file for one photo  [default: overlay.png for "
-            "one photo, else predictions]",
+            help="Folder to write, or a .png or .jpg file for one photo  [default: for one photo a picture "
+            "named after --save, such as overlay.png; else predictions]",
             show_default=False,
         ),
     ] = None,

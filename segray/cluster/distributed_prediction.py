@@ -24,7 +24,7 @@ from segray.inference.inputs import InputFile
 from segray.inference.outputs import PredictionFolder
 from segray.inference.pipeline import Predicted, predict_shots
 from segray.inference.predict import Job, Request
-from segray.inference.shots import shots
+from segray.inference.shots import ReadPhoto, shots
 
 FILES_PER_TASK: Final = 16
 """Files that an actor takes at a time: enough to decode and encode beside the model, few enough to share evenly."""
@@ -75,6 +75,7 @@ def _results(
             "outputs": outputs,
             "request": job.request,
             "done": job.done,
+            "read_photo": job.read_photo,
         },
         batch_size=FILES_PER_TASK,
         batch_format="numpy",
@@ -99,9 +100,16 @@ def _results(
 class _Worker:
     """An actor that predicts files with one model."""
 
-    def __init__(self, choice: ModelChoice, outputs: PredictionFolder, request: Request, done: frozenset[str]) -> None:
+    def __init__(
+        self,
+        choice: ModelChoice,
+        outputs: PredictionFolder,
+        request: Request,
+        done: frozenset[str],
+        read_photo: ReadPhoto,
+    ) -> None:
         self._model = choice.load()
-        self._outputs, self._request, self._done = outputs, request, done
+        self._outputs, self._request, self._done, self._read_photo = outputs, request, done, read_photo
 
     def __call__(self, batch: Mapping[str, Sequence[str]]) -> Row:
         """Predict the files of a batch; a photo that does not decode is a result, too, so that others go on."""
@@ -110,7 +118,7 @@ class _Worker:
         ]
         found = predict_shots(
             self._model,
-            shots(files, self._done),
+            shots(files, self._done, self._read_photo),
             self._outputs.write,
             batch_size=self._request.batch_size,
             probabilities="probabilities" in self._request.kinds,

@@ -6,14 +6,15 @@ import glob
 import os
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from segray.data.datasets.lister import PHOTO_EXTENSIONS
 from segray.errors import DataError, listed
 from segray.files import expanded
+from segray.foreign import is_unicode
 
 VIDEO_EXTENSIONS: Final = frozenset({".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".ts"})
 
@@ -51,24 +52,51 @@ def find_inputs(places: Iterable[str | Path], *, leave_out: Path | None = None) 
 
 
 def named_apart(files: dict[Path, Path]) -> list[InputFile]:
-    """Name files: as they are called, but for the extension, if this tells them apart.
+    """Name files: as they are called, but for the extension, if this tells them and a video's frames apart.
 
     Otherwise names begin at the folder that holds all files; where even then names are equal, they keep the extension.
 
     Args:
         files: Absolute path -> path relative to the folder where names begin.
+
+    Raises:
+        DataError: A name is not UTF-8, or two results would have one name.
     """
-    names = [relative.with_suffix("").as_posix() for relative in files.values()]
-    if len(set(names)) < len(names):
-        top = os.path.commonpath([path.parent for path in files])
-        relative_names = [path.relative_to(top) for path in files]
-        names = [relative.with_suffix("").as_posix() for relative in relative_names]
-        counts = Counter(names)
-        names = [
-            name if counts[name] == 1 else relative.as_posix()
-            for name, relative in zip(names, relative_names, strict=True)
+    _check_unicode(files)
+    found = [InputFile(path=path, name=relative.with_suffix("").as_posix()) for path, relative in files.items()]
+    if not _clashing(found):
+        return found
+    top = os.path.commonpath([path.parent for path in files])
+    whole = [path.relative_to(top) for path in files]
+    found = [
+        InputFile(path=path, name=name.with_suffix("").as_posix()) for path, name in zip(files, whole, strict=True)
+    ]
+    while clashing := _clashing(found):
+        named = [
+            InputFile(path=file.path, name=name.as_posix()) if index in clashing else file
+            for index, (file, name) in enumerate(zip(found, whole, strict=True))
         ]
-    return [InputFile(path=path, name=name) for path, name in zip(files, names, strict=True)]
+        if named == found:
+            paths = [str(found[index].path) for index in sorted(clashing)]
+            raise DataError(f"results of these files would have one name; predict them apart:{listed(paths)}", paths)
+        found = named
+    return found
+
+
+def _clashing(files: Sequence[InputFile]) -> set[int]:
+    """Return the indices of files whose results, or whose frames' results, would have the name of another's."""
+    counts = Counter(file.name for file in files)
+    folders = {parent.as_posix() for file in files for parent in PurePosixPath(file.name).parents}
+    return {
+        index for index, file in enumerate(files) if counts[file.name] > 1 or (file.is_video and file.name in folders)
+    }
+
+
+def _check_unicode(files: Iterable[Path]) -> None:
+    bad = [str(path) for path in files if not is_unicode(str(path))]
+    if bad:
+        shown = [ascii(path) for path in bad]
+        raise DataError(f"names of files must be UTF-8, but {len(bad)} are not; rename them:{listed(shown)}", shown)
 
 
 def named_in_common_folder(paths: Sequence[Path]) -> list[InputFile]:
@@ -78,6 +106,12 @@ def named_in_common_folder(paths: Sequence[Path]) -> list[InputFile]:
         return []
     top = os.path.commonpath([path.parent for path in absolute])
     return named_apart({path: path.relative_to(top) for path in absolute})
+
+
+def results_of(files: Sequence[InputFile]) -> Callable[[str], bool]:
+    """Return whether a result's name is that of one of the files: of a photo, or of a frame of a video."""
+    names, videos = {file.name for file in files}, tuple(f"{file.name}/" for file in files if file.is_video)
+    return lambda name: name in names or name.startswith(videos)
 
 
 def without(files: Sequence[InputFile], done: Collection[str]) -> list[InputFile]:

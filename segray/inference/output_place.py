@@ -1,4 +1,4 @@
-"""Where predictions go: checks that nothing is overwritten unasked, before the model is loaded."""
+"""Where predictions go: a folder must be new, empty or asked for; a single picture is replaced."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from segray.inference.outputs import KINDS, Outputs, PictureFile, PredictionFold
 Existing = Literal["refuse", "overwrite", "resume"]
 """The treatment of files that are in the output folder already"""
 
-DEFAULT_PICTURE: Final = "overlay.png"
 DEFAULT_FOLDER: Final = "predictions"
 
 
@@ -57,7 +56,7 @@ def open_outputs(
     """
     if output is None:
         one_picture = is_one_photo and len(kinds) == 1 and KINDS[kinds[0]].picture is not None
-        output = DEFAULT_PICTURE if one_picture else DEFAULT_FOLDER
+        output = f"{kinds[0]}.png" if one_picture else DEFAULT_FOLDER
     if names_picture(output):
         if not is_one_photo:
             raise ConfigError(

@@ -82,15 +82,22 @@ class PredictionFolder:
 
     def done(self) -> set[str]:
         """Return the names whose files of every kind are there."""
-        found = [
-            {
-                path.removesuffix(KINDS[kind].suffix)
-                for path in self.folder.files_below(kind)
-                if path.endswith(KINDS[kind].suffix)
-            }
-            for kind in self.kinds
-        ]
+        found = [set(self._names(kind)) for kind in self.kinds]
         return set.intersection(*found) if found else set()
+
+    def delete(self, is_unwanted: Callable[[str], bool]) -> None:
+        """Delete the results, of every kind, whose names are unwanted.
+
+        Raises:
+            StorageError: A file cannot be deleted.
+        """
+        for kind, known in KINDS.items():
+            for name in filter(is_unwanted, self._names(kind)):
+                self.folder.delete(f"{kind}/{name}{known.suffix}")
+
+    def _names(self, kind: str) -> list[str]:
+        suffix = KINDS[kind].suffix
+        return [path.removesuffix(suffix) for path in self.folder.files_below(kind) if path.endswith(suffix)]
 
     def write_legend(self, label_space: LabelSpace) -> None:
         """Write the classes' names and colours as ``legend.png``, if a picture for people is among the kinds.

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from segray.data.files.photo import photo_array
 from segray.errors import ConfigError
+from segray.files import expanded
 from segray.inference import prediction_record
-from segray.inference.inputs import InputFile, find_inputs, without
+from segray.inference.inputs import InputFile, find_inputs, results_of, without
 from segray.inference.output_place import DEFAULT_FOLDER, Existing, check_outside_data, open_outputs
 from segray.inference.outputs import Outputs, PredictionFolder
 from segray.inference.pipeline import Predicted, predict_shots
 from segray.inference.prediction import label_id_table
 from segray.inference.predictor import Predictor
-from segray.inference.shots import shots
+from segray.inference.shots import ReadPhoto, shots
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,7 @@ class Job:
     request: Request
     done: frozenset[str]
     """Names of photos and frames that an earlier start predicted"""
+    read_photo: ReadPhoto = photo_array
 
     def results(self) -> Iterator[Predicted]:
         """Predict the photos and write the results; yield what became of each photo, in their order.
@@ -64,7 +66,7 @@ class Job:
         """
         return predict_shots(
             self.model,
-            shots(self.files, self.done),
+            shots(self.files, self.done, self.read_photo),
             self.outputs.write,
             batch_size=self.request.batch_size,
             probabilities="probabilities" in self.request.kinds,
@@ -76,7 +78,7 @@ def prepare(load: Callable[[], Predictor], request: Request) -> Job:
     """Find the photos, check where results go, load the model, and write legend and record.
 
     Args:
-        load: Loads the model; called after the cheap checks.
+        load: Loads the model; called after the cheap checks, but for a split, whose photos the model's config tells.
         request: What to predict.
 
     Raises:
@@ -85,7 +87,8 @@ def prepare(load: Callable[[], Predictor], request: Request) -> Job:
         StorageError: There is no such model, or results cannot be written.
     """
     if request.split is None:
-        files = find_inputs(request.places, leave_out=Path(request.output or DEFAULT_FOLDER))
+        read_photo: ReadPhoto = photo_array
+        files = find_inputs(request.places, leave_out=expanded(request.output or DEFAULT_FOLDER))
         outputs = _outputs(request, files)
         model = load()
     else:
@@ -95,7 +98,7 @@ def prepare(load: Callable[[], Predictor], request: Request) -> Job:
         model = load()
         found = model.location
         record = found.sweep.splits() if found and found.sweep else None
-        files = split_inputs(model.config, record, request.split, request.data_root)
+        files, read_photo = split_inputs(model.config, record, request.split, request.data_root)
         outputs = _outputs(request, files)
     check_outside_data(outputs, request.data_root or model.config.data.root)
     if "label_ids" in request.kinds:
@@ -104,9 +107,19 @@ def prepare(load: Callable[[], Predictor], request: Request) -> Job:
     if isinstance(outputs, PredictionFolder):
         is_resumed = request.existing == "resume"
         prediction_record.begin(outputs.folder, prediction_record.record_of(model), resume=is_resumed)
+        if request.existing == "overwrite":
+            # A start that is cut must leave no result of another model among its own: a resume would keep it.
+            outputs.delete(results_of(files))
         outputs.write_legend(model.label_space)
         done = outputs.done() if is_resumed else done
-    return Job(model=model, files=without(files, done), outputs=outputs, request=request, done=frozenset(done))
+    return Job(
+        model=model,
+        files=without(files, done),
+        outputs=outputs,
+        request=request,
+        done=frozenset(filter(results_of(files), done)),
+        read_photo=read_photo,
+    )
 
 
 def _outputs(request: Request, files: Sequence[InputFile]) -> Outputs:

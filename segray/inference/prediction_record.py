@@ -25,6 +25,8 @@ class PredictionRecord(StoredRecord):
     """Folder of the checkpoint or model"""
     num_models: int = 1
     """Number of models that predict together"""
+    models: tuple[str, ...] = ()
+    """Folder of each model, if several predict together"""
     window_px: tuple[int, int] | None
     """(height, width) of sliding windows, if photos were predicted in windows"""
     overlap: float
@@ -42,6 +44,7 @@ def record_of(model: Predictor) -> PredictionRecord:
         title=model.title,
         model=model.location.folder.path if model.location else "",
         num_models=len(model.models),
+        models=tuple(found.folder.path for found in model.locations) if len(model.models) > 1 else (),
         window_px=model.window_px,
         overlap=model.overlap,
         tta=model.tta,
@@ -65,7 +68,7 @@ def begin(folder: Folder, record: PredictionRecord, *, resume: bool) -> None:
             raise folder.damaged(RECORD, in_short(error)) from None
         changes = [
             f"{name} was {getattr(before, name)!r} and is {getattr(record, name)!r}"
-            for name in ("model", "num_models", "window_px", "overlap", "tta", "classes")
+            for name in ("model", "num_models", "models", "window_px", "overlap", "tta", "classes")
             if getattr(before, name) != getattr(record, name)
         ]
         if changes:

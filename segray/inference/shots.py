@@ -14,6 +14,9 @@ from segray.data.files.photo import photo_array
 from segray.errors import DataError
 from segray.inference.inputs import InputFile
 
+ReadPhoto = Callable[[Path], NDArray[np.uint8]]
+"""Returns the photo of a file, (height, width, 3), RGB; raises DataError; picklable"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Shot:
@@ -25,15 +28,18 @@ class Shot:
     """Returns the photo, (height, width, 3), RGB; raises DataError"""
 
 
-def shots(files: Iterable[InputFile], done: Collection[str] = ()) -> Iterator[Shot]:
+def shots(
+    files: Iterable[InputFile], done: Collection[str] = (), read_photo: ReadPhoto = photo_array
+) -> Iterator[Shot]:
     """Yield the shots of files in their order; frames are read from a video as they are asked for.
 
     Args:
         files: Photos and videos.
         done: Names of shots to leave out.
+        read_photo: Reads a photo's file; that of a data set takes the photo out of a file with photo and label.
     """
     for file in files:
-        found = _frames(file) if file.is_video else [Shot(name=file.name, load=partial(photo_array, file.path))]
+        found = _frames(file) if file.is_video else [Shot(name=file.name, load=partial(read_photo, file.path))]
         yield from (shot for shot in found if shot.name not in done)
 
 

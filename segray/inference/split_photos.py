@@ -11,14 +11,15 @@ from segray.data.files.pair import normal
 from segray.data.splits.division import divide
 from segray.errors import ConfigError, DataError, listed, unknown_name
 from segray.inference.inputs import InputFile, named_in_common_folder
+from segray.inference.shots import ReadPhoto
 from segray.inference.split_data import with_data_at
 from segray.records import SplitRecord
 
 
 def split_inputs(
     config: RunConfig, record: SplitRecord | None, split: str, data_root: str | None = None
-) -> list[InputFile]:
-    """Return the photos of a split, in order of their names; results are named as the files lie.
+) -> tuple[list[InputFile], ReadPhoto]:
+    """Return the photos of a split, in order of their names, and how to read them; results are named as files lie.
 
     ``test`` falls back to photos without labels, such as those of the official test split of Cityscapes and KITTI Road,
     if there are no labelled test images.
@@ -49,7 +50,7 @@ def split_inputs(
             f"the {split} split of {data.dataset} in {data.root!r} has no photo, and the data set comes with no "
             "unlabelled test photos; name another split, or photos"
         )
-    return named_in_common_folder(photos)
+    return named_in_common_folder(photos), dataset.reader.read_photo
 
 
 def _recorded(photos: dict[str, Path], names: dict[str, int], split: str, root: str) -> list[Path]:

@@ -1,3 +1,6 @@
+import os
+from pathlib import Path
+
 import pytest
 
 from segray.errors import DataError
@@ -49,6 +52,25 @@ def test_files_of_one_name_are_named_from_the_folder_that_holds_all(folder):
 def test_files_that_differ_in_their_extension_alone_keep_it(folder):
     (folder / "9.jpg").touch()
     assert names([folder]) == ["9.jpg", "9.png", "10", "a/1", "b/2"]
+
+
+def test_frames_of_a_video_and_photos_never_have_one_name(folder):
+    (folder / "clip").mkdir()
+    (folder / "clip/000001.png").touch()
+    assert names([folder, folder / "clip.mp4"]) == ["9", "10", "a/1", "b/2", "clip/000001", "clip.mp4"]
+
+
+def test_a_file_that_is_named_like_anothers_result_keeps_its_extension(folder):
+    for name in ("9.jpg", "9.jpg.png"):
+        (folder / name).touch()
+    assert names([folder / name for name in ("9.jpg", "9.png", "9.jpg.png")]) == ["9.jpg", "9.png", "9.jpg.png"]
+
+
+def test_names_that_are_not_utf8_are_named(folder):
+    path = os.fsdecode(os.fsencode(folder) + b"/caf\xe9.png")
+    Path(path).touch()
+    with pytest.raises(DataError, match=r"must be UTF-8, but 1 are not; rename them:\n  '.*caf.udce9.png'"):
+        find_inputs([folder])
 
 
 def test_a_name_with_brackets_is_a_file_if_there_is_one(folder):

@@ -1,7 +1,9 @@
 """Predictions, and jobs of photos, splits and videos with a trained model."""
 
 from functools import partial
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from fake_sweep import empty_sweep
@@ -15,7 +17,7 @@ from segray.errors import ConfigError, DataError, StorageError
 from segray.inference.choice import ModelChoice
 from segray.inference.predict import Request, prepare
 from segray.inference.prediction import Prediction
-from segray.inference.predictor import Predictor
+from segray.inference.predictor import Predictor, load_model
 from segray.models import SegmentationModel
 
 
@@ -36,6 +38,8 @@ def test_the_overlay_mixes_photo_and_class_colour():
     overlay = Prediction(photo_HWC, labels_HW, SPACE).overlay()
     assert overlay.shape == photo_HWC.shape
     assert tuple(overlay[29, 0]) == (0, 0, 140)
+    exact = 0.55 * Prediction(photo_HWC, labels_HW, SPACE).colors() + 0.45 * photo_HWC
+    assert np.abs(overlay - exact).max() <= 0.5 + 1e-6
     assert overlay[0, 0, 2] == 255
 
 
@@ -196,3 +200,34 @@ def test_a_test_split_that_is_not_there(tmp_path, job):
     with pytest.raises(DataError, match=r"the test split of camvid .* has no photo"):
         job(split="test", location=location, output="out")
     assert len(job(split="val", location=location, output="out").files) == 2
+
+
+def test_the_photos_of_a_split_are_cut_out_of_files_that_hold_photo_and_mask(tmp_path):
+    write_scenes("cityscapes_pairs", tmp_path / "pairs", train=2, val=2, size_px=(32, 64))
+    values = {"data.dataset": "cityscapes_pairs", "data.root": str(tmp_path / "pairs")}
+    run = sweep_with_models(tmp_path / "runs", **values).folder.path
+    request = Request(split="val", output=str(tmp_path / "out"), kinds=("overlay",))
+    found = prepare(ModelChoice(location=run).load, request)
+    assert len(list(found.results())) == len(found.files)
+    sizes = {cv2.imread(str(path)).shape[:2] for path in (tmp_path / "out/overlay").rglob("*.png")}
+    assert sizes == {(32, 64)}
+
+
+def test_an_overwrite_that_is_cut_leaves_no_result_of_another_model(tmp_path, run, job):
+    photos = write_photos(tmp_path / "photos", "a.png", "b.png", "c.png")
+    out = tmp_path / "out"
+    list(job(tmp_path / "photos", output=str(out)).results())
+    (out / "overlay/mine.png").write_bytes(b"kept")
+    other = f"{run}/trials/0000"
+    job(*photos[:2], location=other, output=str(out), existing="overwrite")
+    # Photos that were not asked for keep the results that they have.
+    assert {path.name for path in (out / "overlay").iterdir()} == {"c.png", "mine.png"}
+    resumed = job(*photos[:2], location=other, output=str(out), existing="resume")
+    assert [file.name for file in resumed.files] == ["a", "b"]
+
+
+def test_a_model_whose_sweep_is_damaged_is_still_a_model(tmp_path, monkeypatch):
+    files = sweep_with_models(tmp_path)
+    Path(files.folder.path, "sweep.json").write_text("{")
+    model = load_model(f"{files.folder.path}/trials/0000")
+    assert model.title.replace("\u00a0", " ") == "trial 0000, val mIoU 30.0 %"

@@ -59,6 +59,10 @@ class PairsReader:
             )
         return height, width // 2
 
+    def read_photo(self, path: Path) -> NDArray[np.uint8]:
+        """Return the left half of a file."""
+        return _halves(path)[0]
+
     def read(self, pair: Pair) -> Images:
         """Return both halves, and open the file once."""
         photo, mask = _halves(pair.photo)

@@ -35,6 +35,13 @@ class Reader(Protocol):
             DataError: A header cannot be read, or the two sizes differ.
         """
 
+    def read_photo(self, path: Path) -> NDArray[np.uint8]:
+        """Return the photo (height, width, 3), RGB, of a pair's photo file, whose label may be missing.
+
+        Raises:
+            DataError: The file cannot be read, or does not decode to its end.
+        """
+
     def read(self, pair: Pair) -> Images:
         """Return photo and label.
 
@@ -95,6 +102,10 @@ class FileReader:
     def size(self, pair: Pair) -> SizePx:
         """Return (height, width), from the headers."""
         return pair_size(pair)
+
+    def read_photo(self, path: Path) -> NDArray[np.uint8]:
+        """Return the photo of a file."""
+        return read_photo(path)
 
     def read(self, pair: Pair) -> Images:
         """Return photo and label; if both are damaged, the error names both."""
