@@ -31,10 +31,10 @@ def soup(
 ) -> None:
     """Average the weights of a run's best trials that have one network, and write the model if it could be scored."""
     from segray.folder import open_folder
-    from segray.inference.soup import check_empty, make_soup, parse_method, soup_members
+    from segray.inference.soup import check_place, make_soup, parse_method, soup_members
 
     chosen, target = parse_method(method), open_folder(to)
-    check_empty(target)
+    check_place(target)
     members, others = soup_members(open_folder(run), top)
     from segray.config import run_config
     from segray.inference.scorer import open_scorer
@@ -43,6 +43,7 @@ def soup(
     sweep = members[0].sweep
     assert sweep is not None
     config = run_config(members[0].folder.read_json("config.json"))
+    check_place(target, data or config.data.root)
     scorer = open_scorer(sweep, config, data_root=data, device=device, announce=announce)
     _print(make_soup(members, others, chosen, scorer, target, announce), to)
 
@@ -74,6 +75,8 @@ def _lines(soup: Soup) -> list[str]:
         lines.append(_gain(objective, f"test {objective.bare_label}", soup.test, soup.best_test, best))
     else:
         lines.append("There are no test images, and the val score chose the soup, so its gain is flattered.")
+    if soup.where:
+        lines.append(f"All scores are{soup.where}; segray evaluate scores at the labels' own size.")
     if soup.num_in == 1:
         lines.append(f"No other trial helped: the soup is trial {best} alone.")
     if soup.left_out:

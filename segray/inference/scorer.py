@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from segray import text
 from segray.config import RunConfig
 from segray.data.batches.loaders import val_loader
 from segray.data.cache.shards import Shard
@@ -30,6 +31,12 @@ class Scorer:
     data: PreparedData
     objective: Objective
     device: torch.device
+
+    @property
+    def where(self) -> str:
+        """What the labels are resized to, as the end of a sentence; empty if they have their own size."""
+        size_px = self.config.data.resize_px
+        return "" if size_px is None else f" on labels resized to {text.value(size_px)}, the size of training"
 
     def val(self, model: SegmentationModel) -> float | None:
         """Return a model's score on the validation images; moves the model to the device."""

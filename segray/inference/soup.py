@@ -8,26 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Literal, get_args
 
-import torch
 from torch import Tensor
 
-from segray.engine.checkpoint import load_checkpoint, save_model
+from segray.engine.checkpoint import (
+    load_checkpoint,
+    read_label_space,
+    read_normalisation,
+    read_weights,
+    save_model,
+)
 from segray.errors import ConfigError, StorageError
+from segray.files import check_new_folder
 from segray.folder import Folder
 from segray.inference.ensemble import best_models
 from segray.inference.location import ModelLocation
 from segray.inference.scorer import Scorer
-from segray.labels import LabelSpace
+from segray.inference.soup_record import SOUP_FILE, Gain, SoupRecord
 from segray.models import SegmentationModel
 from segray.objective import Objective
 
 Method = Literal["greedy", "uniform"]
 METHODS: Final[tuple[Method, ...]] = get_args(Method)
-
-SOUP_FILE: Final = "soup.json"
-"""File in the folder of a soup that says what it was made of"""
 
 
 @dataclass(frozen=True)
@@ -52,12 +56,16 @@ class Soup:
     """The best trial first"""
     left_out: tuple[str, ...]
     """Trials with another network than the best one"""
+    where: str
+    """What the labels of both splits are resized to, in words; empty if they have their own size"""
     best_val: float | None
-    """Score of the best trial, measured here as the soup's"""
+    """Score of the best trial on the validation images, measured here as the soup's"""
     val: float | None
+    """Score of the soup on the validation images"""
     best_test: float | None
-    """None without test images"""
+    """Score of the best trial on the test images; None without them"""
     test: float | None
+    """Score of the soup on the test images; None without them"""
 
     @property
     def num_in(self) -> int:
@@ -76,12 +84,18 @@ def parse_method(method: str) -> Method:
     return method
 
 
-def check_empty(to: Folder) -> None:
+def check_place(to: Folder, data_root: str = "") -> None:
     """Check that a folder can take a model.
 
+    Args:
+        to: The folder.
+        data_root: Folder of the data set, where no model may lie; empty if it is not known yet.
+
     Raises:
-        StorageError: The folder has files.
+        StorageError: The folder has files, or lies in the data set or among a sweep's files.
     """
+    if to.is_local:
+        check_new_folder(Path(to.path), data_root)
     if to.exists() and to.names():
         raise StorageError(f"{to.path!r} has files already; choose another folder in --to")
 
@@ -95,7 +109,7 @@ def soup_members(run: Folder, k: int | None) -> tuple[list[ModelLocation], list[
 
     Raises:
         StorageError: There is no run, or it has no model.
-        ConfigError: Fewer than two trials have the best one's network, or ``k`` is below 2.
+        ConfigError: Fewer than two trials, or than ``k``, have the best one's network, or ``k`` is below 2.
     """
     if k is not None and k < 2:
         raise ConfigError(f"--top must be at least 2, since a soup is a mean of several trials, but got {k}")
@@ -107,6 +121,11 @@ def soup_members(run: Folder, k: int | None) -> tuple[list[ModelLocation], list[
         if k is not None and len(found) == k:
             break
         (found if _network(location) == first else others).append(location)
+    if k is not None and 2 <= len(found) < k:
+        raise ConfigError(
+            f"--top asks for {k} trials, but only {len(found)} have the network of trial {_id(ranked[0])}, the best; "
+            f"give at most {len(found)}"
+        )
     if len(found) < 2:
         raise ConfigError(
             f"a soup needs two trials with one network, but trial {_id(ranked[0])}, the best, has the only model of "
@@ -137,21 +156,16 @@ def make_soup(
         announce: Called with a line for each model that is scored.
 
     Raises:
-        StorageError: A model is damaged, or the folder has files already or cannot be written.
+        StorageError: A model is damaged, or the folder has files already or cannot be written; nothing is left then.
         ConfigError: The models' classes or normalisation differ.
     """
-    check_empty(to)
-    loaded = [load_checkpoint(location.folder) for location in members]
-    models = [model for model, _, _ in loaded]
-    label_space = loaded[0][2]
-    _check_alike(members, models, [label_space for _, _, label_space in loaded])
-    best_val, best_test = scorer.val(models[0]), scorer.test(models[0])
+    check_place(to)
+    _check_alike(members)
+    model, config, label_space = load_checkpoint(members[0].folder)
+    best_val, best_test = scorer.val(model), scorer.test(model)
     announce(f"trial {_id(members[0])}: {scorer.objective.label} {scorer.objective.shown(best_val)}")
-    weights = [_on_cpu(model.state_dict()) for model in models]
-    model = models[0]
     choose = _greedy if method == "greedy" else _uniform
-    chosen, tried = choose(model, weights, scorer, best_val, [_id(location) for location in members], announce)
-    mean = mean_weights([weights[index] for index in chosen])
+    mean, chosen, tried = choose(model, members, scorer, best_val, announce)
     model.load_state_dict(mean)
     soup = Soup(
         objective=scorer.objective,
@@ -161,79 +175,96 @@ def make_soup(
             for index, location in enumerate(members)
         ),
         left_out=tuple(left_out),
+        where=scorer.where,
         best_val=best_val,
         val=tried[chosen[-1]] if len(chosen) > 1 else best_val,
         best_test=best_test,
         test=scorer.test(model) if len(chosen) > 1 else best_test,
     )
-    save_model(to, mean, loaded[0][1], label_space, model.normalisation)
-    to.write_json(SOUP_FILE, _as_json(soup, members[0]))
+    try:
+        save_model(to, mean, config, label_space, model.normalisation)
+        to.write_json(SOUP_FILE, _record(soup, members[0]).model_dump(mode="json"))
+    except BaseException:
+        # Part of a model would take the place of the next attempt.
+        to.delete()
+        raise
     return soup
 
 
-def mean_weights(weights: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """Return the mean of state dicts; counters, such as BatchNorm's number of batches, are the first's."""
-    first, *_ = weights
-    return {name: _mean([item[name] for item in weights]) for name in first}
+class MeanWeights:
+    """The mean of state dicts, of which only the sum is kept; counters, as of BatchNorm, are the first's.
+
+    Args:
+        first: The first state dict.
+    """
+
+    def __init__(self, first: Mapping[str, Tensor]) -> None:
+        self._first, self._count = first, 1
+        self._sums = {name: tensor.double() for name, tensor in first.items() if tensor.is_floating_point()}
+
+    def add(self, weights: Mapping[str, Tensor]) -> None:
+        """Take another state dict in."""
+        self._count += 1
+        self._sums = {name: total + weights[name] for name, total in self._sums.items()}
+
+    def mean(self, another: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+        """Return the mean, with another state dict if one is given."""
+        count = self._count + (another is not None)
+        means = {
+            name: (total if another is None else total + another[name]) / count for name, total in self._sums.items()
+        }
+        return {name: means[name].to(tensor.dtype) if name in means else tensor for name, tensor in self._first.items()}
 
 
-def _mean(tensors: Sequence[Tensor]) -> Tensor:
-    first = tensors[0]
-    if not first.is_floating_point():
-        return first
-    return torch.stack([tensor.double() for tensor in tensors]).mean(dim=0).to(first.dtype)
-
-
-_Choice = tuple[list[int], dict[int, float | None]]
-"""Indices of the chosen trials, and index -> validation score of the soup with that trial"""
+_Choice = tuple[dict[str, Tensor], list[int], dict[int, float | None]]
+"""The mean weights, the indices of the chosen trials, and index -> validation score of the soup with that trial"""
 
 
 def _uniform(
     model: SegmentationModel,
-    weights: Sequence[Mapping[str, Tensor]],
+    members: Sequence[ModelLocation],
     scorer: Scorer,
     best: float | None,  # noqa: ARG001 - the greedy soup needs it
-    ids: Sequence[str],
     announce: Callable[[str], None],
 ) -> _Choice:
-    model.load_state_dict(mean_weights(weights))
+    found = MeanWeights(read_weights(members[0].folder))
+    for location in members[1:]:
+        found.add(read_weights(location.folder))
+    model.load_state_dict(found.mean())
     score = scorer.val(model)
-    announce(f"mean of {len(ids)} trials: {scorer.objective.label} {scorer.objective.shown(score)}")
-    return list(range(len(weights))), {len(weights) - 1: score}
+    announce(f"mean of {len(members)} trials: {scorer.objective.label} {scorer.objective.shown(score)}")
+    return found.mean(), list(range(len(members))), {len(members) - 1: score}
 
 
 def _greedy(
     model: SegmentationModel,
-    weights: Sequence[Mapping[str, Tensor]],
+    members: Sequence[ModelLocation],
     scorer: Scorer,
     best: float | None,
-    ids: Sequence[str],
     announce: Callable[[str], None],
 ) -> _Choice:
     objective, chosen, tried = scorer.objective, [0], {0: best}
-    for index in range(1, len(weights)):
-        model.load_state_dict(mean_weights([weights[item] for item in (*chosen, index)]))
+    found = MeanWeights(read_weights(members[0].folder))
+    for index, location in enumerate(members[1:], start=1):
+        weights = read_weights(location.folder)
+        model.load_state_dict(found.mean(weights))
         tried[index] = scorer.val(model)
         is_kept = objective.rank(tried[index]) >= objective.rank(best)
         if is_kept:
+            found.add(weights)
             chosen.append(index)
             best = tried[index]
         announce(
-            f"with trial {ids[index]}: {objective.label} {objective.shown(tried[index])}, "
+            f"with trial {_id(location)}: {objective.label} {objective.shown(tried[index])}, "
             f"{'kept' if is_kept else 'left out'}"
         )
-    return chosen, tried
+    return found.mean(), chosen, tried
 
 
-def _check_alike(
-    members: Sequence[ModelLocation], models: Sequence[SegmentationModel], label_spaces: Sequence[LabelSpace]
-) -> None:
-    for location, model, label_space in zip(members, models, label_spaces, strict=True):
-        for what, here, first in (
-            ("classes", label_space, label_spaces[0]),
-            ("normalisation of photos", model.normalisation, models[0].normalisation),
-        ):
-            if here != first:
+def _check_alike(members: Sequence[ModelLocation]) -> None:
+    for location in members:
+        for what, read in (("classes", read_label_space), ("normalisation of photos", read_normalisation)):
+            if read(location.folder) != read(members[0].folder):
                 raise ConfigError(
                     f"the trials of a soup must have the same {what}, but those of trial {_id(members[0])} and trial "
                     f"{_id(location)} differ; average their predictions with --ensemble instead"
@@ -247,10 +278,6 @@ def _network(location: ModelLocation) -> object:
     return {key: value for key, value in model.items() if key not in ("encoder_weights", "weights")}
 
 
-def _on_cpu(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
-
-
 def _id(location: ModelLocation) -> str:
     assert location.trial is not None
     return location.trial.id
@@ -261,13 +288,13 @@ def _recorded(location: ModelLocation, objective: Objective) -> float | None:
     return location.pointer.record.scores.get(objective.name)
 
 
-def _as_json(soup: Soup, best: ModelLocation) -> dict[str, object]:
-    return {
-        "run": best.sweep.name if best.sweep else "",
-        "method": soup.method,
-        "objective": soup.objective.name,
-        "trials": [ingredient.trial for ingredient in soup.ingredients if ingredient.is_in],
-        "val": {"best_trial": soup.best_val, "soup": soup.val},
-        "test": {"best_trial": soup.best_test, "soup": soup.test},
-        "batch_norm": "averaged",
-    }
+def _record(soup: Soup, best: ModelLocation) -> SoupRecord:
+    return SoupRecord(
+        run=best.sweep.name if best.sweep else "",
+        method=soup.method,
+        objective=soup.objective.name,
+        trials=tuple(ingredient.trial for ingredient in soup.ingredients if ingredient.is_in),
+        val=Gain(best_trial=soup.best_val, soup=soup.val),
+        test=Gain(best_trial=soup.best_test, soup=soup.test),
+        batch_norm="averaged",
+    )

@@ -14,9 +14,11 @@ from segray.engine.checkpoint import load_checkpoint
 from segray.errors import ConfigError, StorageError
 from segray.folder import open_folder
 from segray.inference import soup as soup_module
+from segray.inference.export.model_folder import write_model_folder
+from segray.inference.location import find_model
 from segray.inference.predictor import load_model
 from segray.inference.scorer import open_scorer
-from segray.inference.soup import make_soup, mean_weights, parse_method, soup_members
+from segray.inference.soup import MeanWeights, make_soup, parse_method, soup_members
 from segray.inference.sweep_scores import Evaluation, evaluate_model
 from segray.storage import open_sweep
 
@@ -48,13 +50,35 @@ def cook(run, to, method="greedy", k=None):
     return make_soup(members, others, method, scorer, open_folder(to), announce=lambda _: None)
 
 
+def mean_weights(states):
+    first, *others = states
+    found = MeanWeights(first)
+    for state in others:
+        found.add(state)
+    return found.mean()
+
+
 def test_the_mean_of_weights_leaves_counters_alone():
     first = {"weight": torch.tensor([1.0, 2.0]), "num_batches_tracked": torch.tensor(3)}
     second = {"weight": torch.tensor([2.0, 6.0]), "num_batches_tracked": torch.tensor(8)}
     mean = mean_weights([first, second])
+    assert MeanWeights(first).mean(second)["weight"].tolist() == [1.5, 4.0]
     assert mean["weight"].tolist() == [1.5, 4.0]
     assert mean["weight"].dtype == torch.float32
     assert mean["num_batches_tracked"].item() == 3
+
+
+def export_card(folder, target):
+    location = find_model(folder)
+    write_model_folder(target, *load_checkpoint(location.folder), location)
+    return (target / "README.md").read_text()
+
+
+def test_a_soup_that_cannot_be_written_leaves_nothing(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(soup_module, "SOUP_FILE", "no/such\0file")
+    with pytest.raises((StorageError, ValueError)):
+        cook(run, tmp_path / "soup", "uniform")
+    assert not (tmp_path / "soup").exists()
 
 
 def test_trials_of_the_best_ones_network_are_offered_the_best_first(run):
@@ -74,6 +98,8 @@ def test_a_uniform_soup_is_the_mean_of_all_and_loads_like_any_model(run, tmp_pat
     for name, tensor in model.models[0].state_dict().items():
         torch.testing.assert_close(tensor, mean_weights(states)[name])
     assert model.config == load_checkpoint(members[0].folder)[1]
+    card = export_card(tmp_path / "mean", tmp_path / "exported")
+    assert f"the mean of the weights of trials {', '.join(location.trial.id for location in members)}" in card
     content = open_folder(tmp_path / "mean").read_json("soup.json")
     assert content["trials"] == [location.trial.id for location in members]
     assert content["val"] == {"best_trial": found.best_val, "soup": found.val}
@@ -122,6 +148,8 @@ def test_the_command_prints_trials_gain_and_folder(run, tmp_path, monkeypatch, c
 def test_what_cannot_be_averaged_is_refused(run, tmp_path):
     with pytest.raises(ConfigError, match=r"--top must be at least 2, .* but got 1"):
         soup_members(run.folder, 1)
+    with pytest.raises(ConfigError, match=r"--top asks for 4 trials, but only 3 have the network of trial"):
+        soup_members(run.folder, 4)
     with pytest.raises(ConfigError, match="--method must be greedy or uniform, but got 'mean'"):
         parse_method("mean")
     (tmp_path / "full").mkdir()
