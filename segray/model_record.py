@@ -23,6 +23,8 @@ class Provenance(StoredRecord):
     sweep: str = ""
     """Name of the sweep or run"""
     trial: str = ""
+    soup_of: tuple[str, ...] = ()
+    """Ids of the trials whose weights were averaged, if the model is a soup"""
     recipe: str = ""
     """The published system that the sweep started from"""
     values: dict[str, object] = Field(default={})

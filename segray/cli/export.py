@@ -15,6 +15,9 @@ from segray.cli.sizes import parse_size
 from segray.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from segray.config import SizePx
     from segray.inference.export.export import ExportedFile
     from segray.inference.export.int8 import Int8Cost
 
@@ -43,6 +46,8 @@ def export(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object")] = False,
 ) -> None:
     """Export a trained model; files are compared with PyTorch on real photos before they are written."""
+    if "://" in str(to) or str(to).startswith("s3:/"):
+        raise ConfigError(f"--to must be a path on this machine, but is {str(to)!r}; export here, then copy it there")
     kind = _kind(to, format)
     sizes_px = tuple(parse_size("--size", part) for item in size or () for part in item.split(","))
     _check_options(kind, to, file_only={"--size": size, "--resize": resize, "--argmax": argmax}, int8=int8)
@@ -50,21 +55,24 @@ def export(
         _export_folder(run, trial, to, as_json=as_json)
         return
     from segray.engine.checkpoint import load_checkpoint
+    from segray.files import output_path
     from segray.inference.export import export as exporting
     from segray.inference.export.graph import GraphOptions
     from segray.inference.export.onnx_file import check_installed
     from segray.inference.export.photos import find_photos
     from segray.inference.location import find_model
+    from segray.inference.split_data import with_data_at
 
     if kind == "onnx":
         check_installed()
     announce = partial(print, file=sys.stderr, flush=True)
     location = find_model(run, trial)
     model, config, label_space = load_checkpoint(location.folder)
+    output_path(to, data_root=data or config.data.root)
     found = find_photos(photos or (), config, location, limit=32 if int8 else 6, data_root=data)
     request = exporting.ExportRequest(
         model=model,
-        config=config if data is None else config.with_values({"data.root": data}),
+        config=config if data is None else with_data_at(config, data, None),
         label_space=label_space,
         title=location.title,
         target=to,
@@ -79,7 +87,8 @@ def export(
         print(json.dumps(_as_json(written, costs, found.source), indent=2))
     else:
         _print_files(written, costs, found.source)
-        _print_hint(None if resize else config.data.resize_px)
+        if config.data.resize_px is not None and not resize:
+            _print_hint(config.data.resize_px, request.sizes_px)
 
 
 def _kind(to: Path, asked: str | None) -> str:
@@ -152,16 +161,22 @@ def _cost_in_words(cost: Int8Cost) -> str:
         return found
     change = text.points(cost.int8_miou - cost.float_miou)
     return (
-        f"{found}; mIoU on validation labels {text.percent(cost.int8_miou)}, in float32 "
+        f"{found}; mIoU on validation labels, at the size of training, {text.percent(cost.int8_miou)}, in float32 "
         f"{text.percent(cost.float_miou)} ({change})"
     )
 
 
-def _print_hint(resize_px: tuple[int, int] | None) -> None:
-    if resize_px is None:
-        return
-    size = f"{resize_px[0]}x{resize_px[1]}"
-    print(f"resize photos to {size} px before you give them to the file, as in training, or export with --resize")
+def _print_hint(resize_px: SizePx, sizes_px: Sequence[SizePx]) -> None:
+    trained = f"{resize_px[0]}x{resize_px[1]}"
+    if others := ", ".join(f"{size[0]}x{size[1]}" for size in sizes_px if size != resize_px):
+        print(
+            f"the model was trained on photos of {trained} px, so its labels at {others} may be worse; --resize puts "
+            "the resizing to that size and back inside"
+        )
+    else:
+        print(
+            f"resize photos to {trained} px before you give them to the file, as in training, or export with --resize"
+        )
 
 
 def _as_json(written: list[ExportedFile], costs: dict[Path, Int8Cost], source: str) -> dict[str, Any]:

@@ -93,13 +93,11 @@ def _words(size_px: SizePx | None) -> tuple[str, str]:
 
 
 def _targets(request: ExportRequest) -> dict[SizePx | None, Path]:
-    target, sizes_px = request.target, request.sizes_px
+    target, sizes_px, root = request.target, request.sizes_px, request.config.data.root
     if len(sizes_px) <= 1:
-        return {(sizes_px[0] if sizes_px else None): output_path(target)}
-    return {
-        size_px: output_path(target.with_name(f"{target.stem}-{size_px[0]}x{size_px[1]}{target.suffix}"))
-        for size_px in sizes_px
-    }
+        return {(sizes_px[0] if sizes_px else None): output_path(target, data_root=root)}
+    named = {size_px: f"{target.stem}-{size_px[0]}x{size_px[1]}{target.suffix}" for size_px in sizes_px}
+    return {size_px: output_path(target.with_name(name), data_root=root) for size_px, name in named.items()}
 
 
 def _graph(request: ExportRequest, size_px: SizePx | None) -> ModelGraph:

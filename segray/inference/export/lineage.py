@@ -6,8 +6,8 @@ import hashlib
 import json
 
 from segray.config import RunConfig
-from segray.errors import StorageError
 from segray.inference.location import ModelLocation
+from segray.inference.soup_record import soup_record
 from segray.model_record import Provenance
 from segray.records import SplitRecord, SweepInfo
 from segray.split_scores import SplitScores
@@ -19,6 +19,8 @@ def find_lineage(location: ModelLocation, config: RunConfig) -> Provenance:
     """Return where a model comes from; of an exported model, what its record says."""
     if location.record is not None:
         return location.record.lineage
+    if soup := soup_record(location.folder):
+        return Provenance(sweep=soup.run, soup_of=soup.trials, dataset=config.data.dataset)
     info, splits = _sweep_info(location.sweep), _splits(location.sweep)
     values = undamaged(location.trial.values) if location.trial else None
     seeds = {"trial": config.seed}
@@ -57,10 +59,8 @@ def data_fingerprint(splits: SplitRecord) -> str:
 
 
 def _sweep_info(files: SweepFiles | None) -> SweepInfo | None:
-    try:
-        return files.info() if files else None
-    except StorageError:  # a model whose sweep is damaged is still a model
-        return None
+    # A model whose sweep is damaged is still a model.
+    return undamaged(files.info) if files else None
 
 
 def _splits(files: SweepFiles | None) -> SplitRecord | None:

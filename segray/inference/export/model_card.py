@@ -29,8 +29,8 @@ def model_card(
         f"# {record.title}",
         f"A model that segments street scenes into {label_space.num_classes} classes: "
         f"{_network(config)}, {num_parameters / 1e6:.1f} million parameters. {_origin(record)}",
-        "## Scores\n\n" + _scores(record),
-        "## Classes\n\n" + _classes(record, label_space),
+        "## Scores\n\n" + _scores(record, config),
+        "## Classes\n\n" + _classes(record, label_space, config),
         "## Use\n\n" + _use(config, folder_name),
         "## From photo to labels\n\n" + _numbered(steps_in_words(model, config.data.resize_px)),
         "## Training\n\n" + _training(record, config),
@@ -47,14 +47,22 @@ def _network(config: RunConfig) -> str:
 
 def _origin(record: ModelRecord) -> str:
     lineage = record.lineage
-    trial = f"trial {lineage.trial} of the sweep {lineage.sweep}" if lineage.sweep else "a single checkpoint"
+    trial = "a single checkpoint"
+    if lineage.sweep:
+        trial = f"trial {lineage.trial} of the sweep {lineage.sweep}"
+    if lineage.soup_of:
+        trial = f"the mean of the weights of trials {', '.join(lineage.soup_of)} of the sweep {lineage.sweep}"
     epoch = f", epoch {record.epoch}" if record.epoch is not None else ""
     return f"It is {trial}{epoch}, trained with segray on the data set {lineage.dataset or 'unknown'}."
 
 
-def _scores(record: ModelRecord) -> str:
+def _val_images(config: RunConfig) -> str:
+    return "training images" if config.data.all_data else "validation"
+
+
+def _scores(record: ModelRecord, config: RunConfig) -> str:
     test = record.test_scores
-    rows = ["| score | validation | test |", "|---|---:|---:|"]
+    rows = [f"| score | {_val_images(config)} | test |", "|---|---:|---:|"]
     for name, score in SCORES.items():
         val = record.val_scores.get(name)
         on_test = test.score(name) if test else None
@@ -64,12 +72,14 @@ def _scores(record: ModelRecord) -> str:
     if len(rows) == 2:
         return "No scores are known, because the checkpoint was exported without its trial."
     chosen = "The validation images chose the trial and the epoch, so their scores are slightly too good."
+    if config.data.all_data:
+        chosen = "The validation images trained the model too (data.all_data), so their scores say little about others."
     return "\n".join(rows) + f"\n\n{chosen}" + ("" if test else " The model was not scored on test images.")
 
 
-def _classes(record: ModelRecord, label_space: LabelSpace) -> str:
+def _classes(record: ModelRecord, label_space: LabelSpace, config: RunConfig) -> str:
     test_iou = dict(zip(record.test_scores.classes, record.test_scores.iou, strict=True)) if record.test_scores else {}
-    rows = ["| id | class | colour (RGB) | IoU, validation | IoU, test |", "|---:|---|---|---:|---:|"]
+    rows = [f"| id | class | colour (RGB) | IoU, {_val_images(config)} | IoU, test |", "|---:|---|---|---:|---:|"]
     for index, (name, color) in enumerate(zip(label_space.names, label_space.colors, strict=True)):
         val = text.percent(record.val_scores.get(CLASS_IOU + name))
         escaped = name.replace("|", "\\|")

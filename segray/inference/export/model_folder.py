@@ -9,6 +9,7 @@ smp/                                                                   SMP's sav
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -20,13 +21,17 @@ from segray.config import RunConfig
 from segray.data.files.encode import new_folder
 from segray.engine.checkpoint import PREPROCESSING
 from segray.engine.model_files import MODEL_RECORD, WEIGHTS, file_record
+from segray.files import check_new_folder
 from segray.inference.export.lineage import find_lineage, find_test_scores
 from segray.inference.export.model_card import model_card
 from segray.inference.export.smp_form import has_smp_form, save_smp_form
 from segray.inference.location import ModelLocation
+from segray.inference.soup_record import soup_record
 from segray.labels import LabelSpace
 from segray.model_record import FileRecord, ModelRecord
 from segray.models import SegmentationModel
+from segray.objective import CLASS_IOU
+from segray.trial_files import undamaged
 
 
 def write_model_folder(
@@ -46,16 +51,17 @@ def write_model_folder(
 
     Raises:
         DataError: The folder exists and is not empty.
-        StorageError: The folder cannot be written.
+        StorageError: The folder cannot be written, or lies in the data set or among a sweep's files.
     """
     _make_way(target)
+    check_new_folder(target, config.data.root)
     with new_folder(target, "a model folder") as folder:
         folder.mkdir()
         for name, content in _checkpoint_files(model, config, label_space).items():
             (folder / name).write_bytes(content)
         if has_smp_form(config):
             save_smp_form(model, folder / "smp")
-        record = _record(location, config, _file_records(folder))
+        record = _record(location, config, label_space.names, _file_records(folder))
         (folder / MODEL_RECORD).write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
         card = model_card(record, model, config, label_space, target.name)
         (folder / "README.md").write_text(card, encoding="utf-8")
@@ -85,14 +91,25 @@ def _file_records(folder: Path) -> dict[str, FileRecord]:
     return {path.relative_to(folder).as_posix(): file_record(path.read_bytes()) for path in files}
 
 
-def _record(location: ModelLocation, config: RunConfig, files: dict[str, FileRecord]) -> ModelRecord:
+def _record(
+    location: ModelLocation, config: RunConfig, names: Sequence[str], files: dict[str, FileRecord]
+) -> ModelRecord:
     earlier, pointer = location.record, location.pointer
     fields: dict[str, object] = {}
     if earlier is not None:
         fields = {"epoch": earlier.epoch, "objective": earlier.objective, "val_scores": earlier.val_scores}
+    elif soup := soup_record(location.folder):
+        fields = {"objective": soup.objective, "val_scores": {soup.objective: soup.val.soup}}
     elif pointer is not None:
-        objective = location.sweep.info().objective.name if location.sweep else ""
-        fields = {"epoch": pointer.record.epoch, "objective": objective, "val_scores": pointer.record.scores}
+        info = undamaged(location.sweep.info) if location.sweep else None
+        # An earlier version kept the classes' IoU apart from the other scores.
+        of_classes = pointer.record.class_iou(names) if pointer.record.val_iou else ()
+        fields = {
+            "epoch": pointer.record.epoch,
+            "objective": info.objective.name if info else "",
+            "val_scores": pointer.record.scores
+            | {CLASS_IOU + name: iou for name, iou in zip(names, of_classes, strict=False)},
+        }
     return ModelRecord.model_validate(
         {
             "title": _title(location),

@@ -62,7 +62,7 @@ def to_onnx(program: torch.export.ExportedProgram, output: str, metadata: Mappin
             exported.save(cast(Any, buffer))  # takes a stream, whatever its annotation says
     except torch.onnx.OnnxExporterError as error:
         raise ConfigError(
-            f"the model cannot be written as ONNX: {_first_line(error)}; export it with --format torch"
+            f"the model cannot be written as ONNX: {_first_line(error)}; export it as torch.export, to a .pt2 file"
         ) from None
     model = onnx.load_from_string(buffer.getvalue())
     _name_axes(model)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,11 @@ from segray.data.cache.fingerprint import listing
 from segray.data.files.photo import photo_array
 from segray.data.splits.division import divide
 from segray.errors import ConfigError, SegrayError
-from segray.files import expanded
 from segray.foreign import in_short
+from segray.inference.inputs import find_inputs
 from segray.inference.location import ModelLocation
-
-PICTURE_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+from segray.inference.shots import ReadPhoto
+from segray.inference.split_data import with_data_at
 
 
 class FoundPhotos(NamedTuple):
@@ -36,22 +36,23 @@ def find_photos(
     """Return photos: those given; else of the validation split; else the samples that the sweep kept.
 
     Args:
-        given: Photos, or folders of photos.
+        given: Photos, folders of photos, and patterns.
         config: The run's config, which names the data set.
         location: Where the model was found.
         limit: Most photos to read, evenly spread.
         data_root: The data set's folder on this machine, if it is another one.
 
     Raises:
-        ConfigError: There are none.
-        DataError: A given photo cannot be read.
+        ConfigError: The data set is not at hand, and the sweep has no samples.
+        DataError: A given photo or folder is not there, or cannot be read.
     """
     if given:
-        files = _spread(_files(given), limit)
+        files = _spread([file.path for file in find_inputs(given)], limit)
         return FoundPhotos(_read(files), f"{len(files)} given photos")
     try:
-        files = _spread(_validation_files(config, data_root), limit)
-        return FoundPhotos(_read(files), f"{len(files)} validation photos")
+        files, read_photo = _validation_files(config, data_root)
+        files = _spread(files, limit)
+        return FoundPhotos(_read(files, read_photo), f"{len(files)} validation photos")
     except SegrayError as error:
         why = in_short(error)
     files = _spread(_samples(location), limit)
@@ -63,10 +64,10 @@ def find_photos(
     return FoundPhotos(_read(files), f"{len(files)} sample photos of the sweep")
 
 
-def _validation_files(config: RunConfig, data_root: str | None) -> list[Path]:
-    data = config.data if data_root is None else config.data.model_copy(update={"root": data_root})
+def _validation_files(config: RunConfig, data_root: str | None) -> tuple[list[Path], ReadPhoto]:
+    data = config.data if data_root is None else with_data_at(config, data_root, None).data
     dataset, _, _ = listing(data)
-    return [pair.photo for pair in divide(dataset, data)["val"]]
+    return [pair.photo for pair in divide(dataset, data)["val"]], dataset.reader.read_photo
 
 
 def _samples(location: ModelLocation) -> list[Path]:
@@ -76,21 +77,11 @@ def _samples(location: ModelLocation) -> list[Path]:
     return sorted((Path(folder.path) / "samples").glob("*_photo.png"))
 
 
-def _files(given: Sequence[Path]) -> list[Path]:
-    files: list[Path] = []
-    for path in map(expanded, given):
-        inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in PICTURE_SUFFIXES)
-        if path.is_dir() and not inside:
-            raise ConfigError(f"--photos must name photos or folders of photos, but {str(path)!r} holds none")
-        files += inside if path.is_dir() else [path]
-    return files
-
-
 def _spread(files: Sequence[Path], limit: int) -> list[Path]:
     if len(files) <= limit:
         return list(files)
     return [files[round(index * (len(files) - 1) / max(limit - 1, 1))] for index in range(limit)]
 
 
-def _read(files: Sequence[Path]) -> list[NDArray[np.uint8]]:
-    return [np.ascontiguousarray(photo_array(file).transpose(2, 0, 1)[None]) for file in files]
+def _read(files: Sequence[Path], read_photo: ReadPhoto = photo_array) -> list[NDArray[np.uint8]]:
+    return [np.ascontiguousarray(read_photo(file).transpose(2, 0, 1)[None]) for file in files]

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -14,7 +15,7 @@ from typer.testing import CliRunner
 
 import segray
 from segray.cli import app
-from segray.errors import ConfigError
+from segray.errors import ConfigError, DataError
 from segray.inference.export import graph as graphs
 from segray.inference.export.comparison import Reference, check, compare
 from segray.inference.export.graph import GraphOptions, ModelGraph, SymbolicPool
@@ -83,6 +84,7 @@ def test_the_file_says_what_it_takes_and_gives(run, tmp_path):
 def test_fixed_sizes_are_files_of_their_own_and_free_in_the_batch(run, tmp_path):
     ended = command(run, "--to", tmp_path / "model.pt2", "--size", "40x60,33x47", "--size", "33x47")
     assert ended.exit_code == 0, ended.output
+    assert "trained on photos of 40x60 px, so its labels at 33x47 may be worse" in ended.stdout
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model-33x47.pt2", "model-40x60.pt2"]
     forward = open_pt2((tmp_path / "model-33x47.pt2").read_bytes())
     assert forward(np.zeros((4, 3, 33, 47), np.uint8)).shape == (4, LABEL_SPACE.num_classes, 33, 47)
@@ -167,12 +169,13 @@ def test_int8_reports_what_it_costs(run, tmp_path):
         (["--to", "model.pt2", "--int8"], "--int8 is for ONNX files"),
         (["--to", "model.onnx", "--size", "40"], "--size must be HEIGHTxWIDTH"),
         (["--to", "model", "--format", "coreml"], "--format must be folder, onnx or torch"),
-        (["--to", "model.onnx", "--photos", "."], "holds none"),
+        (["--to", "model.onnx", "--photos", "."], "must hold a photo at some depth"),
     ],
 )
 def test_options_that_cannot_work(run, tmp_path, monkeypatch, arguments, words):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ConfigError, match=re.escape(words) if "\\" not in words and "." in words else words):
+    message = words if "\\" in words else re.escape(words)
+    with pytest.raises((ConfigError, DataError), match=message):
         raise command(run, *arguments).exception
     assert list(tmp_path.iterdir()) == []
 
@@ -187,3 +190,10 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(run, tmp_p
     ended = command(run, "--to", tmp_path / "model.onnx")
     assert isinstance(ended.exception, ConfigError)
     assert "pip install 'segray[onnx]'" in str(ended.exception)
+
+
+def test_a_url_is_no_place_for_an_export(run):
+    ended = command(run, "--to", "s3://bucket/model")
+    assert isinstance(ended.exception, ConfigError)
+    assert "must be a path on this machine" in str(ended.exception)
+    assert not Path("s3:").exists()

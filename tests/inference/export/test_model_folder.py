@@ -226,3 +226,12 @@ def test_a_failed_export_leaves_nothing(made, tmp_path, monkeypatch):
     with pytest.raises(StorageError, match="No space left"):
         export(made[0], tmp_path / "model")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_card_of_a_model_that_trained_on_all_data_calls_no_score_validation(tmp_path):
+    files = write_run(tmp_path, TINY, **{"data.all_data": True, "data.resize_px": [40, 60]})
+    export(files.folder.path, tmp_path / "model")
+    card = (tmp_path / "model/README.md").read_text()
+    assert "| score | training images | test |" in card
+    assert "The validation images trained the model too" in card
+    assert "chose the trial" not in card
