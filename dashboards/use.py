@@ -40,7 +40,9 @@ def describe_use(results: SweepResults, location: str) -> Use | None:
         return None
     trial = results.files.trial(best["id"])
     folder = model_folder(location, trial)
-    commands = next_commands(location, has_test_images=results.num_test_images > 0)
+    commands = next_commands(
+        location, has_test_images=results.num_test_images > 0, trains_on_val=results.info.trains_on_val
+    )
     return Use(folder, commands, _config(trial), f"{results.info.name}-{trial.id}.yaml")
 
 

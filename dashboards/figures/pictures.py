@@ -116,13 +116,8 @@ def open_photo(folder: Folder, name: str) -> Image.Image:
     return photo
 
 
-def read_ids(folder: Folder, name: str, size: tuple[int, int]) -> np.ndarray:
+def read_ids(folder: Folder, name: str) -> np.ndarray:
     """Read class ids from a PNG, (height, width).
-
-    Args:
-        folder: The folder of the file.
-        name: The file's name.
-        size: Width and height of the result.
 
     Raises:
         DamagedError: The file is missing or damaged, or holds something else.
@@ -130,8 +125,25 @@ def read_ids(folder: Folder, name: str, size: tuple[int, int]) -> np.ndarray:
     image = open_picture(folder, name)
     if image.mode not in ("P", "L"):
         raise folder.damaged(name, f"it must hold one id per pixel, but its mode is {image.mode}")
+    return np.asarray(image)
+
+
+def same_size(folder: Folder, name: str, truth: np.ndarray) -> np.ndarray:
+    """Read class ids of the size of the true ones.
+
+    Raises:
+        DamagedError: The file is missing or damaged, or holds something else.
+    """
+    ids = read_ids(folder, name)
+    if ids.shape != truth.shape:
+        raise folder.damaged(name, f"it must be {truth.shape[1]}x{truth.shape[0]} px, as the labels are")
+    return ids
+
+
+def shrunk(ids: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return class ids at another width and height."""
     # Any other resampling would mix ids of neighbouring classes into ids of a third class.
-    return np.asarray(image.resize(size, Image.Resampling.NEAREST))
+    return np.asarray(Image.fromarray(ids).resize(size, Image.Resampling.NEAREST))
 
 
 def accuracy(truth: np.ndarray, prediction: np.ndarray) -> float | None:

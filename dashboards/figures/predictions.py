@@ -23,6 +23,8 @@ from dashboards.figures.pictures import (
     open_photo,
     png_uri,
     read_ids,
+    same_size,
+    shrunk,
 )
 from dashboards.figures.style import plain
 from segray import text
@@ -106,8 +108,8 @@ def _read_samples(results: SweepResults, trial: str, stems: list[str]) -> Predic
     for stem in stems:
         try:
             photo = open_photo(shared, f"{stem}_photo.png")
-            truth = read_ids(shared, f"{stem}_truth.png", photo.size)
-            prediction = read_ids(own, f"{stem}_prediction.png", photo.size)
+            truth = read_ids(shared, f"{stem}_truth.png")
+            prediction = same_size(own, f"{stem}_prediction.png", truth)
         except DamagedError as error:
             # A damaged picture costs its own row, not the figure.
             damage = str(error)
@@ -120,6 +122,8 @@ def _read_samples(results: SweepResults, trial: str, stems: list[str]) -> Predic
 
 
 def _sample(stem: str, photo: Image.Image, truth: np.ndarray, prediction: np.ndarray, palette: np.ndarray) -> Sample:
+    share = accuracy(truth, prediction)
+    truth, prediction = (shrunk(ids, photo.size) for ids in (truth, prediction))
     # Void pixels count as neither right nor wrong, as in the scores.
     errors = np.where(truth != IGNORE_INDEX, np.where(truth == prediction, 0, 1), 2).astype(np.uint8)
     return Sample(
@@ -131,5 +135,5 @@ def _sample(stem: str, photo: Image.Image, truth: np.ndarray, prediction: np.nda
             png_uri(prediction, palette),
             png_uri(errors, np.array([RIGHT_COLOR, ERROR_COLOR, VOID_COLOR], dtype=np.uint8)),
         ),
-        accuracy=accuracy(truth, prediction),
+        accuracy=share,
     )

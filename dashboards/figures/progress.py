@@ -21,6 +21,8 @@ from dashboards.figures.pictures import (
     open_photo,
     png_uri,
     read_ids,
+    same_size,
+    shrunk,
 )
 from dashboards.figures.style import plain
 from segray import text
@@ -68,8 +70,8 @@ def progress_info(results: SweepResults) -> ProgressInfo:
     stem, palette = kept[0][1], class_palette(results.info.colors)
     try:
         photo = open_photo(shared, f"{stem}_photo.png")
-        truth = read_ids(shared, f"{stem}_truth.png", photo.size)
-        read = {epoch: read_ids(own, f"{stem}_epoch_{epoch:04d}.png", photo.size) for epoch, _ in kept}
+        truth = read_ids(shared, f"{stem}_truth.png")
+        read = {epoch: same_size(own, f"{stem}_epoch_{epoch:04d}.png", truth) for epoch, _ in kept}
     except DamagedError as error:
         raise NothingToDrawError(f"The predictions of several epochs cannot be drawn: {error}.") from None
     present = set(np.unique([truth, *read.values()]).tolist())
@@ -78,8 +80,11 @@ def progress_info(results: SweepResults) -> ProgressInfo:
         stem=stem,
         size_px=(photo.height, photo.width),
         photo=jpeg_uri(photo),
-        truth=png_uri(truth, palette),
-        epochs=tuple(EpochPicture(epoch, png_uri(ids, palette), accuracy(truth, ids)) for epoch, ids in read.items()),
+        truth=png_uri(shrunk(truth, photo.size), palette),
+        epochs=tuple(
+            EpochPicture(epoch, png_uri(shrunk(ids, photo.size), palette), accuracy(truth, ids))
+            for epoch, ids in read.items()
+        ),
         legend=class_legend(results, present),
     )
 
@@ -98,8 +103,8 @@ def plot_progress(results: SweepResults) -> go.Figure:
 FIGURE = Figure(
     title="One photo over the epochs",
     reading="The best trial's predictions of one validation image after epochs 1, 2, 4, 8 and so on, and after the "
-    "last one, with the share of labelled pixels that are right. Drag over a picture to zoom all; double-click to "
-    "return.",
+    "last one of a whole training, with the share of labelled pixels that are right. Drag over a picture to zoom all; "
+    "double-click to return.",
     plot=plot_progress,
     min_width_px=MIN_WIDTH_PX,
 )

@@ -248,6 +248,29 @@ def test_predictions_show_the_best_trial_and_mark_wrong_pixels(sweep):
     assert "fence" not in dict(info.legend)
 
 
+def test_the_share_that_is_right_counts_every_pixel_of_a_large_image(sweep):
+    fake_sweep.write_trial(sweep, "0000", {}, [0.3])
+    truth = np.zeros((8, 2048), np.uint8)
+    guess = truth.copy()
+    guess[0, 1::2] = 1  # pixels that a thumbnail would leave out
+    palette = Image.new("P", (1, 1)).getpalette()
+    for folder, name, ids in (
+        (sweep.files.folder, "truth", truth),
+        (sweep.files.trial("0000").folder, "prediction", guess),
+    ):
+        image = Image.fromarray(ids, mode="P")
+        image.putpalette(palette or [0] * 768)
+        stream = io.BytesIO()
+        image.save(stream, "PNG")
+        folder.write_bytes(f"samples/wide_{name}.png", stream.getvalue())
+    stream = io.BytesIO()
+    Image.fromarray(np.zeros((8, 2048, 3), np.uint8)).save(stream, "PNG")
+    sweep.files.folder.write_bytes("samples/wide_photo.png", stream.getvalue())
+    (sample,) = predictions_info(load_sweep(sweep)).samples
+    assert sample.accuracy == 1 - 1024 / truth.size
+    assert sample.size_px == (2, 512)
+
+
 def test_one_photo_is_shown_after_several_epochs_of_the_best_trial(sweep):
     fake_sweep.write_trial(sweep, "0000", {}, [0.3])
     fake_sweep.write_trial(sweep, "0001", {}, [0.2])
