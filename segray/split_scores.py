@@ -117,7 +117,7 @@ class SplitScores(StoredRecord):
     dataset: str = ""
     """Name of the data set if it is not the one that the model was trained on"""
     predicted_by: str = ""
-    """Windows and test-time augmentation in words; empty for whole photos as they are"""
+    """Windows, test-time augmentation and ensembles that were asked for, in words; empty for one model as it is"""
     device: str
     """cpu, cuda or mps"""
     evaluated_at: str

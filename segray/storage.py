@@ -17,7 +17,7 @@
         best.json, last.json        CheckpointPointer
         checkpoints/EPOCH-ATTEMPT/  weights and the files to load them; only checkpoints named by a pointer count
         samples/STEM_prediction.png                       the best epoch's predictions
-        samples/STEM_epoch_EPOCH.png                      predictions of one of them after epochs 1, 2, 4, ..., last
+        samples/STEM_epoch_EPOCH.png                      predictions of one of them after epochs 1, 2, 4, 8, ...
 
 STORAGE is a local path or a URL of a pyarrow filesystem (s3://, gs://, ...).
 """

@@ -1,9 +1,11 @@
 """No command overwrites its input, or writes into a data set or among a sweep's files; it refuses before any work."""
 
 import os
+from pathlib import Path
 
 import fake_sweep
 import pytest
+from PIL import Image
 from tiny_models import sweep_with_models
 from typer.testing import CliRunner
 
@@ -74,6 +76,29 @@ def test_nothing_is_written_into_a_data_set(tmp_path, write):
     with pytest.raises(StorageError, match="it lies in the data set at"):
         write(root)
     assert list(root.rglob("*")) == [root / "labels"]
+
+
+@pytest.mark.parametrize(
+    ("command", "target"),
+    [
+        (["export"], "model"),
+        (["export"], "model.onnx"),
+        (["soup"], "soup"),
+        (["predict", "photo.png"], "predictions"),
+    ],
+)
+def test_no_model_and_no_prediction_is_written_into_a_data_set_or_a_sweep(tmp_path, monkeypatch, command, target):
+    monkeypatch.chdir(tmp_path)
+    run = sweep_with_models(tmp_path, **{"data.root": str(tmp_path / "data")}).folder.path
+    Image.new("RGB", (24, 16)).save(tmp_path / "photo.png")
+    (tmp_path / "data").mkdir()
+    name, *rest = command
+    option = "-o" if name == "predict" else "--to"
+    for place, why in ((tmp_path / "data", "it lies in the data set at"), (Path(run, "trials"), "files of the sweep")):
+        result = CliRunner().invoke(app, [name, run, *rest, option, str(place / target)])
+        assert isinstance(result.exception, StorageError), result.output
+        assert why in str(result.exception)
+        assert not (place / target).exists()
 
 
 def fake_sweep_of(root):

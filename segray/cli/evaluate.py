@@ -85,4 +85,6 @@ def evaluate(
         open_folder(target.parent).write_bytes(target.name, content)
         print(f"wrote {output}", file=sys.stderr)
     if is_kept and not as_json:
-        print(f"wrote {redacted(location_below(run, 'test.json'))}")
+        assert model.location is not None
+        assert model.location.sweep is not None
+        print(f"wrote {redacted(location_below(model.location.sweep.folder.path, 'test.json'))}")

@@ -12,6 +12,8 @@ from segray import text
 from segray.shown import cell, printable
 from segray.split_scores import BenchmarkScores, CorruptionScores, SplitScores
 
+SETTINGS: Final = ("beta", "threshold")
+"""Columns of a benchmark's table that hold a setting, not a score"""
 NUM_WORST: Final = 5
 """Number of the worst images that are printed; the JSON has all images"""
 
@@ -81,7 +83,8 @@ def _benchmark(found: BenchmarkScores) -> Iterator[Table | str]:
     columns = [name for name in next(iter(rows)) if any(row[name] is not None for row in rows)]
     table = _table("", *columns)
     for name, row in found.table.items():
-        table.add_row(cell(name), *(text.decimal(row[column]) for column in columns))
+        shown = (text.decimal if column in SETTINGS else text.percent for column in columns)
+        table.add_row(cell(name), *(show(row[column]) for show, column in zip(shown, columns, strict=True)))
     yield f"\n{found.title}: {summary}"
     yield found.note
     yield table

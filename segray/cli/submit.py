@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from segray.cli import model_options
 
-Benchmark = Annotated[str, typer.Argument(metavar="BENCHMARK", help="cityscapes or kitti_road")]
+if TYPE_CHECKING:
+    from segray.inference.submission.benchmark import Benchmark
+
+Name = Annotated[str, typer.Argument(metavar="BENCHMARK", help="cityscapes or kitti_road")]
 Run = Annotated[str | None, typer.Argument(metavar="[RUN]", help="Folder or URL of a run, trial, checkpoint or model")]
 Data = Annotated[str | None, typer.Option(metavar="ROOT", help="Folder of the data set (default: the run's data)")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Zip file to write")]
@@ -18,7 +21,7 @@ Check = Annotated[Path | None, typer.Option(metavar="ZIP", help="Check this zip 
 
 
 def submit(
-    benchmark: Benchmark,
+    benchmark: Name,
     run: Run = None,
     data: Data = None,
     output: Output = Path("submission.zip"),
@@ -42,7 +45,7 @@ def submit(
 
     rules, split = find_benchmark(benchmark, split)
     if check is not None:
-        _check(benchmark, split, check, run, data)
+        _check(rules, split, check, run, data)
         return
     if run is None:
         raise ConfigError("name the RUN whose model predicts, or a zip to check: --check ZIP")
@@ -55,30 +58,28 @@ def submit(
     photos = benchmark_photos(rules, root, split)
     with progress_bar("predicting, then checking") as progress:
         number = write_submission(model, rules, photos, target, progress)
-    _print_checked(output, number, split)
+    _print_checked(output, target, number, split)
     official = rules.splits[0]
     print(f"next: {rules.next_step}" if split == official else f"note: {benchmark} itself scores the {official} split")
 
 
-def _check(benchmark: str, split: str, path: Path, run: str | None, data: str | None) -> None:
+def _check(rules: Benchmark, split: str, path: Path, run: str | None, data: str | None) -> None:
     from segray.cli.progress import progress_bar
     from segray.errors import ConfigError
-    from segray.inference.submission import find_benchmark
     from segray.inference.submission.validate import check_submission
     from segray.inference.submission.write import benchmark_photos
 
     if run is not None or data is None:
         raise ConfigError("--check needs the photos' folder, --data ROOT, and no RUN")
-    rules, split = find_benchmark(benchmark, split)
     photos = benchmark_photos(rules, data, split)
     with progress_bar("checking") as checking:
         number = check_submission(path, rules, photos, checking)
-    _print_checked(path, number, split)
+    _print_checked(path, path, number, split)
 
 
-def _print_checked(path: Path, number: int, split: str) -> None:
+def _print_checked(named: Path, path: Path, number: int, split: str) -> None:
     from segray.shown import printable
     from segray.text import counted, data_size
 
     size = data_size(path.stat().st_size)
-    print(printable(f"{path}: {counted(number, 'image')} of the {split} split, {size}; checked, no problem found"))
+    print(printable(f"{named}: {counted(number, 'image')} of the {split} split, {size}; checked, no problem found"))

@@ -14,7 +14,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelChoice:
-    """A trained model and its way of predicting, by name; picklable. The fields are those of ``load_model``."""
+    """A trained model and its way of predicting, by name; picklable.
+
+    The fields are those of ``load_model``, and the number of trials of ``load_ensemble``.
+
+    Raises:
+        ConfigError: Both a trial and an ensemble are asked for.
+    """
 
     location: str
     trial: str | None = None

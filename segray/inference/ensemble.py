@@ -54,7 +54,7 @@ def load_ensemble(
         window_px=window_px,
         overlap=overlap,
         tta=tta,
-        location=locations[0],
+        locations=locations,
         train_configs=[config.train for config in configs],
         title=f"ensemble of trials {', '.join(_ids(locations))}" if k > 1 else "",
     )

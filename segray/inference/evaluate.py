@@ -50,7 +50,8 @@ def evaluate_split(model: Predictor, data: SplitData, announce: Announce, others
     Raises:
         DataError: A file cannot be used, or no pixel of the labels is of a class.
     """
-    loss = build_loss(model.config.loss, class_pixels(model, data, announce)).to(model.device)
+    pixels = class_pixels(model, data, announce)
+    loss = None if pixels is None else build_loss(model.config.loss, pixels).to(model.device)
     sums = SplitSums(data, loss)
     at_training_size = None if model.config.data.resize_px is None else TrainingSizeSums(data.scoring)
     predict_split(model, data, [sums, *([at_training_size] if at_training_size else []), *others], announce)

@@ -14,7 +14,7 @@ from segray.model_record import ModelRecord
 from segray.objective import MIOU
 from segray.records import CheckpointPointer
 from segray.storage import SweepFiles
-from segray.trial_files import TrialFiles
+from segray.trial_files import TrialFiles, undamaged
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class ModelLocation:
             return self.record.title
         if self.trial is None or self.pointer is None:
             return f"the model at {self.folder.path}"
-        info = self.sweep.info() if self.sweep else None
+        info = undamaged(self.sweep.info) if self.sweep else None
         objective = info.objective if info else MIOU
         where = " on training images" if info and info.trains_on_val else ""
         return f"trial {self.trial.id}, {objective.label} {objective.shown(self.pointer.record.best_score)}{where}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,9 +45,9 @@ class Prediction:
         Args:
             opacity: Share of the colours, from 0 to 1.
         """
-        blended = opacity * self.colors().astype(np.float32) + (1 - opacity) * self.photo
-        rounded: NDArray[np.uint8] = np.rint(blended).astype(np.uint8)
-        return rounded
+        # In bytes: a photo of 24 million pixels would take 300 MB in float32, in each of several threads.
+        blended = cv2.addWeighted(self.colors(), opacity, self.photo, 1 - opacity, 0)
+        return np.asarray(blended, np.uint8)
 
     def label_ids(self) -> NDArray[np.uint8]:
         """Return the id that the data set's label files have for every pixel's class.

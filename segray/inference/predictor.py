@@ -23,6 +23,7 @@ from segray.engine.checkpoint import load_checkpoint
 from segray.engine.precision import autocast, resolve_precision
 from segray.errors import ConfigError, ResourceError
 from segray.folder import Folder
+from segray.foreign import in_short
 from segray.inference.averages import Ensemble, augmented
 from segray.inference.location import ModelLocation, find_model
 from segray.inference.prediction import Prediction
@@ -52,7 +53,7 @@ class Predictor:
         window_px: (height, width) of sliding windows; None predicts whole photos.
         overlap: Least share of a window's side that neighbours share.
         tta: Test-time augmentation: ``flip`` and factors of the photo's size, comma-separated.
-        location: Where the model was found; with several, the first.
+        locations: Where each model was found; empty if they were not loaded from files.
         train_configs: How each model is computed (``precision``, ``channels_last``); empty for ``config`` of all.
         title: The models in a few words; empty for what ``location`` says.
 
@@ -71,13 +72,13 @@ class Predictor:
         window_px: SizePx | None = None,
         overlap: float = 0.5,
         tta: str = "",
-        location: ModelLocation | None = None,
+        locations: Sequence[ModelLocation] = (),
         train_configs: Sequence[TrainConfig] = (),
         title: str = "",
     ) -> None:
         self.config = config
         self.label_space = label_space
-        self.location = location
+        self.locations = tuple(locations)
         self.device = find_device(device)
         self.precision = resolve_precision(config.train.precision, self.device)
         self._members = [
@@ -87,12 +88,17 @@ class Predictor:
         self._title = title
         self.window_px, self.overlap, self.tta = window_px, overlap, tta
         check_window(window_px or LARGE_PHOTO_WINDOW_PX, overlap)
-        self._whole = self._forward(window_px)
+        self._whole = self._forward()
 
     @property
     def models(self) -> list[SegmentationModel]:
         """The models, on the device."""
         return [member.model for member in self._members]
+
+    @property
+    def location(self) -> ModelLocation | None:
+        """Where the model was found; with several, the first."""
+        return self.locations[0] if self.locations else None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -151,7 +157,9 @@ class Predictor:
 
     @torch.inference_mode()
     def logits(self, photos: Sequence[NDArray[np.uint8]]) -> list[Tensor]:
-        """Return each photo's logits (C, H, W), float32 on the device, at the size that the model was trained on.
+        """Return each photo's logits (C, H, W), float32 on the device, at ``data.resize_px``.
+
+        Where that is null, logits have the photo's own size.
 
         Args:
             photos: RGB photos (height, width, 3), uint8, of any sizes; those of one size in a row share a batch.
@@ -169,24 +177,38 @@ class Predictor:
 
     @torch.inference_mode()
     def forward(self, photos_BCHW: Tensor) -> Tensor:
-        """Return the logits (B, C, H, W), float32, of photos that have the size of training.
+        """Return the logits (B, C, H, W), float32, of photos that are resized as in training.
 
         Args:
             photos_BCHW: RGB, 0 to 255, on the device.
-        """
-        num_pixels = photos_BCHW.shape[-2] * photos_BCHW.shape[-1]
-        if self.window_px is None and num_pixels > LARGE_PHOTO_PIXELS:
-            return self._forward(LARGE_PHOTO_WINDOW_PX)(photos_BCHW)
-        return self._whole(photos_BCHW)
 
-    def _forward(self, window_px: SizePx | None) -> Forward:
-        members: list[Forward] = []
-        for member in self._members:
-            forward: Forward = member
-            if window_px is not None:
-                forward = Windows(forward, window_px, self.overlap)
-            members.append(augmented(forward, self.tta))
+        Raises:
+            ResourceError: The device has too little memory.
+        """
+        try:
+            return self._whole(photos_BCHW)
+        except torch.OutOfMemoryError as error:
+            size = "x".join(map(str, photos_BCHW.shape[-2:]))
+            raise ResourceError(
+                f"{self.device} has too little memory for {len(photos_BCHW)} photos of {size} px: {in_short(error)}; "
+                "give a smaller --batch or a --window, or --device cpu"
+            ) from None
+
+    def _forward(self) -> Forward:
+        members: list[Forward] = [augmented(self._sized(member), self.tta) for member in self._members]
         return members[0] if len(members) == 1 else Ensemble(members)
+
+    def _sized(self, member: Forward) -> Forward:
+        """Return a member that predicts in windows: in those that were asked for, else photos that are too large."""
+        if self.window_px is not None:
+            return Windows(member, self.window_px, self.overlap)
+        windows = Windows(member, LARGE_PHOTO_WINDOW_PX, self.overlap)
+
+        def forward(photos_BCHW: Tensor) -> Tensor:
+            is_large = photos_BCHW.shape[-2] * photos_BCHW.shape[-1] > LARGE_PHOTO_PIXELS
+            return windows(photos_BCHW) if is_large else member(photos_BCHW)
+
+        return forward
 
 
 @dataclass(frozen=True)
@@ -269,5 +291,5 @@ def load_model(
         window_px=window_px,
         overlap=overlap,
         tta=tta,
-        location=found,
+        locations=[found],
     )

@@ -52,7 +52,7 @@ def evaluate_model(model: Predictor, asked: Evaluation, announce: Announce = pri
         The scores, and whether they were written to test.json.
 
     Raises:
-        StorageError: test.json cannot be written.
+        StorageError: test.json or the picture cannot be written.
         ConfigError: The split or the data set is unknown, or the data's classes are not the model's.
         DataError: The data set cannot be read, is not the sweep's, or has no labelled image in the split.
     """
@@ -62,6 +62,8 @@ def evaluate_model(model: Predictor, asked: Evaluation, announce: Announce = pri
     if asked.grid:
         write_picture(asked.grid, grid.draw(f"{model.title}: {text.counted(len(data), 'image')} of split {data.split}"))
     _explain_older_mean(model, found, announce)
+    if model.config.data.all_data and data.is_own and found.split == "val":
+        announce("these validation images trained the model too (data.all_data), so the scores say little about others")
     if asked.corruptions:
         found = found.model_copy(update={"corruptions": corrupted_miou(model, data, found.miou, announce)})
     sweep = model.location.sweep if model.location else None

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from segray.config import RunConfig
 from segray.data.preparation import prepare
+from segray.errors import SegrayError
+from segray.foreign import in_short
 from segray.inference.predictor import Predictor
 from segray.inference.split_data import SplitData
 
@@ -30,8 +32,10 @@ def batch_size(config: RunConfig, data: SplitData) -> int:
     return max(1, config.train.batch_size * math.prod(train_px) // math.prod(next(iter(sizes))))
 
 
-def class_pixels(model: Predictor, data: SplitData, announce: Callable[[str], None]) -> NDArray[np.int64]:
+def class_pixels(model: Predictor, data: SplitData, announce: Callable[[str], None]) -> NDArray[np.int64] | None:
     """Return the pixels of each class in the training images, if the loss weighs classes by them; else ones.
+
+    None means that another data set is evaluated where the model's own is not at hand: there is no loss then.
 
     Args:
         model: The model.
@@ -44,4 +48,10 @@ def class_pixels(model: Predictor, data: SplitData, announce: Callable[[str], No
     loss = model.config.loss
     if "balanced" not in (loss.class_weights, loss.focal_alpha):
         return np.ones(model.label_space.num_classes, np.int64)
-    return np.asarray(prepare(data.config if data.is_own else model.config.data, announce).train.class_pixels)
+    try:
+        return np.asarray(prepare(data.config if data.is_own else model.config.data, announce).train.class_pixels)
+    except SegrayError as error:
+        if data.is_own:
+            raise
+        announce(f"no loss: it weighs classes by the training images, which are not at hand ({in_short(error)})")
+        return None

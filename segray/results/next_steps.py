@@ -23,18 +23,20 @@ def model_folder(location: str, trial: TrialFiles) -> str:
     return redacted(location_below(_typed(location), f"trials/{trial.id}/{pointer.checkpoint}"))
 
 
-def next_commands(location: str, *, has_test_images: bool) -> tuple[tuple[str, str], ...]:
+def next_commands(location: str, *, has_test_images: bool, trains_on_val: bool = False) -> tuple[tuple[str, str], ...]:
     """Return what the commands do, and the commands that use the best model of a run; PHOTOS stands for files.
 
     Args:
         location: The run's path or URL, as a person would type it.
         has_test_images: Whether the run kept images that no trial was chosen by; else the validation is repeated.
+        trains_on_val: Whether the validation images trained the model too, so that scores on them say nothing.
     """
     split = "" if has_test_images else " --split val"
     run = _quoted(redacted(_typed(location)))
+    can_score = has_test_images or not trains_on_val
     return (
         ("predict photos", f"segray predict {run} PHOTOS -o predictions"),
-        ("score it", f"segray evaluate {run}{split}"),
+        *([("score it", f"segray evaluate {run}{split}")] if can_score else []),
         ("give it away", f"segray export {run} --to model"),
         ("train on", f"segray train --from {run} --epochs 200"),
     )

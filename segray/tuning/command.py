@@ -148,11 +148,11 @@ def default_storage() -> str:
     return storage
 
 
-def _print_next_steps(trial: TrialFiles, location: str, *, has_test_images: bool) -> None:
+def _print_next_steps(trial: TrialFiles, location: str, *, has_test_images: bool, trains_on_val: bool) -> None:
     from segray.results.next_steps import model_folder, next_commands
 
     print(printable(f"model:  {model_folder(location, trial)}"))
-    commands = next_commands(location, has_test_images=has_test_images)
+    commands = next_commands(location, has_test_images=has_test_images, trains_on_val=trains_on_val)
     width = max(len(what) for what, _ in commands)
     for what, command in commands:
         print(printable(f"  {what:<{width}}  {command}"))
@@ -193,5 +193,10 @@ def _conclude(asked: Sweep, files: SweepFiles) -> int:
         print(printable(note.text))
     if code == 0:
         trial, _ = files.best()
-        _print_next_steps(trial, location, has_test_images=results.num_test_images > 0)
+        _print_next_steps(
+            trial,
+            location,
+            has_test_images=results.num_test_images > 0,
+            trains_on_val=results.info.trains_on_val,
+        )
     return INTERRUPTED if results.state == "interrupted" else code

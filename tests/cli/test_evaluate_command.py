@@ -13,13 +13,15 @@ from segray.errors import ConfigError, StorageError
 from segray.inference import sweep_scores
 from segray.inference.sweep_scores import Evaluation
 from segray.split_scores import SplitScores
+from segray.storage import open_sweep
 
 
 @pytest.fixture
 def calls(monkeypatch):
     """What the command asks for, in place of a model and an evaluation."""
     found = []
-    model = SimpleNamespace(config=RunConfig())
+    location = SimpleNamespace(sweep=open_sweep("runs/camvid"))
+    model = SimpleNamespace(config=RunConfig(), location=location)
 
     def choose_model(run, **given):
         found.append((run, given))
@@ -55,7 +57,7 @@ def test_options_choose_model_images_and_way_of_predicting(calls):
 
 
 def test_everything_is_printed_and_the_kept_file_is_named(calls):
-    printed = run("runs/camvid").stdout
+    printed = run("runs/camvid/trials/0000").stdout
     found = fake_sweep.detailed_scores()
     for shown in (
         f"test mIoU {text.percent(found.miou)} at the labels' own size (mean over 10 of 11 classes) of trial 0000",
@@ -64,7 +66,7 @@ def test_everything_is_printed_and_the_kept_file_is_named(calls):
         "worst images by mIoU: Seq05VD_f00000 20.0\u00a0%, Seq05VD_f00001",
         "KITTI Road: MaxF 91.0\u00a0%",
         "under corruptions, 70.0\u00a0% of mIoU 38.0\u00a0% is kept",
-        "camvid/test.json",
+        "runs/camvid/test.json",
     ):
         assert shown in printed
     assert [line.split()[0] for line in printed.splitlines()[1:12]] == list(found.classes)

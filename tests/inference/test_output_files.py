@@ -91,6 +91,7 @@ def photos(tmp_path, monkeypatch):
     ("output", "kinds", "is_one", "place"),
     [
         (None, ["overlay"], True, "overlay.png"),
+        (None, ["color"], True, "color.png"),
         (None, ["overlay", "color"], True, "predictions"),
         (None, ["train_ids"], True, "predictions"),
         (None, ["overlay"], False, "predictions"),

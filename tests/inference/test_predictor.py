@@ -6,6 +6,7 @@ from PIL import Image
 from segray.config import RunConfig
 from segray.data.preparation import prepare
 from segray.data.synthetic import write_scenes
+from segray.errors import ResourceError
 from segray.inference import predictor
 from segray.inference.predictor import Predictor
 from segray.labels import LabelSpace
@@ -120,3 +121,28 @@ def test_pictures_and_ids(photo):
     assert (prediction.colors() == SPACE.palette()[prediction.labels]).all()
     assert (prediction.overlay(opacity=0.0) == photo).all()
     assert (prediction.overlay(opacity=1.0) == prediction.colors()).all()
+
+
+def test_a_copy_that_augmentation_makes_too_large_is_predicted_in_windows(photo, monkeypatch):
+    sizes = []
+    seen = Colors.forward
+
+    def forward(self, photos_BCHW):
+        sizes.append(tuple(photos_BCHW.shape[-2:]))
+        return seen(self, photos_BCHW)
+
+    monkeypatch.setattr(Colors, "forward", forward)
+    monkeypatch.setattr(predictor, "LARGE_PHOTO_PIXELS", 30 * 41)
+    monkeypatch.setattr(predictor, "LARGE_PHOTO_WINDOW_PX", (24, 32))
+    predictor_of(tta="2").predict(photo)
+    assert sizes[0] == (32, 48)
+    assert set(sizes[1:]) == {(24, 32)}
+
+
+def test_a_device_without_enough_memory_is_named_with_what_helps(photo, monkeypatch):
+    def forward(self, photos_BCHW):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    monkeypatch.setattr(Colors, "forward", forward)
+    with pytest.raises(ResourceError, match=r"cpu has too little memory for 1 photos of 30x41 px: .*--window"):
+        predictor_of().predict(photo)

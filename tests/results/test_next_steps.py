@@ -42,3 +42,8 @@ def test_a_trial_without_a_model_has_no_folder(tmp_path):
 )
 def test_a_run_without_test_images_is_scored_on_validation(has_test_images, command):
     assert dict(next_commands("r", has_test_images=has_test_images))["score it"] == command
+
+
+def test_images_that_trained_the_model_score_nothing():
+    assert "score it" not in dict(next_commands("r", has_test_images=False, trains_on_val=True))
+    assert "score it" in dict(next_commands("r", has_test_images=True, trains_on_val=True))

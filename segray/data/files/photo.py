@@ -12,7 +12,7 @@ from PIL import Image
 
 from segray.data.files.decode import check_one_picture, damage_error, turn_upright
 from segray.errors import DataError
-from segray.foreign import PICTURE_DAMAGE
+from segray.foreign import PICTURE_DAMAGE, in_short
 
 Photo = str | PathLike[str] | Image.Image | NDArray[np.generic]
 """An image file, a Pillow image, or an array: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); uint8 or uint16; RGB order"""
@@ -32,7 +32,10 @@ def photo_array(photo: Photo) -> NDArray[np.uint8]:
     if isinstance(photo, np.ndarray):
         return _of_array(photo)
     if isinstance(photo, Image.Image):
-        return _of_image(photo, "the image")
+        try:
+            return _of_image(photo, "the image")
+        except PICTURE_DAMAGE as error:
+            raise DataError(f"the image does not decode: {in_short(error)}") from None
     path = Path(photo)
     try:
         with Image.open(path) as image:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from segray.config import SizePx
 from segray.engine.precision import autocast
-from segray.errors import ConfigError
+from segray.errors import ConfigError, ResourceError
+from segray.foreign import in_short
 from segray.inference.export.comparison import LEAST_AGREEMENT
 from segray.inference.export.graph import GraphOptions, ModelGraph
 from segray.inference.export.onnx_file import open_session, run_session, to_onnx
@@ -44,7 +45,14 @@ def prepare_backend(name: str, setting: Setting) -> Callable[[], object]:
     Raises:
         SkippedError: The backend cannot run here.
     """
-    return {"eager": _eager, "compiled": _compiled, "onnx": _onnx}[name](setting)
+    try:
+        call = {"eager": _eager, "compiled": _compiled, "onnx": _onnx}[name](setting)
+        call()
+    except torch.OutOfMemoryError as error:
+        raise SkippedError(f"the device has too little memory: {in_short(error)}") from None
+    except ResourceError as error:
+        raise SkippedError(str(error)) from None
+    return call
 
 
 def _eager(setting: Setting) -> Callable[[], object]:
@@ -56,6 +64,8 @@ def _compiled(setting: Setting) -> Callable[[], object]:
     predictor = setting.model
     if predictor.device.type == "cpu" and not (shutil.which("g++") or shutil.which("clang++")):
         raise SkippedError("torch.compile needs a C++ compiler, and there is none; install g++ or clang++")
+    # Each size compiles the same code anew, and after eight times PyTorch would silently run it eagerly.
+    torch._dynamo.reset()
     compiled = torch.compile(predictor.models[0], dynamic=False)
     photos_BCHW = torch.from_numpy(setting.photos_BCHW).to(predictor.device)
     if predictor.config.train.channels_last:

@@ -44,7 +44,7 @@ def time_in_turns(
         _repeat(call, warmup_seconds, least=3, synchronise=synchronise)
     found: dict[str, list[float]] = {name: [] for name in calls}
     names = list(calls)
-    for turn in range(rounds):
+    for turn in range(rounds if calls else 0):
         # The order turns, so that none is always the one after a pause or a slow neighbour.
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
             time.sleep(PAUSE_SECONDS)

@@ -26,10 +26,10 @@ class SplitSums:
 
     Args:
         data: The images, with the classes that predictions are judged by.
-        loss: (logits_BCHW, labels_BHW) -> scalar, on the logits' device.
+        loss: (logits_BCHW, labels_BHW) -> scalar, on the logits' device; None for no loss.
     """
 
-    def __init__(self, data: SplitData, loss: nn.Module) -> None:
+    def __init__(self, data: SplitData, loss: nn.Module | None) -> None:
         self._scoring, self._loss = data.scoring, _LossSum(loss)
         space = data.scoring.label_space
         self._confusion = _no_pixels(space.num_classes)
@@ -122,18 +122,20 @@ class TrainingSizeSums(MiouSums):
 class _LossSum:
     """The mean loss of images, each weighted by its labelled pixels, as in validation."""
 
-    def __init__(self, loss: nn.Module) -> None:
+    def __init__(self, loss: nn.Module | None) -> None:
         self._loss = loss
         self._sum, self._num_labelled = 0.0, 0
 
     def add(self, logits_1CHW: Tensor, label_1HW: Tensor) -> None:
+        if self._loss is None:
+            return
         num_labelled = int((label_1HW != IGNORE_INDEX).sum())
         self._sum += float(self._loss(logits_1CHW, label_1HW)) * num_labelled
         self._num_labelled += num_labelled
 
     def mean(self) -> float | None:
         mean = self._sum / max(self._num_labelled, 1)
-        return mean if math.isfinite(mean) else None
+        return mean if self._loss is not None and math.isfinite(mean) else None
 
 
 def _no_pixels(num_classes: int) -> Tensor:

@@ -36,7 +36,8 @@ def check_submission(
         progress: Hears the number of checked images and their total.
 
     Raises:
-        DataError: The file is no zip, or the benchmark would not score it; the error names every problem.
+        DataError: The file is no zip, or the benchmark would not score it; the message names the first ten problems,
+            ``problems`` has all.
     """
     try:
         with ZipFile(path) as archive:

@@ -16,7 +16,7 @@ from segray.errors import ConfigError, unknown_name
 from segray.inference.corruptions import CORRUPTIONS, STRENGTHS
 from segray.inference.video.drawing import LEGENDS, VIEWS, Sheet
 from segray.inference.video.sources import FrameSource
-from segray.inference.video.writers import check_fps, video_writer
+from segray.inference.video.writers import check_fps, storable_fps, video_writer
 
 if TYPE_CHECKING:  # torch takes seconds to import; a wrong option is told before
     from segray.inference.predictor import Predictor
@@ -44,7 +44,7 @@ class VideoOptions:
     max_frames: int | None = None
     """Number of frames after which the video ends; None takes all"""
     max_width: int | None = None
-    """Largest width in pixels; None takes that of MAX_WIDTHS"""
+    """Largest width in pixels, but frames are never narrower than MIN_WIDTH; None takes that of MAX_WIDTHS"""
     weather: str | None = None
     """A key of CORRUPTIONS, applied to the photos before they are predicted"""
     strength: int = 3
@@ -73,7 +73,9 @@ class WrittenVideo:
 
     num_frames: int
     size_px: SizePx
+    """(height, width) of a frame"""
     fps: float
+    """Frames a second"""
 
 
 def make_video(
@@ -109,7 +111,7 @@ def make_video(
         label_space=model.label_space,
         legend=options.legend,
     )
-    fps = check_fps(options.fps or source.fps)
+    fps = storable_fps(target, check_fps(options.fps or source.fps))
     total = min(count for count in (source.count, options.max_frames, 2**31) if count is not None)
     number = 0
     with video_writer(target, sheet.size_px, fps) as write:

@@ -35,8 +35,6 @@ class Frame(NamedTuple):
 class FrameSource:
     """Frames that can be read in order."""
 
-    title: str
-    """The source in a few words, for messages"""
     read: Callable[[], Iterator[Frame]]
     """Yields at least one frame, or raises DataError"""
     count: int | None
@@ -85,8 +83,7 @@ def open_city(root: str, city: str) -> FrameSource:
 
 
 def _folder(folder: Path) -> FrameSource:
-    photos = [path for path in contents([folder]) if path.suffix.lower() in PHOTO_EXTENSIONS]
-    return _photos(f"the folder {str(folder)!r}", {path.stem: path for path in photos})
+    return _photos(f"the folder {str(folder)!r}", Lister().photos(folder))
 
 
 def _photos(title: str, photos: dict[str, Path]) -> FrameSource:
@@ -96,7 +93,6 @@ def _photos(title: str, photos: dict[str, Path]) -> FrameSource:
         )
     ordered = sorted(photos.items(), key=lambda item: _by_numbers(item[0]))
     return FrameSource(
-        title=title,
         read=lambda: (Frame(name, photo_array(path)) for name, path in ordered),
         count=len(ordered),
         fps=PHOTO_FPS,
@@ -111,7 +107,6 @@ def _by_numbers(name: str) -> list[tuple[str, int]]:
 def _video(path: Path) -> FrameSource:
     header = read_header(path)
     return FrameSource(
-        title=f"the video {str(path)!r}",
         read=lambda: (Frame(f"{path.name} {number:06d}", load()) for number, load in enumerate(frames(path), 1)),
         count=header.num_frames,
         fps=header.fps or PHOTO_FPS,

@@ -90,12 +90,11 @@ class GifEncoder:
     """GIF that repeats without end; each frame has the 256 colours that suit it best."""
 
     def __init__(self, path: Path, size_px: SizePx, fps: Fraction) -> None:
-        rate = min(fps, Fraction(MAX_GIF_FPS))
         self._container = av.open(str(path), "w", format="gif", options={"loop": "0"})
-        self._stream = _add_stream(self._container, "gif", rate, size_px, "pal8", {})
-        self._step = 1 / rate
+        self._stream = _add_stream(self._container, "gif", fps, size_px, "pal8", {})
+        self._step = 1 / fps
         self._number = 0
-        self._graph = _palette_graph(self._stream, rate)
+        self._graph = _palette_graph(self._stream, fps)
 
     def write(self, frame_HWC: NDArray[np.uint8]) -> None:
         """Add a frame."""
@@ -138,6 +137,11 @@ def check_fps(fps: float) -> Fraction:
     if not 0.1 <= fps <= MAX_FPS:
         raise ConfigError(f"--fps must lie from 0.1 to {MAX_FPS}, but got {fps:g}")
     return Fraction(fps).limit_denominator(1001)
+
+
+def storable_fps(path: Path, fps: Fraction) -> Fraction:
+    """Return the nearest rate that the kind of file can store: browsers play a faster GIF slowly."""
+    return min(fps, Fraction(MAX_GIF_FPS)) if path.suffix.lower() == ".gif" else fps
 
 
 @contextmanager

@@ -81,3 +81,10 @@ def test_files_that_are_no_photo(tmp_path):
     for name, message in (("float.tif", "mode is F"), ("text.png", "does not decode"), ("gone.png", "cannot be read")):
         with pytest.raises(DataError, match=rf"{name}.*{message}"):
             photo_array(tmp_path / name)
+
+
+def test_an_image_of_pillow_that_was_cut_short_is_a_data_error(tmp_path):
+    Image.fromarray(RGB).resize((200, 100)).save(tmp_path / "photo.png")
+    (tmp_path / "photo.png").write_bytes((tmp_path / "photo.png").read_bytes()[:-60])
+    with pytest.raises(DataError, match="the image does not decode"), Image.open(tmp_path / "photo.png") as image:
+        photo_array(image)

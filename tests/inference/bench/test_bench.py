@@ -101,3 +101,7 @@ def test_the_table_shows_what_ran_and_says_why_something_did_not(run, monkeypatc
 def test_options_that_cannot_work(run, arguments, words):
     with pytest.raises(ConfigError, match=words):
         raise command(run, *arguments).exception
+
+
+def test_no_backend_that_runs_is_no_error():
+    assert time_in_turns({}, rounds=2) == {}

@@ -17,7 +17,7 @@ from segray.inference.video import writers
 from segray.inference.video.drawing import VIEWS, Sheet
 from segray.inference.video.render import VideoOptions, make_video
 from segray.inference.video.sources import open_city, open_source
-from segray.inference.video.writers import check_fps, check_video, video_writer
+from segray.inference.video.writers import check_fps, check_video, storable_fps, video_writer
 
 SPACE = label_space()
 
@@ -83,7 +83,9 @@ def test_mp4_plays_in_a_browser_while_it_loads(tmp_path):
 
 def test_a_gif_repeats_and_is_no_faster_than_browsers_play(tmp_path):
     path = tmp_path / "v.gif"
-    with video_writer(path, (40, 60), Fraction(100)) as write:
+    fps = storable_fps(path, Fraction(100))
+    assert (fps, storable_fps(tmp_path / "v.mp4", Fraction(100))) == (50, 100)
+    with video_writer(path, (40, 60), fps) as write:
         for number in range(4):
             write(photo(number))
     with Image.open(path) as image:
@@ -161,6 +163,11 @@ def test_a_video_of_a_folder_shows_photos_and_predictions_in_order(folder, tmp_p
         expected = {"labels": prediction.colors(), "overlay": prediction.overlay()}.get(view, photo(number))
         found = frame[top : top + 40, left : left + 60].astype(int)
         assert np.abs(found - expected).mean() < 12
+
+
+def test_a_gif_of_a_fast_source_says_the_rate_that_it_has(folder, tmp_path):
+    options = VideoOptions(max_frames=2, fps=60, legend="none")
+    assert make_video(by_color(SPACE), open_source(folder), tmp_path / "v.gif", options).fps == 50
 
 
 def test_side_shows_the_overlay_at_the_right(folder, tmp_path):
@@ -314,3 +321,9 @@ def test_a_frame_that_does_not_decode_ends_the_video_and_leaves_none(folder, tmp
 def test_options_that_cannot_work_are_refused(values, message):
     with pytest.raises(ConfigError, match=message):
         VideoOptions(**values)
+
+
+def test_two_frames_of_one_name_are_refused(folder):
+    (folder / "frame_8.jpg").write_bytes((folder / "frame_8.png").read_bytes())
+    with pytest.raises(DataError, match="frame_8"):
+        open_source(folder)
