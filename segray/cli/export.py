@@ -55,7 +55,6 @@ def export(
         _export_folder(run, trial, to, as_json=as_json)
         return
     from segray.engine.checkpoint import load_checkpoint
-    from segray.files import output_path
     from segray.inference.export import export as exporting
     from segray.inference.export.graph import GraphOptions
     from segray.inference.export.onnx_file import check_installed
@@ -68,11 +67,13 @@ def export(
     announce = partial(print, file=sys.stderr, flush=True)
     location = find_model(run, trial)
     model, config, label_space = load_checkpoint(location.folder)
-    output_path(to, data_root=data or config.data.root)
-    found = find_photos(photos or (), config, location, limit=32 if int8 else 6, data_root=data)
+    if data is not None:
+        config = with_data_at(config, data, None)
+    exporting.check_targets(to, sizes_px, config)
+    found = find_photos(photos or (), config, location, limit=32 if int8 else 6)
     request = exporting.ExportRequest(
         model=model,
-        config=config if data is None else with_data_at(config, data, None),
+        config=config,
         label_space=label_space,
         title=location.title,
         target=to,

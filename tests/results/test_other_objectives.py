@@ -81,7 +81,7 @@ def test_every_figure_of_it_can_be_drawn(tmp_path):
     sweep = fake_sweep.full_sweep(tmp_path, samples=False, tested=True, objectives=(find_objective("val_loss"),))
     results = load(sweep.files.folder.path)
     for name, figure in FIGURES.items():
-        if name not in ("predictions", "repeats", "corruptions"):
+        if name not in ("predictions", "progress", "repeats", "corruptions"):
             assert "mIoU" not in figure.plot(results).to_json(), name
 
 

@@ -122,7 +122,7 @@ def test_a_resume_takes_what_the_run_began_with(train, winner, tmp_path):
     assert (again.base, again.lineage, again.objective) == (first.base, first.lineage, first.objective)
     code, printed = train(*options[:2], "--trial", "0005", *options[2:], "--resume")
     assert code == 2
-    assert "runs/roads' is no run" in printed
+    assert "runs/roads': there is no such folder" in printed
 
 
 def test_set_alone_changes_the_defaults(train, kitti):

@@ -68,7 +68,7 @@ def export_files(request: ExportRequest, announce: Callable[[str], None] = print
         ConfigError: The model cannot be exported like that, or a file does not agree with PyTorch.
         StorageError: A file cannot be written.
     """
-    targets = _targets(request)
+    targets = check_targets(request.target, request.sizes_px, request.config)
     found = []
     for size_px, target in targets.items():
         announce(f"tracing {target.name}{'' if size_px is None else f' for {size_px[0]}x{size_px[1]} px'}")
@@ -92,8 +92,13 @@ def _words(size_px: SizePx | None) -> tuple[str, str]:
     return f"the export for {size} px", "nothing was written; load the model with segray.load_model"
 
 
-def _targets(request: ExportRequest) -> dict[SizePx | None, Path]:
-    target, sizes_px, root = request.target, request.sizes_px, request.config.data.root
+def check_targets(target: Path, sizes_px: Sequence[SizePx], config: RunConfig) -> dict[SizePx | None, Path]:
+    """Return the file for each fixed size, or the one for photos of any size.
+
+    Raises:
+        StorageError: A file cannot be written there, or would lie in the data set or among a sweep's files.
+    """
+    root = config.data.root
     if len(sizes_px) <= 1:
         return {(sizes_px[0] if sizes_px else None): output_path(target, data_root=root)}
     named = {size_px: f"{target.stem}-{size_px[0]}x{size_px[1]}{target.suffix}" for size_px in sizes_px}

@@ -18,7 +18,6 @@ from segray.foreign import in_short
 from segray.inference.inputs import find_inputs
 from segray.inference.location import ModelLocation
 from segray.inference.shots import ReadPhoto
-from segray.inference.split_data import with_data_at
 
 
 class FoundPhotos(NamedTuple):
@@ -30,9 +29,7 @@ class FoundPhotos(NamedTuple):
     """In words, such as ``4 validation photos``"""
 
 
-def find_photos(
-    given: Sequence[Path], config: RunConfig, location: ModelLocation, limit: int, data_root: str | None = None
-) -> FoundPhotos:
+def find_photos(given: Sequence[Path], config: RunConfig, location: ModelLocation, limit: int) -> FoundPhotos:
     """Return photos: those given; else of the validation split; else the samples that the sweep kept.
 
     Args:
@@ -40,7 +37,6 @@ def find_photos(
         config: The run's config, which names the data set.
         location: Where the model was found.
         limit: Most photos to read, evenly spread.
-        data_root: The data set's folder on this machine, if it is another one.
 
     Raises:
         ConfigError: The data set is not at hand, and the sweep has no samples.
@@ -50,7 +46,7 @@ def find_photos(
         files = _spread([file.path for file in find_inputs(given)], limit)
         return FoundPhotos(_read(files), f"{len(files)} given photos")
     try:
-        files, read_photo = _validation_files(config, data_root)
+        files, read_photo = _validation_files(config)
         files = _spread(files, limit)
         return FoundPhotos(_read(files, read_photo), f"{len(files)} validation photos")
     except SegrayError as error:
@@ -64,10 +60,9 @@ def find_photos(
     return FoundPhotos(_read(files), f"{len(files)} sample photos of the sweep")
 
 
-def _validation_files(config: RunConfig, data_root: str | None) -> tuple[list[Path], ReadPhoto]:
-    data = config.data if data_root is None else with_data_at(config, data_root, None).data
-    dataset, _, _ = listing(data)
-    return [pair.photo for pair in divide(dataset, data)["val"]], dataset.reader.read_photo
+def _validation_files(config: RunConfig) -> tuple[list[Path], ReadPhoto]:
+    dataset, _, _ = listing(config.data)
+    return [pair.photo for pair in divide(dataset, config.data)["val"]], dataset.reader.read_photo
 
 
 def _samples(location: ModelLocation) -> list[Path]:
