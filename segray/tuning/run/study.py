@@ -38,7 +38,7 @@ class StudySearch(Searcher):
         space: What is searched.
         sampler: Proposes points.
         first_trials: Values of the first trials; keys that they leave out are sampled.
-        database: File for the study; overwritten.
+        database: File for the study; overwritten. None keeps the study in memory alone, as benchmarks do.
         earlier: The sweep's files as this start found them.
         objective: The score that Optuna hears, and its direction.
         announce: Called with each line on what was wrong with the study of an earlier start.
@@ -50,19 +50,21 @@ class StudySearch(Searcher):
         space: Space,
         sampler: optuna.samplers.BaseSampler,
         first_trials: Sequence[Values],
-        database: Path,
+        database: Path | None,
         earlier: SweepFiles,
         objective: Objective,
         announce: Announce = print,
     ) -> None:
         super().__init__()
         self._sweep, self._space, self._database, self._objective = sweep, space, database, objective
-        database.unlink(missing_ok=True)
-        resumed = sweep.folder.exists("study.db") or bool(earlier.trials())
-        trials = earlier_trials(earlier, space, database, objective, announce) if resumed else []
+        trials: list[FrozenTrial] = []
+        if database is not None:
+            database.unlink(missing_ok=True)
+            if sweep.folder.exists("study.db") or earlier.trials():
+                trials = earlier_trials(earlier, space, database, objective, announce)
         self.study = optuna.create_study(
             study_name=sweep.name,
-            storage=optuna.storages.get_storage(f"sqlite:///{database}"),
+            storage=None if database is None else optuna.storages.get_storage(f"sqlite:///{database}"),
             sampler=sampler,
             direction=objective.direction,
             # A resume's copy of study.db goes on where it agrees with the files: a new study takes 30 ms a trial.
@@ -177,4 +179,5 @@ class StudySearch(Searcher):
         return drawn if config is None else {key: flatten(config)[key] for key in drawn}
 
     def _publish(self) -> None:
-        self._sweep.folder.write_bytes("study.db", self._database.read_bytes())
+        if self._database is not None:
+            self._sweep.folder.write_bytes("study.db", self._database.read_bytes())
