@@ -11,7 +11,7 @@ from segray.errors import DataError
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
-from search_quality import BUDGETS, Replay, judge, search
+from search_quality import BUDGETS, TABLES, Replay, judge, search
 from search_strategies import STRATEGIES, Begun
 from training_table import read_table
 
@@ -141,6 +141,14 @@ def test_every_strategy_searches_and_is_judged(table, name):
 def test_tables_that_cannot_be_searched_are_refused(tmp_path, header, lines, message):
     with pytest.raises(DataError, match=message):
         read_table(write(tmp_path / "t.csv", *lines, header=header))
+
+
+@pytest.mark.parametrize("path", sorted(TABLES.glob("*.csv")), ids=lambda path: path.stem)
+def test_the_projects_own_tables_hold_two_trainings_of_many_configs(path):
+    table = read_table(path)
+    assert len(table.configs) >= 250
+    assert {len(curves) for curves in table.curves} == {2}
+    assert any(column.parent for column in table.columns)
 
 
 def test_a_table_that_is_not_there_is_named(tmp_path):
