@@ -1,7 +1,7 @@
 """Replay tables of real trainings through the samplers and schedulers of a sweep: who finds a good config soonest?
 
 Command:        python benchmarks/search_quality.py [--table FILE ...] [--strategy NAME ...] [--seeds 50] [--slots 2]
-Time:           half a minute a strategy and table on two cores; "gp" takes several minutes
+Time:           about two minutes a strategy and table on two cores; "gp" takes longer
 
 A table is a CSV file with a column for each searched key, then seed, epoch, score and seconds: numbers are ordered,
 texts are choices, and a key that only some configs use is empty in the rows of the others. The project's own tables

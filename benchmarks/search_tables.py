@@ -1,7 +1,7 @@
 """Make the tables that benchmarks/search_quality.py replays: real short trainings, written as CSV.
 
 Command:        python benchmarks/search_tables.py TABLE [--camvid FOLDER] [-o FILE] [--processes 2]
-Time:           10 to 20 minutes a table on two cores
+Time:           6 to 11 minutes a table on two cores
 
 Each row is an epoch of a training: the values of the config, its seed, the epoch, val mIoU, and the seconds that the
 epoch took in a process with one thread. A config is trained with two seeds. A key without a value in a row is one that
