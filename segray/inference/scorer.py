@@ -34,7 +34,7 @@ class Scorer:
 
     @property
     def where(self) -> str:
-        """What the labels are resized to, as the end of a sentence; empty if they have their own size."""
+        """The size that labels are resized to, as the end of a sentence; empty if they have their own size."""
         size_px = self.config.data.resize_px
         return "" if size_px is None else f" on labels resized to {text.value(size_px)}, the size of training"
 

@@ -57,7 +57,7 @@ class Soup:
     left_out: tuple[str, ...]
     """Trials with another network than the best one"""
     where: str
-    """What the labels of both splits are resized to, in words; empty if they have their own size"""
+    """The size that the labels of both splits are resized to, in words; empty if they have their own size"""
     best_val: float | None
     """Score of the best trial on the validation images, measured here as the soup's"""
     val: float | None
