@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import tempfile
 from collections.abc import Callable, Mapping
@@ -21,7 +22,7 @@ from segray.tuning.objective import TUNE_METRIC
 from segray.tuning.run.early_stopping import EarlyStopping
 from segray.tuning.run.exchange import News, Proposal
 from segray.tuning.run.study import StudySearch
-from segray.tuning.samplers import make_sampler
+from segray.tuning.samplers import samplers_by_trial
 from segray.tuning.schedulers import StoppingSettings, find_scheduler
 
 
@@ -74,18 +75,33 @@ class OfSweep:
 
     def __init__(self, table: TrainingTable, seed: int, sampler: str, scheduler: str, **settings: float) -> None:
         files = open_sweep(Path(tempfile.gettempdir(), "no-such-sweep"))
-        self._searcher = StudySearch(files, table.space, make_sampler(sampler, seed), [], None, files, MIOU)
+        sampler_of = samplers_by_trial(sampler, seed)
+        self._searcher = StudySearch(
+            files,
+            table.space,
+            sampler_of(0),
+            [],
+            None,
+            files,
+            MIOU,
+            max_epochs=table.max_epochs,
+            sampler_of=sampler_of,
+        )
         stopping = StoppingSettings(
             max_epochs=table.max_epochs,
             grace_epochs=int(settings.get("grace_epochs", 1)),
             reduction_factor=settings.get("reduction_factor", 3.0),
+            search=self._searcher,
         )
         self._scheduler = EarlyStopping(find_scheduler(scheduler).build(stopping), files, files)
+        if self._scheduler.pauses:
+            self._searcher.follow(self._scheduler)
         self._trials: dict[str, _TuneTrial] = {}
         self._best: dict[str, float] = {}
+        self._numbers = itertools.count()
 
     def next_trial(self) -> Begun | None:
-        tune_id = str(len(self._trials))
+        tune_id = str(next(self._numbers))
         proposal = self._searcher.suggest(tune_id)
         if not isinstance(proposal, dict):
             return None
@@ -193,6 +209,7 @@ STRATEGIES: Final[Mapping[str, Build]] = {
     "tpe+asha(2,2)": _of_sweep("tpe", "asha", grace_epochs=2, reduction_factor=2),
     "tpe+asha(3,2)": _of_sweep("tpe", "asha", grace_epochs=3, reduction_factor=2),
     "tpe+asha(3,3)": _of_sweep("tpe", "asha", grace_epochs=3, reduction_factor=3),
+    "freeze_thaw": _of_sweep("freeze_thaw", "freeze_thaw"),
     "tpe+median": _of_sweep("tpe", "median"),
     "tpe+hyperband": _of_sweep("tpe", "hyperband"),
     "optuna alone": OptunaAlone,

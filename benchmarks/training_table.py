@@ -97,7 +97,8 @@ class TrainingTable:
         for column in self.columns:
             if not column.parent or drawn[column.parent] in column.parent_values:
                 drawn[column.name] = column.suggest(trial)
-        return {"config": self.nearest(drawn)}
+        config = self.nearest(drawn)
+        return {"config": config, "train.epochs": self.num_epochs(config)}
 
     def nearest(self, drawn: Config) -> int:
         """Return the position of the config that is nearest to drawn values; of a full grid, their own."""

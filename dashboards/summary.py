@@ -21,7 +21,7 @@ from segray.results.searched import Row
 from segray.shown import redacted
 from segray.values import Json
 
-OUTCOME_ORDER = ("finished", "stopped", "running", "interrupted", "failed", "diverged", "out_of_memory")
+OUTCOME_ORDER = ("finished", "stopped", "running", "paused", "interrupted", "failed", "diverged", "out_of_memory")
 
 NOTES: Final[tuple[NoteKind, ...]] = (
     *("damage", "running", "unfinished", "comparison", *CAUTIONS, "none_finished", "schedule"),

@@ -20,6 +20,9 @@ OutcomeStatus = Literal["finished", "stopped", "failed", "diverged", "out_of_mem
 FAILURES: Final = ("failed", "diverged", "out_of_memory")
 """Outcomes after which a trial's config is not recommended, whatever score the trial had reached."""
 
+UNENDED: Final = ("running", "paused", "interrupted")
+"""What a trial without an outcome of its own is called."""
+
 
 STOPPED_EARLY: Final = "stopped early"
 """Beginning of the reason of a trial that a scheduler stopped; --trial-timeout stops trials too."""
@@ -274,6 +277,8 @@ class SweepState(StoredRecord):
     """HOST:PID of the process that runs the sweep, for a person to read"""
     repeating: bool = False
     """Whether the search has ended and the sweep runs repeats"""
+    paused: tuple[str, ...] = ()
+    """Trials that have left their slots and may go on later"""
 
     @property
     def is_alive(self) -> bool:

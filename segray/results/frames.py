@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -76,16 +76,20 @@ def read_trials(trials: Sequence[TrialFiles]) -> list[TrialContent]:
         return list(pool.map(_read_trial, trials))
 
 
-def trials_frame(trials: Iterable[TrialContent], objective: Objective, unended: str) -> pd.DataFrame:
+def trials_frame(
+    trials: Iterable[TrialContent], objective: Objective, unended: str, paused: Collection[str] = ()
+) -> pd.DataFrame:
     """Return one row per trial: TRIAL_COLUMNS and one column per dotted config key.
 
     Args:
         trials: Content of the trials' files.
         objective: The score by which an epoch is the best one.
         unended: Outcome of a trial that has not written one: ``running`` or ``interrupted``.
+        paused: Ids of the trials that have left their slots; without an outcome of their own, they are ``paused``.
     """
     contents = list(trials)
-    frame = _frame([_trial_row(trial, objective, unended) for trial in contents], TRIAL_COLUMNS)
+    rows = [_trial_row(trial, objective, "paused" if trial.id in paused else unended) for trial in contents]
+    frame = _frame(rows, TRIAL_COLUMNS)
     frame = frame.rename(columns={"best_score": objective.column})
     configs = [trial.config or {} for trial in contents]
     # All trials' keys: after a resume, trials may be from different versions of segray. A dict keeps the order.

@@ -12,7 +12,7 @@ from typing import Final, Literal
 import pandas as pd
 
 from segray import text
-from segray.records import FAILURES
+from segray.records import FAILURES, UNENDED
 from segray.results.frames import Series
 from segray.results.sweep import SweepResults
 from segray.storage import BASELINE_ID
@@ -65,7 +65,7 @@ def notes(results: SweepResults, kinds: Sequence[NoteKind]) -> tuple[Note, ...]:
 def repeat_options(results: SweepResults) -> str:
     """Return the options of the sweep's command that repeat the best trial and the baseline without searching on."""
     # A larger --trials would continue the search before it repeats anything, and --trials 0 is refused.
-    num_ended = int((~results.trials["outcome"].isin(("running", "interrupted"))).sum())
+    num_ended = int((~results.trials["outcome"].isin(UNENDED)).sum())
     return f"--resume --trials {max(num_ended, 1)} --repeats 3"
 
 
@@ -80,7 +80,7 @@ def _running(results: SweepResults) -> Iterator[str]:
 
 
 def _unfinished(results: SweepResults) -> Iterator[str]:
-    num_open = int(results.trials["outcome"].eq("interrupted").sum())
+    num_open = int(results.trials["outcome"].isin(UNENDED).sum())
     num_started = len(results.trials) + results.num_left_out
     if results.state == "interrupted" and results.is_single_run:
         # segray train --resume needs --name, because a run's default name holds the time of its start.

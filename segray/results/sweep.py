@@ -264,7 +264,10 @@ def load(path: str | Path) -> SweepResults:
     # Repeats begin when the search is over: a trial of the search that is still open then was cut short.
     is_repeating = status == "running" and state is not None and state.repeating
     trials = trials_frame(
-        contents, info.objective, unended="running" if status == "running" and not is_repeating else "interrupted"
+        contents,
+        info.objective,
+        unended="running" if status == "running" and not is_repeating else "interrupted",
+        paused=() if state is None else state.paused,
     )
     return SweepResults(
         files=files,

@@ -16,13 +16,13 @@ from segray.option import Option
 from segray.records import Lineage
 from segray.tuning.callbacks import DEFAULT_CALLBACKS, Callback, make_callbacks
 from segray.tuning.options import CALLBACK, OBJECTIVE, RESUME, RETRY_FAILED, STORAGE
-from segray.tuning.samplers import SAMPLERS, Sampler, make_sampler
+from segray.tuning.samplers import SAMPLERS, Sampler, make_sampler, own_scheduler
 from segray.tuning.schedulers import SCHEDULERS, StoppingSettings, find_scheduler
 from segray.tuning.space import Space
 from segray.values import Values
 
 LARGEST_SEED = 2**31 - 1
-"""Half of what Optuna's samplers take: a resume adds the number of trials before it."""
+"""Half of what Optuna's samplers take."""
 
 LARGEST_RUN_SEED = 2**32 - 1
 """The largest seed of a RunConfig."""
@@ -76,8 +76,11 @@ class Sweep:
             type=list[str],
         ),
     ] = field(default_factory=dict)
-    scheduler: Annotated[str, Option("Who stops trials early", metavar=f"[{'|'.join(SCHEDULERS)}]")] = "asha"
-    """A name of ``SCHEDULERS``"""
+    scheduler: Annotated[
+        str | None,
+        Option("Who stops or pauses trials; by default the sampler's own", metavar=f"[{'|'.join(SCHEDULERS)}]"),
+    ] = None
+    """A name of ``SCHEDULERS``; None for the sampler's own: freeze_thaw for the sampler of that name, else asha"""
     # Epoch 1 is a weak judge: its rank correlation with the last was 0.24 on one data set, and 0.68 on another. A rung
     # at a third of the schedule was the best fixed one on the first, but would be the worst on the second.
     grace_epochs: Annotated[int, Option("Epochs before which no trial stops")] = 1
@@ -91,6 +94,11 @@ class Sweep:
     resume: Annotated[bool, RESUME] = False
     retry_failed: Annotated[bool, RETRY_FAILED] = False
     """Whether a resume takes up failed trials again"""
+
+    @property
+    def scheduler_name(self) -> str:
+        """The name of the scheduler, given or the sampler's own."""
+        return own_scheduler(self.sampler) if self.scheduler is None else self.scheduler
 
     def stopping(self, max_epochs: int) -> StoppingSettings:
         """Return what a scheduler may depend on, for a sweep in which no trial runs longer than ``max_epochs``."""
@@ -139,6 +147,6 @@ def check_values(sweep: Sweep) -> None:
     if not 1 < sweep.reduction_factor < math.inf:
         raise ConfigError(f"--reduction-factor must be above 1, but got {sweep.reduction_factor:g}")
     find_objective(sweep.objective)
-    find_scheduler(sweep.scheduler)
+    find_scheduler(sweep.scheduler_name)
     make_callbacks(sweep.callbacks)
     make_sampler(sweep.sampler, sweep.seed, sweep.sampler_options)

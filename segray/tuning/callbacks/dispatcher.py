@@ -35,6 +35,7 @@ class Dispatcher:
         self, callbacks: Mapping[str, Callback], say: Callable[[str], None], end_seconds: float = END_SECONDS
     ) -> None:
         self._end_seconds = end_seconds
+        self._begun: set[str] = set()
         self._listeners = [_Listener(name, callback, say) for name, callback in callbacks.items()]
 
     def sweep_begins(self, info: SweepInfo, files: SweepFiles) -> None:
@@ -43,7 +44,10 @@ class Dispatcher:
             listener.start(lambda callback: callback.sweep_begins(info, files))
 
     def trial_begins(self, trial_id: str, config: Values, values: Values) -> None:
-        """Pass on that a trial has a slot."""
+        """Pass on that a trial has a slot; one that goes on after a pause, or in another slot, has begun already."""
+        if trial_id in self._begun:
+            return
+        self._begun.add(trial_id)
         self._tell(lambda callback: callback.trial_begins(trial_id, config, values))
 
     def epoch_done(self, trial_id: str, record: EpochRecord) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
@@ -12,7 +12,7 @@ from segray.storage import BASELINE_ID, SweepFiles
 from segray.trial_files import TrialFiles
 from segray.tuning.objective import TUNE_METRIC
 from segray.tuning.run.exchange import TuneTrial
-from segray.tuning.schedulers.kind import NamedTrial, Rule, Score
+from segray.tuning.schedulers.kind import NamedTrial, PausingRule, Rule, Score
 
 
 class Fifo(FIFOScheduler):
@@ -25,6 +25,10 @@ class Fifo(FIFOScheduler):
 
     def choose_trial_to_run(self, tune_controller: object) -> None:
         """Leave it to Tune, which gives a free slot to a trial that has none."""
+
+    def is_paused(self, trial_id: str) -> bool:  # noqa: ARG002 - for schedulers that pause
+        """Return whether a trial left its slot, and may go on later."""
+        return False
 
 
 class EarlyStopping(Fifo):
@@ -43,8 +47,19 @@ class EarlyStopping(Fifo):
         super().__init__()
         self._rule, self._sweep = rule, sweep
         self._epochs: dict[str, int] = {}
+        self._paused: dict[str, None] = {}
         for files in earlier.trials():
             self._add(files)
+
+    @property
+    def paused(self) -> Collection[str]:
+        """Ids of the trials that left their slots, and may go on later."""
+        return self._paused.keys()
+
+    @property
+    def pauses(self) -> bool:
+        """Whether the rule takes trials out of their slots to let them go on later."""
+        return isinstance(self._rule, PausingRule)
 
     def on_trial_add(self, _controller: object, trial: TuneTrial) -> None:
         """Take a trial in, with all epochs of earlier starts."""
@@ -58,8 +73,30 @@ class EarlyStopping(Fifo):
         decisions.append(self._rule.on_trial_result(None, named, result))
         self._epochs[named.trial_id] = result["epoch"]
         # The report compares all trials with a fully trained baseline; its scores still count in the rungs.
-        stop: str = TrialScheduler.STOP
-        return stop if stop in decisions and named.trial_id != BASELINE_ID else str(TrialScheduler.CONTINUE)
+        if named.trial_id == BASELINE_ID:
+            return str(TrialScheduler.CONTINUE)
+        if decisions[-1] == TrialScheduler.PAUSE:
+            # To Tune the trial ends; the searcher hands it out again, which may be in another slot.
+            self.pause(named.trial_id)
+            return str(TrialScheduler.STOP)
+        return str(TrialScheduler.STOP if TrialScheduler.STOP in decisions else TrialScheduler.CONTINUE)
+
+    def pause(self, trial_id: str) -> None:
+        """Let a trial wait until it is worth a slot."""
+        self._paused[trial_id] = None
+
+    def is_paused(self, trial_id: str) -> bool:
+        """Return whether a trial left its slot, and may go on later."""
+        return trial_id in self._paused
+
+    def next_paused(self, *, can_begin: bool) -> str | None:
+        """Return the paused trial that takes a free slot; None if a new one is worth more, or if none is."""
+        if not isinstance(self._rule, PausingRule):
+            return None
+        chosen = self._rule.next_paused(list(self._paused), can_begin=can_begin)
+        if chosen is not None:
+            del self._paused[chosen]
+        return chosen
 
     def on_trial_complete(self, _controller: object, trial: TuneTrial, result: Score) -> None:
         """Keep a trial's last epochs."""
@@ -92,6 +129,9 @@ class EarlyStopping(Fifo):
 
     def _decide(self, trial: NamedTrial, records: Sequence[EpochRecord], before: float) -> list[str]:
         decisions: list[str] = []
+        # A rule that pauses reads what is past from the study.
+        if self.pauses:
+            return decisions
         for record in records:
             if record.best_score is not None and self._epochs[trial.trial_id] < record.epoch < before:
                 result: Score = {"epoch": record.epoch, TUNE_METRIC: record.best_score}

@@ -17,9 +17,10 @@ from segray.objective import Objective
 from segray.records import EpochRecord, Outcome
 from segray.storage import SweepFiles
 from segray.trial_files import TrialFiles, undamaged
+from segray.tuning.attributes import EPOCHS
 from segray.tuning.points import Point, draw_point, identity
 from segray.tuning.run.asked import trial_of
-from segray.tuning.space import Distribution, Space
+from segray.tuning.space import EPOCHS_KEY, Distribution, Space
 from segray.values import Values
 
 MOST_MISSING = 10_000
@@ -40,7 +41,7 @@ def scores_by_epoch(records: Iterable[EpochRecord], objective: Objective) -> dic
 
 
 def earlier_trials(
-    sweep: SweepFiles, space: Space, database: Path, objective: Objective, announce: Announce
+    sweep: SweepFiles, space: Space, database: Path, objective: Objective, announce: Announce, *, max_epochs: int
 ) -> list[FrozenTrial]:
     """Return every trial that earlier starts began, in the order of their numbers.
 
@@ -54,6 +55,7 @@ def earlier_trials(
         database: Path that study.db is copied to; the copy stays if ``catch_up`` can make it agree with the files.
         objective: The score that Optuna hears.
         announce: Called with each line on what was wrong.
+        max_epochs: Length of a trial's schedule, if its values do not say another.
 
     Raises:
         StorageError: A trial's folder has a number far beyond the others.
@@ -61,7 +63,7 @@ def earlier_trials(
     begun = {int(files.id): files for files in sweep.trials() if folder_name(int(files.id)) == files.id}
     stored, problem = _stored_trials(sweep, database)
     found = {
-        number: _from_files(files, _redraw(space, known), objective)
+        number: _from_files(files, _redraw(space, known), objective, known.get(EPOCHS_KEY, max_epochs))
         for number, files in begun.items()
         if (known := _known_values(files)) is not None
     }
@@ -74,7 +76,7 @@ def earlier_trials(
         announce(f"study.db {problem}: rebuilt from the files of {text.counted(len(begun), 'trial')}")
     for number, trial in stored.items():
         if number in begun and number not in found:
-            found[number] = _from_files(begun[number], trial, objective)
+            found[number] = _from_files(begun[number], trial, objective, trial.user_attrs.get(EPOCHS, max_epochs))
         # Earlier versions put first trials without a turn into the study; they are WAITING and come from the sweep.
         elif number not in begun and trial.state != TrialState.WAITING:
             found[number] = trial
@@ -184,7 +186,7 @@ def _redraw(space: Space, values: Values) -> Point:
     return point
 
 
-def _from_files(files: TrialFiles, drawn: Point | FrozenTrial, objective: Objective) -> FrozenTrial:
+def _from_files(files: TrialFiles, drawn: Point | FrozenTrial, objective: Objective, num_epochs: object) -> FrozenTrial:
     outcome = files.outcome()
     epochs = scores_by_epoch(files.records(), objective)
     state, value = _state(outcome, epochs)
@@ -194,6 +196,7 @@ def _from_files(files: TrialFiles, drawn: Point | FrozenTrial, objective: Object
         params=drawn.params,
         distributions=drawn.distributions,
         intermediate_values=epochs,
+        user_attrs={EPOCHS: num_epochs},
     )
 
 

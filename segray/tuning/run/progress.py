@@ -43,6 +43,8 @@ class Progress:
     objective: Objective = MIOU
     done: int = 0
     running: dict[str, RunningTrial] = field(default_factory=dict)
+    paused: set[str] = field(default_factory=set)
+    """Trials that have left their slots and may go on later"""
     best: float | None = None
     best_id: str = ""
     trial_seconds: list[float] = field(default_factory=list)
@@ -70,8 +72,9 @@ class Progress:
         """Return a line: trials done and running, best so far, time left."""
         of_total = f"/{self.total}" if self.total is not None else ""
         left = self.seconds_left()
+        paused = f"{len(self.paused)} paused, " if self.paused else ""
         return (
-            f"{self.done}{of_total} {self.what}s done, {len(self.running)} running, {self._best()}"
+            f"{self.done}{of_total} {self.what}s done, {len(self.running)} running, {paused}{self._best()}"
             f"{text.duration(time.monotonic() - self.started)} spent"
             + (f", about {text.duration(left)} left" if left is not None else "")
         )

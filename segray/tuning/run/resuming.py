@@ -71,7 +71,7 @@ def _check_same_search(info: SweepInfo, sweep: Sweep, checked: Checked) -> None:
         now |= {
             "--epochs": checked.max_epochs,
             "--sampler": sampler_name(sweep.sampler),
-            "--scheduler": sweep.scheduler,
+            "--scheduler": sweep.scheduler_name,
         }
     before["--objective"], now["--objective"] = str(info.objective), str(find_objective(sweep.objective))
     if info.space and info.scheduler_settings:

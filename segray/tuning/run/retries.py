@@ -19,13 +19,13 @@ class Retries(Searcher):
     first death.
 
     Args:
-        searcher: Proposes the trials; a trial that is handed out again is no new trial to it.
-        num_trials: Number of trials that it may propose; None for no limit.
+        searcher: Proposes the trials; a trial whose slot died is no new trial to it. It returns None where it may have
+            a trial later.
     """
 
-    def __init__(self, searcher: Searcher, num_trials: int | None) -> None:
+    def __init__(self, searcher: Searcher) -> None:
         super().__init__()
-        self._searcher, self._left = searcher, num_trials
+        self._searcher = searcher
         self._running: dict[str, tuple[str, Proposal]] = {}
         self._again: list[tuple[str, Proposal]] = []
         self.deaths: Counter[str] = Counter()
@@ -35,12 +35,14 @@ class Retries(Searcher):
         """Return the next trial; None while a running trial may have to be handed out again."""
         if self._again:
             self._running[trial_id] = self._again.pop(0)
-        elif proposed := self._propose(trial_id):
+            return self._running[trial_id][1]
+        proposed: Proposal | str | None = self._searcher.suggest(trial_id)
+        if isinstance(proposed, dict):
             self._running[trial_id] = trial_id, proposed
-        else:
+        elif self._running:
             # None makes Tune ask again; FINISHED would end the search, and a lost trial could not come back.
-            return None if self._running else str(Searcher.FINISHED)
-        return self._running[trial_id][1]
+            return None
+        return proposed
 
     def on_trial_result(self, trial_id: str, result: News) -> None:
         """Pass an epoch on."""
@@ -69,15 +71,3 @@ class Retries(Searcher):
 
     def __getstate__(self) -> dict[str, object]:
         return {}
-
-    def _propose(self, trial_id: str) -> Proposal | None:
-        if self._left == 0:
-            return None
-        proposed: Proposal | str | None = self._searcher.suggest(trial_id)
-        if proposed is None or isinstance(proposed, str):
-            # Asked again, an exhausted study would list its whole space again, and keep one more failed trial.
-            self._left = 0
-            return None
-        if self._left is not None:
-            self._left -= 1
-        return proposed

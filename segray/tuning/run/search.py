@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from segray import text
@@ -11,13 +12,14 @@ from segray.cluster.resources import Plan
 from segray.objective import find_objective
 from segray.storage import SweepFiles
 from segray.tuning.run.early_stopping import EarlyStopping
+from segray.tuning.run.outcomes import given_up
 from segray.tuning.run.progress import Progress
 from segray.tuning.run.retries import Retries
 from segray.tuning.run.snapshot import num_ended
 from segray.tuning.run.study import StudySearch
 from segray.tuning.run.supervisor import best_so_far
 from segray.tuning.run.tune_run import Shared, run_tune
-from segray.tuning.samplers import make_sampler
+from segray.tuning.samplers import samplers_by_trial
 from segray.tuning.schedulers import find_scheduler
 from segray.tuning.sweep import Sweep
 
@@ -32,28 +34,52 @@ def run_search(shared: Shared, earlier: SweepFiles, plan: Plan, progress: Progre
         progress: The search's numbers.
     """
     sweep, checked, files = shared.sweep, shared.checked, shared.files
-    rule = find_scheduler(sweep.scheduler).build(sweep.stopping(checked.max_epochs))
-    scheduler = EarlyStopping(rule, files, earlier)
-    # A resume would otherwise draw what the first start drew.
-    sampler = make_sampler(sweep.sampler, sweep.seed + len(earlier.trials()), sweep.sampler_options)
-    num_trials = None if sweep.trials is None else sweep.trials - progress.done
+    sampler_of = samplers_by_trial(sweep.sampler, sweep.seed, sweep.sampler_options)
     with tempfile.TemporaryDirectory(prefix="segray-") as scratch:
-        # On the driver's own disk: SQLite must not lie on a network filesystem.
-        database = Path(scratch, "study.db")
         searcher = StudySearch(
             files,
             checked.space,
-            sampler,
+            sampler_of(0),
             checked.first_trials,
-            database,
+            # On the driver's own disk: SQLite must not lie on a network filesystem.
+            Path(scratch, "study.db"),
             earlier,
             progress.objective,
             shared.view.say,
+            max_epochs=checked.max_epochs,
+            num_trials=None if sweep.trials is None else sweep.trials - progress.done,
+            sampler_of=sampler_of,
         )
-        run_tune(shared, plan, progress, Retries(searcher, num_trials), scheduler)
+        rule = find_scheduler(sweep.scheduler_name).build(replace(sweep.stopping(checked.max_epochs), search=searcher))
+        scheduler = EarlyStopping(rule, files, earlier)
+        if scheduler.pauses:
+            searcher.follow(scheduler)
+            progress.paused.update(scheduler.paused)
+        run_tune(shared, plan, progress, Retries(searcher), scheduler)
+        if not shared.stop.asked and not shared.stop.out_of_time:
+            _end_paused(shared, searcher, progress)
     if searcher.num_combinations is not None and not shared.stop.asked:
         shared.view.say(exhausted(searcher.num_combinations, progress))
         progress.total = progress.done
+
+
+def _end_paused(shared: Shared, searcher: StudySearch, progress: Progress) -> None:
+    """End the trials that were paused, and that the search found not worth more epochs."""
+    ended = searcher.end_paused()
+    for trial_id in ended:
+        files = shared.files.trial(trial_id)
+        outcome = given_up(files)
+        files.finish(outcome)
+        values = files.values() or {}
+        # An earlier start may have begun it; callbacks hear of each trial's begin once.
+        shared.callbacks.trial_begins(trial_id, shared.checked.base.flat() | values, values)
+        shared.callbacks.trial_ended(trial_id, outcome)
+        progress.paused.discard(trial_id)
+        progress.done += 1
+    if ended:
+        shared.view.say(
+            f"{text.counted(len(ended), 'paused trial')} ended, not expected to become the best: {', '.join(ended)}"
+        )
 
 
 def exhausted(num_combinations: int, progress: Progress) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -13,18 +15,47 @@ from segray.config import flatten
 from segray.errors import StorageError
 from segray.objective import Objective
 from segray.records import EpochRecord
-from segray.storage import SweepFiles
+from segray.storage import BASELINE_ID, SweepFiles
 from segray.trial_files import undamaged
+from segray.tuning.attributes import EPOCHS, PAUSED
 from segray.tuning.objective import TUNE_METRIC
 from segray.tuning.points import Point, combinations, draw_point, identity
 from segray.tuning.run.asked import AskedTrial, trial_of
 from segray.tuning.run.exchange import News, Proposal
 from segray.tuning.run.history import Announce, catch_up, earlier_trials, folder_name, scores_by_epoch
-from segray.tuning.space import Draw, Space, draw_from, plain_point
+from segray.tuning.samplers.kind import PointSampler
+from segray.tuning.space import EPOCHS_KEY, Draw, Space, draw_from, plain_point
 from segray.values import Values
 
 PROPOSALS = 20
 """Number of proposals that may be tried points. Then as many random points are tried, then all points in order."""
+
+
+class Pausing(Protocol):
+    """A scheduler that takes trials out of their slots and lets them go on later."""
+
+    def pause(self, trial_id: str) -> None:
+        """Let a trial that an earlier start began wait until it is worth a slot."""
+
+    def is_paused(self, trial_id: str) -> bool:
+        """Return whether a trial that left its slot will go on, or may."""
+
+    def next_paused(self, *, can_begin: bool) -> str | None:
+        """Return the trial that goes on in a free slot; None if a new one is worth more, or if none is worth it.
+
+        Args:
+            can_begin: Whether a new trial could take the slot.
+        """
+
+
+@dataclass
+class _Running:
+    """A trial in a slot."""
+
+    trial: optuna.Trial
+    reported: set[int]
+    """Epochs that the study has"""
+    proposal: Proposal
 
 
 class StudySearch(Searcher):
@@ -37,11 +68,14 @@ class StudySearch(Searcher):
         sweep: The sweep's files.
         space: What is searched.
         sampler: Proposes points.
+        sampler_of: Returns the sampler of a new trial, by its number; None keeps the same one.
         first_trials: Values of the first trials; keys that they leave out are sampled.
         database: File for the study; overwritten. None keeps the study in memory alone, as benchmarks do.
         earlier: The sweep's files as this start found them.
         objective: The score that Optuna hears, and its direction.
         announce: Called with each line on what was wrong with the study of an earlier start.
+        max_epochs: Length of a trial's schedule, if its values do not say another.
+        num_trials: Number of trials to hand out; one that goes on after a pause counts once. None for no limit.
     """
 
     def __init__(
@@ -54,14 +88,21 @@ class StudySearch(Searcher):
         earlier: SweepFiles,
         objective: Objective,
         announce: Announce = print,
+        *,
+        max_epochs: int,
+        num_trials: int | None = None,
+        sampler_of: Callable[[int], optuna.samplers.BaseSampler] | None = None,
     ) -> None:
         super().__init__()
-        self._sweep, self._space, self._database, self._objective = sweep, space, database, objective
+        self._sweep, self._database, self._objective = sweep, database, objective
+        self.space = space
+        """What is searched"""
+        self._max_epochs, self._left, self._sampler_of = max_epochs, num_trials, sampler_of
         trials: list[FrozenTrial] = []
         if database is not None:
             database.unlink(missing_ok=True)
             if sweep.folder.exists("study.db") or earlier.trials():
-                trials = earlier_trials(earlier, space, database, objective, announce)
+                trials = earlier_trials(earlier, space, database, objective, announce, max_epochs=max_epochs)
         self.study = optuna.create_study(
             study_name=sweep.name,
             storage=None if database is None else optuna.storages.get_storage(f"sqlite:///{database}"),
@@ -77,36 +118,102 @@ class StudySearch(Searcher):
         self._unfinished = list(self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
         # First trials go by number, so those that earlier starts had no time for come next.
         self._first = [plain_point(point) for point in first_trials[len(trials) :]]
-        self._running: dict[str, optuna.Trial] = {}
-        self._reported: dict[str, set[int]] = {}
+        self._running: dict[str, _Running] = {}
+        self._paused: dict[str, _Running] = {}
+        self._pausing: Pausing | None = None
         self.num_combinations: int | None = None
         """Number of points of the space; None until all have been tried"""
 
-    def suggest(self, trial_id: str) -> Proposal | str:
-        """Return the next trial: first those that an earlier start left unfinished."""
-        if self._unfinished:
-            frozen = self._unfinished.pop(0)
-            values = self._values_again(frozen)
-        else:
-            asked = AskedTrial(self.study)
-            self._check_new(folder_name(asked.number))
-            draw = self._untried(asked)
-            if draw is None:
-                asked.discard()
-                return str(Searcher.FINISHED)
-            frozen, values = asked.accept(draw), draw.values
-            self._tried.add(identity(draw.drawn))
-        self._running[trial_id] = trial_of(self.study, frozen)
-        self._reported[trial_id] = set(frozen.intermediate_values)
+    def follow(self, pausing: Pausing) -> None:
+        """Let a scheduler pause trials, and decide when those go on that an earlier start left within their schedule.
+
+        With one slot it decides as it would have without the break: it has seen the same epochs.
+        """
+        self._pausing = pausing
+        for frozen in [frozen for frozen in self._unfinished if self._may_wait(frozen)]:
+            self._unfinished.remove(frozen)
+            self._pause(self._again(frozen))
+            self._count()
+            pausing.pause(folder_name(frozen.number))
+
+    def _may_wait(self, frozen: FrozenTrial) -> bool:
+        num_epochs = frozen.user_attrs.get(EPOCHS, self._max_epochs)
+        done = max(frozen.intermediate_values, default=0)
+        return 0 < done < num_epochs and folder_name(frozen.number) != BASELINE_ID
+
+    def suggest(self, trial_id: str) -> Proposal | str | None:
+        """Return the next trial: one that was paused, one that an earlier start left unfinished, or a new one.
+
+        None says that a running trial may yet be paused, FINISHED that no trial will come.
+        """
+        # What an earlier start began goes on before anything is weighed, as it would have without the break.
+        running = self._taken_up() or self._continued() or self._begun()
+        if running is None:
+            return None if self._pausing and self._running else str(Searcher.FINISHED)
+        self._running[trial_id] = running
+        return running.proposal
+
+    @property
+    def _can_begin(self) -> bool:
+        return self._left != 0 and self.num_combinations is None
+
+    def _taken_up(self) -> _Running | None:
+        if not self._unfinished or not self._can_begin:
+            return None
+        self._count()
+        taken = self._again(self._unfinished.pop(0))
         self._publish()
-        return {"trial": folder_name(frozen.number), "values": values}
+        return taken
+
+    def _continued(self) -> _Running | None:
+        chosen = self._pausing.next_paused(can_begin=self._can_begin) if self._pausing else None
+        if chosen is None:
+            return None
+        running = self._paused.pop(chosen)
+        running.trial.set_user_attr(PAUSED, False)
+        return running
+
+    def _begun(self) -> _Running | None:
+        if not self._can_begin:
+            return None
+        if self._sampler_of is not None:
+            self.study.sampler = self._sampler_of(len(self.study.get_trials(deepcopy=False)))
+        asked = AskedTrial(self.study)
+        self._check_new(folder_name(asked.number))
+        draw = self._untried(asked)
+        if draw is None:
+            asked.discard()
+            return None
+        self._tried.add(identity(draw.drawn))
+        self._count()
+        begun = self._in_slot(asked.accept(draw), draw.values)
+        self._publish()
+        return begun
+
+    def _count(self) -> None:
+        if self._left is not None:
+            self._left -= 1
+
+    def _pause(self, running: _Running) -> None:
+        running.trial.set_user_attr(PAUSED, True)
+        self._paused[running.proposal["trial"]] = running
+
+    def _again(self, frozen: FrozenTrial) -> _Running:
+        return self._in_slot(frozen, self._values_again(frozen))
+
+    def _in_slot(self, frozen: FrozenTrial, values: dict[str, object]) -> _Running:
+        trial = trial_of(self.study, frozen)
+        if EPOCHS not in frozen.user_attrs:
+            trial.set_user_attr(EPOCHS, values.get(EPOCHS_KEY, self._max_epochs))
+        proposal: Proposal = {"trial": folder_name(frozen.number), "values": values}
+        return _Running(trial, set(frozen.intermediate_values), proposal)
 
     def on_trial_result(self, trial_id: str, result: News) -> None:
         """Report an epoch's score to Optuna, by epoch: Tune's own count restarts when a trial does."""
         self._report(trial_id, result["record"])
 
     def _report(self, trial_id: str, record: EpochRecord | None) -> None:
-        trial, reported = self._running[trial_id], self._reported[trial_id]
+        trial, reported = self._running[trial_id].trial, self._running[trial_id].reported
         records = [] if record is None else [record]
         if not records or records[0].epoch - 1 not in {0, *reported}:
             # A worker that died may have written an epoch that it could not hand over.
@@ -121,8 +228,12 @@ class StudySearch(Searcher):
         if trial_id not in self._running:
             return
         self._report(trial_id, result["record"] if result else None)
-        trial = self._running.pop(trial_id)
+        running = self._running.pop(trial_id)
+        trial, name = running.trial, running.proposal["trial"]
         status = "failed" if error or not result else result["status"] or "stopped"
+        if status == "stopped" and self._pausing and self._pausing.is_paused(name):
+            self._pause(running)
+            return
         if status == "finished" and result:
             self.study.tell(trial, result[TUNE_METRIC], state=TrialState.COMPLETE)
         else:
@@ -130,6 +241,15 @@ class StudySearch(Searcher):
             # FAIL has a price: with 44 % of a space infeasible, 13.6 of 48 trials were, but 7.5 if told as infeasible.
             self.study.tell(trial, state=TrialState.PRUNED if status == "stopped" else TrialState.FAIL)
         self._publish()
+
+    def end_paused(self) -> list[str]:
+        """Tell Optuna that the paused trials have ended; return their ids."""
+        ended = list(self._paused)
+        for running in self._paused.values():
+            self.study.tell(running.trial, state=TrialState.PRUNED)
+        self._paused.clear()
+        self._publish()
+        return ended
 
     def save(self, checkpoint_path: str) -> None:
         """Do nothing: a resume reads the trials' files."""
@@ -143,7 +263,7 @@ class StudySearch(Searcher):
             if identity(draw.drawn) not in self._tried:
                 return draw
         num_tried = 0
-        for draw in combinations(self._space, asked.random_sample()):
+        for draw in combinations(self.space, asked.random_sample()):
             if identity(draw.drawn) not in self._tried:
                 return draw
             num_tried += 1
@@ -153,13 +273,16 @@ class StudySearch(Searcher):
     def _proposals(self, asked: AskedTrial) -> Iterator[Draw]:
         # A first trial that is given twice runs once, so the next one takes its turn.
         while self._first:
-            yield draw_point(self._space, Point(self._first.pop(0), asked.new_sample()))
+            yield draw_point(self.space, Point(self._first.pop(0), asked.new_sample()))
+        sampler = self.study.sampler
+        if isinstance(sampler, PointSampler):
+            yield from sampler.points(self.study, self.space)
         for _ in range(PROPOSALS):
-            yield draw_point(self._space, Point({}, asked.new_sample()))
+            yield draw_point(self.space, Point({}, asked.new_sample()))
         # A sampler that has settled on one point, as GP may, proposes the same one each time.
         random = asked.random_sample()
         for _ in range(PROPOSALS):
-            yield draw_point(self._space, Point({}, random))
+            yield draw_point(self.space, Point({}, random))
 
     def _check_new(self, trial_id: str) -> None:
         files = self._sweep.trial(trial_id)
@@ -175,7 +298,7 @@ class StudySearch(Searcher):
         values, config = undamaged(files.values), undamaged(files.config)
         if values is not None:
             return values
-        drawn = draw_from(self._space, trial_of(self.study, frozen)).values
+        drawn = draw_from(self.space, trial_of(self.study, frozen)).values
         return drawn if config is None else {key: flatten(config)[key] for key in drawn}
 
     def _publish(self) -> None:

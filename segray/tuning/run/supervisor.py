@@ -7,6 +7,7 @@ import math
 import os
 import socket
 import time
+from collections.abc import Callable
 
 from ray import tune
 from ray.exceptions import RayActorError
@@ -21,10 +22,13 @@ from segray.storage import SweepFiles
 from segray.trial_log import TrialLog
 from segray.tuning.callbacks.dispatcher import Dispatcher
 from segray.tuning.objective import TUNE_METRIC
-from segray.tuning.run.collapse import collapse_warning
 from segray.tuning.run.exchange import News, TuneTrial
+from segray.tuning.run.outcomes import outcome_of
 from segray.tuning.run.progress import Progress, RunningTrial, View, shown
 from segray.tuning.run.retries import MAX_DEATHS, Retries
+
+PAUSED = "paused, since other trials promise more"
+"""Beginning of the line of a trial's log that says that the trial left its slot."""
 
 STATE_SECONDS = 5.0
 """Time between two writes of state.json, which says that the sweep is alive."""
@@ -107,6 +111,7 @@ class StateFile:
                 seconds=self._seconds_before + time.monotonic() - self._search.started,
                 trials=self._search.total or self._search.done,
                 repeating=self.repeating,
+                paused=tuple(sorted(self._search.paused)),
             )
         )
 
@@ -122,6 +127,7 @@ class Supervisor(tune.Callback):
         view: Shows the progress.
         state: Written every few seconds.
         retries: Knows which trials go on in another slot.
+        is_paused: Whether a trial leaves its slot to go on later.
         verdict: Why the scheduler stops a trial, as the end of a sentence.
         callbacks: Hear of every event.
     """
@@ -135,12 +141,13 @@ class Supervisor(tune.Callback):
         view: View,
         state: StateFile,
         retries: Retries,
+        is_paused: Callable[[str], bool],
         verdict: str,
         callbacks: Dispatcher,
     ) -> None:
         self._channel, self._sweep, self._base = channel, sweep, base
         self._progress, self._view, self._state, self._retries = progress, view, state, retries
-        self._verdict, self._callbacks = verdict, callbacks
+        self._is_paused, self._verdict, self._callbacks = is_paused, verdict, callbacks
         self._next_state = 0.0
         self._told: set[str] = set()
 
@@ -155,6 +162,7 @@ class Supervisor(tune.Callback):
         if last := self._sweep.trial(trial_id).pointer("last"):
             running.epoch, running.best = last.record.epoch, last.record.best_score
         self._progress.running[trial_id] = running
+        self._progress.paused.discard(trial_id)
         self._callbacks.trial_begins(trial_id, self._base.flat() | values, values)
         self._view.refresh()
 
@@ -184,7 +192,11 @@ class Supervisor(tune.Callback):
         # Tune asks its scheduler before its callbacks, and notes a stop in the result.
         go_on = not result.get("done")
         self._channel.verdict.remote(trial_id, go_on)
-        if not go_on:
+        if self._is_paused(trial_id):
+            self._progress.running.pop(trial_id)
+            self._progress.paused.add(trial_id)
+            TrialLog(self._sweep.trial(trial_id).folder).write(f"{PAUSED} after epoch {result['epoch']}")
+        elif not go_on:
             objective = self._progress.objective
             score = f"its best {objective.label}, {objective.shown(best)}"
             reason = f"{STOPPED_EARLY} after epoch {result['epoch']}: {score}, {self._verdict}"
@@ -249,18 +261,7 @@ class Supervisor(tune.Callback):
     ) -> None:
         trial_id = trial.config["trial"]
         files = self._sweep.trial(trial_id)
-        last = files.pointer("last")
-        outcome = Outcome(
-            status=status,
-            reason=reason,
-            warning=collapse_warning(files.records()),
-            traceback=traceback,
-            epochs=last.record.epoch if last else 0,
-            best_score=last.record.best_score if last else None,
-            best_epoch=last.record.best_epoch if last else None,
-            # A trial that ends within an epoch took longer than its last checkpoint says.
-            seconds=max(last.seconds if last else 0.0, seconds),
-        )
+        outcome = outcome_of(files, status, reason, traceback, seconds)
         files.finish(outcome)
         self._callbacks.trial_ended(trial_id, outcome)
         progress = self._progress

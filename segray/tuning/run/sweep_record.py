@@ -47,7 +47,7 @@ def sweep_record(sweep: Sweep, checked: Checked, plan: Plan) -> SweepInfo:
         first_trials=tuple(dict(point) for point in checked.first_trials),
         sampler=sampler_name(sweep.sampler),
         sampler_options=dict(sweep.sampler_options),
-        scheduler=sweep.scheduler,
+        scheduler=sweep.scheduler_name,
         scheduler_settings=scheduler_settings(sweep),
         seed=sweep.seed,
         max_epochs=checked.max_epochs,

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import ray
 from ray import tune
 from ray.exceptions import RayError
-from ray.tune.schedulers import TrialScheduler
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from segray.cluster.channel import Channel
@@ -20,6 +19,7 @@ from segray.errors import ClusterError, SegrayError
 from segray.storage import SweepFiles
 from segray.tuning.callbacks.dispatcher import Dispatcher
 from segray.tuning.preflight import Checked
+from segray.tuning.run.early_stopping import Fifo
 from segray.tuning.run.progress import Progress, View
 from segray.tuning.run.retries import Retries
 from segray.tuning.run.slot import Slot
@@ -52,7 +52,7 @@ class Shared:
     callbacks: Dispatcher
 
 
-def run_tune(shared: Shared, plan: Plan, progress: Progress, searcher: Retries, scheduler: TrialScheduler) -> None:
+def run_tune(shared: Shared, plan: Plan, progress: Progress, searcher: Retries, scheduler: Fifo) -> None:
     """Run Tune once, with a channel and worker groups of its own.
 
     Args:
@@ -92,7 +92,7 @@ def run_tune(shared: Shared, plan: Plan, progress: Progress, searcher: Retries, 
                 scheduler=scheduler,
                 # No limit: the searcher says when it has no more trials.
                 num_samples=-1,
-                # Tune's limiter counts a paused trial as running, so no scheduler may pause trials.
+                # Tune's limiter counts a trial that Tune paused as running; so a pause of segray's ends Tune's trial.
                 max_concurrent_trials=plan.slots,
                 # A warm group adds 0.8 s to a trial, a group of its own 10 to 15 s.
                 reuse_actors=True,
@@ -112,7 +112,8 @@ def run_tune(shared: Shared, plan: Plan, progress: Progress, searcher: Retries, 
                         view,
                         shared.state,
                         searcher,
-                        find_scheduler(shared.sweep.scheduler).verdict,
+                        scheduler.is_paused,
+                        find_scheduler(shared.sweep.scheduler_name).verdict,
                         shared.callbacks,
                     )
                 ],

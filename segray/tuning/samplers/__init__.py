@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+import numpy as np
 import optuna
 
 from segray.errors import ConfigError, unknown_name
 from segray.tuning.samplers.cmaes import CMAES
+from segray.tuning.samplers.freeze_thaw import FREEZE_THAW
 from segray.tuning.samplers.gp import GP
 from segray.tuning.samplers.grid import GRID
 from segray.tuning.samplers.kind import SamplerKind
@@ -20,6 +22,7 @@ from segray.tuning.space import SearchedSpace
 
 SAMPLERS: dict[str, SamplerKind] = {
     "tpe": TPE,
+    "freeze_thaw": FREEZE_THAW,
     "random": RANDOM,
     "gp": GP,
     "cmaes": CMAES,
@@ -56,6 +59,33 @@ def make_sampler(
     return _kind(sampler).build(sampler, seed, options)
 
 
+def samplers_by_trial(
+    sampler: Sampler, seed: int, options: Mapping[str, object] = MappingProxyType({})
+) -> Callable[[int], optuna.samplers.BaseSampler]:
+    """Return a function that gives a trial its sampler, by the trial's number in the study.
+
+    Each trial has a seed of its own, so a resumed search draws what an unbroken one would. A sampler that Python code
+    has built, and one that goes through one sequence, is the same for all trials.
+
+    Args:
+        sampler: Name or object.
+        seed: Seed of the search.
+        options: Options of a sampler that is given by name.
+
+    Raises:
+        ConfigError: As ``make_sampler``.
+    """
+    same = make_sampler(sampler, seed, options)
+    if not isinstance(sampler, str) or not _kind(sampler).is_renewed:
+        return lambda _: same
+    return lambda number: make_sampler(sampler, _seed_of(seed, number), options)
+
+
+def _seed_of(seed: int, number: int) -> int:
+    # Searches whose seeds are neighbours share no trial's seed.
+    return int(np.random.SeedSequence((seed, number)).generate_state(1)[0])
+
+
 def check_sampler(sampler: Sampler, options: Mapping[str, object], space: SearchedSpace) -> None:
     """Check that a sampler can search a space.
 
@@ -72,6 +102,15 @@ def check_sampler(sampler: Sampler, options: Mapping[str, object], space: Search
 def sampler_name(sampler: Sampler) -> str:
     """Return the name under which a sweep records its sampler: that of ``SAMPLERS``, or the object's class."""
     return sampler if isinstance(sampler, str) else type(sampler).__name__
+
+
+def own_scheduler(sampler: Sampler) -> str:
+    """Return the scheduler of a sweep that names none.
+
+    Raises:
+        ConfigError: There is no sampler of that name.
+    """
+    return _kind(sampler).scheduler if isinstance(sampler, str) else "asha"
 
 
 def _kind(name: str) -> SamplerKind:

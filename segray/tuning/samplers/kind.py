@@ -6,21 +6,30 @@ import functools
 import inspect
 import operator
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from segray.errors import ConfigError, unknown_name
-from segray.tuning.space import SearchedSpace
+from segray.tuning.space import Draw, SearchedSpace, Space
 
 NEVER_SET = ("seed", "warn_independent_sampling")
 """``--seed`` sets the seed; a warning for each number that is sampled independently would hide segray's own lines."""
 
 SIMPLE_TYPES: Mapping[str, type] = {"bool": bool, "int": int, "float": float, "str": str, "None": type(None)}
 """Types that a command line can give; Optuna's objects and functions are for a sampler that Python code builds."""
+
+
+@runtime_checkable
+class PointSampler(Protocol):
+    """A sampler that weighs whole points of the space, with conditional keys."""
+
+    def points(self, study: optuna.Study, space: Space) -> Sequence[Draw]:
+        """Return points for the next trial, the most promising first."""
 
 
 def any_space(_: SearchedSpace) -> str:
@@ -37,6 +46,10 @@ class SamplerKind:
     """Options that differ from Optuna's own defaults"""
     problem: Callable[[SearchedSpace], str] = any_space
     """Returns why the sampler cannot search a space, as the end of a sentence; empty if it can"""
+    is_renewed: bool = True
+    """Whether each trial has a sampler of its own; False for a sampler that goes through one sequence"""
+    scheduler: str = "asha"
+    """Name of the scheduler of a sweep that names none"""
 
     def options(self) -> dict[str, type]:
         """Return the options that a command line can give, with their types."""

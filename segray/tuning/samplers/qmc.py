@@ -18,4 +18,5 @@ QMC = SamplerKind(
     # Scrambled, so that the seed counts.
     defaults={"warn_independent_sampling": False, "warn_asynchronous_seeding": False, "scramble": True},
     problem=_problem,
+    is_renewed=False,
 )

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from segray.errors import ConfigError, unknown_name
 from segray.tuning.schedulers.asha import ASHA
+from segray.tuning.schedulers.freeze_thaw import FREEZE_THAW
 from segray.tuning.schedulers.hyperband import HYPERBAND
 from segray.tuning.schedulers.kind import SchedulerKind, StoppingSettings
 from segray.tuning.schedulers.median import MEDIAN
 from segray.tuning.schedulers.none import NONE
 
-SCHEDULERS: dict[str, SchedulerKind] = {"asha": ASHA, "hyperband": HYPERBAND, "median": MEDIAN, "none": NONE}
+SCHEDULERS: dict[str, SchedulerKind] = {
+    "asha": ASHA,
+    "freeze_thaw": FREEZE_THAW,
+    "hyperband": HYPERBAND,
+    "median": MEDIAN,
+    "none": NONE,
+}
 """Name for ``--scheduler`` -> kind of scheduler."""
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypedDict
+from typing import NamedTuple, Protocol, TypedDict, runtime_checkable
+
+import optuna
 
 from segray.objective import MIOU, Objective
 from segray.tuning.objective import TUNE_METRIC
+from segray.tuning.space import Space
 
 
 class NamedTrial(NamedTuple):
@@ -45,6 +48,25 @@ class Rule(Protocol):
         """Hear that a trial ended without another epoch; its earlier epochs still count."""
 
 
+@runtime_checkable
+class PausingRule(Protocol):
+    """A rule that takes trials out of their slots, and lets them go on later.
+
+    It reads earlier epochs from the study, so it does not hear of them. ``on_trial_result`` may return
+    ``TrialScheduler.PAUSE``.
+    """
+
+    def next_paused(self, paused: Sequence[str], *, can_begin: bool) -> str | None:
+        """Return the paused trial that goes on in a free slot; None if a new one is worth more, or if none is."""
+
+
+class StudySpace(Protocol):
+    """What is searched, and what was found so far."""
+
+    study: optuna.Study
+    space: Space
+
+
 @dataclass(frozen=True, kw_only=True)
 class StoppingSettings:
     """Settings that a rule may depend on."""
@@ -56,6 +78,8 @@ class StoppingSettings:
     reduction_factor: float
     """One in so many trials goes on at each rung (asha, hyperband)"""
     objective: Objective = MIOU
+    search: StudySpace | None = None
+    """The study, for rules that read it"""
 
     @property
     def compared_by(self) -> dict[str, object]:

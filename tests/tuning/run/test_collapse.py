@@ -69,9 +69,10 @@ def test_a_collapse_is_in_the_outcome_the_terminal_and_the_report(tmp_path, caps
     for collapsed in records(*[(1.0, 0.4)] * 3):
         files.append_record(collapsed)
     progress = Progress(total=1, slots=1, deadline=None)
-    state, retries = StateFile(sweep.files, progress), Retries(ListSearch([]), None)
+    state, retries = StateFile(sweep.files, progress), Retries(ListSearch([]))
     callbacks = Dispatcher({}, print)
-    supervisor = Supervisor(None, sweep.files, RunConfig(), progress, View(progress), state, retries, "", callbacks)
+    view, paused = View(progress), ().__contains__
+    supervisor = Supervisor(None, sweep.files, RunConfig(), progress, view, state, retries, paused, "", callbacks)
     trial = SimpleNamespace(config={"trial": "0000", "values": {}})
     supervisor.on_trial_start(trial)
     end = to_result(Message("0000", record=records((1.0, 0.4))[0], status="finished", seconds=9.0))

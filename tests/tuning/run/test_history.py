@@ -34,7 +34,9 @@ def space(trial):
 def searcher(sweep, start=0, space=space, kind="tpe", first=(), said=None):
     database = Path(sweep.folder.path).parent / f"driver-{start}.db"
     announce = [].append if said is None else said.append
-    return StudySearch(sweep, CappedSpace(space, 9), make_sampler(kind, start), first, database, sweep, MIOU, announce)
+    return StudySearch(
+        sweep, CappedSpace(space, 9), make_sampler(kind, start), first, database, sweep, MIOU, announce, max_epochs=9
+    )
 
 
 def begin(sweep, search, tune_id="a"):

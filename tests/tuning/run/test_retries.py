@@ -10,8 +10,8 @@ from segray.tuning.run.retries import MAX_DEATHS, Retries
 class Told(ListSearch):
     """Four trials, and what this searcher is told of them."""
 
-    def __init__(self):
-        super().__init__([(f"000{number}", {"seed": number}) for number in range(4)])
+    def __init__(self, num_trials=4):
+        super().__init__([(f"000{number}", {"seed": number}) for number in range(num_trials)])
         self.told = []
 
     def on_trial_result(self, trial_id, result):
@@ -27,7 +27,7 @@ def told():
 
 
 def test_a_lost_trial_comes_again_before_the_next_one_and_is_told_under_its_first_name(told):
-    retries = Retries(told, None)
+    retries = Retries(told)
     first = retries.suggest("tune-a")
     retries.on_trial_result("tune-a", {"epoch": 1})
     retries.on_trial_complete("tune-a", error=True)
@@ -38,8 +38,9 @@ def test_a_lost_trial_comes_again_before_the_next_one_and_is_told_under_its_firs
     assert told.told == [("tune-a", 1), ("tune-a", 2), ("tune-a", "end")]
 
 
-def test_deaths_without_an_epoch_between_fail_a_trial(told):
-    retries = Retries(told, 1)
+def test_deaths_without_an_epoch_between_fail_a_trial():
+    told = Told(1)
+    retries = Retries(told)
     for number in range(MAX_DEATHS):
         assert retries.suggest(f"tune-{number}")["trial"] == "0000"
         retries.on_trial_complete(f"tune-{number}", error=True)
@@ -49,7 +50,7 @@ def test_deaths_without_an_epoch_between_fail_a_trial(told):
 
 
 def test_an_epoch_gives_a_trial_all_its_retries_back(told):
-    retries = Retries(told, 1)
+    retries = Retries(told)
     for number in range(2 * MAX_DEATHS):
         assert retries.suggest(f"tune-{number}")["trial"] == "0000"
         retries.on_trial_result(f"tune-{number}", {"epoch": number + 1})
@@ -57,9 +58,8 @@ def test_an_epoch_gives_a_trial_all_its_retries_back(told):
     assert retries.goes_on("0000")
 
 
-@pytest.mark.parametrize("num_trials", [2, None])
-def test_the_search_is_over_when_no_trial_can_come_back(told, num_trials):
-    retries, last = Retries(told, num_trials), (num_trials or 4) - 1
+def test_the_search_is_over_when_no_trial_can_come_back(told):
+    retries, last = Retries(told), 3
     given = [retries.suggest(f"tune-{number}") for number in range(last + 1)]
     assert [one["trial"] for one in given] == [f"000{number}" for number in range(last + 1)]
     assert retries.suggest("tune-x") is None

@@ -31,7 +31,9 @@ def sweep(tmp_path):
 
 def searcher(sweep, seed=0):
     database = Path(sweep.folder.path, f"driver-{seed}.db")
-    return StudySearch(sweep, CappedSpace(space, 9), make_sampler("tpe", seed), [FIRST], database, sweep, MIOU)
+    return StudySearch(
+        sweep, CappedSpace(space, 9), make_sampler("tpe", seed), [FIRST], database, sweep, MIOU, max_epochs=9
+    )
 
 
 def result(epoch, miou, status=None):
@@ -131,7 +133,7 @@ def test_optuna_minimises_a_loss(tmp_path):
     objective = find_objective("val_loss")
     sweep = empty_sweep(tmp_path, objectives=(objective,)).files
     search = StudySearch(
-        sweep, CappedSpace(space, 9), make_sampler("tpe", 0), [], Path(tmp_path, "s.db"), sweep, objective
+        sweep, CappedSpace(space, 9), make_sampler("tpe", 0), [], Path(tmp_path, "s.db"), sweep, objective, max_epochs=9
     )
     search.suggest("a")
     made = record(1, 0.4, loss=0.7)
@@ -145,7 +147,9 @@ def test_a_resume_hears_the_objective_of_earlier_epochs(tmp_path):
     fake = empty_sweep(tmp_path, objectives=(objective,))
     write_trial(fake, "0000", {"optim.lr": 1e-3, "train.epochs": 4}, [0.3, 0.4])
     database = Path(tmp_path, "s.db")
-    search = StudySearch(fake.files, CappedSpace(space, 9), make_sampler("tpe", 0), [], database, fake.files, objective)
+    search = StudySearch(
+        fake.files, CappedSpace(space, 9), make_sampler("tpe", 0), [], database, fake.files, objective, max_epochs=9
+    )
     records = fake.files.trial("0000").records()
     [trial] = search.study.trials
     assert trial.intermediate_values == {item.epoch: item.scores["val_iou/car"] for item in records}

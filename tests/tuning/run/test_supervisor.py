@@ -31,8 +31,9 @@ def supervisor(tmp_path, monkeypatch):
     )
     monkeypatch.setattr(supervisor_module, "wait_for", lambda value: value)
     state = StateFile(files, progress)
-    retries, callbacks = Retries(ListSearch([]), 0), Dispatcher({}, print)
-    return Supervisor(channel, files, RunConfig(), progress, View(progress), state, retries, "was too low", callbacks)
+    retries, callbacks = Retries(ListSearch([])), Dispatcher({}, print)
+    view, paused = View(progress), {"0009"}.__contains__
+    return Supervisor(channel, files, RunConfig(), progress, view, state, retries, paused, "was too low", callbacks)
 
 
 class Heard(Callback):

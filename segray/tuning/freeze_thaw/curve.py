@@ -1,0 +1,28 @@
+"""The learning curve of a trial, as the model of freeze-thaw search sees it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from segray.tuning.freeze_thaw.encoding import Distributions, Params
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """A trial's learning curve so far."""
+
+    number: int
+    params: Params
+    distributions: Distributions
+    num_epochs: int
+    """Length of its schedule"""
+    scores: Mapping[int, float]
+    """Epoch -> score; higher is better"""
+    runs: bool
+    """Whether it is in a slot now"""
+
+    def best(self) -> float:
+        """Return the best score so far; minus infinity before there is one."""
+        return max(self.scores.values(), default=-math.inf)

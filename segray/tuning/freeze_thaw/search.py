@@ -1,0 +1,197 @@
+"""The decisions of freeze-thaw search over an Optuna study: the next new point, and whether a trial trains on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from segray.tuning.attributes import EPOCHS, PAUSED
+from segray.tuning.freeze_thaw.curve import Curve
+from segray.tuning.freeze_thaw.encoding import Params
+from segray.tuning.points import Point, draw_point, identity
+from segray.tuning.space import Draw, Space
+
+if TYPE_CHECKING:
+    from segray.tuning.freeze_thaw.forecast import Forecast
+
+NUM_RANDOM: Final = 300
+"""Number of random points that are weighed for a new trial"""
+NUM_NEAR: Final = 100
+"""Number of points near the best trials that are weighed for a new trial"""
+NUM_BEST: Final = 5
+"""Number of the best trials whose neighbours are weighed for a new trial"""
+
+LEAST_GAIN: Final = 0.1
+"""Expected gain, in standard deviations between seeds, for which a paused trial trains on when no new one can begin"""
+
+Scores = Mapping[int, Mapping[int, float]]
+"""Trial number -> epoch -> score, of epochs that the study lacks yet"""
+
+
+class FreezeThaw:
+    """What to train next, by the expected improvement at the end of each trial and of new points.
+
+    Args:
+        space: What is searched.
+        seed: Seed of the points that are weighed.
+        num_startup: Number of trials that must have a score before the model decides; until then points are random.
+    """
+
+    def __init__(self, space: Space, seed: int, num_startup: int = 4) -> None:
+        self._space, self._seed, self._num_startup = space, seed, num_startup
+        self._drawn: tuple[object, list[Draw]] | None = None
+        self._last: tuple[object, Forecast] | None = None
+
+    def points(self, study: optuna.Study) -> list[Draw]:
+        """Return points for the next new trial, the most promising first; random ones at the start."""
+        curves = _curves(study)
+        draws, forecast = self._candidates(study, curves), self._forecast(curves)
+        if forecast is None:
+            return draws
+        gains = forecast.gains_of_points([draw.drawn for draw in draws])
+        return [draws[place] for place in np.argsort(-gains, kind="stable")]
+
+    def keeps_slot(self, study: optuna.Study, number: int, epoch: int, best: float) -> bool:
+        """Return whether a running trial is worth more than each paused one and than a new one.
+
+        Args:
+            study: The study, which has not heard of the epoch yet.
+            number: The trial's number.
+            epoch: The epoch that it has just completed.
+            best: Its best score so far; NaN before there is one.
+        """
+        curves = _curves(study, {number: {} if math.isnan(best) else {epoch: best}})
+        forecast = self._forecast(curves, asked=number)
+        import os
+
+        if math.isnan(best):
+            return True
+        if forecast is None:
+            return os.environ.get("STARTUP") != "pause"
+        paused = [trial.number for trial in study.get_trials(deepcopy=False) if trial.user_attrs.get(PAUSED)]
+        own, *others = forecast.gains([number, *paused])
+        return bool(own >= max([*others, self._gain_of_new(study, curves, forecast)]))
+
+    def next_paused(self, study: optuna.Study, paused: Sequence[int], *, can_begin: bool) -> int | None:
+        """Return the paused trial that is worth most, if it is worth more than a new one.
+
+        Args:
+            study: The study.
+            paused: Numbers of the paused trials, in the order in which they left their slots.
+            can_begin: Whether a new trial could take the slot. If none can, the trial must be worth an epoch at all.
+        """
+        if not paused:
+            return None
+        curves = _curves(study)
+        forecast = self._forecast(curves)
+        if forecast is None:
+            import os
+
+            return None if can_begin and os.environ.get("STARTUP") == "pause" else paused[0]
+        gains = forecast.gains(paused)
+        best = int(np.argmax(gains))
+        least = self._gain_of_new(study, curves, forecast) if can_begin else LEAST_GAIN * forecast.noise
+        return paused[best] if gains[best] >= least else None
+
+    def _gain_of_new(self, study: optuna.Study, curves: Sequence[Curve], forecast: Forecast) -> float:
+        draws = self._candidates(study, curves)
+        return float(forecast.gains_of_points([draw.drawn for draw in draws]).max()) if draws else -math.inf
+
+    def _forecast(self, curves: Sequence[Curve], asked: int | None = None) -> Forecast | None:
+        """Return what is expected of all trials; None while too few have a score.
+
+        Args:
+            curves: The trials.
+            asked: A running trial that may leave its slot; all others are believed to end as expected.
+        """
+        # It brings torch, which a command's --help does without.
+        from segray.tuning.freeze_thaw.forecast import Forecast
+
+        if sum(bool(curve.scores) for curve in curves) < max(self._num_startup, 2):
+            return None
+        state = [(curve.number, len(curve.scores)) for curve in curves]
+        if self._last is None or self._last[0] != state:
+            self._last = state, Forecast(curves)
+        return self._last[1].believing([curve.number for curve in curves if curve.runs and curve.number != asked])
+
+    def _candidates(self, study: optuna.Study, curves: Sequence[Curve]) -> list[Draw]:
+        """Return points of the space that no trial has: random ones, and some near the best trials.
+
+        They follow from the number of trials and from the best ones alone, so that a resume weighs the same points.
+        """
+        begun = [trial.params for trial in study.get_trials(deepcopy=False) if trial.params]
+        ranked = sorted((curve for curve in curves if curve.scores), key=lambda curve: (-curve.best(), curve.number))
+        best = [curve.params for curve in ranked[:NUM_BEST]]
+        state = len(begun), [curve.number for curve in ranked[:NUM_BEST]]
+        if self._drawn is None or self._drawn[0] != state:
+            random = np.random.default_rng((self._seed, len(begun)))
+
+            def sample(_point: Point, _name: str, distribution: BaseDistribution) -> object:
+                return sample_from(distribution, random)
+
+            fixed: list[Params] = [{}] * NUM_RANDOM
+            if best:
+                fixed += [_near(best[index % len(best)], random) for index in range(NUM_NEAR)]
+            found = {identity(draw.drawn): draw for draw in (draw_point(self._space, Point(f, sample)) for f in fixed)}
+            tried = set(map(identity, begun))
+            self._drawn = state, [draw for key, draw in found.items() if key not in tried]
+        return self._drawn[1]
+
+
+def _curves(study: optuna.Study, news: Scores = MappingProxyType({})) -> list[Curve]:
+    """Return the curves of the trials that have a score or a slot.
+
+    Args:
+        study: The study.
+        news: Scores of epochs that the study has not heard of yet.
+    """
+    begun = [trial for trial in study.get_trials(deepcopy=False) if trial.params]
+    sign = 1.0 if study.direction == StudyDirection.MAXIMIZE else -1.0
+    curves = [_curve(trial, sign, news.get(trial.number, {})) for trial in begun]
+    return [curve for curve in curves if curve.scores or curve.runs]
+
+
+def _curve(trial: FrozenTrial, sign: float, news: Mapping[int, float]) -> Curve:
+    scores = {**trial.intermediate_values, **news}
+    # What a trial is kept for is its best epoch.
+    epochs = sorted(scores)
+    best = np.maximum.accumulate([sign * scores[epoch] for epoch in epochs])
+    return Curve(
+        number=trial.number,
+        params=trial.params,
+        distributions=trial.distributions,
+        num_epochs=trial.user_attrs.get(EPOCHS, max(scores, default=1)),
+        scores=dict(zip(epochs, best.tolist(), strict=True)),
+        runs=trial.state == TrialState.RUNNING and not trial.user_attrs.get(PAUSED),
+    )
+
+
+def sample_from(distribution: BaseDistribution, random: np.random.Generator) -> object:
+    """Draw a value of a distribution, evenly on its own scale."""
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices[random.integers(len(distribution.choices))]
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    low, high, step = distribution.low, distribution.high, distribution.step
+    if distribution.log:
+        value = float(np.exp(random.uniform(np.log(low), np.log(high))))
+    elif step is not None:
+        value = low + step * int(random.integers(round((high - low) / step) + 1))
+    else:
+        value = float(random.uniform(low, high))
+    value = min(max(value, low), high)
+    return round(value) if isinstance(distribution, IntDistribution) else value
+
+
+def _near(params: Params, random: np.random.Generator) -> Params:
+    """Leave one or two keys of a point out, to be drawn again."""
+    keys = list(params)
+    dropped = random.choice(len(keys), size=min(int(random.integers(1, 3)), len(keys)), replace=False)
+    return {key: params[key] for index, key in enumerate(keys) if index not in dropped}

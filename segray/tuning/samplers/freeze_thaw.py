@@ -1,0 +1,39 @@
+"""Freeze-thaw: proposes the point with the largest expected improvement at the end, by a model of learning curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import optuna
+
+from segray.tuning.freeze_thaw.search import FreezeThaw
+from segray.tuning.samplers.kind import SamplerKind
+from segray.tuning.space import Draw, Space
+
+
+class FreezeThawSampler(optuna.samplers.RandomSampler):
+    """Optuna's view of freeze-thaw search, which proposes whole points; values are random where no point is left.
+
+    Args:
+        n_startup_trials: Number of trials that must have a score before the model decides; before, points are random.
+        seed: Seed of the points that are weighed.
+    """
+
+    def __init__(self, n_startup_trials: int = 4, seed: int | None = None) -> None:
+        super().__init__(seed)
+        self._num_startup, self._seed = n_startup_trials, seed or 0
+        self._search: FreezeThaw | None = None
+
+    def over(self, space: Space) -> FreezeThaw:
+        """Return the search over a space, which a scheduler shares."""
+        if self._search is None:
+            self._search = FreezeThaw(space, self._seed, self._num_startup)
+        return self._search
+
+    def points(self, study: optuna.Study, space: Space) -> Sequence[Draw]:
+        """Return points for the next trial, the most promising first."""
+        return self.over(space).points(study)
+
+
+# Its points are drawn by the trial's number already, and its model is worth keeping.
+FREEZE_THAW = SamplerKind(FreezeThawSampler, is_renewed=False, scheduler="freeze_thaw")

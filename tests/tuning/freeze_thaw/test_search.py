@@ -1,0 +1,114 @@
+"""The decisions of freeze-thaw search over a study."""
+
+import math
+
+import numpy as np
+import optuna
+import pytest
+from made_search import made_curve, made_space
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import TrialState
+
+from segray.tuning.attributes import EPOCHS, PAUSED
+from segray.tuning.freeze_thaw.search import FreezeThaw, sample_from
+from segray.tuning.points import Point, draw_point, first_of, identity
+from segray.tuning.space import contains, draw_from
+
+NUM_EPOCHS = 9
+
+
+WHOLE = (1e-4, 1e-3, 4e-2, 1e-1)
+PAUSED_AT_TWO = (2e-4, 1e-2, 6e-2, 5e-3)
+
+
+def trial_of(lr, epochs, *, loss=False, paused=False, num_epochs=NUM_EPOCHS):
+    """A trial of a made curve after some epochs; RUNNING if its schedule has more."""
+    point = draw_point(made_space, Point({"optim.lr": lr, "optim.name": "adamw", "train.batch_size": 8}, first_of))
+    scores = [1 - score if loss else score for score in made_curve(point.values, num_epochs)[:epochs]]
+    is_whole = epochs == num_epochs
+    return optuna.trial.create_trial(
+        state=TrialState.COMPLETE if is_whole else TrialState.RUNNING,
+        value=scores[-1] if is_whole else None,
+        params=point.drawn,
+        distributions=point.distributions,
+        intermediate_values=dict(enumerate(scores, start=1)),
+        user_attrs={EPOCHS: num_epochs, PAUSED: paused},
+    )
+
+
+def study_of(*, loss=False):
+    """Four trials that ran to their ends, and four that were paused after two epochs."""
+    made = optuna.create_study(direction="minimize" if loss else "maximize")
+    made.add_trials([trial_of(lr, NUM_EPOCHS, loss=loss) for lr in WHOLE])
+    made.add_trials([trial_of(lr, 2, loss=loss, paused=True) for lr in PAUSED_AT_TWO])
+    return made
+
+
+@pytest.fixture
+def study():
+    return study_of()
+
+
+@pytest.mark.parametrize("loss", [False, True])
+def test_the_paused_trial_that_will_end_best_goes_on(loss):
+    assert FreezeThaw(made_space, 0).next_paused(study_of(loss=loss), [4, 5, 6, 7], can_begin=False) == 5
+
+
+def test_nothing_goes_on_that_is_not_worth_an_epoch(study):
+    for lr in (9e-3, 1e-2, 1.1e-2):
+        study.add_trial(trial_of(lr, NUM_EPOCHS))
+    assert FreezeThaw(made_space, 0).next_paused(study, [4, 6], can_begin=False) is None
+
+
+def test_points_are_new_valid_and_ordered_by_what_they_promise(study):
+    points = FreezeThaw(made_space, 0).points(study)
+    tried = {identity(trial.params) for trial in study.trials}
+    assert len(points) > 300
+    assert not tried & {identity(point.drawn) for point in points}
+    assert all(contains(point.distributions[key], value) for point in points for key, value in point.drawn.items())
+    ends = [made_curve(point.values, NUM_EPOCHS)[-1] for point in points]
+    assert np.mean(ends[:20]) > np.mean(ends) + 0.03
+
+
+def test_until_some_trials_have_a_score_points_are_random_and_nobody_loses_a_slot():
+    empty = optuna.create_study(direction="maximize")
+    search = FreezeThaw(made_space, 0)
+    assert len(search.points(empty)) > 250
+    assert search.next_paused(empty, [], can_begin=True) is None
+    trial = empty.ask()
+    draw_from(made_space, trial)
+    assert search.keeps_slot(empty, 0, 1, 0.3)
+
+
+def test_a_trial_without_a_score_keeps_its_slot(study):
+    trial = study.ask()
+    draw_from(made_space, trial)
+    assert FreezeThaw(made_space, 0).keeps_slot(study, trial.number, 1, math.nan)
+
+
+@pytest.mark.parametrize(("lr", "keeps"), [(1.1e-2, True), (1.5e-4, False)])
+def test_a_weak_trial_loses_its_slot_and_a_strong_one_keeps_it(study, lr, keeps):
+    study.add_trial(trial_of(lr, 4))
+    fifth = made_curve(study.trials[-1].params, NUM_EPOCHS)[4]
+    assert FreezeThaw(made_space, 0).keeps_slot(study, 8, 5, fifth) is keeps
+
+
+@pytest.mark.parametrize(
+    "distribution",
+    [
+        FloatDistribution(1e-4, 1e-1, log=True),
+        FloatDistribution(0.0, 1.0, step=0.25),
+        FloatDistribution(0.0, 1.0),
+        IntDistribution(2, 17, step=5),
+        IntDistribution(1, 100, log=True),
+        CategoricalDistribution(("a", "b", None)),
+    ],
+)
+def test_every_value_of_a_range_is_drawn_and_none_beyond_it(distribution):
+    random = np.random.default_rng(0)
+    drawn = [sample_from(distribution, random) for _ in range(400)]
+    assert all(contains(distribution, value) for value in drawn)
+    if isinstance(distribution, CategoricalDistribution) or getattr(distribution, "step", None) not in (None, 1):
+        assert len(set(drawn)) == len(getattr(distribution, "choices", ())) or len(set(drawn)) == 1 + round(
+            (distribution.high - distribution.low) / distribution.step
+        )
