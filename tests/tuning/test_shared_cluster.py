@@ -8,7 +8,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 @pytest.fixture
 def cluster(monkeypatch):
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
     cluster.add_node(num_cpus=2)
     monkeypatch.setenv("RAY_ADDRESS", cluster.address)
     yield cluster
