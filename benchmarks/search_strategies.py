@@ -89,11 +89,11 @@ class OfSweep:
         )
         stopping = StoppingSettings(
             max_epochs=table.max_epochs,
-            grace_epochs=int(settings.get("grace_epochs", 1)),
+            grace_epochs=int(settings["grace_epochs"]) if "grace_epochs" in settings else None,
             reduction_factor=settings.get("reduction_factor", 3.0),
             search=self._searcher,
         )
-        self._scheduler = EarlyStopping(find_scheduler(scheduler).build(stopping), files, files)
+        self._scheduler = EarlyStopping(find_scheduler(scheduler).build(stopping), files, files, table.max_epochs)
         if self._scheduler.pauses:
             self._searcher.follow(self._scheduler)
         self._trials: dict[str, _TuneTrial] = {}

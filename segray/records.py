@@ -164,8 +164,8 @@ class SweepInfo(StoredRecord):
     """Name of ``SAMPLERS``, or the class of an Optuna sampler of the study's own; ``searcher`` in an earlier version"""
     sampler_options: dict[str, object] = {}
     scheduler: str = "asha"
-    scheduler_settings: dict[str, float] = {}
-    """Grace epochs and reduction factor; empty in the sweeps of an earlier version"""
+    scheduler_settings: dict[str, float | None] = {}
+    """Grace epochs, None where they are learned, and reduction factor; empty in the sweeps of an earlier version"""
     seed: int = 0
     max_epochs: Count
     """Most epochs of a trial"""

@@ -67,7 +67,7 @@ class MadeSearch:
         curve=made_curve,
         space=made_space,
         kill_at=None,
-        database=None,
+        grace_epochs=1,
     ):
         self.files, self.objective, self.curve, self.slots, self.kill_at = files, objective, curve, slots, kill_at
         self.max_epochs = max_epochs
@@ -78,7 +78,7 @@ class MadeSearch:
             CappedSpace(space, max_epochs),
             sampler_of(0),
             [],
-            database or Path(files.folder.path, "driver.db"),
+            Path(files.folder.path, "driver.db"),
             files,
             objective,
             [].append,
@@ -87,9 +87,13 @@ class MadeSearch:
             sampler_of=sampler_of,
         )
         settings = StoppingSettings(
-            max_epochs=max_epochs, grace_epochs=1, reduction_factor=3, objective=objective, search=self.searcher
+            max_epochs=max_epochs,
+            grace_epochs=grace_epochs,
+            reduction_factor=3,
+            objective=objective,
+            search=self.searcher,
         )
-        self.scheduler = EarlyStopping(find_scheduler(scheduler).build(settings), files, files)
+        self.scheduler = EarlyStopping(find_scheduler(scheduler).build(settings), files, files, max_epochs)
         if self.scheduler.pauses:
             self.searcher.follow(self.scheduler)
         self.tune = Retries(self.searcher)

@@ -3,6 +3,7 @@
 from typing import Final
 
 from dashboards.figures import (
+    agreement,
     calibration,
     choices,
     classes,
@@ -24,6 +25,7 @@ FIGURES: Final[dict[str, Figure]] = {
     "repeats": repeats.FIGURE,
     "curves": curves.FIGURE,
     "losses": losses.FIGURE,
+    "agreement": agreement.FIGURE,
     "parallel": parallel.FIGURE,
     "importance": importance.FIGURE,
     "choices": choices.FIGURE,

@@ -41,12 +41,10 @@ NoteKind = Literal[
 CAUTIONS: Final[tuple[NoteKind, ...]] = ("overlap", "shorter_baseline", "failed_repeats")
 """Notes to read before trusting the repeats."""
 
-_SCHEDULE_NOTES: Final = {
-    "train.epochs": "Early stopping compared unequal learning-rate schedules: train.epochs is searched, so at the same "
-    "epoch a long trial's learning rate has fallen less than a short one's. A stopped trial is not proven worse.",
-    "train.patience": "Early stopping compared unequal learning-rate schedules: train.patience is searched, so some "
-    "trials ended earlier in their schedule than others.",
-}
+_SCHEDULE_NOTE: Final = (
+    "Early stopping compared unequal learning-rate schedules: train.patience is searched, so some trials ended earlier "
+    "in their schedule than others."
+)
 
 
 @dataclass(frozen=True)
@@ -208,10 +206,8 @@ def _none_finished(results: SweepResults) -> Iterator[str]:
 
 def _schedule(results: SweepResults) -> Iterator[str]:
     # Without a scheduler, no trial was compared with others in the middle of its learning-rate schedule.
-    if not results.trials.empty and results.info.scheduler != "none":
-        for key, note in _SCHEDULE_NOTES.items():
-            if key in results.info.space:
-                yield note
+    if not results.trials.empty and results.info.scheduler != "none" and "train.patience" in results.info.space:
+        yield _SCHEDULE_NOTE
 
 
 def _classes(results: SweepResults) -> Iterator[str]:

@@ -83,7 +83,11 @@ class Sweep:
     """A name of ``SCHEDULERS``; None for the sampler's own: freeze_thaw for the sampler of that name, else asha"""
     # Epoch 1 is a weak judge: its rank correlation with the last was 0.24 on one data set, and 0.68 on another. A rung
     # at a third of the schedule was the best fixed one on the first, but would be the worst on the second.
-    grace_epochs: Annotated[int, Option("Epochs before which no trial stops")] = 1
+    grace_epochs: Annotated[
+        int | None,
+        Option("Epochs of the longest trial before which none stops, shorter ones in proportion; by default learned"),
+    ] = None
+    """The first rung; None lets the first trials run to their ends, and then takes the place where ranks agree"""
     reduction_factor: Annotated[float, Option("One in so many trials goes on at each rung (asha, hyperband)")] = 3.0
     callbacks: Annotated[Sequence[str | Callback], CALLBACK] = DEFAULT_CALLBACKS
     """Names of ``CALLBACKS``, or callbacks of one's own"""
@@ -142,7 +146,7 @@ def check_values(sweep: Sweep) -> None:
         )
     if not 0 <= sweep.seed <= LARGEST_SEED:
         raise ConfigError(f"--seed must be from 0 to {LARGEST_SEED}, but got {sweep.seed}")
-    if sweep.grace_epochs < 1:
+    if sweep.grace_epochs is not None and sweep.grace_epochs < 1:
         raise ConfigError(f"--grace-epochs must be at least 1, but got {sweep.grace_epochs}")
     if not 1 < sweep.reduction_factor < math.inf:
         raise ConfigError(f"--reduction-factor must be above 1, but got {sweep.reduction_factor:g}")

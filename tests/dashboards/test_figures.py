@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from dashboards.figures import FIGURES, NothingToDrawError
+from dashboards.figures.agreement import agreement_info
 from dashboards.figures.calibration import calibration_info
 from dashboards.figures.choices import choices_info
 from dashboards.figures.classes import classes_info
@@ -54,6 +55,31 @@ def test_every_figure_stands_failures_only(name, sweep):
         return
     assert name == "history", "a figure of trials without a score must raise NothingToDrawError"
     assert {"failed", "diverged"} <= {trace.name for trace in figure.data}
+
+
+def test_early_ranks_are_compared_with_final_ones_over_whole_trials_alone(sweep):
+    for number in range(10):
+        # Until half of the schedule the best trial is the worst.
+        early = 0.05 if number == 9 else 0.1 + 0.01 * number
+        mious = [early, early, 0.3 + 0.01 * number, 0.4 + 0.01 * number]
+        fake_sweep.write_trial(sweep, f"{number:04d}", {"train.epochs": 4}, mious)
+    fake_sweep.write_trial(sweep, "0010", {"train.epochs": 4}, [0.9], status="stopped")
+    fake_sweep.write_trial(sweep, "0011", {"train.epochs": 40}, [0.9] * 3)
+    info = agreement_info(load_sweep(sweep))
+    assert (info.num_trials, info.num_top) == (10, 1)
+    shares = {round(12 * point.share): point for point in info.points}
+    assert min(shares) == 3, "before a quarter no trial has a score"
+    assert shares[3].correlation == pytest.approx(1 - 6 * (9**2 + 9) / 990)
+    assert shares[3].top_lost == 1.0
+    assert shares[9].correlation == pytest.approx(1.0)
+    assert shares[9].top_lost == 0.0
+
+
+def test_ranks_of_few_whole_trials_are_not_drawn(sweep):
+    for number in range(4):
+        fake_sweep.write_trial(sweep, f"{number:04d}", {"train.epochs": 2}, [0.1, 0.2])
+    with pytest.raises(NothingToDrawError, match="Ranks need 5 trials that ran their whole schedule, but 4 did so far"):
+        agreement_info(load_sweep(sweep))
 
 
 def test_history_keeps_the_best_so_far_and_leaves_failed_trials_out(sweep):

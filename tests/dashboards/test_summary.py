@@ -119,16 +119,17 @@ def test_facts_say_what_was_spent_and_that_the_saving_is_an_estimate(sweep):
     assert facts["Epochs"] == "searched, at most 12"
 
 
-def test_searched_epochs_are_noted_unless_nothing_stopped_early(tmp_path):
+def test_a_searched_patience_is_noted_unless_nothing_stopped_early(tmp_path):
     def notes(name, **changes):
         sweep = fake_sweep.empty_sweep(tmp_path, name, **changes)
         fake_sweep.write_trial(sweep, "0000", {}, [0.2])
         return " ".join(summary_of(sweep).notes)
 
-    assert "unequal learning-rate schedules: train.epochs" in notes("epochs")
-    assert "train.patience" in notes("patience", space={"train.patience": "one of 3, 5"})
-    assert "unequal" not in notes("fixed", space={"optim.lr": "number from 0 to 1"})
-    assert "unequal" not in notes("unstopped", scheduler="none")
+    patience = {"train.patience": "one of 3, 5"}
+    assert "unequal learning-rate schedules: train.patience" in notes("patience", space=patience)
+    # Rungs are shares of a trial's own schedule.
+    assert "unequal" not in notes("epochs")
+    assert "unequal" not in notes("unstopped", space=patience, scheduler="none")
 
 
 def test_notes_say_what_is_missing(sweep):

@@ -134,7 +134,7 @@ def train_here(sweep):
 def one_cluster():
     """A cluster for all sweeps inside, of one CPU for one group, whose start is most of such a sweep."""
     # Several of the group's processes start at once.
-    head = {"num_cpus": 1, "_system_config": {"worker_maximum_startup_concurrency": 16}}
+    head = {"num_cpus": 1, "include_dashboard": False, "_system_config": {"worker_maximum_startup_concurrency": 16}}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     os.environ["RAY_ADDRESS"] = cluster.address
     yield

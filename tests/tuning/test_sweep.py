@@ -53,7 +53,8 @@ def test_a_sweep_leaves_records_models_a_study_repeats_and_a_report(ended):
 
 
 def test_early_stopping_prunes_and_two_ddp_workers_agree(start):
-    running = start("--trials", 6, "--epochs", 4, "--workers-per-trial", 2, "--cpus-per-worker", 0.5)
+    options = ["--grace-epochs", 1, "--workers-per-trial", 2, "--cpus-per-worker", 0.5]
+    running = start("--trials", 6, "--epochs", 4, *options)
     code, output = running.end()
     assert code == 0, output
     ended = outcomes(running.sweep)

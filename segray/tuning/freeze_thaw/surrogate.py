@@ -188,7 +188,8 @@ class _Weights:
         mean_curve = 4.0 + 4.0 * first[:, None] * second[None]
         smooth = near * (level + shape * torch.exp(-apart / shape_time))
         own: Tensor = same * (own_level + own_shape * torch.exp(-apart / own_time))
-        return own + smooth + mean_curve
+        total: Tensor = own + smooth + mean_curve
+        return total
 
     def variance_at_end(self) -> Tensor:
         """Return the prior variance of a score at the end."""

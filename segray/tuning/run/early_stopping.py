@@ -9,10 +9,12 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from segray.records import EpochRecord
 from segray.storage import BASELINE_ID, SweepFiles
-from segray.trial_files import TrialFiles
+from segray.trial_files import TrialFiles, undamaged
 from segray.tuning.objective import TUNE_METRIC
-from segray.tuning.run.exchange import TuneTrial
+from segray.tuning.run.exchange import News, TuneTrial
 from segray.tuning.schedulers.kind import NamedTrial, PausingRule, Rule, Score
+from segray.tuning.space import EPOCHS_KEY
+from segray.values import Values
 
 
 class Fifo(FIFOScheduler):
@@ -41,15 +43,17 @@ class EarlyStopping(Fifo):
         rule: Decides which trials stop.
         sweep: The sweep's files.
         earlier: The same as this start found them.
+        max_epochs: Length of a trial's schedule, if its values do not say another.
     """
 
-    def __init__(self, rule: Rule, sweep: SweepFiles, earlier: SweepFiles) -> None:
+    def __init__(self, rule: Rule, sweep: SweepFiles, earlier: SweepFiles, max_epochs: int) -> None:
         super().__init__()
-        self._rule, self._sweep = rule, sweep
+        self._rule, self._sweep, self._max_epochs = rule, sweep, max_epochs
         self._epochs: dict[str, int] = {}
         self._paused: dict[str, None] = {}
+        self._schedules: dict[str, int] = {}
         for files in earlier.trials():
-            self._add(files)
+            self._add(files, undamaged(files.values) or {})
 
     @property
     def paused(self) -> Collection[str]:
@@ -63,14 +67,16 @@ class EarlyStopping(Fifo):
 
     def on_trial_add(self, _controller: object, trial: TuneTrial) -> None:
         """Take a trial in, with all epochs of earlier starts."""
-        self._add(self._sweep.trial(_named(trial).trial_id))
+        self._add(self._sweep.trial(_named(trial).trial_id), trial.config["values"])
 
-    def on_trial_result(self, _controller: object, trial: TuneTrial, result: Score) -> str:
+    def on_trial_result(self, _controller: object, trial: TuneTrial, result: News) -> str:
         """Decide whether the trial goes on."""
         named = _named(trial)
         # Missed epochs first: ASHA would take this epoch's score for the rung that the trial has passed unseen.
         decisions = self._catch_up(named, before=result["epoch"])
-        decisions.append(self._rule.on_trial_result(None, named, result))
+        decisions.append(
+            self._rule.on_trial_result(None, named, self._score(named, result["epoch"], result[TUNE_METRIC]))
+        )
         self._epochs[named.trial_id] = result["epoch"]
         # The report compares all trials with a fully trained baseline; its scores still count in the rungs.
         if named.trial_id == BASELINE_ID:
@@ -98,14 +104,14 @@ class EarlyStopping(Fifo):
             del self._paused[chosen]
         return chosen
 
-    def on_trial_complete(self, _controller: object, trial: TuneTrial, result: Score) -> None:
+    def on_trial_complete(self, _controller: object, trial: TuneTrial, result: News) -> None:
         """Keep a trial's last epochs."""
         named, epoch = _named(trial), result["epoch"]
         # A failed trial's result has epoch 0, though its files may hold epochs that were never handed over.
         self._catch_up(named, before=epoch or math.inf)
         # Median takes the last result for how far a trial came: one of epoch 0 would hide the epochs before it.
         if epoch:
-            self._rule.on_trial_complete(None, named, result)
+            self._rule.on_trial_complete(None, named, self._score(named, result["epoch"], result[TUNE_METRIC]))
         else:
             self._rule.on_trial_remove(None, named)
 
@@ -113,8 +119,13 @@ class EarlyStopping(Fifo):
         """Let go of a trial that ended with an error."""
         self._rule.on_trial_remove(None, _named(trial))
 
-    def _add(self, files: TrialFiles) -> None:
+    def _score(self, trial: NamedTrial, epoch: int, best: float) -> Score:
+        return {"epoch": epoch, "share": epoch / self._schedules[trial.trial_id], TUNE_METRIC: best}
+
+    def _add(self, files: TrialFiles, values: Values) -> None:
         trial = NamedTrial(files.id)
+        num_epochs = values.get(EPOCHS_KEY)
+        self._schedules[files.id] = num_epochs if isinstance(num_epochs, int) else self._max_epochs
         self._rule.on_trial_add(None, trial)
         # An unfinished trial is added twice, at the start and with its slot, but counts once in a rung.
         self._epochs.setdefault(files.id, 0)
@@ -134,7 +145,7 @@ class EarlyStopping(Fifo):
             return decisions
         for record in records:
             if record.best_score is not None and self._epochs[trial.trial_id] < record.epoch < before:
-                result: Score = {"epoch": record.epoch, TUNE_METRIC: record.best_score}
+                result = self._score(trial, record.epoch, record.best_score)
                 decisions.append(self._rule.on_trial_result(None, trial, result))
                 self._epochs[trial.trial_id] = record.epoch
         return decisions

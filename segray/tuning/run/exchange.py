@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, Protocol, TypedDict
 
 from segray.records import EpochRecord, OutcomeStatus
-from segray.tuning.schedulers.kind import Score
+from segray.tuning.schedulers.kind import Epoch
 from segray.tuning.space import Choice
 
 
@@ -27,7 +27,7 @@ class TuneTrial(Protocol):
         """Return the error that ended the trial."""
 
 
-class News(Score):
+class News(Epoch):
     """Tune's result of an epoch, or of a trial's end."""
 
     record: EpochRecord | None

@@ -23,11 +23,20 @@ from segray.values import Values
 
 
 def as_begun(sweep: Sweep, info: SweepInfo) -> Sweep:
-    """Fill in what the first start decided: encoder weights and the number of epochs."""
+    """Fill in what the first start decided and this one leaves open: encoder weights, epochs and the scheduler."""
     # The network may be back since the first start, and auto would then mean other weights.
     is_open = sweep.base.model.encoder_weights == "auto"
     values = {"model.encoder_weights": info.base["model.encoder_weights"]} if is_open else {}
-    return replace(sweep, base=sweep.base.with_values(values), epochs=sweep.epochs or info.max_epochs)
+    before = info.scheduler_settings.get("grace_epochs")
+    grace_epochs = None if before is None else int(before)
+    return replace(
+        sweep,
+        base=sweep.base.with_values(values),
+        epochs=sweep.epochs or info.max_epochs,
+        scheduler=sweep.scheduler or info.scheduler,
+        # An earlier version learned no rung.
+        grace_epochs=grace_epochs if sweep.grace_epochs is None else sweep.grace_epochs,
+    )
 
 
 def check_same_data(files: SweepFiles, base: RunConfig) -> None:

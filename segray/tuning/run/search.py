@@ -51,7 +51,7 @@ def run_search(shared: Shared, earlier: SweepFiles, plan: Plan, progress: Progre
             sampler_of=sampler_of,
         )
         rule = find_scheduler(sweep.scheduler_name).build(replace(sweep.stopping(checked.max_epochs), search=searcher))
-        scheduler = EarlyStopping(rule, files, earlier)
+        scheduler = EarlyStopping(rule, files, earlier, checked.max_epochs)
         if scheduler.pauses:
             searcher.follow(scheduler)
             progress.paused.update(scheduler.paused)

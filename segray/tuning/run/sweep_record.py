@@ -81,7 +81,7 @@ def majority_class(data: PreparedData) -> tuple[str, dict[str, float | None]]:
     return names[majority], scores_by_name(found, names)
 
 
-def scheduler_settings(sweep: Sweep) -> dict[str, float]:
+def scheduler_settings(sweep: Sweep) -> dict[str, float | None]:
     """Return the numbers that decide when a scheduler stops a trial."""
     return {"grace_epochs": sweep.grace_epochs, "reduction_factor": sweep.reduction_factor}
 

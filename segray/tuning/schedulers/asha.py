@@ -1,22 +1,16 @@
 """ASHA: asynchronous successive halving (Li et al. 2020).
 
-At each rung (1, 3, 9, ... epochs) a trial goes on if it is among the best third of those that have come as far.
+At each rung (a ninth, a third, ... of a trial's schedule) a trial goes on if it is among the best third of those that
+have come as far.
 """
 
 from segray.tuning.schedulers.kind import Rule, SchedulerKind, StoppingSettings
+from segray.tuning.schedulers.learned import with_first_rung
+from segray.tuning.schedulers.rungs import Rungs
 
 
 def _build(settings: StoppingSettings) -> Rule:
-    from ray.tune.schedulers import ASHAScheduler
-
-    rule: Rule = ASHAScheduler(
-        max_t=settings.max_epochs,
-        # Tune refuses a first rung beyond the last epoch, as where --epochs is below --grace-epochs.
-        grace_period=min(settings.grace_epochs, settings.max_epochs),
-        reduction_factor=settings.reduction_factor,
-        **settings.compared_by,
-    )
-    return rule
+    return with_first_rung(lambda first: Rungs(first, settings.reduction_factor, settings.objective), settings)
 
 
 ASHA = SchedulerKind(_build, "was not among those that ASHA lets go on")

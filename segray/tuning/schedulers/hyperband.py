@@ -1,7 +1,7 @@
 """Hyperband (Li et al. 2018), asynchronous: several ASHA brackets, whose first rungs lie ever later.
 
-It hedges against an ASHA that stops slow starters too early. Bracket s lets a trial train grace x factor^s epochs
-before it may stop it.
+It hedges against an ASHA that stops slow starters too early. The first rung of bracket s lies at first x factor^s, a
+share of a trial's schedule.
 """
 
 from __future__ import annotations
@@ -10,25 +10,25 @@ import math
 import zlib
 from itertools import accumulate
 
+from segray.objective import Objective
 from segray.tuning.schedulers.kind import NamedTrial, Rule, SchedulerKind, Score, StoppingSettings
+from segray.tuning.schedulers.learned import with_first_rung
+from segray.tuning.schedulers.rungs import Rungs
 
 
 class Hyperband:
-    """ASHA in brackets. A trial's id decides its bracket, so a resume puts it into the same one."""
+    """ASHA in brackets. A trial's id decides its bracket, so a resume puts it into the same one.
 
-    def __init__(self, settings: StoppingSettings) -> None:
-        from ray.tune.schedulers import ASHAScheduler
+    Args:
+        first: Share of the schedule at the first rung of the earliest bracket.
+        factor: Ratio of the shares of two rungs, and one in how many trials goes on.
+        objective: Says which scores are better.
+    """
 
-        factor, longest = settings.reduction_factor, settings.max_epochs
-        grace = min(settings.grace_epochs, longest)
+    def __init__(self, first: float, factor: float, objective: Objective) -> None:
         # In floats log(243, 3) is a little less than 5, which would lose a bracket.
-        num_brackets = int(math.log(longest / grace, factor) + 1e-9) + 1
-        self._brackets: list[Rule] = [
-            ASHAScheduler(
-                max_t=longest, grace_period=grace * factor**s, reduction_factor=factor, **settings.compared_by
-            )
-            for s in range(num_brackets)
-        ]
+        num_brackets = int(math.log(1 / first, factor) + 1e-9) + 1
+        self._brackets = [Rungs(min(first * factor**s, 1.0), factor, objective) for s in range(num_brackets)]
         # Trials per bracket, so that each costs about the same number of epochs.
         shares = [factor ** (num_brackets - 1 - s) / (num_brackets - s) for s in range(num_brackets)]
         self._bounds = [bound / sum(shares) for bound in accumulate(shares)]
@@ -60,4 +60,8 @@ class Hyperband:
         return self._brackets[self.bracket(trial.trial_id)]
 
 
-HYPERBAND = SchedulerKind(Hyperband, "was not among those that its bracket of Hyperband lets go on")
+def _build(settings: StoppingSettings) -> Rule:
+    return with_first_rung(lambda first: Hyperband(first, settings.reduction_factor, settings.objective), settings)
+
+
+HYPERBAND = SchedulerKind(_build, "was not among those that its bracket of Hyperband lets go on")

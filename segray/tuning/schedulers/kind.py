@@ -9,7 +9,6 @@ from typing import NamedTuple, Protocol, TypedDict, runtime_checkable
 import optuna
 
 from segray.objective import MIOU, Objective
-from segray.tuning.objective import TUNE_METRIC
 from segray.tuning.space import Space
 
 
@@ -19,13 +18,20 @@ class NamedTrial(NamedTuple):
     trial_id: str
 
 
-class Score(TypedDict):
-    """The part of a result that a rule sees."""
+class Epoch(TypedDict):
+    """An epoch of a result."""
 
     epoch: int
     """Completed epochs; 0 if the trial failed before a message of an epoch"""
     best_score: float
     """Under ``TUNE_METRIC``: the best score so far; NaN before there is one"""
+
+
+class Score(Epoch):
+    """The part of a result that a rule sees."""
+
+    share: float
+    """Completed epochs, as a share of the trial's own schedule"""
 
 
 class Rule(Protocol):
@@ -73,8 +79,9 @@ class StoppingSettings:
 
     max_epochs: int
     """The longest schedule of a trial"""
-    grace_epochs: int
-    """No trial is stopped before it has completed so many; the rule itself sees to it"""
+    grace_epochs: int | None
+    """No trial is stopped before it has completed so many of the longest schedule, or as large a share of its own; None
+    where that is learned. The rule itself sees to it"""
     reduction_factor: float
     """One in so many trials goes on at each rung (asha, hyperband)"""
     objective: Objective = MIOU
@@ -82,10 +89,9 @@ class StoppingSettings:
     """The study, for rules that read it"""
 
     @property
-    def compared_by(self) -> dict[str, object]:
-        """Arguments of Tune's rules: they compare the best score so far, by completed epochs."""
-        # Tune's own training_iteration restarts when a trial goes on in another slot, so epochs are segray's.
-        return {"time_attr": "epoch", "metric": TUNE_METRIC, "mode": self.objective.mode}
+    def grace_share(self) -> float | None:
+        """The share of its schedule before which no trial is stopped."""
+        return None if self.grace_epochs is None else min(self.grace_epochs / self.max_epochs, 1.0)
 
 
 @dataclass(frozen=True)

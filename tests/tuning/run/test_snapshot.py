@@ -53,7 +53,7 @@ def test_every_part_of_a_start_reads_the_same_files_once(sweep, tmp_path, monkey
     assert len(without_outcome(earlier, wanted_repeats(earlier, 0, 2))) >= 1
     assert best_so_far(earlier)[0] == 0.5
     settings = StoppingSettings(max_epochs=2, grace_epochs=1, reduction_factor=3)
-    EarlyStopping(find_scheduler("asha").build(settings), sweep, earlier)
+    EarlyStopping(find_scheduler("asha").build(settings), sweep, earlier, 2)
     search = StudySearch(sweep, space, make_sampler("tpe", 0), [], Path(tmp_path, "x.db"), earlier, MIOU, max_epochs=2)
 
     assert [trial.params["optim.lr"] for trial in search.study.trials] == pytest.approx([0.001, 0.002, 0.003, 0.004])
