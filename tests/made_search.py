@@ -96,7 +96,7 @@ class MadeSearch:
         self.scheduler = EarlyStopping(find_scheduler(scheduler).build(settings), files, files, max_epochs)
         if self.scheduler.pauses:
             self.searcher.follow(self.scheduler)
-        self.tune = Retries(self.searcher)
+        self.tune = Retries(self.searcher, files)
         self.events, self.switches, self.num_suggested = 0, 0, 0
 
     def run(self):

@@ -136,4 +136,4 @@ def run_repeats(shared: Shared, nodes: Sequence[Mapping[str, float]]) -> None:
         what="repeat",
     )
     searcher = ListSearch([(repeat.id, repeat_values(files, repeat, base)) for repeat in missing])
-    run_tune(shared, plan, progress, Retries(searcher), Fifo())
+    run_tune(shared, plan, progress, Retries(searcher, files), Fifo())

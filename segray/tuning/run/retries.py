@@ -6,6 +6,8 @@ from collections import Counter
 
 from ray.tune.search import Searcher
 
+from segray.storage import SweepFiles
+from segray.trial_files import undamaged
 from segray.tuning.run.exchange import News, Proposal
 
 MAX_DEATHS = 3
@@ -21,11 +23,13 @@ class Retries(Searcher):
     Args:
         searcher: Proposes the trials; a trial whose slot died is no new trial to it. It returns None where it may have
             a trial later.
+        sweep: The sweep's files. They tell of epochs that a slot could not pass on before it died.
     """
 
-    def __init__(self, searcher: Searcher) -> None:
+    def __init__(self, searcher: Searcher, sweep: SweepFiles) -> None:
         super().__init__()
-        self._searcher = searcher
+        self._searcher, self._sweep = searcher, sweep
+        self._epochs: dict[str, int] = {}
         self._running: dict[str, tuple[str, Proposal]] = {}
         self._again: list[tuple[str, Proposal]] = []
         self.deaths: Counter[str] = Counter()
@@ -55,12 +59,21 @@ class Retries(Searcher):
         """Pass a trial's end on, unless its slot died and it is handed out again."""
         first_id, proposed = self._running.pop(trial_id)
         if error:
-            self.deaths[proposed["trial"]] += 1
+            self._count_death(proposed["trial"])
             if self.goes_on(proposed["trial"]):
                 # The wrapped searcher knows the trial by its first id.
                 self._again.append((first_id, proposed))
                 return
         self._searcher.on_trial_complete(first_id, result, error)
+
+    def _count_death(self, trial: str) -> None:
+        files = self._sweep.trial(trial)
+        last = undamaged(lambda: files.pointer("last"))
+        epoch = last.record.epoch if last else 0
+        if epoch > self._epochs.get(trial, 0):
+            del self.deaths[trial]
+        self._epochs[trial] = epoch
+        self.deaths[trial] += 1
 
     def goes_on(self, trial: str) -> bool:
         """Return whether a trial whose slot died is handed out again."""

@@ -55,7 +55,7 @@ def run_search(shared: Shared, earlier: SweepFiles, plan: Plan, progress: Progre
         if scheduler.pauses:
             searcher.follow(scheduler)
             progress.paused.update(scheduler.paused)
-        run_tune(shared, plan, progress, Retries(searcher), scheduler)
+        run_tune(shared, plan, progress, Retries(searcher, files), scheduler)
         if not shared.stop.asked and not shared.stop.out_of_time:
             _end_paused(shared, searcher, progress)
     if searcher.num_combinations is not None and not shared.stop.asked:

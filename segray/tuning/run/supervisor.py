@@ -211,8 +211,11 @@ class Supervisor(tune.Callback):
         trial_id, error = trial.config["trial"], trial.get_error()
         # The slot is dead, but the channel knows the trial's time.
         seconds = wait_for(self._channel.seconds.remote(trial_id))
-        has_died = isinstance(error, RayActorError)
-        said = (ray_reason(error) or KILLED) if has_died else str(error).strip().rpartition("\n")[2]
+        said = str(error).strip().rpartition("\n")[2]
+        # Tune may know of the death alone, and then passes None on as the error's text.
+        has_died = isinstance(error, RayActorError) or said == str(None)
+        if has_died:
+            said = (ray_reason(error) if isinstance(error, RayActorError) else "") or KILLED
         if self._retries.goes_on(trial_id):
             once = said if has_died else f"failed: {said}"
             self._take_up_again(trial_id, f"the process in front of the trial's workers {once}")

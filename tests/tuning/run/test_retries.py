@@ -1,8 +1,10 @@
 """Trials whose slot died are handed out again, and their searcher hears of them once."""
 
 import pytest
+from fake_sweep import empty_sweep, record
 from ray.tune.search import Searcher
 
+from segray.records import CheckpointPointer
 from segray.tuning.run.repeats import ListSearch
 from segray.tuning.run.retries import MAX_DEATHS, Retries
 
@@ -26,8 +28,13 @@ def told():
     return Told()
 
 
-def test_a_lost_trial_comes_again_before_the_next_one_and_is_told_under_its_first_name(told):
-    retries = Retries(told)
+@pytest.fixture
+def files(tmp_path):
+    return empty_sweep(tmp_path).files
+
+
+def test_a_lost_trial_comes_again_before_the_next_one_and_is_told_under_its_first_name(told, files):
+    retries = Retries(told, files)
     first = retries.suggest("tune-a")
     retries.on_trial_result("tune-a", {"epoch": 1})
     retries.on_trial_complete("tune-a", error=True)
@@ -38,9 +45,9 @@ def test_a_lost_trial_comes_again_before_the_next_one_and_is_told_under_its_firs
     assert told.told == [("tune-a", 1), ("tune-a", 2), ("tune-a", "end")]
 
 
-def test_deaths_without_an_epoch_between_fail_a_trial():
+def test_deaths_without_an_epoch_between_fail_a_trial(files):
     told = Told(1)
-    retries = Retries(told)
+    retries = Retries(told, files)
     for number in range(MAX_DEATHS):
         assert retries.suggest(f"tune-{number}")["trial"] == "0000"
         retries.on_trial_complete(f"tune-{number}", error=True)
@@ -49,8 +56,8 @@ def test_deaths_without_an_epoch_between_fail_a_trial():
     assert retries.suggest("tune-9") == Searcher.FINISHED
 
 
-def test_an_epoch_gives_a_trial_all_its_retries_back(told):
-    retries = Retries(told)
+def test_an_epoch_gives_a_trial_all_its_retries_back(told, files):
+    retries = Retries(told, files)
     for number in range(2 * MAX_DEATHS):
         assert retries.suggest(f"tune-{number}")["trial"] == "0000"
         retries.on_trial_result(f"tune-{number}", {"epoch": number + 1})
@@ -58,8 +65,19 @@ def test_an_epoch_gives_a_trial_all_its_retries_back(told):
     assert retries.goes_on("0000")
 
 
-def test_the_search_is_over_when_no_trial_can_come_back(told):
-    retries, last = Retries(told), 3
+def test_an_epoch_that_a_slot_could_not_pass_on_gives_a_trial_its_retries_back_too(told, files):
+    retries = Retries(told, files)
+    for number in range(2 * MAX_DEATHS):
+        assert retries.suggest(f"tune-{number}")["trial"] == "0000"
+        pointer = CheckpointPointer(checkpoint=f"checkpoints/{number + 1}-1", record=record(number + 1), seconds=1.0)
+        files.trial("0000").write_pointer("last", pointer)
+        retries.on_trial_complete(f"tune-{number}", error=True)
+    assert retries.goes_on("0000")
+    assert told.told == []
+
+
+def test_the_search_is_over_when_no_trial_can_come_back(told, files):
+    retries, last = Retries(told, files), 3
     given = [retries.suggest(f"tune-{number}") for number in range(last + 1)]
     assert [one["trial"] for one in given] == [f"000{number}" for number in range(last + 1)]
     assert retries.suggest("tune-x") is None

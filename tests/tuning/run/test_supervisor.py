@@ -31,7 +31,7 @@ def supervisor(tmp_path, monkeypatch):
     )
     monkeypatch.setattr(supervisor_module, "wait_for", lambda value: value)
     state = StateFile(files, progress)
-    retries, callbacks = Retries(ListSearch([])), Dispatcher({}, print)
+    retries, callbacks = Retries(ListSearch([]), files), Dispatcher({}, print)
     view, paused = View(progress), {"0009"}.__contains__
     return Supervisor(channel, files, RunConfig(), progress, view, state, retries, paused, "was too low", callbacks)
 
@@ -66,6 +66,10 @@ def slot_with(error):
         ),
         (
             RayActorError(error_msg="The actor is dead because its worker process has died."),
+            "died 3 times in a row before an epoch was done; the last time it ended without a word, as after SIGKILL",
+        ),
+        (
+            "Failure # 1 (occurred at 2026-12-01)\nNone\n",
             "died 3 times in a row before an epoch was done; the last time it ended without a word, as after SIGKILL",
         ),
         (
