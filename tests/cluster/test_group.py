@@ -27,7 +27,8 @@ def test_a_slots_own_processes_do_without_torch():
 
 @pytest.fixture
 def cluster():
-    ray.init("local", num_cpus=1, log_to_driver=False)
+    # Where another program holds the dashboard's port, Ray leaves a socket open, whose warning fails a later test.
+    ray.init("local", num_cpus=1, log_to_driver=False, include_dashboard=False)
     yield
     ray.shutdown()
 
