@@ -1,8 +1,12 @@
-"""User attributes that a sweep gives its trials in the Optuna study."""
+"""What a sweep's study holds of a trial beside Optuna's own fields: user attributes and a constraint."""
 
 from typing import Final
 
 EPOCHS: Final = "epochs"
-"""Number of epochs of the trial's schedule"""
+"""User attribute: number of epochs of the trial's schedule"""
 PAUSED: Final = "paused"
-"""Whether the trial, RUNNING to Optuna, has left its slot and may go on later"""
+"""User attribute: whether the trial, RUNNING to Optuna, has left its slot and may go on later"""
+INFEASIBLE: Final = "infeasible"
+"""Constraint: above 0 for a trial whose values cannot be trained"""
+INFEASIBLE_ENDS: Final = ("diverged", "out_of_memory")
+"""Outcomes that follow from a trial's values: they would end the same way again"""

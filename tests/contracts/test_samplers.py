@@ -1,5 +1,6 @@
 """Every sampler of SAMPLERS proposes valid points of a conditional space, none twice, as Optuna itself would."""
 
+import math
 from pathlib import Path
 
 import optuna
@@ -61,7 +62,7 @@ def test_every_sampler_goes_through_a_conditional_space(tmp_path, name):
 @pytest.mark.parametrize("name", [name for name in SAMPLERS if name != "freeze_thaw"])
 def test_a_sampler_proposes_what_it_proposes_to_optuna_alone(tmp_path, name):
     # Two of each: a sampler that goes through one sequence must not serve both.
-    space, sampler_of, optunas = space_for(name), samplers_by_trial(name, 3), samplers_by_trial(name, 3)
+    space, sampler_of, optunas = space_for(name), samplers_by_trial(name, 4), samplers_by_trial(name, 4)
     study = optuna.create_study(direction="maximize")
     search = search_in(tmp_path, name, space, sampler_of(0), sampler_of)
     for number in range(14):
@@ -71,6 +72,32 @@ def test_a_sampler_proposes_what_it_proposes_to_optuna_alone(tmp_path, name):
         study.tell(trial, score(trial.params))
         expected = {key: list(value) if isinstance(value, tuple) else value for key, value in trial.params.items()}
         assert told(search, number) == expected
+
+
+def lost_trials(folder, name, status):
+    """How many of 32 trials a search loses to a part of its space that cannot be trained, if they end with a status."""
+
+    def space(trial):
+        trial.suggest_float("optim.l2", 0.0, 1.0)
+        trial.suggest_float("optim.momentum", 0.0, 1.0)
+
+    search, lost = search_in(folder, f"{name}-{status}", space, make_sampler(name, 1)), 0
+    for number in range(32):
+        drawn = search.suggest(str(number))["values"]["optim.l2"]
+        made = {"record": record(1, drawn), "best_score": drawn, "status": "finished"}
+        failed = {"record": None, "best_score": math.nan, "status": status}
+        # The best scores lie beside what cannot be trained, two fifths of the space.
+        search.on_trial_complete(str(number), failed if drawn > 0.6 else made)
+        lost += drawn > 0.6
+    return lost
+
+
+@pytest.mark.parametrize(("name", "most"), [("tpe", 0.8), ("freeze_thaw", 0.5)])
+def test_a_sampler_keeps_away_from_what_cannot_be_trained(tmp_path, name, most):
+    as_failures = lost_trials(tmp_path, name, "failed")
+    assert as_failures > 10
+    assert lost_trials(tmp_path, name, "diverged") <= most * as_failures
+    assert lost_trials(tmp_path, name, "out_of_memory") <= most * as_failures
 
 
 @pytest.mark.parametrize("name", ["gp", "cmaes"])
@@ -123,7 +150,9 @@ def test_a_sampler_that_cannot_search_a_space_is_refused_with_those_that_can(nam
     def drawn(trial):
         space(trial)
 
-    with pytest.raises(ConfigError, match=f"--sampler {name} .*{message}change the space, or use one of tpe, random"):
+    with pytest.raises(
+        ConfigError, match=f"--sampler {name} .*{message}change the space, or use one of tpe, freeze_thaw, random"
+    ):
         check_sampler(name, {}, draw_samples(drawn).space)
 
 

@@ -22,7 +22,13 @@ class Curve:
     """Epoch -> score; higher is better"""
     runs: bool
     """Whether it is in a slot now"""
+    is_infeasible: bool = False
+    """Whether its values cannot be trained; its scores then count for nothing"""
 
     def best(self) -> float:
-        """Return the best score so far; minus infinity before there is one."""
-        return max(self.scores.values(), default=-math.inf)
+        """Return the best score so far; minus infinity before there is one, and if the values cannot be trained."""
+        return -math.inf if self.is_infeasible else max(self.scores.values(), default=-math.inf)
+
+    def seen(self) -> Mapping[int, float]:
+        """Return what a model sees: the scores; if the values cannot be trained, an end below all others."""
+        return {self.num_epochs: -math.inf} if self.is_infeasible else self.scores

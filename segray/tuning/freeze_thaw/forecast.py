@@ -27,7 +27,7 @@ class Forecast:
     """The expected gains of trials and points at one moment: expected improvement over the best score so far.
 
     Args:
-        curves: The trials; at least one has a score.
+        curves: The trials; at least two have a score.
     """
 
     def __init__(self, curves: Sequence[Curve]) -> None:
@@ -78,7 +78,7 @@ class Forecast:
 
 
 def _is_done(curve: Curve) -> bool:
-    return curve.num_epochs in curve.scores
+    return curve.num_epochs in curve.seen()
 
 
 def _thinned(curves: Sequence[Curve]) -> Sequence[Curve]:
@@ -93,14 +93,14 @@ def _thinned(curves: Sequence[Curve]) -> Sequence[Curve]:
 
 def _observations(curves: Sequence[Curve], most: int) -> Observations:
     """Return epochs of the curves: all if there are few, else of each curve the last and others evenly on log t."""
-    scored = [index for index, curve in enumerate(curves) if curve.scores]
+    scored = [index for index, curve in enumerate(curves) if curve.seen()]
     if 2 * len(scored) > most:
         scored = [scored[place] for place in np.linspace(0, len(scored) - 1, most // 2).round().astype(int)]
     of_each = max(most // len(scored), 2)
     chosen = [
-        (index, epoch / curves[index].num_epochs, curves[index].scores[epoch])
+        (index, epoch / curves[index].num_epochs, curves[index].seen()[epoch])
         for index in scored
-        for epoch in _spread(sorted(curves[index].scores), of_each)
+        for epoch in _spread(sorted(curves[index].seen()), of_each)
     ]
     trials, shares, scores = zip(*chosen, strict=True)
     return Observations(np.array(trials, np.int64), np.array(shares), np.array(scores))

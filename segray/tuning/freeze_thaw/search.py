@@ -115,9 +115,9 @@ class FreezeThaw:
         # It brings torch, which a command's --help does without.
         from segray.tuning.freeze_thaw.forecast import Forecast
 
-        if sum(bool(curve.scores) for curve in curves) < max(self._num_startup, 2):
+        if sum(curve.best() > -math.inf for curve in curves) < max(self._num_startup, 2):
             return None
-        state = [(curve.number, len(curve.scores)) for curve in curves]
+        state = [(curve.number, len(curve.scores), curve.is_infeasible) for curve in curves]
         if self._last is None or self._last[0] != state:
             self._last = state, Forecast(curves)
         return self._last[1].believing([curve.number for curve in curves if curve.runs and curve.number != asked])
@@ -128,9 +128,9 @@ class FreezeThaw:
         They follow from the number of trials and from the best ones alone, so that a resume weighs the same points.
         """
         begun = [trial.params for trial in study.get_trials(deepcopy=False) if trial.params]
-        ranked = sorted((curve for curve in curves if curve.scores), key=lambda curve: (-curve.best(), curve.number))
-        best = [curve.params for curve in ranked[:NUM_BEST]]
-        state = len(begun), [curve.number for curve in ranked[:NUM_BEST]]
+        scored = [curve for curve in curves if curve.best() > -math.inf]
+        best = sorted(scored, key=lambda curve: (-curve.best(), curve.number))[:NUM_BEST]
+        state = len(begun), [curve.number for curve in best]
         if self._drawn is None or self._drawn[0] != state:
             random = np.random.default_rng((self._seed, len(begun)))
 
@@ -139,7 +139,7 @@ class FreezeThaw:
 
             fixed: list[Params] = [{}] * NUM_RANDOM
             if best:
-                fixed += [_near(best[index % len(best)], random) for index in range(NUM_NEAR)]
+                fixed += [_near(best[index % len(best)].params, random) for index in range(NUM_NEAR)]
             found = {identity(draw.drawn): draw for draw in (draw_point(self._space, Point(f, sample)) for f in fixed)}
             tried = set(map(identity, begun))
             self._drawn = state, [draw for key, draw in found.items() if key not in tried]
@@ -147,7 +147,7 @@ class FreezeThaw:
 
 
 def _curves(study: optuna.Study, news: Scores = MappingProxyType({})) -> list[Curve]:
-    """Return the curves of the trials that have a score or a slot.
+    """Return the curves of the trials that have a score or a slot, or cannot be trained.
 
     Args:
         study: The study.
@@ -156,7 +156,7 @@ def _curves(study: optuna.Study, news: Scores = MappingProxyType({})) -> list[Cu
     begun = [trial for trial in study.get_trials(deepcopy=False) if trial.params]
     sign = 1.0 if study.direction == StudyDirection.MAXIMIZE else -1.0
     curves = [_curve(trial, sign, news.get(trial.number, {})) for trial in begun]
-    return [curve for curve in curves if curve.scores or curve.runs]
+    return [curve for curve in curves if curve.seen() or curve.runs]
 
 
 def _curve(trial: FrozenTrial, sign: float, news: Mapping[int, float]) -> Curve:
@@ -171,6 +171,7 @@ def _curve(trial: FrozenTrial, sign: float, news: Mapping[int, float]) -> Curve:
         num_epochs=trial.user_attrs.get(EPOCHS, max(scores, default=1)),
         scores=dict(zip(epochs, best.tolist(), strict=True)),
         runs=trial.state == TrialState.RUNNING and not trial.user_attrs.get(PAUSED),
+        is_infeasible=any(value > 0 for value in trial.constraints.values()),
     )
 
 

@@ -41,7 +41,7 @@ class Observations:
     shares: NDArray[np.float64]
     """Share of the trial's schedule, above 0 and at most 1"""
     scores: NDArray[np.float64]
-    """Higher is better"""
+    """Higher is better; minus infinity at the end of a trial whose values cannot be trained"""
 
 
 class Surrogate:
@@ -54,9 +54,10 @@ class Surrogate:
     """
 
     def __init__(self, gaps: NDArray[np.float64], seen: Observations, fitted: Observations) -> None:
-        middle = float(np.median(seen.scores))
+        scores = seen.scores[np.isfinite(seen.scores)]
+        middle = float(np.median(scores))
         # The spread of the upper half, which the search is about; bad configs may be far worse than the rest.
-        upper = seen.scores[seen.scores >= middle] - middle
+        upper = scores[scores >= middle] - middle
         self._middle, self._scale = middle, float(np.sqrt((upper**2).mean())) or 1.0
         self._gaps, self._weights = torch.from_numpy(gaps), _Weights(gaps.shape[-1])
         self._observe(fitted)

@@ -17,7 +17,7 @@ from segray.objective import Objective
 from segray.records import EpochRecord, Outcome
 from segray.storage import SweepFiles
 from segray.trial_files import TrialFiles, undamaged
-from segray.tuning.attributes import EPOCHS
+from segray.tuning.attributes import EPOCHS, INFEASIBLE, INFEASIBLE_ENDS
 from segray.tuning.points import Point, draw_point, identity
 from segray.tuning.run.asked import trial_of
 from segray.tuning.space import EPOCHS_KEY, Distribution, Space
@@ -108,6 +108,8 @@ def catch_up(study: optuna.Study, earlier: Sequence[FrozenTrial]) -> None:
         for epoch in sorted(true.intermediate_values.keys() - have.intermediate_values.keys()):
             trial.report(true.intermediate_values[epoch], epoch)
         if true.state.is_finished():
+            for name, value in true.constraints.items():
+                trial.set_constraint(name, value)
             study.tell(trial, true.value if true.state == TrialState.COMPLETE else None, state=true.state)
 
 
@@ -117,7 +119,8 @@ def _can_catch_up(stored: Mapping[int, FrozenTrial], earlier: Sequence[FrozenTri
         have.params.keys() == true.params.keys()
         and (
             have.state == TrialState.RUNNING
-            or (have.state, have.intermediate_values) == (true.state, true.intermediate_values)
+            or (have.state, have.intermediate_values, have.constraints)
+            == (true.state, true.intermediate_values, true.constraints)
         )
         for have, true in ((stored[number], true) for number, true in enumerate(earlier))
     )
@@ -197,6 +200,7 @@ def _from_files(files: TrialFiles, drawn: Point | FrozenTrial, objective: Object
         distributions=drawn.distributions,
         intermediate_values=epochs,
         user_attrs={EPOCHS: num_epochs},
+        constraints={INFEASIBLE: 1.0} if outcome and outcome.status in INFEASIBLE_ENDS else {},
     )
 
 
@@ -205,7 +209,7 @@ def _state(outcome: Outcome | None, epochs: Mapping[int, float]) -> tuple[TrialS
         return TrialState.RUNNING, None
     if outcome.status == "finished" and outcome.best_score is not None:
         return TrialState.COMPLETE, outcome.best_score
-    if outcome.status == "stopped":
+    if outcome.status in ("stopped", *INFEASIBLE_ENDS):
         # Optuna itself gives a pruned trial its last intermediate value.
         return TrialState.PRUNED, epochs[max(epochs)] if epochs else None
     return TrialState.FAIL, None

@@ -17,7 +17,7 @@ from segray.objective import Objective
 from segray.records import EpochRecord
 from segray.storage import BASELINE_ID, SweepFiles
 from segray.trial_files import undamaged
-from segray.tuning.attributes import EPOCHS, PAUSED
+from segray.tuning.attributes import EPOCHS, INFEASIBLE, INFEASIBLE_ENDS, PAUSED
 from segray.tuning.objective import TUNE_METRIC
 from segray.tuning.points import Point, combinations, draw_point, identity
 from segray.tuning.run.asked import AskedTrial, trial_of
@@ -59,7 +59,7 @@ class _Running:
 
 
 class StudySearch(Searcher):
-    """Searcher that tells Optuna COMPLETE, PRUNED or FAIL by a trial's outcome, and tries no point twice.
+    """Searcher that tells Optuna COMPLETE, PRUNED, infeasible or FAIL by a trial's outcome, and tries no point twice.
 
     The study lives in ``database`` on the driver's own disk, because SQLite must not lie on a network filesystem, and
     is copied into the sweep's folder whenever a trial starts or ends. A resume builds it from the trials' files.
@@ -236,9 +236,12 @@ class StudySearch(Searcher):
             return
         if status == "finished" and result:
             self.study.tell(trial, result[TUNE_METRIC], state=TrialState.COMPLETE)
+        elif status in INFEASIBLE_ENDS:
+            # To samplers, FAIL never happened; they learn from constraints, and keep away.
+            trial.set_constraint(INFEASIBLE, 1.0)
+            self.study.tell(trial, state=TrialState.PRUNED)
         else:
             # Ray's OptunaSearch tells an early-stopped trial as COMPLETE with its last value, which biases the sampler.
-            # FAIL has a price: with 44 % of a space infeasible, 13.6 of 48 trials were, but 7.5 if told as infeasible.
             self.study.tell(trial, state=TrialState.PRUNED if status == "stopped" else TrialState.FAIL)
         self._publish()
 

@@ -69,6 +69,16 @@ def test_what_is_like_a_running_trial_has_less_to_win():
     assert after < before
 
 
+def test_a_point_near_one_that_cannot_be_trained_gains_less_than_its_like():
+    bad = Curve(**{**vars(curve(8, 0.38, 0)), "is_infeasible": True})
+    # Both would end alike, on either side of the best.
+    points = [{"lr": 0.22, "loss": "dice"}, {"lr": 0.38, "loss": "dice"}]
+    far, near = Forecast(whole_curves()).gains_of_points(points)
+    far_then, near_then = Forecast([*whole_curves(), bad]).gains_of_points(points)
+    assert near_then / far_then < 0.7 * near / far
+    assert Forecast([*whole_curves(), bad]).best == Forecast(whole_curves()).best
+
+
 def test_a_trial_that_has_no_score_yet_is_believed_to_end_too():
     forecast = Forecast([*whole_curves(), curve(8, 0.35, 0, runs=True)])
     assert forecast.believing([8]) is not forecast

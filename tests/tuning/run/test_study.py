@@ -50,22 +50,22 @@ def test_the_first_trial_is_the_given_one_and_epochs_are_capped(sweep):
 
 
 @pytest.mark.parametrize(
-    ("status", "state", "value"),
+    ("status", "state", "value", "constraints"),
     [
-        ("finished", TrialState.COMPLETE, 0.5),
-        (None, TrialState.PRUNED, 0.5),
-        ("diverged", TrialState.FAIL, None),
-        ("failed", TrialState.FAIL, None),
-        ("out_of_memory", TrialState.FAIL, None),
+        ("finished", TrialState.COMPLETE, 0.5, {}),
+        (None, TrialState.PRUNED, 0.5, {}),
+        ("diverged", TrialState.PRUNED, 0.5, {"infeasible": 1.0}),
+        ("failed", TrialState.FAIL, None, {}),
+        ("out_of_memory", TrialState.PRUNED, 0.5, {"infeasible": 1.0}),
     ],
 )
-def test_optuna_hears_how_a_trial_really_ended(sweep, status, state, value):
+def test_optuna_hears_how_a_trial_really_ended(sweep, status, state, value, constraints):
     search = searcher(sweep)
     search.suggest("a")
     search.on_trial_result("a", result(1, 0.4))
     search.on_trial_complete("a", result(2, 0.5, status))
     [trial] = search.study.trials
-    assert (trial.state, trial.value) == (state, value)
+    assert (trial.state, trial.value, trial.constraints) == (state, value, constraints)
     assert trial.intermediate_values == {1: 0.4, 2: 0.5}
 
 
