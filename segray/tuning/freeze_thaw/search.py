@@ -52,8 +52,8 @@ class FreezeThaw:
 
     def points(self, study: optuna.Study) -> list[Draw]:
         """Return points for the next new trial, the most promising first; random ones at the start."""
-        curves = _curves(study)
-        draws, forecast = self._candidates(study, curves), self._forecast(curves)
+        seen = _Seen(study)
+        draws, forecast = self._candidates(seen), self._forecast(seen)
         if forecast is None:
             return draws
         gains = forecast.gains_of_points([draw.drawn for draw in draws])
@@ -68,17 +68,14 @@ class FreezeThaw:
             epoch: The epoch that it has just completed.
             best: Its best score so far; NaN before there is one.
         """
-        curves = _curves(study, {number: {} if math.isnan(best) else {epoch: best}})
-        forecast = self._forecast(curves, asked=number)
-        import os
-
         if math.isnan(best):
             return True
+        seen = _Seen(study, {number: {epoch: best}})
+        forecast = self._forecast(seen, asked=number)
         if forecast is None:
-            return os.environ.get("STARTUP") != "pause"
-        paused = [trial.number for trial in study.get_trials(deepcopy=False) if trial.user_attrs.get(PAUSED)]
-        own, *others = forecast.gains([number, *paused])
-        return bool(own >= max([*others, self._gain_of_new(study, curves, forecast)]))
+            return True
+        own, *others = forecast.gains([number, *seen.paused])
+        return bool(own >= max([*others, self._gain_of_new(seen, forecast)]))
 
     def next_paused(self, study: optuna.Study, paused: Sequence[int], *, can_begin: bool) -> int | None:
         """Return the paused trial that is worth most, if it is worth more than a new one.
@@ -90,49 +87,47 @@ class FreezeThaw:
         """
         if not paused:
             return None
-        curves = _curves(study)
-        forecast = self._forecast(curves)
+        seen = _Seen(study)
+        forecast = self._forecast(seen)
         if forecast is None:
-            import os
-
-            return None if can_begin and os.environ.get("STARTUP") == "pause" else paused[0]
+            return paused[0]
         gains = forecast.gains(paused)
         best = int(np.argmax(gains))
-        least = self._gain_of_new(study, curves, forecast) if can_begin else LEAST_GAIN * forecast.noise
+        least = self._gain_of_new(seen, forecast) if can_begin else LEAST_GAIN * forecast.noise
         return paused[best] if gains[best] >= least else None
 
-    def _gain_of_new(self, study: optuna.Study, curves: Sequence[Curve], forecast: Forecast) -> float:
-        draws = self._candidates(study, curves)
+    def _gain_of_new(self, seen: _Seen, forecast: Forecast) -> float:
+        draws = self._candidates(seen)
         return float(forecast.gains_of_points([draw.drawn for draw in draws]).max()) if draws else -math.inf
 
-    def _forecast(self, curves: Sequence[Curve], asked: int | None = None) -> Forecast | None:
+    def _forecast(self, seen: _Seen, asked: int | None = None) -> Forecast | None:
         """Return what is expected of all trials; None while too few have a score.
 
         Args:
-            curves: The trials.
+            seen: The study.
             asked: A running trial that may leave its slot; all others are believed to end as expected.
         """
         # It brings torch, which a command's --help does without.
         from segray.tuning.freeze_thaw.forecast import Forecast
 
-        if sum(curve.best() > -math.inf for curve in curves) < max(self._num_startup, 2):
+        if sum(curve.best() > -math.inf for curve in seen.curves) < max(self._num_startup, 2):
             return None
-        state = [(curve.number, len(curve.scores), curve.is_infeasible) for curve in curves]
+        state = [(curve.number, len(curve.scores), curve.is_infeasible) for curve in seen.curves]
         if self._last is None or self._last[0] != state:
-            self._last = state, Forecast(curves)
-        return self._last[1].believing([curve.number for curve in curves if curve.runs and curve.number != asked])
+            self._last = state, Forecast(seen.curves)
+        running = [curve.number for curve in seen.curves if curve.runs and curve.number != asked]
+        return self._last[1].believing(running)
 
-    def _candidates(self, study: optuna.Study, curves: Sequence[Curve]) -> list[Draw]:
+    def _candidates(self, seen: _Seen) -> list[Draw]:
         """Return points of the space that no trial has: random ones, and some near the best trials.
 
         They follow from the number of trials and from the best ones alone, so that a resume weighs the same points.
         """
-        begun = [trial.params for trial in study.get_trials(deepcopy=False) if trial.params]
-        scored = [curve for curve in curves if curve.best() > -math.inf]
+        scored = [curve for curve in seen.curves if curve.best() > -math.inf]
         best = sorted(scored, key=lambda curve: (-curve.best(), curve.number))[:NUM_BEST]
-        state = len(begun), [curve.number for curve in best]
+        state = len(seen.begun), [curve.number for curve in best]
         if self._drawn is None or self._drawn[0] != state:
-            random = np.random.default_rng((self._seed, len(begun)))
+            random = np.random.default_rng((self._seed, len(seen.begun)))
 
             def sample(_point: Point, _name: str, distribution: BaseDistribution) -> object:
                 return sample_from(distribution, random)
@@ -141,22 +136,28 @@ class FreezeThaw:
             if best:
                 fixed += [_near(best[index % len(best)].params, random) for index in range(NUM_NEAR)]
             found = {identity(draw.drawn): draw for draw in (draw_point(self._space, Point(f, sample)) for f in fixed)}
-            tried = set(map(identity, begun))
+            tried = {identity(trial.params) for trial in seen.begun}
             self._drawn = state, [draw for key, draw in found.items() if key not in tried]
         return self._drawn[1]
 
 
-def _curves(study: optuna.Study, news: Scores = MappingProxyType({})) -> list[Curve]:
-    """Return the curves of the trials that have a score or a slot, or cannot be trained.
+class _Seen:
+    """What a study holds at one moment; reading it takes longer than the model where it lies in a database.
 
     Args:
         study: The study.
-        news: Scores of epochs that the study has not heard of yet.
+        news: Scores of epochs that it has not heard of yet.
     """
-    begun = [trial for trial in study.get_trials(deepcopy=False) if trial.params]
-    sign = 1.0 if study.direction == StudyDirection.MAXIMIZE else -1.0
-    curves = [_curve(trial, sign, news.get(trial.number, {})) for trial in begun]
-    return [curve for curve in curves if curve.seen() or curve.runs]
+
+    def __init__(self, study: optuna.Study, news: Scores = MappingProxyType({})) -> None:
+        self.begun = [trial for trial in study.get_trials(deepcopy=False) if trial.params]
+        """The trials that have values"""
+        self.paused = [trial.number for trial in self.begun if trial.user_attrs.get(PAUSED)]
+        """Numbers of the paused trials"""
+        sign = 1.0 if study.direction == StudyDirection.MAXIMIZE else -1.0
+        curves = [_curve(trial, sign, news.get(trial.number, {})) for trial in self.begun]
+        self.curves = [curve for curve in curves if curve.seen() or curve.runs]
+        """The curves of the trials that have a score or a slot, or cannot be trained"""
 
 
 def _curve(trial: FrozenTrial, sign: float, news: Mapping[int, float]) -> Curve:
