@@ -45,8 +45,6 @@ SWEEP = Sweep(
     first_trials=[FIRST_TRIAL],
     trials=16,
     epochs=6,
-    grace_epochs=2,
-    reduction_factor=2,
 )
 
 if __name__ == "__main__":

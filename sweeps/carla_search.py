@@ -46,7 +46,6 @@ SWEEP = Sweep(
     recipe="carla_unet",
     space=space,
     trials=50,
-    grace_epochs=8,
     repeats=3,
 )
 

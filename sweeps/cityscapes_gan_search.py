@@ -61,7 +61,6 @@ SWEEP = Sweep(
     space=space,
     first_trials=[PIX2PIX],
     trials=50,
-    grace_epochs=8,
     repeats=3,
 )
 

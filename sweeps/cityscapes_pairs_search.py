@@ -34,7 +34,6 @@ SWEEP = Sweep(
     recipe="pairs_kmeans",
     space=space,
     trials=50,
-    grace_epochs=5,
     repeats=3,
 )
 

@@ -38,7 +38,6 @@ SWEEP = Sweep(
     recipe="cityscapes_smp",
     space=space,
     trials=50,
-    grace_epochs=8,
     repeats=3,
 )
 

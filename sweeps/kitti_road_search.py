@@ -42,7 +42,6 @@ SWEEP = Sweep(
     recipe="kitti_fcn8s",
     space=space,
     trials=50,
-    grace_epochs=5,
     repeats=3,
 )
 

@@ -16,7 +16,7 @@ from segray.option import Option
 from segray.records import Lineage
 from segray.tuning.callbacks import DEFAULT_CALLBACKS, Callback, make_callbacks
 from segray.tuning.options import CALLBACK, OBJECTIVE, RESUME, RETRY_FAILED, STORAGE
-from segray.tuning.samplers import SAMPLERS, Sampler, make_sampler, own_scheduler
+from segray.tuning.samplers import DEFAULT_SAMPLER, SAMPLERS, Sampler, make_sampler, own_scheduler
 from segray.tuning.schedulers import SCHEDULERS, StoppingSettings, find_scheduler
 from segray.tuning.space import Space
 from segray.values import Values
@@ -63,10 +63,15 @@ class Sweep:
     """Further seeds with which the best trial and the first are trained when the search has ended"""
     seed: Annotated[int, Option("Seed of the search")] = 0
     sampler: Annotated[
-        Sampler,
-        Option("Who proposes trials", older_name="--searcher", metavar=f"[{'|'.join(SAMPLERS)}]", type=str),
-    ] = "tpe"
-    """A name of ``SAMPLERS``, or an Optuna sampler; an object has its own seed and options"""
+        Sampler | None,
+        Option(
+            f"Who proposes trials; by default {DEFAULT_SAMPLER}",
+            older_name="--searcher",
+            metavar=f"[{'|'.join(SAMPLERS)}]",
+            type=str,
+        ),
+    ] = None
+    """A name of ``SAMPLERS``, or an Optuna sampler; an object has its own seed and options. None for the default"""
     sampler_options: Annotated[
         Mapping[str, object],
         Option(
@@ -100,9 +105,14 @@ class Sweep:
     """Whether a resume takes up failed trials again"""
 
     @property
-    def scheduler_name(self) -> str:
+    def chosen_sampler(self) -> Sampler:
+        """The sampler, given or the default."""
+        return DEFAULT_SAMPLER if self.sampler is None else self.sampler
+
+    @property
+    def chosen_scheduler(self) -> str:
         """The name of the scheduler, given or the sampler's own."""
-        return own_scheduler(self.sampler) if self.scheduler is None else self.scheduler
+        return own_scheduler(self.chosen_sampler) if self.scheduler is None else self.scheduler
 
     def stopping(self, max_epochs: int) -> StoppingSettings:
         """Return what a scheduler may depend on, for a sweep in which no trial runs longer than ``max_epochs``."""
@@ -151,6 +161,6 @@ def check_values(sweep: Sweep) -> None:
     if not 1 < sweep.reduction_factor < math.inf:
         raise ConfigError(f"--reduction-factor must be above 1, but got {sweep.reduction_factor:g}")
     find_objective(sweep.objective)
-    find_scheduler(sweep.scheduler_name)
+    find_scheduler(sweep.chosen_scheduler)
     make_callbacks(sweep.callbacks)
-    make_sampler(sweep.sampler, sweep.seed, sweep.sampler_options)
+    make_sampler(sweep.chosen_sampler, sweep.seed, sweep.sampler_options)

@@ -151,7 +151,7 @@ def test_a_sampler_that_cannot_search_a_space_is_refused_with_those_that_can(nam
         space(trial)
 
     with pytest.raises(
-        ConfigError, match=f"--sampler {name} .*{message}change the space, or use one of tpe, freeze_thaw, random"
+        ConfigError, match=f"--sampler {name} .*{message}change the space, or use one of freeze_thaw, tpe, random"
     ):
         check_sampler(name, {}, draw_samples(drawn).space)
 

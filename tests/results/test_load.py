@@ -69,6 +69,15 @@ def test_a_running_sweeps_open_trials_are_running(sweep):
     assert results.trials["seconds"].tolist() == [15.0, 15.0]
 
 
+@pytest.mark.parametrize(("status", "other"), [("running", "running"), ("finished", "interrupted")])
+def test_a_trial_that_waits_for_a_slot_is_paused_until_it_ends(sweep, status, other):
+    for number in range(3):
+        fake_sweep.write_trial(sweep, f"000{number}", {}, [0.2], status=None if number else "finished")
+    sweep.files.write_state(fake_sweep.state(status).model_copy(update={"paused": ("0000", "0001")}))
+    results = load_sweep(sweep)
+    assert results.trials["outcome"].tolist() == ["finished", "paused", other]
+
+
 def test_a_running_sweep_silent_for_over_a_minute_is_interrupted(sweep):
     fake_sweep.write_trial(sweep, "0000", {}, [0.2], status=None)
     sweep.files.write_state(fake_sweep.state("running", age_seconds=61))

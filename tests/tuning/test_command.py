@@ -110,7 +110,7 @@ def test_sampler_and_scheduler_and_their_options_are_read_from_the_sweeps_fields
     call("--scheduler", "median", "--grace-epochs", "2", "--workers-per-trial", "2", "--trial-timeout", "30")
     first, second = asked
     assert (first.sampler, first.sampler_options) == ("gp", {"n_startup_trials": 5, "deterministic_objective": True})
-    assert (second.sampler, second.sampler_options) == ("tpe", {})
+    assert (second.sampler, second.sampler_options) == (None, {})
     assert (second.scheduler, second.grace_epochs, second.reduction_factor) == ("median", 2, 3.0)
     assert (second.resources.workers_per_trial, second.limits.trial_minutes) == (2, 30)
 
@@ -122,7 +122,7 @@ def test_options_of_the_study_stay_with_its_sampler(call, monkeypatch):
     call()
     call("--sampler", "random")
     assert [(sweep.sampler, dict(sweep.sampler_options)) for sweep in asked] == [
-        ("tpe", {"n_startup_trials": 3}),
+        (None, {"n_startup_trials": 3}),
         ("random", {}),
     ]
 

@@ -56,7 +56,7 @@ def check(sweep: Sweep, *, num_workers: int, announce: Callable[[str], None]) ->
     """
     # The cheapest checks come first; decoding the images, which may take minutes, comes last but one.
     drawn, objective = draw_trials(sweep), find_objective(sweep.objective)
-    check_sampler(sweep.sampler, sweep.sampler_options, drawn.searched)
+    check_sampler(sweep.chosen_sampler, sweep.sampler_options, drawn.searched)
     check_comparable(drawn.base, drawn.configs)
     check_comparable_scores(objective, drawn.configs)
     # Before the encoders' weights are fetched, which takes longer.

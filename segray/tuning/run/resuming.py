@@ -16,14 +16,14 @@ from segray.records import SweepInfo
 from segray.storage import SweepFiles
 from segray.tuning.preflight import Checked
 from segray.tuning.run.sweep_record import describe_space, majority_class, scheduler_settings
-from segray.tuning.samplers import sampler_name
+from segray.tuning.samplers import SAMPLERS, sampler_name
 from segray.tuning.space import STEPS
 from segray.tuning.sweep import Sweep
 from segray.values import Values
 
 
 def as_begun(sweep: Sweep, info: SweepInfo) -> Sweep:
-    """Fill in what the first start decided and this one leaves open: encoder weights, epochs and the scheduler."""
+    """Fill in what the first start decided and this one leaves open: encoder weights, epochs, sampler and scheduler."""
     # The network may be back since the first start, and auto would then mean other weights.
     is_open = sweep.base.model.encoder_weights == "auto"
     values = {"model.encoder_weights": info.base["model.encoder_weights"]} if is_open else {}
@@ -33,6 +33,7 @@ def as_begun(sweep: Sweep, info: SweepInfo) -> Sweep:
         sweep,
         base=sweep.base.with_values(values),
         epochs=sweep.epochs or info.max_epochs,
+        sampler=sweep.sampler or (info.sampler if info.sampler in SAMPLERS else None),
         scheduler=sweep.scheduler or info.scheduler,
         # An earlier version learned no rung.
         grace_epochs=grace_epochs if sweep.grace_epochs is None else sweep.grace_epochs,
@@ -79,8 +80,8 @@ def _check_same_search(info: SweepInfo, sweep: Sweep, checked: Checked) -> None:
         before |= {"--epochs": info.max_epochs, "--sampler": info.sampler, "--scheduler": info.scheduler}
         now |= {
             "--epochs": checked.max_epochs,
-            "--sampler": sampler_name(sweep.sampler),
-            "--scheduler": sweep.scheduler_name,
+            "--sampler": sampler_name(sweep.chosen_sampler),
+            "--scheduler": sweep.chosen_scheduler,
         }
     before["--objective"], now["--objective"] = str(info.objective), str(find_objective(sweep.objective))
     if info.space and info.scheduler_settings:

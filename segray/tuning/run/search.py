@@ -34,7 +34,7 @@ def run_search(shared: Shared, earlier: SweepFiles, plan: Plan, progress: Progre
         progress: The search's numbers.
     """
     sweep, checked, files = shared.sweep, shared.checked, shared.files
-    sampler_of = samplers_by_trial(sweep.sampler, sweep.seed, sweep.sampler_options)
+    sampler_of = samplers_by_trial(sweep.chosen_sampler, sweep.seed, sweep.sampler_options)
     with tempfile.TemporaryDirectory(prefix="segray-") as scratch:
         searcher = StudySearch(
             files,
@@ -50,7 +50,9 @@ def run_search(shared: Shared, earlier: SweepFiles, plan: Plan, progress: Progre
             num_trials=None if sweep.trials is None else sweep.trials - progress.done,
             sampler_of=sampler_of,
         )
-        rule = find_scheduler(sweep.scheduler_name).build(replace(sweep.stopping(checked.max_epochs), search=searcher))
+        rule = find_scheduler(sweep.chosen_scheduler).build(
+            replace(sweep.stopping(checked.max_epochs), search=searcher)
+        )
         scheduler = EarlyStopping(rule, files, earlier, checked.max_epochs)
         if scheduler.pauses:
             searcher.follow(scheduler)

@@ -113,7 +113,7 @@ def run_tune(shared: Shared, plan: Plan, progress: Progress, searcher: Retries, 
                         shared.state,
                         searcher,
                         scheduler.is_paused,
-                        find_scheduler(shared.sweep.scheduler_name).verdict,
+                        find_scheduler(shared.sweep.chosen_scheduler).verdict,
                         shared.callbacks,
                     )
                 ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Final
 
 import numpy as np
 import optuna
@@ -21,8 +22,8 @@ from segray.tuning.samplers.tpe import TPE
 from segray.tuning.space import SearchedSpace
 
 SAMPLERS: dict[str, SamplerKind] = {
-    "tpe": TPE,
     "freeze_thaw": FREEZE_THAW,
+    "tpe": TPE,
     "random": RANDOM,
     "gp": GP,
     "cmaes": CMAES,
@@ -31,6 +32,9 @@ SAMPLERS: dict[str, SamplerKind] = {
     "grid": GRID,
 }
 """Name for ``--sampler`` -> kind of sampler."""
+
+DEFAULT_SAMPLER: Final = "freeze_thaw"
+"""The sampler of a sweep that names none"""
 
 Sampler = str | optuna.samplers.BaseSampler
 """A name of ``SAMPLERS``, or an Optuna sampler that Python code has built."""

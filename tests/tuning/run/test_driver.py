@@ -112,9 +112,9 @@ def test_auto_weights_stay_what_they_came_to_when_the_network_comes_back(sweep, 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"scheduler": "none"}, "--scheduler: was 'asha', now 'none'"),
-        ({"sampler": "random"}, "--sampler: was 'tpe', now 'random'"),
-        ({"sampler_options": {"group": True}}, "--sampler-option group: was None, now True"),
+        ({"scheduler": "none"}, "--scheduler: was 'freeze_thaw', now 'none'"),
+        ({"sampler": "random"}, "--sampler: was 'freeze_thaw', now 'random'"),
+        ({"sampler_options": {"n_startup_trials": 9}}, "--sampler-option n_startup_trials: was None, now 9"),
         ({"grace_epochs": 2}, "--grace-epochs: was None, now 2"),
         ({"epochs": 4}, "--epochs: was 3, now 4"),
         ({"space": lambda trial: None}, "space of optim.lr: was"),
@@ -126,6 +126,18 @@ def test_a_resume_that_would_make_trials_incomparable_is_refused(sweep, drive, c
         drive(sweep)
     with pytest.raises(ConfigError, match=message):
         drive(sweep, resume=True, **changes)
+
+
+def test_a_resume_keeps_the_sampler_and_scheduler_that_it_leaves_open(sweep, drive):
+    sweep = Sweep(**vars(sweep) | {"base": sweep.base.with_values({"model.encoder_weights": "none"})})
+    with pytest.raises(Begun):
+        drive(sweep, sampler="tpe", scheduler="asha", grace_epochs=2)
+    with pytest.raises(Begun):
+        drive(sweep, resume=True)
+    with pytest.raises(ConfigError, match="--sampler: was 'tpe', now 'random'"):
+        drive(sweep, resume=True, sampler="random")
+    with pytest.raises(ConfigError, match="--grace-epochs: was 2.0, now 3"):
+        drive(sweep, resume=True, grace_epochs=3)
 
 
 def test_a_sweep_from_before_a_key_was_added_is_resumed_with_its_default(sweep, drive):

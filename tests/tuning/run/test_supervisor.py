@@ -122,3 +122,21 @@ def test_callbacks_hear_of_config_epochs_and_outcome_as_the_messages_say(supervi
     supervisor._callbacks.sweep_ends("finished")
     begun = ("0001", RunConfig().train.epochs, 0.5, values)
     assert heard.events == [begun, ("0001", epochs[0]), ("0001", epochs[1]), ("0001", "finished")]
+
+
+def test_a_paused_trial_leaves_its_slot_without_an_end(supervisor, capsys):
+    trial = SimpleNamespace(config={"trial": "0009", "values": {}})
+    files = supervisor._sweep.trial("0009")
+    files.write_values({})
+    supervisor.on_trial_start(trial)
+    epoch = to_result(Message("0009", record=fake_sweep.record(1)))
+    supervisor.on_trial_result(trial, epoch | {"done": True})
+    assert files.outcome() is None
+    assert "paused, since other trials promise more after epoch 1" in files.folder.read_bytes("log.txt").decode()
+    progress = supervisor._progress
+    assert (progress.paused, set(progress.running), progress.done) == ({"0009"}, {"0000"}, 0)
+    assert "1 running, 1 paused" in progress.headline()
+    supervisor._state.write("running")
+    assert supervisor._sweep.state().paused == ("0009",)
+    supervisor.on_trial_start(trial)
+    assert (progress.paused, set(progress.running)) == (set(), {"0000", "0009"})
