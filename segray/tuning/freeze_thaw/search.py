@@ -72,8 +72,9 @@ class FreezeThaw:
             return True
         seen = _Seen(study, {number: {epoch: best}})
         forecast = self._forecast(seen, asked=number)
+        # The first trials show an epoch each: the baseline, which is never paused, shows a whole curve.
         if forecast is None:
-            return True
+            return False
         own, *others = forecast.gains([number, *seen.paused])
         return bool(own >= max([*others, self._gain_of_new(seen, forecast)]))
 
@@ -90,7 +91,7 @@ class FreezeThaw:
         seen = _Seen(study)
         forecast = self._forecast(seen)
         if forecast is None:
-            return paused[0]
+            return None if can_begin else paused[0]
         gains = forecast.gains(paused)
         best = int(np.argmax(gains))
         least = self._gain_of_new(seen, forecast) if can_begin else LEAST_GAIN * forecast.noise

@@ -70,14 +70,16 @@ def test_points_are_new_valid_and_ordered_by_what_they_promise(study):
     assert np.mean(ends[:20]) > np.mean(ends) + 0.03
 
 
-def test_until_some_trials_have_a_score_points_are_random_and_nobody_loses_a_slot():
+def test_until_some_trials_have_a_score_points_are_random_and_each_trains_an_epoch():
     empty = optuna.create_study(direction="maximize")
     search = FreezeThaw(made_space, 0)
     assert len(search.points(empty)) > 250
     assert search.next_paused(empty, [], can_begin=True) is None
     trial = empty.ask()
     draw_from(made_space, trial)
-    assert search.keeps_slot(empty, 0, 1, 0.3)
+    assert not search.keeps_slot(empty, 0, 1, 0.3)
+    assert search.next_paused(empty, [0], can_begin=True) is None, "a new one comes first"
+    assert search.next_paused(empty, [0], can_begin=False) == 0
 
 
 def test_a_trial_without_a_score_keeps_its_slot(study):

@@ -136,7 +136,7 @@ def test_a_resume_keeps_the_sampler_and_scheduler_that_it_leaves_open(sweep, dri
         drive(sweep, resume=True)
     with pytest.raises(ConfigError, match="--sampler: was 'tpe', now 'random'"):
         drive(sweep, resume=True, sampler="random")
-    with pytest.raises(ConfigError, match="--grace-epochs: was 2.0, now 3"):
+    with pytest.raises(ConfigError, match=r"--grace-epochs: was 2\.0, now 3"):
         drive(sweep, resume=True, grace_epochs=3)
 
 
