@@ -78,7 +78,8 @@ def _running(results: SweepResults) -> Iterator[str]:
 
 
 def _unfinished(results: SweepResults) -> Iterator[str]:
-    num_open = int(results.trials["outcome"].isin(UNENDED).sum())
+    outcomes = results.trials["outcome"]
+    num_paused, num_cut = int(outcomes.eq("paused").sum()), int(outcomes.eq("interrupted").sum())
     num_started = len(results.trials) + results.num_left_out
     if results.state == "interrupted" and results.is_single_run:
         # segray train --resume needs --name, because a run's default name holds the time of its start.
@@ -86,8 +87,10 @@ def _unfinished(results: SweepResults) -> Iterator[str]:
         yield f"The run was interrupted before its end; {how} continues it."
     elif results.state == "interrupted":
         yield "The sweep was interrupted before its end; --resume continues it."
-    elif results.state == "finished" and (num_open or num_started < results.num_planned):
-        cut = f", {num_open} cut short" if num_open else ""
+    elif results.state == "finished" and (num_paused or num_cut or num_started < results.num_planned):
+        cut = "".join(
+            f", {number} {what}" for number, what in ((num_paused, "paused"), (num_cut, "cut short")) if number
+        )
         yield f"The sweep ended before its trials did ({results.progress()} started{cut}); --resume continues it."
 
 
