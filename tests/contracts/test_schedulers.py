@@ -191,6 +191,14 @@ def test_median_stops_a_trial_that_is_below_the_median_of_three_others(sweep):
     assert decide(scheduler, "0004", 1, 0.55) == "CONTINUE"
 
 
+@pytest.mark.parametrize("kind", STOPPING)
+def test_a_baseline_that_is_the_worst_trains_on_epoch_by_epoch(sweep, kind):
+    scheduler = scheduler_of(kind, sweep)
+    for epoch in range(1, 9):
+        for trial_id, score in (("0001", 0.5), ("0002", 0.6), ("0003", 0.7), ("0000", 0.1)):
+            assert decide(scheduler, trial_id, epoch, score) == "CONTINUE" or trial_id != "0000"
+
+
 def test_median_counts_the_trials_of_earlier_starts_and_neither_pauses_nor_counts_failures(sweep):
     for trial_id, miou in (("0000", 0.5), ("0001", 0.4), ("0002", 0.6)):
         sweep.trial(trial_id).append_record(record(1, miou))

@@ -153,12 +153,17 @@ class _Seen:
     def __init__(self, study: optuna.Study, news: Scores = MappingProxyType({})) -> None:
         self.begun = [trial for trial in study.get_trials(deepcopy=False) if trial.params]
         """The trials that have values"""
-        self.paused = [trial.number for trial in self.begun if trial.user_attrs.get(PAUSED)]
+        self.paused = [trial.number for trial in self.begun if _is_paused(trial)]
         """Numbers of the paused trials"""
         sign = 1.0 if study.direction == StudyDirection.MAXIMIZE else -1.0
         curves = [_curve(trial, sign, news.get(trial.number, {})) for trial in self.begun]
         self.curves = [curve for curve in curves if curve.seen() or curve.runs]
         """The curves of the trials that have a score or a slot, or cannot be trained"""
+
+
+def _is_paused(trial: FrozenTrial) -> bool:
+    # A trial that ended while it was paused keeps the attribute.
+    return trial.state == TrialState.RUNNING and bool(trial.user_attrs.get(PAUSED))
 
 
 def _curve(trial: FrozenTrial, sign: float, news: Mapping[int, float]) -> Curve:
@@ -172,7 +177,7 @@ def _curve(trial: FrozenTrial, sign: float, news: Mapping[int, float]) -> Curve:
         distributions=trial.distributions,
         num_epochs=trial.user_attrs.get(EPOCHS, max(scores, default=1)),
         scores=dict(zip(epochs, best.tolist(), strict=True)),
-        runs=trial.state == TrialState.RUNNING and not trial.user_attrs.get(PAUSED),
+        runs=trial.state == TrialState.RUNNING and not _is_paused(trial),
         is_infeasible=any(value > 0 for value in trial.constraints.values()),
     )
 

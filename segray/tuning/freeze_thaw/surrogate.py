@@ -12,6 +12,7 @@ freeze-thaw Bayesian optimisation (Swersky, Snoek and Adams 2014) and of DyHPO (
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 from dataclasses import dataclass
@@ -126,16 +127,26 @@ class Surrogate:
         parameters = self._weights.parameters
         optimizer = torch.optim.LBFGS(parameters, lr=0.5, max_iter=FIT_STEPS, line_search_fn="strong_wolfe")
 
+        best, kept = math.inf, [parameter.detach().clone() for parameter in parameters]
+
         def loss() -> Tensor:
+            nonlocal best, kept
             optimizer.zero_grad()
             factor = self._cholesky()
             solved = torch.cholesky_solve(self._targets[:, None], factor)[:, 0]
             misfit = 0.5 * self._targets @ solved + factor.diagonal().log().sum()
             value = misfit + self._weights.negative_log_prior()
             value.backward()  # type: ignore[no-untyped-call]
+            if value.item() < best:
+                best, kept = value.item(), [parameter.detach().clone() for parameter in parameters]
             return value
 
-        optimizer.step(loss)  # type: ignore[no-untyped-call]
+        # Curves without any noise can drive a step to parameters that are no numbers; the best ones before it stay.
+        with contextlib.suppress(torch.linalg.LinAlgError):
+            optimizer.step(loss)  # type: ignore[no-untyped-call]
+        with torch.no_grad():
+            for parameter, value in zip(parameters, kept, strict=True):
+                parameter.copy_(value)
 
     def _solve(self) -> None:
         with torch.no_grad():

@@ -102,12 +102,14 @@ def search_progress(sweep: Sweep, files: SweepFiles, slots: int) -> Progress:
         slots: Trials that run at once.
     """
     best, best_id = best_so_far(files)
+    before = files.state()
     return Progress(
         total=sweep.trials,
         slots=slots,
         deadline=None if sweep.minutes is None else time.monotonic() + 60 * sweep.minutes,
         objective=find_objective(sweep.objective),
         done=num_ended(files),
+        paused=set(before.paused) if before else set(),
         best=best,
         best_id=best_id,
     )

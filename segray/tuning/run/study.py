@@ -121,6 +121,8 @@ class StudySearch(Searcher):
         self._running: dict[str, _Running] = {}
         self._paused: dict[str, _Running] = {}
         self._pausing: Pausing | None = None
+        self._waits = False
+        """Whether no trial is worth a slot until a running one has news"""
         self.num_combinations: int | None = None
         """Number of points of the space; None until all have been tried"""
 
@@ -146,10 +148,14 @@ class StudySearch(Searcher):
 
         None says that a running trial may yet be paused, FINISHED that no trial will come.
         """
+        if self._waits:
+            return None
         # What an earlier start began goes on before anything is weighed, as it would have without the break.
         running = self._taken_up() or self._continued() or self._begun()
         if running is None:
-            return None if self._pausing and self._running else str(Searcher.FINISHED)
+            # Tune asks many times a second, and weighing takes a tenth of one.
+            self._waits = bool(self._pausing and self._running)
+            return None if self._waits else str(Searcher.FINISHED)
         self._running[trial_id] = running
         return running.proposal
 
@@ -192,7 +198,8 @@ class StudySearch(Searcher):
 
     def _count(self) -> None:
         if self._left is not None:
-            self._left -= 1
+            # A resume may ask for fewer trials than have begun.
+            self._left = max(self._left - 1, 0)
 
     def _pause(self, running: _Running) -> None:
         running.trial.set_user_attr(PAUSED, True)
@@ -210,6 +217,7 @@ class StudySearch(Searcher):
 
     def on_trial_result(self, trial_id: str, result: News) -> None:
         """Report an epoch's score to Optuna, by epoch: Tune's own count restarts when a trial does."""
+        self._waits = False
         self._report(trial_id, result["record"])
 
     def _report(self, trial_id: str, record: EpochRecord | None) -> None:
@@ -227,6 +235,7 @@ class StudySearch(Searcher):
         """Tell Optuna how the trial ended."""
         if trial_id not in self._running:
             return
+        self._waits = False
         self._report(trial_id, result["record"] if result else None)
         running = self._running.pop(trial_id)
         trial, name = running.trial, running.proposal["trial"]

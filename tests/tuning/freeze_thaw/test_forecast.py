@@ -95,6 +95,23 @@ def test_the_unit_of_the_scores_does_not_matter(factor):
     assert same == pytest.approx(factor * gain, rel=1e-4)
 
 
+def test_curves_without_any_noise_break_nothing():
+    """A step of the fit once left the numbers, and with them the positive definite matrices."""
+    curves = [
+        Curve(
+            number=number,
+            params={"lr": 0.1 * (number % 8), "loss": ("dice", "focal")[number % 2]},
+            distributions={"lr": LR, "loss": LOSS},
+            num_epochs=3,
+            scores={epoch: (0.3 + 0.1 * (number % 4)) * share for epoch, share in ((1, 0.4), (2, 0.7), (3, 1.0))},
+            runs=False,
+        )
+        for number in range(24)
+    ]
+    for count in range(4, 25):
+        assert np.isfinite(Forecast(curves[:count]).gains(list(range(count)))).all()
+
+
 def test_equal_scores_and_wild_ones_break_nothing():
     equal = [Curve(**{**vars(one), "scores": dict.fromkeys(one.scores, 0.5)}) for one in whole_curves()]
     assert np.isfinite(Forecast(equal).gains([0, 1])).all()

@@ -1,12 +1,14 @@
 """Searches that pause trials: who goes on, what the study hears, and what a resume makes of them."""
 
 import random
+import shutil
 
 import pytest
 from fake_sweep import empty_sweep
 from made_search import KilledError, MadeSearch, made_curve, made_space, told
 from optuna.trial import TrialState
 
+from segray.storage import open_sweep
 from segray.tuning.attributes import EPOCHS, PAUSED
 
 
@@ -124,3 +126,33 @@ def test_a_trial_that_diverges_while_others_wait_ends_and_is_not_taken_up(tmp_pa
     ended = told(made.files)
     assert "diverged" in {status for _, _, status in ended.values()}
     assert all(epochs == 1 for _, epochs, status in ended.values() if status == "diverged")
+
+
+def test_a_resume_that_asks_for_fewer_trials_than_have_begun_begins_none(tmp_path):
+    files = empty_sweep(tmp_path).files
+    with pytest.raises(KilledError):
+        MadeSearch(files, kill_at=45).run()
+    begun = len(files.trials())
+    MadeSearch(files, num_trials=sum(trial.outcome() is not None for trial in files.trials()) + 1).run()
+    assert len(files.trials()) == begun
+    assert all(trial.outcome() for trial in files.trials())
+
+
+def test_trials_that_ended_while_paused_are_weighed_no_more(unbroken, tmp_path):
+    shutil.copytree(unbroken.files.folder.path, tmp_path / "camvid")
+    files = open_sweep(f"{tmp_path}/camvid")
+    again = MadeSearch(files, num_trials=14)
+    [*before] = told(files)
+    again.run()
+    ended = told(files)
+    assert len(ended) == 14
+    assert {name: ended[name] for name in before} == told(unbroken.files)
+
+
+def test_a_search_that_waits_for_a_running_trial_weighs_nothing_again(tmp_path, monkeypatch):
+    made = search(tmp_path, num_trials=1, slots=1)
+    made.suggest()
+    weighed = []
+    monkeypatch.setattr(made.searcher, "_continued", lambda: weighed.append(1))
+    assert [made.searcher.suggest(f"x{number}") for number in range(5)] == [None] * 5
+    assert len(weighed) == 1
