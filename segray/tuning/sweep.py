@@ -120,6 +120,7 @@ class Sweep:
             max_epochs=max_epochs,
             grace_epochs=self.grace_epochs,
             reduction_factor=self.reduction_factor,
+            seed=self.seed,
             objective=find_objective(self.objective),
         )
 

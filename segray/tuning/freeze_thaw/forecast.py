@@ -49,7 +49,9 @@ class Forecast:
 
     def believing(self, numbers: Collection[int]) -> Forecast:
         """Return the forecast in which some trials end as expected: points that are like them have less to win."""
-        running = [self._position[number] for number in numbers if not _is_done(self._curves[self._position[number]])]
+        # With more slots than half of the model's places, some running trials may be left out.
+        places = [self._position[number] for number in numbers if number in self._position]
+        running = [place for place in places if not _is_done(self._curves[place])]
         if not running:
             return self
         believing = copy.copy(self)

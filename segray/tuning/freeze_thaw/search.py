@@ -17,7 +17,7 @@ from segray.tuning.attributes import EPOCHS, PAUSED
 from segray.tuning.freeze_thaw.curve import Curve
 from segray.tuning.freeze_thaw.encoding import Params
 from segray.tuning.points import Point, draw_point, identity
-from segray.tuning.space import Draw, Space
+from segray.tuning.space import Draw, Space, contains
 
 if TYPE_CHECKING:
     from segray.tuning.freeze_thaw.forecast import Forecast
@@ -59,7 +59,7 @@ class FreezeThaw:
         gains = forecast.gains_of_points([draw.drawn for draw in draws])
         return [draws[place] for place in np.argsort(-gains, kind="stable")]
 
-    def keeps_slot(self, study: optuna.Study, number: int, epoch: int, best: float) -> bool:
+    def keeps_slot(self, study: optuna.Study, number: int, epoch: int, best: float, *, can_begin: bool) -> bool:
         """Return whether a running trial is worth more than each paused one and than a new one.
 
         Args:
@@ -67,6 +67,7 @@ class FreezeThaw:
             number: The trial's number.
             epoch: The epoch that it has just completed.
             best: Its best score so far; NaN before there is one.
+            can_begin: Whether a new trial could take the slot. If none can, the trial must be worth an epoch at all.
         """
         if math.isnan(best):
             return True
@@ -74,9 +75,9 @@ class FreezeThaw:
         forecast = self._forecast(seen, asked=number)
         # The first trials show an epoch each: the baseline, which is never paused, shows a whole curve.
         if forecast is None:
-            return False
+            return not can_begin
         own, *others = forecast.gains([number, *seen.paused])
-        return bool(own >= max([*others, self._gain_of_new(seen, forecast)]))
+        return bool(own >= max([*others, self._least(seen, forecast, can_begin=can_begin)]))
 
     def next_paused(self, study: optuna.Study, paused: Sequence[int], *, can_begin: bool) -> int | None:
         """Return the paused trial that is worth most, if it is worth more than a new one.
@@ -94,10 +95,12 @@ class FreezeThaw:
             return None if can_begin else paused[0]
         gains = forecast.gains(paused)
         best = int(np.argmax(gains))
-        least = self._gain_of_new(seen, forecast) if can_begin else LEAST_GAIN * forecast.noise
-        return paused[best] if gains[best] >= least else None
+        return paused[best] if gains[best] >= self._least(seen, forecast, can_begin=can_begin) else None
 
-    def _gain_of_new(self, seen: _Seen, forecast: Forecast) -> float:
+    def _least(self, seen: _Seen, forecast: Forecast, *, can_begin: bool) -> float:
+        """Return the gain below which a trial that has begun gets no slot."""
+        if not can_begin:
+            return LEAST_GAIN * forecast.noise
         draws = self._candidates(seen)
         return float(forecast.gains_of_points([draw.drawn for draw in draws]).max()) if draws else -math.inf
 
@@ -136,10 +139,20 @@ class FreezeThaw:
             fixed: list[Params] = [{}] * NUM_RANDOM
             if best:
                 fixed += [_near(best[index % len(best)].params, random) for index in range(NUM_NEAR)]
-            found = {identity(draw.drawn): draw for draw in (draw_point(self._space, Point(f, sample)) for f in fixed)}
+            draws = (draw_point(self._space, _Neighbour(given, sample)) for given in fixed)
+            found = {identity(draw.drawn): draw for draw in draws}
             tried = {identity(trial.params) for trial in seen.begun}
             self._drawn = state, [draw for key, draw in found.items() if key not in tried]
         return self._drawn[1]
+
+
+class _Neighbour(Point):
+    """A point that samples a given value anew where another key's value has changed the key's range."""
+
+    def _suggest(self, name: str, distribution: BaseDistribution) -> object:
+        if name in self._params and not contains(distribution, self._params[name]):
+            del self._params[name]
+        return super()._suggest(name, distribution)
 
 
 class _Seen:

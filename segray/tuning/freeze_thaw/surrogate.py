@@ -142,7 +142,7 @@ class Surrogate:
             return value
 
         # Curves without any noise can drive a step to parameters that are no numbers; the best ones before it stay.
-        with contextlib.suppress(torch.linalg.LinAlgError):
+        with contextlib.suppress(RuntimeError):
             optimizer.step(loss)  # type: ignore[no-untyped-call]
         with torch.no_grad():
             for parameter, value in zip(parameters, kept, strict=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from segray.records import STOPPED_EARLY, Outcome, OutcomeStatus
-from segray.trial_files import TrialFiles
+from segray.trial_files import TrialFiles, undamaged
 from segray.tuning.run.collapse import collapse_warning
 
 
@@ -35,4 +35,9 @@ def outcome_of(
 
 def given_up(files: TrialFiles) -> Outcome:
     """Return the outcome of a paused trial that the search has ended without."""
-    return outcome_of(files, "stopped", f"{STOPPED_EARLY}: it was paused, and not expected to become the best")
+    return outcome_of(files, "stopped", f"{STOPPED_EARLY}: it was paused, and further epochs promised no gain")
+
+
+def known_values(files: TrialFiles) -> dict[str, object]:
+    """Return the values that a trial began with; none if its file is lost."""
+    return undamaged(files.values) or {}

@@ -27,7 +27,7 @@ def as_begun(sweep: Sweep, info: SweepInfo) -> Sweep:
     # The network may be back since the first start, and auto would then mean other weights.
     is_open = sweep.base.model.encoder_weights == "auto"
     values = {"model.encoder_weights": info.base["model.encoder_weights"]} if is_open else {}
-    before = info.scheduler_settings.get("grace_epochs")
+    before = info.scheduler_settings.get("grace_epochs", 1.0)
     grace_epochs = None if before is None else int(before)
     return replace(
         sweep,

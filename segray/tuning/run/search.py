@@ -12,7 +12,7 @@ from segray.cluster.resources import Plan
 from segray.objective import find_objective
 from segray.storage import SweepFiles
 from segray.tuning.run.early_stopping import EarlyStopping
-from segray.tuning.run.outcomes import given_up
+from segray.tuning.run.outcomes import given_up, known_values
 from segray.tuning.run.progress import Progress
 from segray.tuning.run.retries import Retries
 from segray.tuning.run.snapshot import num_ended
@@ -60,7 +60,7 @@ def run_search(shared: Shared, earlier: SweepFiles, plan: Plan, progress: Progre
         run_tune(shared, plan, progress, Retries(searcher, files), scheduler)
         if not shared.stop.asked and not shared.stop.out_of_time:
             _end_paused(shared, searcher, progress)
-    if searcher.num_combinations is not None and not shared.stop.asked:
+    if searcher.num_combinations is not None and not shared.stop.asked and not shared.stop.out_of_time:
         shared.view.say(exhausted(searcher.num_combinations, progress))
         progress.total = progress.done
 
@@ -72,16 +72,15 @@ def _end_paused(shared: Shared, searcher: StudySearch, progress: Progress) -> No
         files = shared.files.trial(trial_id)
         outcome = given_up(files)
         files.finish(outcome)
-        values = files.values() or {}
+        values = known_values(files)
         # An earlier start may have begun it; callbacks hear of each trial's begin once.
         shared.callbacks.trial_begins(trial_id, shared.checked.base.flat() | values, values)
         shared.callbacks.trial_ended(trial_id, outcome)
         progress.paused.discard(trial_id)
         progress.done += 1
     if ended:
-        shared.view.say(
-            f"{text.counted(len(ended), 'paused trial')} ended, not expected to become the best: {', '.join(ended)}"
-        )
+        what = text.counted(len(ended), "paused trial")
+        shared.view.say(f"{what} ended, since further epochs promised no gain: {', '.join(ended)}")
 
 
 def exhausted(num_combinations: int, progress: Progress) -> str:
@@ -109,7 +108,7 @@ def search_progress(sweep: Sweep, files: SweepFiles, slots: int) -> Progress:
         deadline=None if sweep.minutes is None else time.monotonic() + 60 * sweep.minutes,
         objective=find_objective(sweep.objective),
         done=num_ended(files),
-        paused=set(before.paused) if before else set(),
+        paused={name for name in before.paused if files.trial(name).outcome() is None} if before else set(),
         best=best,
         best_id=best_id,
     )

@@ -151,7 +151,8 @@ class StudySearch(Searcher):
         if self._waits:
             return None
         # What an earlier start began goes on before anything is weighed, as it would have without the break.
-        running = self._taken_up() or self._continued() or self._begun()
+        # Beginning may find that the space has no more points; then trials go on that were to wait for a new one.
+        running = self._taken_up() or self._continued() or self._begun() or self._continued()
         if running is None:
             # Tune asks many times a second, and weighing takes a tenth of one.
             self._waits = bool(self._pausing and self._running)
@@ -160,11 +161,13 @@ class StudySearch(Searcher):
         return running.proposal
 
     @property
-    def _can_begin(self) -> bool:
+    def can_begin(self) -> bool:
+        """Whether a new trial may begin."""
         return self._left != 0 and self.num_combinations is None
 
     def _taken_up(self) -> _Running | None:
-        if not self._unfinished or not self._can_begin:
+        # Where trials pause, the waiting ones were counted first; what cannot wait, as the baseline, must go on.
+        if not self._unfinished or (self._pausing is None and not self.can_begin):
             return None
         self._count()
         taken = self._again(self._unfinished.pop(0))
@@ -172,7 +175,7 @@ class StudySearch(Searcher):
         return taken
 
     def _continued(self) -> _Running | None:
-        chosen = self._pausing.next_paused(can_begin=self._can_begin) if self._pausing else None
+        chosen = self._pausing.next_paused(can_begin=self.can_begin) if self._pausing else None
         if chosen is None:
             return None
         running = self._paused.pop(chosen)
@@ -180,7 +183,7 @@ class StudySearch(Searcher):
         return running
 
     def _begun(self) -> _Running | None:
-        if not self._can_begin:
+        if not self.can_begin:
             return None
         if self._sampler_of is not None:
             self.study.sampler = self._sampler_of(len(self.study.get_trials(deepcopy=False)))

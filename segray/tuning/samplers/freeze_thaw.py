@@ -22,12 +22,13 @@ class FreezeThawSampler(optuna.samplers.RandomSampler):
     def __init__(self, n_startup_trials: int = 4, seed: int | None = None) -> None:
         super().__init__(seed)
         self._num_startup, self._seed = n_startup_trials, seed or 0
+        self._space: Space | None = None
         self._search: FreezeThaw | None = None
 
     def over(self, space: Space) -> FreezeThaw:
         """Return the search over a space, which a scheduler shares."""
-        if self._search is None:
-            self._search = FreezeThaw(space, self._seed, self._num_startup)
+        if self._search is None or self._space is not space:
+            self._space, self._search = space, FreezeThaw(space, self._seed, self._num_startup)
         return self._search
 
     def points(self, study: optuna.Study, space: Space) -> Sequence[Draw]:

@@ -21,12 +21,10 @@ class FreezeThawRule:
 
         assert settings.search is not None, "the rule reads the study"
         self._pause, self._continue = str(TrialScheduler.PAUSE), str(TrialScheduler.CONTINUE)
-        self._study = settings.search.study
-        sampler = self._study.sampler
+        self._sweep, self._study = settings.search, settings.search.study
+        sampler, space = self._study.sampler, settings.search.space
         self._search = (
-            sampler.over(settings.search.space)
-            if isinstance(sampler, FreezeThawSampler)
-            else FreezeThaw(settings.search.space, seed=0)
+            sampler.over(space) if isinstance(sampler, FreezeThawSampler) else FreezeThaw(space, settings.seed)
         )
 
     def on_trial_add(self, _controller: None, trial: NamedTrial) -> None:
@@ -34,7 +32,8 @@ class FreezeThawRule:
 
     def on_trial_result(self, _controller: None, trial: NamedTrial, result: Score) -> str:
         """Decide whether the trial keeps its slot."""
-        goes_on = self._search.keeps_slot(self._study, int(trial.trial_id), result["epoch"], result[TUNE_METRIC])
+        number, best = int(trial.trial_id), result[TUNE_METRIC]
+        goes_on = self._search.keeps_slot(self._study, number, result["epoch"], best, can_begin=self._sweep.can_begin)
         return self._continue if goes_on else self._pause
 
     def on_trial_complete(self, _controller: None, trial: NamedTrial, result: Score) -> None:

@@ -72,6 +72,10 @@ class StudySpace(Protocol):
     study: optuna.Study
     space: Space
 
+    @property
+    def can_begin(self) -> bool:
+        """Whether a new trial may begin."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class StoppingSettings:
@@ -85,6 +89,8 @@ class StoppingSettings:
     reduction_factor: float
     """One in so many trials goes on at each rung (asha, hyperband)"""
     objective: Objective = MIOU
+    seed: int = 0
+    """Seed of the search"""
     search: StudySpace | None = None
     """The study, for rules that read it"""
 

@@ -79,6 +79,12 @@ def test_a_point_near_one_that_cannot_be_trained_gains_less_than_its_like():
     assert Forecast([*whole_curves(), bad]).best == Forecast(whole_curves()).best
 
 
+def test_more_running_trials_than_the_model_has_places_break_nothing():
+    curves = [curve(number, number / 300, 2, runs=number >= 100) for number in range(300)]
+    forecast = Forecast(curves).believing(range(100, 300))
+    assert np.isfinite(forecast.gains(range(300))).all()
+
+
 def test_a_trial_that_has_no_score_yet_is_believed_to_end_too():
     forecast = Forecast([*whole_curves(), curve(8, 0.35, 0, runs=True)])
     assert forecast.believing([8]) is not forecast

@@ -77,22 +77,50 @@ def test_until_some_trials_have_a_score_points_are_random_and_each_trains_an_epo
     assert search.next_paused(empty, [], can_begin=True) is None
     trial = empty.ask()
     draw_from(made_space, trial)
-    assert not search.keeps_slot(empty, 0, 1, 0.3)
+    assert not search.keeps_slot(empty, 0, 1, 0.3, can_begin=True)
     assert search.next_paused(empty, [0], can_begin=True) is None, "a new one comes first"
     assert search.next_paused(empty, [0], can_begin=False) == 0
+
+
+def test_a_running_trial_is_not_paused_for_a_new_one_that_may_not_begin(study):
+    study.add_trial(trial_of(1.1e-2, 4))
+    fifth = made_curve(study.trials[-1].params, NUM_EPOCHS)[4]
+    search = FreezeThaw(made_space, 0)
+    assert search.keeps_slot(study, 8, 5, fifth, can_begin=False)
+    empty = optuna.create_study(direction="maximize")
+    draw_from(made_space, empty.ask())
+    assert search.keeps_slot(empty, 0, 1, 0.3, can_begin=False), "nobody else could take the slot"
+
+
+def test_a_range_that_another_key_decides_is_searched_near_its_ends():
+    """A neighbour that keeps batch 16 and draws the big encoder once ended the sweep."""
+
+    def space(trial):
+        big = trial.suggest_categorical("model.encoder", ["resnet18", "resnet101"]) == "resnet101"
+        trial.suggest_int("train.batch_size", 2, 4 if big else 16, step=2)
+
+    made = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
+    search = FreezeThaw(space, 0)
+    for _ in range(12):
+        trial = made.ask()
+        values = draw_from(space, trial).values
+        trial.report(values["train.batch_size"] / 16, 1)
+        made.tell(trial, values["train.batch_size"] / 16)
+        points = search.points(made)
+        assert all(point.values["train.batch_size"] <= 4 for point in points if "101" in point.values["model.encoder"])
 
 
 def test_a_trial_without_a_score_keeps_its_slot(study):
     trial = study.ask()
     draw_from(made_space, trial)
-    assert FreezeThaw(made_space, 0).keeps_slot(study, trial.number, 1, math.nan)
+    assert FreezeThaw(made_space, 0).keeps_slot(study, trial.number, 1, math.nan, can_begin=True)
 
 
 @pytest.mark.parametrize(("lr", "keeps"), [(1.1e-2, True), (1.5e-4, False)])
 def test_a_weak_trial_loses_its_slot_and_a_strong_one_keeps_it(study, lr, keeps):
     study.add_trial(trial_of(lr, 4))
     fifth = made_curve(study.trials[-1].params, NUM_EPOCHS)[4]
-    assert FreezeThaw(made_space, 0).keeps_slot(study, 8, 5, fifth) is keeps
+    assert FreezeThaw(made_space, 0).keeps_slot(study, 8, 5, fifth, can_begin=True) is keeps
 
 
 @pytest.mark.parametrize(

@@ -154,5 +154,22 @@ def test_a_search_that_waits_for_a_running_trial_weighs_nothing_again(tmp_path, 
     made.suggest()
     weighed = []
     monkeypatch.setattr(made.searcher, "_continued", lambda: weighed.append(1))
+    assert made.searcher.suggest("x") is None
+    assert weighed
+    weighed.clear()
     assert [made.searcher.suggest(f"x{number}") for number in range(5)] == [None] * 5
-    assert len(weighed) == 1
+    assert not weighed
+
+
+def test_trials_of_a_space_that_is_used_up_before_the_model_begins_run_to_their_ends(tmp_path):
+    def space(trial):
+        trial.suggest_categorical("optim.name", ["adamw", "sgd", "adam"])
+
+    made = search(tmp_path, space=space, curve=lambda values, _: [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]).run()
+    assert [(epochs, status) for _, epochs, status in told(made.files).values()] == [(6, "finished")] * 3
+
+
+def test_few_trials_run_to_their_ends_without_a_switch(tmp_path):
+    made = search(tmp_path, num_trials=3).run()
+    assert [(epochs, status) for _, epochs, status in told(made.files).values()] == [(6, "finished")] * 3
+    assert made.switches <= 1, "the first of the two others, for the second to begin"
