@@ -3,7 +3,7 @@
 Command:        python sweeps/camvid_search.py --data /path/to/camvid --trials 16 --epochs 6
 Data:           train/, trainannot/, val/, valannot/ as published with SegNet (367 and 101 frames of 480x360)
 Hardware:       two CPU cores; photos and labels at 160x224
-Expected:       14 min, best val mIoU 53.2 % without pretrained weights (docs/benchmarks.md)
+Expected:       best val mIoU 53.2 % without pretrained weights, with TPE and ASHA (docs/benchmarks.md)
 """
 
 from __future__ import annotations
