@@ -21,7 +21,7 @@ FAILURES: Final = ("failed", "diverged", "out_of_memory")
 """Outcomes after which a trial's config is not recommended, whatever score the trial had reached."""
 
 UNENDED: Final = ("running", "paused", "interrupted")
-"""What a trial without an outcome of its own is called."""
+"""Names for the state of a trial without an outcome of its own."""
 
 
 STOPPED_EARLY: Final = "stopped early"

@@ -1,4 +1,4 @@
-"""What a sweep's study holds of a trial beside Optuna's own fields: user attributes and a constraint."""
+"""Names of the user attributes and of the constraint that a sweep adds to its trials in the study."""
 
 from typing import Final
 

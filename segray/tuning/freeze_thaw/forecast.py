@@ -1,4 +1,4 @@
-"""What a search expects at the end of every trial it has begun, and of points it could begin."""
+"""The expected ends of the trials that a search has begun, and of points that it could begin."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ Scores = Mapping[int, Mapping[int, float]]
 
 
 class FreezeThaw:
-    """What to train next, by the expected improvement at the end of each trial and of new points.
+    """The decisions on what trains next, by the expected improvement at the end of each trial and of new points.
 
     Args:
         space: What is searched.
@@ -156,7 +156,7 @@ class _Neighbour(Point):
 
 
 class _Seen:
-    """What a study holds at one moment; reading it takes longer than the model where it lies in a database.
+    """The trials of a study at one moment; reading them from a database takes longer than the model.
 
     Args:
         study: The study.

@@ -96,7 +96,7 @@ class StudySearch(Searcher):
         super().__init__()
         self._sweep, self._database, self._objective = sweep, database, objective
         self.space = space
-        """What is searched"""
+        """The search space"""
         self._max_epochs, self._left, self._sampler_of = max_epochs, num_trials, sampler_of
         trials: list[FrozenTrial] = []
         if database is not None:

@@ -67,7 +67,7 @@ class PausingRule(Protocol):
 
 
 class StudySpace(Protocol):
-    """What is searched, and what was found so far."""
+    """A search space, and the study of what was found in it."""
 
     study: optuna.Study
     space: Space
