@@ -22,6 +22,7 @@ from typing import Final, Literal
 
 import optuna
 
+from segray.goals import DEFAULT_GOALS
 from segray.objective import MIOU
 from segray.records import EpochRecord
 from segray.storage import open_sweep
@@ -69,7 +70,9 @@ def infeasible_trials(sampler: str, seed: int, told: Told) -> int:
     """
     files = open_sweep(Path(tempfile.gettempdir(), "no-such-sweep"))
     sampler_of = samplers_by_trial(sampler, seed)
-    search = StudySearch(files, space, sampler_of(0), [], None, files, MIOU, max_epochs=1, sampler_of=sampler_of)
+    search = StudySearch(
+        files, space, sampler_of(0), [], None, files, DEFAULT_GOALS, max_epochs=1, sampler_of=sampler_of
+    )
     lost = 0
     for number in range(NUM_TRIALS):
         proposal = search.suggest(str(number))

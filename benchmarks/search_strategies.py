@@ -15,6 +15,7 @@ from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 from training_table import TrainingTable
 
+from segray.goals import DEFAULT_GOALS
 from segray.objective import MIOU
 from segray.records import EpochRecord
 from segray.storage import open_sweep
@@ -83,7 +84,7 @@ class OfSweep:
             [],
             None,
             files,
-            MIOU,
+            DEFAULT_GOALS,
             max_epochs=table.max_epochs,
             sampler_of=sampler_of,
         )

@@ -21,11 +21,14 @@ from segray.results.searched import Row
 from segray.shown import redacted
 from segray.values import Json
 
-OUTCOME_ORDER = ("finished", "stopped", "running", "paused", "interrupted", "failed", "diverged", "out_of_memory")
+OUTCOME_ORDER = (
+    *("finished", "stopped", "running", "paused", "interrupted"),
+    *("failed", "diverged", "out_of_memory", "infeasible"),
+)
 
 NOTES: Final[tuple[NoteKind, ...]] = (
     *("damage", "running", "unfinished", "comparison", *CAUTIONS, "none_finished", "schedule"),
-    *("lineage", "all_data", "classes", "recipe", "test", "no_test", "clusters"),
+    *("lineage", "all_data", "classes", "pareto", "recipe", "test", "no_test", "clusters"),
 )
 """The kinds of notes in the report, in its order. Headline and table show the other kinds, repeats and failures."""
 
@@ -243,7 +246,7 @@ def _row(results: SweepResults, row: Row, *, is_best: bool) -> TrialRow:
     best_epoch, objective = row["best_epoch"], results.info.objective
     score = row[objective.column]
     cells = (
-        *(_cell(row[extra.column], text.percent(row[extra.column])) for extra in results.extra_scores),
+        *(_cell(row[extra.column], extra.score.shown(row[extra.column])) for extra in results.extra_scores),
         _cell(None, text.MISSING) if text.is_missing(best_epoch) else _cell(int(best_epoch), str(best_epoch)),
         _cell(row["epochs"], str(row["epochs"])),
         _cell(row["seconds"], text.duration(row["seconds"])),

@@ -1,4 +1,4 @@
-"""The objective of a sweep: the score that trials are compared by, and the direction in which it is better."""
+"""Objectives of a sweep: what trials are compared by, and the direction in which it is better."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Direction = Literal["maximize", "minimize"]
 
 @dataclass(frozen=True)
 class Score:
-    """A score that the validation of an epoch has."""
+    """A number that an epoch's record holds, by which trials can be compared."""
 
     label: str
     """The score in a sentence"""
@@ -24,6 +24,10 @@ class Score:
     """Whether it is 0 to 1, and shown in per cent"""
     is_class_mean: bool = False
     """Whether it averages the classes, each equally, and is shown with their number"""
+    unit: str = ""
+    """Unit of a number that is no score of the validation"""
+    per_unit: float = 1.0
+    """The number that is shown as 1 of its unit"""
 
 
 SCORES: Final[dict[str, Score]] = {
@@ -37,6 +41,20 @@ SCORES: Final[dict[str, Score]] = {
 }
 """Name in an epoch's record -> score; beside them, a record has the IoU of each class, ``val_iou/CLASS``."""
 
+PROPERTIES: Final[dict[str, Score]] = {
+    "latency_ms": Score("latency", "minimize", is_fraction=False, unit="ms"),
+    "params": Score("parameters", "minimize", is_fraction=False, unit="M", per_unit=1e6),
+    "flops": Score("FLOPs", "minimize", is_fraction=False, unit="G", per_unit=1e9),
+    "peak_memory_mb": Score("peak memory", "minimize", is_fraction=False, unit="MB"),
+}
+"""Name -> number that the trial's network and its device decide, whatever was learned.
+
+An epoch's record has those that the sweep asks for. All but the peak memory are measured before the first epoch: the
+median latency of one photo of the validation split's size on the trial's device, with the network as it is trained,
+the number of parameters, and the floating-point operations for such a photo. The peak memory is that of the training,
+in 10^6 bytes.
+"""
+
 CLASS_IOU: Final = "val_iou/"
 """The name of a class's IoU up to the name of the class."""
 
@@ -46,7 +64,7 @@ class Objective:
     """A score, and the direction in which it is better."""
 
     name: str
-    """A name of ``SCORES``, or ``val_iou/CLASS``"""
+    """A name of ``SCORES`` or ``PROPERTIES``, or ``val_iou/CLASS``"""
     direction: Direction
 
     def __str__(self) -> str:
@@ -61,6 +79,11 @@ class Objective:
     def bare_label(self) -> str:
         """The score without the name of the split, such as ``mIoU``."""
         return self.label.removeprefix("val ")
+
+    @property
+    def is_property(self) -> bool:
+        """Whether it belongs to the network and its device, and training does not change it."""
+        return self.name in PROPERTIES
 
     @property
     def is_class_mean(self) -> bool:
@@ -78,14 +101,15 @@ class Objective:
         return "max" if self.direction == "maximize" else "min"
 
     @property
-    def factor(self) -> int:
+    def factor(self) -> float:
         """The factor from a score to its number in a figure: 100 for a fraction, since figures show per cent."""
-        return 100 if self._score.is_fraction else 1
+        return 100 if self._score.is_fraction else 1 / self._score.per_unit
 
     @property
     def unit(self) -> str:
-        """The end of a number on an axis: per cent, or nothing."""
-        return "\u00a0%" if self._score.is_fraction else ""
+        """The end of a number on an axis: per cent, the unit of a property, or nothing."""
+        unit = "%" if self._score.is_fraction else self._score.unit
+        return f"\u00a0{unit}" if unit else ""
 
     def rank(self, score: float | None) -> float:
         """Return a number that is higher for a better score, and lowest for none."""
@@ -94,7 +118,9 @@ class Objective:
         return score if self.direction == "maximize" else -score
 
     def shown(self, score: float | None) -> str:
-        """Return a score for a person: ``42.3 %``, or ``0.4231`` if it is no fraction."""
+        """Return a score for a person: ``42.3 %``, ``0.4231`` if it is no fraction, or ``12.3 ms`` with a unit."""
+        if self._score.unit:
+            return text.quantity(score, self._score.per_unit, self._score.unit)
         return text.percent(score) if self._score.is_fraction else text.decimal(score)
 
     def shown_range(self, low: float, high: float) -> str:
@@ -116,7 +142,8 @@ class Objective:
     @property
     def _score(self) -> Score:
         # A file may name a score that only another version of segray has.
-        return SCORES.get(self.name) or Score(_class_label(self.name), is_fraction=self.name.startswith(CLASS_IOU))
+        known = SCORES.get(self.name) or PROPERTIES.get(self.name)
+        return known or Score(_class_label(self.name), is_fraction=self.name.startswith(CLASS_IOU))
 
 
 MIOU: Final = Objective("val_miou", "maximize")
@@ -129,13 +156,13 @@ def find_objective(asked: str | Objective) -> Objective:
     Raises:
         ConfigError: No record has such a score, or the direction is unknown.
     """
-    name = asked if isinstance(asked, str) else asked.name
-    if name not in SCORES and not name.removeprefix(CLASS_IOU):
+    name, known = asked if isinstance(asked, str) else asked.name, SCORES | PROPERTIES
+    if name not in known and not name.removeprefix(CLASS_IOU):
         raise ConfigError(f"--objective {CLASS_IOU} needs the name of a class, such as {CLASS_IOU}road")
-    if name not in SCORES and not name.startswith(CLASS_IOU):
-        raise ConfigError(unknown_name("--objective", name, (*SCORES, f"{CLASS_IOU}CLASS")))
+    if name not in known and not name.startswith(CLASS_IOU):
+        raise ConfigError(unknown_name("--objective", name, (*known, f"{CLASS_IOU}CLASS")))
     if isinstance(asked, str):
-        return Objective(name, SCORES[name].direction if name in SCORES else "maximize")
+        return Objective(name, known[name].direction if name in known else "maximize")
     if asked.direction not in ("maximize", "minimize"):
         raise ConfigError(f"an objective's direction must be maximize or minimize, but got {asked.direction!r}")
     return asked

@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
+from segray.goals import Goals, find_goals
 from segray.objective import CLASS_IOU, MIOU, SCORES, Objective
 
 SplitKind = Literal["official", "ratio", "kfold"]
@@ -15,9 +16,9 @@ SplitKind = Literal["official", "ratio", "kfold"]
 
 SweepStatus = Literal["running", "finished", "interrupted"]
 
-OutcomeStatus = Literal["finished", "stopped", "failed", "diverged", "out_of_memory"]
+OutcomeStatus = Literal["finished", "stopped", "failed", "diverged", "out_of_memory", "infeasible"]
 
-FAILURES: Final = ("failed", "diverged", "out_of_memory")
+FAILURES: Final = ("failed", "diverged", "out_of_memory", "infeasible")
 """Outcomes after which a trial's config is not recommended, whatever score the trial had reached."""
 
 UNENDED: Final = ("running", "paused", "interrupted")
@@ -147,8 +148,10 @@ class SweepInfo(StoredRecord):
     created_at: str
     """ISO 8601, UTC"""
     command: str
-    objectives: tuple[Objective, ...] = Field(default=(MIOU,), min_length=1, max_length=1)
-    """The scores that trials are compared by; one for now"""
+    objectives: tuple[Objective, ...] = Field(default=(MIOU,), min_length=1)
+    """The numbers that trials are compared by; epochs and early stopping follow the first one"""
+    constraints: tuple[str, ...] = ()
+    """Bounds on properties, such as ``latency_ms <= 30``; a trial that breaks one is infeasible"""
     base: dict[str, object]
     """The base RunConfig under dotted keys"""
     space: dict[str, str]
@@ -204,6 +207,15 @@ class SweepInfo(StoredRecord):
     def objective(self) -> Objective:
         """The score that trials are compared by."""
         return self.objectives[0]
+
+    @property
+    def goals(self) -> Goals:
+        """The objectives and constraints.
+
+        Raises:
+            ConfigError: Another version of segray wrote them.
+        """
+        return find_goals(self.objectives, self.constraints)
 
     @property
     def baseline_name(self) -> str:

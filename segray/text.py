@@ -43,6 +43,14 @@ def signed_decimal(difference: float) -> str:
     return f"{difference:+.4f}".replace("-", "−")
 
 
+def quantity(number: float | None, per_unit: float, unit: str) -> str:
+    """Return a number in a unit, with three digits: ``12.3 ms`` or ``0.456 M``; a dash for a missing one."""
+    if number is None or math.isnan(number):
+        return MISSING
+    amount = number / per_unit
+    return f"{amount:.0f}\u00a0{unit}" if abs(amount) >= 100 else f"{amount:.3g}\u00a0{unit}"
+
+
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun: ``1 seed``, ``3 seeds``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fake_sweep import record
 
-from segray.objective import MIOU
+from segray.goals import DEFAULT_GOALS
 from segray.records import Outcome
 from segray.tuning.run.early_stopping import EarlyStopping
 from segray.tuning.run.retries import Retries
@@ -52,6 +52,7 @@ class MadeSearch:
         sampler, scheduler: Names.
         num_trials: Limit over all starts.
         kill_at: Number of the event at which the driver dies; None lets it live.
+        properties: Returns what a network's values say of its properties, by name.
     """
 
     def __init__(
@@ -63,14 +64,16 @@ class MadeSearch:
         num_trials=10,
         max_epochs=6,
         slots=1,
-        objective=MIOU,
+        goals=DEFAULT_GOALS,
         curve=made_curve,
         space=made_space,
         kill_at=None,
         grace_epochs=1,
+        properties=lambda values: {},
     ):
-        self.files, self.objective, self.curve, self.slots, self.kill_at = files, objective, curve, slots, kill_at
-        self.max_epochs = max_epochs
+        self.files, self.goals, self.curve, self.slots, self.kill_at = files, goals, curve, slots, kill_at
+        self.objective = goals.main
+        self.max_epochs, self.properties = max_epochs, properties
         earlier = sum(trial.outcome() is not None for trial in files.trials())
         sampler_of = samplers_by_trial(sampler, 5)
         self.searcher = StudySearch(
@@ -80,7 +83,7 @@ class MadeSearch:
             [],
             Path(files.folder.path, "driver.db"),
             files,
-            objective,
+            goals,
             [].append,
             max_epochs=max_epochs,
             num_trials=num_trials - earlier,
@@ -90,10 +93,10 @@ class MadeSearch:
             max_epochs=max_epochs,
             grace_epochs=grace_epochs,
             reduction_factor=3,
-            objective=objective,
+            objective=goals.main,
             search=self.searcher,
         )
-        self.scheduler = EarlyStopping(find_scheduler(scheduler).build(settings), files, files, max_epochs)
+        self.scheduler = EarlyStopping(find_scheduler(scheduler).build(settings), files, files, max_epochs, goals)
         if self.scheduler.pauses:
             self.searcher.follow(self.scheduler)
         self.tune = Retries(self.searcher, files)
@@ -143,7 +146,10 @@ class MadeSearch:
         epoch, score = trial.left.pop(0)
         earlier = [item.scores[self.objective.name] for item in files.records()]
         best = max([*earlier, score], key=self.objective.rank)
-        made = record(epoch, score, loss=score).model_copy(update={"best_score": best})
+        made = record(epoch, score, loss=score)
+        best_epoch = epoch if best == score else files.records()[-1].best_epoch
+        scores = made.scores | self.properties(trial.config["values"])
+        made = made.model_copy(update={"best_score": best, "best_epoch": best_epoch, "scores": scores})
         self.event()
         files.append_record(made)
         self.event()

@@ -3,8 +3,8 @@ import math
 import pytest
 
 from segray.errors import ConfigError
-from segray.objective import MIOU, Objective, find_objective
-from segray.records import EpochRecord, SweepInfo
+from segray.objective import MIOU, PROPERTIES, Objective, find_objective
+from segray.records import EpochRecord
 
 LOSS = find_objective("val_loss")
 
@@ -89,6 +89,13 @@ def test_a_record_of_an_earlier_version_holds_the_same_scores():
     assert EpochRecord.model_validate_json(record.model_dump_json()) == record
 
 
-def test_a_sweep_names_one_objective_for_now():
-    found = SweepInfo.model_json_schema()["properties"]["objectives"]
-    assert (found["minItems"], found["maxItems"]) == (1, 1)
+def test_a_property_is_shown_with_its_unit():
+    numbers = {"latency_ms": 12.345, "params": 11.2e6, "flops": 345.4e9, "peak_memory_mb": None}
+    shown = {name: find_objective(name).shown(number) for name, number in numbers.items()}
+    assert shown == {
+        "latency_ms": "12.3\u00a0ms",
+        "params": "11.2\u00a0M",
+        "flops": "345\u00a0G",
+        "peak_memory_mb": "–",
+    }
+    assert all(find_objective(name).direction == "minimize" for name in PROPERTIES)

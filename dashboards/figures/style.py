@@ -35,6 +35,7 @@ OUTCOME_COLORS: Final = {
     "failed": "#d55e00",
     "diverged": "#c2619b",
     "out_of_memory": "#e69f00",
+    "infeasible": "#7a5230",
 }
 # Hollow for trials that have not run to their end, and of different shapes for readers who cannot tell the colours.
 OUTCOME_SYMBOLS: Final = {
@@ -46,6 +47,7 @@ OUTCOME_SYMBOLS: Final = {
     "failed": "x",
     "diverged": "triangle-up",
     "out_of_memory": "cross",
+    "infeasible": "star-triangle-down",
 }
 
 

@@ -81,7 +81,7 @@ def _print(model: Predictor, found: list[Measurement], operations: dict[SizePx, 
     from rich.table import Table
 
     from segray import text
-    from segray.inference.bench.model_size import model_size
+    from segray.models.model_size import model_size
     from segray.shown import printable
 
     console = Console(highlight=False)
@@ -127,7 +127,7 @@ def _as_json(
 ) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from segray.inference.bench.model_size import model_size
+    from segray.models.model_size import model_size
 
     rows = [
         asdict(row) | {"photos_per_second": row.photos_per_second, "flops_per_photo": operations[row.size_px]}

@@ -24,7 +24,19 @@ from segray.results.sweep import ExtraScore
 from segray.shown import cell, printable
 
 NOTES_BELOW_TABLE: Final[Sequence[NoteKind]] = (
-    *("lineage", "all_data", "classes", "repeats", *CAUTIONS, "recipe", "test", "unfinished", "clusters", "failure"),
+    *(
+        "lineage",
+        "all_data",
+        "classes",
+        "pareto",
+        "repeats",
+        *CAUTIONS,
+        "recipe",
+        "test",
+        "unfinished",
+        "clusters",
+        "failure",
+    ),
 )
 """The kinds of notes below the table, in the order in which they are printed."""
 
@@ -85,7 +97,7 @@ def _cells(row: Row, objective: Objective, scores: Sequence[ExtraScore]) -> list
         cell(row["id"]),
         text.words(row["outcome"]),
         objective.shown(row[objective.column]),
-        *(text.percent(row[score.column]) for score in scores),
+        *(score.score.shown(row[score.column]) for score in scores),
         best_epoch,
         str(row["epochs"]),
         text.duration(row["seconds"]),

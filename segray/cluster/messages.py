@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from segray.objective import MIOU, Objective
+from segray.goals import DEFAULT_GOALS, Goals
 from segray.records import EpochRecord, OutcomeStatus
 from segray.values import Json
 
@@ -20,8 +20,8 @@ class Task:
     attempt: int = 1
     seconds: float = 0.0
     """Time spent on the trial before this attempt"""
-    objective: Objective = MIOU
-    """The score by which an epoch is the best one"""
+    goals: Goals = DEFAULT_GOALS
+    """The score by which an epoch is the best one, the properties to measure, and their bounds"""
 
 
 @dataclass(frozen=True)

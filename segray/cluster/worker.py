@@ -19,7 +19,7 @@ from segray.cluster.messages import Message, Task
 from segray.cluster.rendezvous import join_process_group
 from segray.config import run_config
 from segray.engine.batch_size import max_micro_batches
-from segray.engine.loop import Diverged, Interrupted
+from segray.engine.loop import Diverged, Infeasible, Interrupted
 from segray.engine.trial import train_trial
 from segray.errors import OutageError, SegrayError, SweepTakenError, WriteError
 from segray.records import EpochRecord, OutcomeStatus
@@ -87,7 +87,7 @@ def run_task(task: Task, worker: WorkerConfig, generation: int) -> None:
                 num_loader_workers=worker.num_loader_workers,
                 device=torch.device(worker.device),
                 splits=worker.sweep.splits(),
-                objective=task.objective,
+                goals=task.goals,
             )
         except Interrupted:
             if line.is_late:
@@ -99,6 +99,9 @@ def run_task(task: Task, worker: WorkerConfig, generation: int) -> None:
             break
         except Diverged as error:
             line.end("diverged", str(error))
+            break
+        except Infeasible as error:
+            line.end("infeasible", str(error))
             break
         except torch.OutOfMemoryError as error:
             most = max_micro_batches(config)

@@ -7,6 +7,10 @@ class Interrupted(Exception):  # noqa: N818 - control flow, not an error
     """A stop between two batches, at the caller's request; the state is in the middle of an epoch."""
 
 
+class Infeasible(Exception):  # noqa: N818 - an outcome of a trial, not an error of the program
+    """A network that breaks a constraint of the sweep; the message says which."""
+
+
 class Diverged(Exception):  # noqa: N818 - an outcome of a trial, not an error of the program
     """A training loss that became NaN or infinite.
 

@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from segray.activity import each
 from segray.data.batches.loaders import Batch
 from segray.engine.distributed import max_over_ranks, rank, sum_over_ranks
-from segray.engine.endings import Diverged, Interrupted
+from segray.engine.endings import Diverged, Infeasible, Interrupted
 from segray.engine.memory import PeakMemory
 from segray.engine.state import TrainState
 from segray.engine.steps import Step
 from segray.objective import MIOU, Objective
 from segray.records import EpochRecord
 
-__all__ = ["TRAINING", "Diverged", "EpochLoader", "Interrupted", "fit"]
+__all__ = ["TRAINING", "Diverged", "EpochLoader", "Infeasible", "Interrupted", "fit"]
 
 TRAINING = "training on a batch"
 """The activity of a process in a training step, where it may wait for the gradients of other ranks."""

@@ -76,21 +76,26 @@ def read_trials(trials: Sequence[TrialFiles]) -> list[TrialContent]:
         return list(pool.map(_read_trial, trials))
 
 
+def other_columns(objectives: Sequence[Objective]) -> dict[str, str]:
+    """Return the columns of ``trials`` between TRIAL_COLUMNS and the config keys: objectives after the main one."""
+    return {other.name: "float64" for other in objectives[1:] if other.name not in TRIAL_COLUMNS}
+
+
 def trials_frame(
-    trials: Iterable[TrialContent], objective: Objective, unended: str, paused: Collection[str] = ()
+    trials: Iterable[TrialContent], objectives: Sequence[Objective], unended: str, paused: Collection[str] = ()
 ) -> pd.DataFrame:
-    """Return one row per trial: TRIAL_COLUMNS and one column per dotted config key.
+    """Return one row per trial: TRIAL_COLUMNS, ``other_columns``, and one column per dotted config key.
 
     Args:
         trials: Content of the trials' files.
-        objective: The score by which an epoch is the best one.
+        objectives: The numbers that trials are compared by; an epoch is the best one by the first.
         unended: Outcome of a trial that has not written one: ``running`` or ``interrupted``.
         paused: Ids of the trials that have left their slots; without an outcome of their own, they are ``paused``.
     """
     contents = list(trials)
-    rows = [_trial_row(trial, objective, "paused" if trial.id in paused else unended) for trial in contents]
-    frame = _frame(rows, TRIAL_COLUMNS)
-    frame = frame.rename(columns={"best_score": objective.column})
+    rows = [_trial_row(trial, objectives, "paused" if trial.id in paused else unended) for trial in contents]
+    frame = _frame(rows, TRIAL_COLUMNS | other_columns(objectives))
+    frame = frame.rename(columns={"best_score": objectives[0].column})
     configs = [trial.config or {} for trial in contents]
     # All trials' keys: after a resume, trials may be from different versions of segray. A dict keeps the order.
     keys = dict.fromkeys(key for config in configs for key in config)
@@ -98,9 +103,10 @@ def trials_frame(
     return pd.concat([frame, pd.DataFrame(columns, index=frame.index)], axis=1)
 
 
-def epochs_frame(trials: Iterable[TrialContent], objective: Objective) -> pd.DataFrame:
-    """Return one row per trial and epoch: every scalar of the EpochRecord, each of ``SCORES``, and the objective."""
-    scores = dict.fromkeys((*SCORES, objective.name))
+def epochs_frame(trials: Iterable[TrialContent], objectives: Sequence[Objective]) -> pd.DataFrame:
+    """Return one row per trial and epoch: every scalar of the EpochRecord, each of ``SCORES``, and the objectives."""
+    objective = objectives[0]
+    scores = dict.fromkeys((*SCORES, *(item.name for item in objectives)))
     columns = {"trial": "str", **{name: _WHOLE_NUMBERS.get(name, "float64") for name in _EPOCH_SCALARS}}
     columns |= dict.fromkeys((*scores, objective.column), "float64")
     rows = [
@@ -136,7 +142,8 @@ def repeats_frame(repeats: Mapping[Repeat, TrialContent], objective: Objective, 
         unended: Outcome of a repeat that has not written one.
     """
     rows = [
-        _trial_row(content, objective, unended) | {"trial": repeat.trial, "seed": repeat.seed, "epochs": repeat.epochs}
+        _trial_row(content, [objective], unended)
+        | {"trial": repeat.trial, "seed": repeat.seed, "epochs": repeat.epochs}
         for repeat, content in repeats.items()
     ]
     return _frame(rows, REPEAT_COLUMNS).rename(columns={"best_score": objective.column})
@@ -204,7 +211,8 @@ def _seconds(trial: TrialFiles, records: Sequence[EpochRecord], outcome: Outcome
     return trained if last is None else max(trained, last.seconds)
 
 
-def _trial_row(trial: TrialContent, objective: Objective, unended: str) -> dict[str, object]:
+def _trial_row(trial: TrialContent, objectives: Sequence[Objective], unended: str) -> dict[str, object]:
+    objective = objectives[0]
     # Without an outcome, only the defaults of the other fields are used, never this status.
     outcome = trial.outcome or Outcome(status="finished")
 
@@ -233,6 +241,7 @@ def _trial_row(trial: TrialContent, objective: Objective, unended: str) -> dict[
         "cluster_accuracy": None if best is None else best.scores.get("val_cluster_accuracy"),
         "seconds": trial.seconds,
         "drawn": trial.drawn,
+        **{name: None if best is None else best.scores.get(name) for name in other_columns(objectives)},
     }
 
 

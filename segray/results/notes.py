@@ -14,6 +14,7 @@ import pandas as pd
 from segray import text
 from segray.records import FAILURES, UNENDED
 from segray.results.frames import Series
+from segray.results.pareto import value_columns
 from segray.results.sweep import SweepResults
 from segray.storage import BASELINE_ID
 
@@ -29,6 +30,7 @@ NoteKind = Literal[
     "none_finished",
     "schedule",
     "classes",
+    "pareto",
     "lineage",
     "all_data",
     "recipe",
@@ -231,6 +233,23 @@ def _classes(results: SweepResults) -> Iterator[str]:
         )
 
 
+def _pareto(results: SweepResults) -> Iterator[str]:
+    """Yield the trials of the Pareto front, with their values."""
+    objectives, front = results.info.objectives, results.pareto
+    if len(objectives) == 1 or front.empty:
+        return
+    columns = value_columns(objectives)
+    trials = [
+        f"{row['id']} ({', '.join(o.shown(row[column]) for o, column in zip(objectives, columns, strict=True))})"
+        for row in front.to_dict("records")
+    ]
+    what = " and ".join(objective.label for objective in objectives)
+    yield (
+        f"Pareto front of {what}, {text.counted(len(trials), 'trial')} of {len(results.ranked)}: {', '.join(trials)}. "
+        "No other trial is at least as good in each and better in one."
+    )
+
+
 def _recipe(results: SweepResults) -> Iterator[str]:
     """Yield the values in which the run differs from the published recipe."""
     info = results.info
@@ -322,6 +341,7 @@ _WRITERS: Final[dict[NoteKind, Callable[[SweepResults], Iterator[str]]]] = {
     "none_finished": _none_finished,
     "schedule": _schedule,
     "classes": _classes,
+    "pareto": _pareto,
     "lineage": _lineage,
     "all_data": _all_data,
     "recipe": _recipe,

@@ -10,7 +10,7 @@ from typing import Final
 import pandas as pd
 
 from segray import text
-from segray.objective import MIOU, Objective
+from segray.objective import MIOU, Objective, find_objective
 from segray.owner import owner_is_gone
 from segray.records import FAILURES, STOPPED_EARLY, SweepInfo, SweepState, SweepStatus
 from segray.results.confirmation import Confirmation, compared_repeats, confirm
@@ -20,10 +20,12 @@ from segray.results.frames import (
     TrialContent,
     classes_frame,
     epochs_frame,
+    other_columns,
     read_trials,
     repeats_frame,
     trials_frame,
 )
+from segray.results.pareto import hypervolume_history, pareto_front
 from segray.results.searched import SearchedKey, searched_keys
 from segray.split_scores import SplitScores
 from segray.storage import BASELINE_ID, Repeat, SweepFiles, open_sweep
@@ -36,9 +38,14 @@ class ExtraScore:
     column: str
     """Its column in ``trials``, at the best epoch"""
     heading: str
+    score: Objective
+    """The way to show it"""
 
 
-EXTRA_SCORES: Final = (ExtraScore("val_miou", "val mIoU"), ExtraScore("cluster_accuracy", "cluster accuracy"))
+EXTRA_SCORES: Final = (
+    ExtraScore("val_miou", "val mIoU", MIOU),
+    ExtraScore("cluster_accuracy", "cluster accuracy", find_objective("val_cluster_accuracy")),
+)
 
 LONG_SCORES: Final = {"confusion", "calibration", "images"}
 """Parts of test.json that a program reads there, because they are longer than all else about a sweep"""
@@ -60,7 +67,7 @@ class SweepResults:
     trials: pd.DataFrame
     """One row per trial: id, outcome, reason, traceback, epochs, best_epoch, best_val_miou (named after the objective),
     val_miou and cluster_accuracy (both at the best epoch), seconds, drawn (keys that the search drew or derived from
-    drawn keys), config keys"""
+    drawn keys), the other objectives (at the best epoch), config keys"""
     epochs: pd.DataFrame
     """One row per trial and epoch, by epoch within a trial: trial, every scalar of the EpochRecord, and the scores of
     ``SCORES``; a value that could not be computed is NaN"""
@@ -81,7 +88,7 @@ class SweepResults:
     @cached_property
     def config_keys(self) -> tuple[str, ...]:
         """The dotted config keys, each a column of ``trials``."""
-        return tuple(self.trials.columns[len(TRIAL_COLUMNS) :])
+        return tuple(self.trials.columns[len(TRIAL_COLUMNS) + len(other_columns(self.info.objectives)) :])
 
     @property
     def objective_label(self) -> str:
@@ -187,9 +194,18 @@ class SweepResults:
 
     @cached_property
     def extra_scores(self) -> tuple[ExtraScore, ...]:
-        """The scores that tables show beside the objective: mIoU unless it is the objective, and that on clusters."""
+        """The scores that tables show beside the main objective: the others, mIoU, and that on clusters."""
         shown = {"val_miou": self.info.objective.name != "val_miou", "cluster_accuracy": self.has_clusters}
-        return tuple(score for score in EXTRA_SCORES if shown[score.column])
+        others = [other for other in self.info.objectives[1:] if other.name in other_columns(self.info.objectives)]
+        return (
+            *(ExtraScore(other.name, other.label, other) for other in others),
+            *(score for score in EXTRA_SCORES if shown[score.column]),
+        )
+
+    @cached_property
+    def pareto(self) -> pd.DataFrame:
+        """The rows of ``ranked`` that no other dominates, the best by the main objective first."""
+        return pareto_front(self.ranked, self.info.goals)
 
     def seconds_saved(self) -> float:
         """Estimate the training time that early stopping saved, in seconds over all trials.
@@ -211,7 +227,8 @@ class SweepResults:
         The classes in the mean are None for sweeps of an earlier version, which averaged other classes in each epoch.
         The test scores are None if the best trial has not been scored. Left out are: the test scores if there are no
         test images, the confirmation and the repeats if there are no repeats, the lineage and the damage if there is
-        none. ``val_images_train`` is there, and true, if the validation images trained the model.
+        none. ``val_images_train`` is there, and true, if the validation images trained the model. A sweep with several
+        objectives has their names, the ids of its Pareto front, and the hypervolume after each trial.
         """
         objective = self.info.objective
         columns = ["id", "outcome", "epochs", objective.column, "seconds", "drawn"]
@@ -223,7 +240,7 @@ class SweepResults:
         ]
         classes = {"classes": list(self.info.classes), "classes_in_mean": list(self.info.val_classes) or None}
         metric = {"metric": objective.name, "direction": objective.direction}
-        sweep = {"sweep": self.info.name, **metric, **classes}
+        sweep = {"sweep": self.info.name, **metric, **classes, **self._goals_as_json()}
         test = (
             {"test": self.test and self.test.model_dump(mode="json", exclude=LONG_SCORES)}
             if self.num_test_images
@@ -237,6 +254,16 @@ class SweepResults:
         lineage = {"lineage": origin} if origin else {}
         damage = {"damage": list(self.damage)} if self.damage else {}
         return {**sweep, **lineage, **biased, **test, "trials": trials, **repeated, **damage}
+
+    def _goals_as_json(self) -> dict[str, object]:
+        """Return what a sweep with several objectives or constraints has beside others; empty for others."""
+        info, goals = self.info, {}
+        if len(info.objectives) > 1:
+            history = hypervolume_history(self.ranked, info.goals)
+            goals["objectives"] = [{"name": item.name, "direction": item.direction} for item in info.objectives]
+            goals["pareto"] = self.pareto["id"].tolist()
+            goals["hypervolume"] = history.to_dict("records")
+        return goals | ({"constraints": list(info.constraints)} if info.constraints else {})
 
     def as_csv(self) -> str:
         """Return ``trials`` as CSV with a header, without tracebacks; drawn keys are separated by spaces."""
@@ -265,7 +292,7 @@ def load(path: str | Path) -> SweepResults:
     is_repeating = status == "running" and state is not None and state.repeating
     trials = trials_frame(
         contents,
-        info.objective,
+        info.objectives,
         unended="running" if status == "running" and not is_repeating else "interrupted",
         paused=() if state is None else state.paused,
     )
@@ -277,7 +304,7 @@ def load(path: str | Path) -> SweepResults:
         num_planned=len(found) if state is None else state.trials,
         seconds=float(trials["seconds"].sum()) if state is None else state.seconds,
         trials=trials,
-        epochs=epochs_frame(contents, info.objective),
+        epochs=epochs_frame(contents, info.objectives),
         classes=classes_frame(contents, info.classes),
         repeats=repeats_frame(
             {repeat: content for repeat, content in found_repeats.items() if not content.is_left_out},

@@ -64,7 +64,8 @@ def main(sweep: Sweep, *, make_data: Callable[[], object] | None = None) -> None
         if not is_given(context, "storage") and sweep.storage == DEFAULT_STORAGE:
             given["storage"] = default_storage()
         given["callbacks"] = add_callbacks(sweep.callbacks, given["callbacks"])
-        given["objective"] = given["objective"] or sweep.objective
+        for name in ("objectives", "constraints"):
+            given[name] = given[name] or getattr(sweep, name)
         asked = replace(
             options.with_options(sweep, given | _sampler(sweep, **given)),
             base=sweep.base.with_values(fixed | own),

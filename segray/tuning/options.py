@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar, get_args, get_origin, get_
 import typer
 
 from segray.errors import ConfigError, unknown_name
-from segray.objective import CLASS_IOU, SCORES
+from segray.objective import CLASS_IOU, PROPERTIES, SCORES
 from segray.option import Option
 from segray.tuning.callbacks import CALLBACKS
 
@@ -23,10 +23,20 @@ Declaration = TypeVar("Declaration")
 RESUME = Option("Continue the sweep or run of this --name")
 RETRY_FAILED = Option("With --resume: go on with what has failed, from its last checkpoint")
 STORAGE = Option("Path or URL of the folder that holds the sweeps' folders")
-OBJECTIVE = Option(
-    f"The score that trials are compared by: {', '.join(SCORES)}, or {CLASS_IOU}CLASS",
-    metavar="SCORE",
-    type=str,
+_SCORE = f"{', '.join(SCORES)}, or {CLASS_IOU}CLASS"
+OBJECTIVE = Option(f"The score by which an epoch is the best one: {_SCORE}", metavar="SCORE", type=str)
+OBJECTIVES = Option(
+    f"What trials are compared by, first a score: {_SCORE}; may be repeated, also with {', '.join(PROPERTIES)}",
+    name="--objective",
+    metavar="NAME",
+    type=list[str],
+)
+CONSTRAINT = Option(
+    f"A bound that a trial must meet before its first epoch, such as 'latency_ms <= 30', on {', '.join(PROPERTIES)}; "
+    "may be repeated",
+    name="--constraint",
+    metavar="BOUND",
+    type=list[str],
 )
 CALLBACK = Option(
     "A tracker that hears of every trial and epoch; may be repeated, and adds to the study's own (default: gauges)",

@@ -11,11 +11,12 @@ from segray.cluster.limits import Limits
 from segray.cluster.resources import Resources
 from segray.config import RunConfig
 from segray.errors import ConfigError
-from segray.objective import MIOU, Objective, find_objective
+from segray.goals import Goals, find_goals
+from segray.objective import MIOU, Objective
 from segray.option import Option
 from segray.records import Lineage
 from segray.tuning.callbacks import DEFAULT_CALLBACKS, Callback, make_callbacks
-from segray.tuning.options import CALLBACK, OBJECTIVE, RESUME, RETRY_FAILED, STORAGE
+from segray.tuning.options import CALLBACK, CONSTRAINT, OBJECTIVES, RESUME, RETRY_FAILED, STORAGE
 from segray.tuning.samplers import DEFAULT_SAMPLER, SAMPLERS, Sampler, make_sampler, own_scheduler
 from segray.tuning.schedulers import SCHEDULERS, StoppingSettings, find_scheduler
 from segray.tuning.space import Space
@@ -47,8 +48,11 @@ class Sweep:
     """The trained models that config and first weights come from"""
     first_trials: Sequence[Values] = ()
     """Values of the first trials, after the recipe's; the very first is the baseline that the report compares with"""
-    objective: Annotated[str | Objective, OBJECTIVE] = MIOU.name
-    """A score of the epochs' records; a name stands for its usual direction"""
+    objectives: Annotated[Sequence[str | Objective], OBJECTIVES] = (MIOU.name,)
+    """Numbers of the epochs' records; a name stands for its usual direction. The best epoch and early stopping follow
+    the first, which is a score of the validation"""
+    constraints: Annotated[Sequence[str], CONSTRAINT] = ()
+    """Bounds on properties, such as ``latency_ms <= 30``; a trial that breaks one ends before its first epoch"""
     trials: Annotated[int | None, Option("Number of trials, over all starts")] = None
     """Trials in all, over all starts of the sweep"""
     minutes: Annotated[
@@ -105,6 +109,15 @@ class Sweep:
     """Whether a resume takes up failed trials again"""
 
     @property
+    def goals(self) -> Goals:
+        """The objectives and constraints.
+
+        Raises:
+            ConfigError: One of them breaks its rule.
+        """
+        return find_goals(self.objectives, self.constraints)
+
+    @property
     def chosen_sampler(self) -> Sampler:
         """The sampler, given or the default."""
         return DEFAULT_SAMPLER if self.sampler is None else self.sampler
@@ -121,7 +134,7 @@ class Sweep:
             grace_epochs=self.grace_epochs,
             reduction_factor=self.reduction_factor,
             seed=self.seed,
-            objective=find_objective(self.objective),
+            objective=self.goals.main,
         )
 
 
@@ -161,7 +174,7 @@ def check_values(sweep: Sweep) -> None:
         raise ConfigError(f"--grace-epochs must be at least 1, but got {sweep.grace_epochs}")
     if not 1 < sweep.reduction_factor < math.inf:
         raise ConfigError(f"--reduction-factor must be above 1, but got {sweep.reduction_factor:g}")
-    find_objective(sweep.objective)
+    find_goals(sweep.objectives, sweep.constraints)
     find_scheduler(sweep.chosen_scheduler)
     make_callbacks(sweep.callbacks)
     make_sampler(sweep.chosen_sampler, sweep.seed, sweep.sampler_options)

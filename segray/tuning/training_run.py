@@ -60,7 +60,7 @@ def single_run(
         epochs=base.train.epochs,
         sampler="random",
         scheduler="none",
-        objective=objective,
+        objectives=(objective,),
         resources=resources,
         limits=limits,
         storage=storage,

@@ -8,7 +8,7 @@ import pytest
 from fake_sweep import empty_sweep, record
 
 from segray.errors import ConfigError
-from segray.objective import MIOU
+from segray.goals import DEFAULT_GOALS
 from segray.tuning.points import identity
 from segray.tuning.preflight.samples import draw_samples
 from segray.tuning.run.study import StudySearch
@@ -36,7 +36,7 @@ def score(values):
 def search_in(folder, name, space, sampler, sampler_of=None):
     files = empty_sweep(folder / name).files
     database = Path(folder, f"{name}.db")
-    return StudySearch(files, space, sampler, [], database, files, MIOU, max_epochs=1, sampler_of=sampler_of)
+    return StudySearch(files, space, sampler, [], database, files, DEFAULT_GOALS, max_epochs=1, sampler_of=sampler_of)
 
 
 def told(search, number):
@@ -153,7 +153,7 @@ def test_a_sampler_that_cannot_search_a_space_is_refused_with_those_that_can(nam
     with pytest.raises(
         ConfigError, match=f"--sampler {name} .*{message}change the space, or use one of freeze_thaw, tpe, random"
     ):
-        check_sampler(name, {}, draw_samples(drawn).space)
+        check_sampler(name, {}, draw_samples(drawn).space, "asha", DEFAULT_GOALS)
 
 
 def test_an_unknown_sampler_is_refused_with_the_choices():

@@ -1,11 +1,14 @@
-"""Every sampler with every scheduler, on a made objective in either direction: each pair searches to its end."""
+"""Every sampler with every scheduler, on a made objective with one objective or two: each searches to its end, or is refused."""
 
 import pytest
 from fake_sweep import empty_sweep
 from made_search import MadeSearch, made_curve, told
+from optuna.trial import TrialState
 
-from segray.objective import find_objective
-from segray.tuning.samplers import SAMPLERS
+from segray.errors import ConfigError
+from segray.goals import find_goals
+from segray.tuning.preflight.samples import draw_samples
+from segray.tuning.samplers import SAMPLERS, check_sampler
 from segray.tuning.schedulers import SCHEDULERS
 
 
@@ -17,20 +20,41 @@ def space(trial):
     trial.suggest_int("train.batch_size", 2, 16, step=2)
 
 
-@pytest.mark.parametrize("name", ["val_miou", "val_loss"])
+def with_latency(values):
+    """Larger batches are better in the made curves; here they cost latency."""
+    return {"latency_ms": 10.0 + values["train.batch_size"]}
+
+
+@pytest.mark.parametrize("objectives", [["val_miou"], ["val_loss", "latency_ms"]])
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_a_pair_searches_to_its_end(tmp_path, sampler, scheduler, name):
-    def curve(values, num_epochs):
-        return [score if name == "val_miou" else 1 - score for score in made_curve(values, num_epochs)]
+def test_a_pair_searches_to_its_end_or_is_refused(tmp_path, sampler, scheduler, objectives):
+    goals = find_goals(objectives)
+    if refusal(sampler, scheduler, goals):
+        assert goals.others
+        assert sampler == "cmaes" or (scheduler == "freeze_thaw" and sampler != "freeze_thaw")
+        return
 
-    objective = find_objective(name)
-    files = empty_sweep(tmp_path, objectives=(objective,)).files
-    options = {"num_trials": 9, "slots": 2, "max_epochs": 4, "space": space, "curve": curve, "objective": objective}
-    MadeSearch(files, sampler, scheduler, **options).run()
+    def curve(values, num_epochs):
+        return [score if objectives[0] == "val_miou" else 1 - score for score in made_curve(values, num_epochs)]
+
+    files = empty_sweep(tmp_path, objectives=goals.objectives).files
+    options = {"num_trials": 9, "slots": 2, "max_epochs": 4, "space": space, "curve": curve, "goals": goals}
+    search = MadeSearch(files, sampler, scheduler, properties=with_latency, **options).run()
     ended = told(files)
     assert len(ended) == 9
     assert {status for _, _, status in ended.values()} <= {"finished", "stopped"}
     assert ended["0000"][1:] == (4, "finished")
     if scheduler == "none":
         assert all(epochs == 4 for _, epochs, _ in ended.values())
+    complete = [trial for trial in search.searcher.study.trials if trial.state == TrialState.COMPLETE]
+    assert all(len(trial.values) == len(objectives) for trial in complete)
+
+
+def refusal(sampler, scheduler, goals):
+    """Return why a pair is refused; empty if it is not."""
+    try:
+        check_sampler(sampler, {}, draw_samples(space).space, scheduler, goals)
+    except ConfigError as error:
+        return str(error)
+    return ""

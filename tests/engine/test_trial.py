@@ -9,10 +9,12 @@ from segray.data.splits.split_record import record_splits
 from segray.engine import run_parts, trial_data
 from segray.engine import trial as trial_module
 from segray.engine.batch_size import max_micro_batches, per_rank_batch_size, val_batch_size
-from segray.engine.endings import Interrupted
+from segray.engine.endings import Infeasible, Interrupted
 from segray.engine.trial import train_trial
 from segray.errors import ConfigError, DataError, StorageError
 from segray.folder import Folder
+from segray.goals import find_goals
+from segray.models import build_model
 from segray.storage import open_sweep
 from segray.trial_files import TRAINING_STATE
 from segray.trial_log import TrialLog
@@ -267,3 +269,31 @@ def test_kernels_are_deterministic_where_asked_for_and_for_that_trial_alone(conf
     after = train(one_epoch, open_sweep(tmp_path / "after").trial("0000"), DeterminismSpy())
     assert after.seen == (False, True)
     assert same(after.records) == same(asking.records)
+
+
+def test_properties_are_in_each_record_and_stay_when_a_trial_goes_on(config, files, monkeypatch):
+    goals = find_goals(["val_miou", "latency_ms"], ["params <= 20e6", "peak_memory_mb <= 1e6"])
+    train(config, files, Reporter(stop_after=1), goals=goals)
+    # A latency beside other work is never the same twice, so a trial that goes on does not measure again.
+    monkeypatch.setattr(trial_module, "measure_properties", None)
+    records = train(config, files, goals=goals).records
+    network = build_model(config.model, 13)
+    first, *others = files.records()
+    assert first.scores["params"] == sum(parameter.numel() for parameter in network.parameters())
+    assert 0.01 < first.scores["latency_ms"] < 10_000
+    assert "flops" not in first.scores
+    assert all(record.scores["latency_ms"] == first.scores["latency_ms"] for record in others)
+    assert first.scores["peak_memory_mb"] == pytest.approx(first.peak_memory_bytes / 1e6)
+    assert records[-1].epoch == EPOCHS
+
+
+def test_a_trial_that_breaks_a_constraint_ends_before_its_first_epoch(config, files):
+    with pytest.raises(Infeasible, match=r"params <= 10 does not hold: .* M"):
+        train(config, files, goals=find_goals(["val_miou"], ["params <= 10"]))
+    assert files.records() == []
+
+
+def test_a_trial_that_needs_too_much_memory_ends_with_its_first_epoch(config, files):
+    with pytest.raises(Infeasible, match=r"peak_memory_mb < 1 does not hold"):
+        train(config, files, goals=find_goals(["val_miou"], ["peak_memory_mb < 1"]))
+    assert files.records() == []

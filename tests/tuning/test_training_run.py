@@ -92,14 +92,14 @@ def test_a_winner_is_trained_on_with_its_full_config_and_objective(train, winner
     sweep, config = winner
     asked, printed = train("--from", "runs/roads", "--epochs", 200, "--set", "train.batch_size=4")
     assert asked.base == config.with_values({"train.epochs": 200, "train.batch_size": 4})
-    assert asked.objective == sweep.info.objective
+    assert asked.objectives == (sweep.info.objective,)
     assert (asked.epochs, asked.trials, asked.recipe) == (200, 1, "")
     assert asked.name.startswith("roads-0004-2")
     [lineage] = asked.lineage
     assert (lineage.run, lineage.trial, lineage.epoch) == ("roads", "0004", 1)
     assert "config: trial 0004 of roads, epoch 1, val loss " in printed
     asked, _ = train("--from", "runs/roads", "--objective", "val_miou")
-    assert asked.objective == "val_miou"
+    assert asked.objectives == ("val_miou",)
 
 
 def test_all_data_trains_every_epoch_and_weights_start_from_a_whole_model(train, winner, tmp_path):
@@ -119,7 +119,7 @@ def test_a_resume_takes_what_the_run_began_with(train, winner, tmp_path):
     )
     shutil.rmtree(tmp_path / "runs/roads")
     again, _ = train(*options, "--resume")
-    assert (again.base, again.lineage, again.objective) == (first.base, first.lineage, first.objective)
+    assert (again.base, again.lineage, again.objectives) == (first.base, first.lineage, first.objectives)
     code, printed = train(*options[:2], "--trial", "0005", *options[2:], "--resume")
     assert code == 2
     assert "runs/roads': there is no such folder" in printed

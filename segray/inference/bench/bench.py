@@ -11,10 +11,10 @@ import torch
 
 from segray.config import SizePx
 from segray.engine.memory import PeakMemory
+from segray.engine.timing import Timing, time_in_turns
 from segray.inference.bench.backends import Setting, SkippedError, prepare_backend
-from segray.inference.bench.model_size import flops_per_photo
-from segray.inference.bench.timing import Timing, time_in_turns
 from segray.inference.predictor import Predictor
+from segray.models.model_size import flops_per_photo
 
 Announce = Callable[[str], None]
 

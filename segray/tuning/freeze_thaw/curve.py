@@ -22,6 +22,8 @@ class Curve:
     """Epoch -> score; higher is better"""
     runs: bool
     """Whether it is in a slot now"""
+    costs: tuple[float, ...] = ()
+    """Values of the other objectives, as costs: lower is better; NaN for one that is not known"""
     is_infeasible: bool = False
     """Whether its values cannot be trained; its scores then count for nothing"""
 

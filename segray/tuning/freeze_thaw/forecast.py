@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Collection, Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from segray.tuning.freeze_thaw.curve import Curve
 from segray.tuning.freeze_thaw.encoding import Encoding, Params
+from segray.tuning.freeze_thaw.front import Front
 from segray.tuning.freeze_thaw.surrogate import Observations, Surrogate
 
 MOST_TRIALS: Final = 160
@@ -24,7 +23,10 @@ MOST_FITTED: Final = 128
 
 
 class Forecast:
-    """The expected gains of trials and points at one moment: expected improvement over the best score so far.
+    """The expected gains of trials and points at one moment, over what the trials have reached.
+
+    With one objective the gain is the expected improvement over the best score, with several the expected hypervolume
+    improvement; the costs of a point are those that the model expects.
 
     Args:
         curves: The trials; at least two have a score.
@@ -37,10 +39,16 @@ class Forecast:
         self._position = {curve.number: position for position, curve in enumerate(curves)}
         self._places = self._encoding.encode([curve.params for curve in curves])
         self._gaps = self._encoding.gaps(self._places, self._places)
-        self.best = max(curve.best() for curve in curves)
-        """The best score so far"""
+        self._costs = np.array([curve.costs for curve in curves], np.float64).reshape(len(curves), -1)
+        self._front = Front(np.array([curve.best() for curve in curves]), self._costs)
         seen, fitted = (_observations(curves, most) for most in (MOST_OBSERVATIONS, MOST_FITTED))
         self._model = Surrogate(self._gaps, seen, fitted)
+        self._cost_models = [_cost_model(self._gaps, costs) for costs in self._costs.T]
+
+    @property
+    def best(self) -> float:
+        """The best score so far."""
+        return self._front.best
 
     @property
     def noise(self) -> float:
@@ -64,19 +72,32 @@ class Forecast:
         A trial that the model leaves out is among the worst, and gains nothing.
         """
         known = np.array([self._position[number] for number in numbers if number in self._position], dtype=np.int64)
-        found = iter(self._gain(*self._model.ends(self._gaps[known], known)) if len(known) else ())
+        found = iter(self._gains(self._gaps[known], known) if len(known) else ())
         return np.array([next(found) if number in self._position else 0.0 for number in numbers])
 
     def gains_of_points(self, points: Sequence[Params]) -> NDArray[np.float64]:
         """Return what is expected of points that no trial has begun."""
         gaps = self._encoding.gaps(self._encoding.encode(points), self._places)
-        return self._gain(*self._model.ends(gaps))
+        return self._gains(gaps)
 
-    def _gain(self, mean: NDArray[np.float64], spread: NDArray[np.float64]) -> NDArray[np.float64]:
-        z = (mean - self.best) / spread
-        density = np.exp(-0.5 * z**2) / math.sqrt(2 * math.pi)
-        gain: NDArray[np.float64] = spread * (z * ndtr(z) + density)
-        return gain
+    def _gains(self, gaps: NDArray[np.float64], known: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
+        mean, spread = self._model.ends(gaps, known)
+        # Without two trials to learn a cost from, all points cost the same.
+        expected = [np.zeros(len(gaps)) if model is None else -model.ends(gaps)[0] for model in self._cost_models]
+        costs = np.array(expected, np.float64).reshape(len(expected), len(gaps)).T
+        if known is not None:
+            costs = np.where(np.isnan(self._costs[known]), costs, self._costs[known])
+        return self._front.gain(mean, spread, costs)
+
+
+def _cost_model(gaps: NDArray[np.float64], costs: NDArray[np.float64]) -> Surrogate | None:
+    """Return a model of one cost, by the trials that have it; None if fewer than two have."""
+    known = np.flatnonzero(np.isfinite(costs))
+    if len(known) < 2:
+        return None
+    # The same model as that of the scores, at the ends of the schedules; higher is better there.
+    seen = Observations(known.astype(np.int64), np.ones(len(known)), -costs[known])
+    return Surrogate(gaps, seen, seen)
 
 
 def _is_done(curve: Curve) -> bool:

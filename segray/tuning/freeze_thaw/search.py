@@ -13,7 +13,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from segray.tuning.attributes import EPOCHS, PAUSED
+from segray.objective import PROPERTIES
+from segray.tuning.attributes import EPOCHS, OTHERS, PAUSED
 from segray.tuning.freeze_thaw.curve import Curve
 from segray.tuning.freeze_thaw.encoding import Params
 from segray.tuning.points import Point, draw_point, identity
@@ -168,8 +169,7 @@ class _Seen:
         """The trials that have values"""
         self.paused = [trial.number for trial in self.begun if _is_paused(trial)]
         """Numbers of the paused trials"""
-        sign = 1.0 if study.direction == StudyDirection.MAXIMIZE else -1.0
-        curves = [_curve(trial, sign, news.get(trial.number, {})) for trial in self.begun]
+        curves = [_curve(trial, study.directions, news.get(trial.number, {})) for trial in self.begun]
         self.curves = [curve for curve in curves if curve.seen() or curve.runs]
         """The curves of the trials that have a score or a slot, or cannot be trained"""
 
@@ -179,7 +179,9 @@ def _is_paused(trial: FrozenTrial) -> bool:
     return trial.state == TrialState.RUNNING and bool(trial.user_attrs.get(PAUSED))
 
 
-def _curve(trial: FrozenTrial, sign: float, news: Mapping[int, float]) -> Curve:
+def _curve(trial: FrozenTrial, directions: Sequence[StudyDirection], news: Mapping[int, float]) -> Curve:
+    main, *others = directions
+    sign = 1.0 if main == StudyDirection.MAXIMIZE else -1.0
     scores = {**trial.intermediate_values, **news}
     # What a trial is kept for is its best epoch.
     epochs = sorted(scores)
@@ -191,8 +193,24 @@ def _curve(trial: FrozenTrial, sign: float, news: Mapping[int, float]) -> Curve:
         num_epochs=trial.user_attrs.get(EPOCHS, max(scores, default=1)),
         scores=dict(zip(epochs, best.tolist(), strict=True)),
         runs=trial.state == TrialState.RUNNING and not _is_paused(trial),
+        costs=_costs(trial.user_attrs.get(OTHERS, {}), others),
         is_infeasible=any(value > 0 for value in trial.constraints.values()),
     )
+
+
+def _costs(values: Mapping[str, float | None], directions: Sequence[StudyDirection]) -> tuple[float, ...]:
+    """Return the values of the other objectives as costs; latencies and sizes by their logarithms."""
+    if not values:
+        return (math.nan,) * len(directions)
+    pairs = zip(values.items(), directions, strict=True)
+    return tuple(_cost(name, value, direction) for (name, value), direction in pairs)
+
+
+def _cost(name: str, value: float | None, direction: StudyDirection) -> float:
+    if value is None:
+        return math.nan
+    sign = 1.0 if direction == StudyDirection.MINIMIZE else -1.0
+    return sign * (math.log(value) if name in PROPERTIES and value > 0 else value)
 
 
 def sample_from(distribution: BaseDistribution, random: np.random.Generator) -> object:

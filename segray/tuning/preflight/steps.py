@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from segray.config import DataConfig, RunConfig
 from segray.data.cache.fingerprint import listing
 from segray.data.preparation import PreparedData
-from segray.objective import find_objective
+from segray.tuning.preflight.constraints import check_first_trial
 from segray.tuning.preflight.drawn import draw_trials
 from segray.tuning.preflight.objective import check_comparable_scores, check_has_score
 from segray.tuning.preflight.parts import check_comparable, check_parts, distinct, resolve_weights
@@ -38,7 +38,7 @@ class Checked:
     """Line on the encoder weights of all trials, and why"""
 
 
-def check(sweep: Sweep, *, num_workers: int, announce: Callable[[str], None]) -> Checked:
+def check(sweep: Sweep, *, num_workers: int, on_cpu: bool = True, announce: Callable[[str], None]) -> Checked:
     """Check a sweep's keys, values, models, losses, data and sizes, and decide what a trial must not decide.
 
     The checks run on the first trials, and on samples that hold every choice and every pair of model choices.
@@ -46,6 +46,7 @@ def check(sweep: Sweep, *, num_workers: int, announce: Callable[[str], None]) ->
     Args:
         sweep: What to run.
         num_workers: Workers a trial, among which its batch is divided.
+        on_cpu: Whether trials train on CPUs, so that this process can measure their latency.
         announce: Told what the encoders start from, what is decoded, and which layers of trained models fit.
 
     Raises:
@@ -55,10 +56,11 @@ def check(sweep: Sweep, *, num_workers: int, announce: Callable[[str], None]) ->
         ResourceError: The cache cannot be read or written.
     """
     # The cheapest checks come first; decoding the images, which may take minutes, comes last but one.
-    drawn, objective = draw_trials(sweep), find_objective(sweep.objective)
-    check_sampler(sweep.chosen_sampler, sweep.sampler_options, drawn.searched)
+    drawn, goals = draw_trials(sweep), sweep.goals
+    check_sampler(sweep.chosen_sampler, sweep.sampler_options, drawn.searched, sweep.chosen_scheduler, goals)
     check_comparable(drawn.base, drawn.configs)
-    check_comparable_scores(objective, drawn.configs)
+    for objective in goals.objectives:
+        check_comparable_scores(objective, drawn.configs)
     # Before the encoders' weights are fetched, which takes longer.
     with naming_recipe(sweep.recipe, drawn.base.data):
         for note in listing(drawn.base.data).dataset.notes_in_short():
@@ -68,9 +70,11 @@ def check(sweep: Sweep, *, num_workers: int, announce: Callable[[str], None]) ->
     announce(weights_line)
     data = prepare_data(drawn.configs, announce)
     for prepared in data.values():
-        check_has_score(objective, prepared)
+        for objective in goals.objectives:
+            check_has_score(objective, prepared)
     check_training(drawn.configs, data, num_workers)
     if not sweep.resume:
+        check_first_trial(goals, drawn.configs[0], data[drawn.configs[0].data], on_cpu=on_cpu)
         # A resumed run goes on from its own checkpoint, and needs the model that it started from no more.
         check_start_weights(drawn.configs, data, announce)
     return Checked(

@@ -2,7 +2,7 @@
 
 Optuna's own trials keep each value as soon as it is suggested, so a point that was tried before would use up a trial.
 This file alone uses Optuna's internals: ``Trial._trial_id``, ``Trial._cached_frozen_trial``, ``Study._storage`` and its
-``set_trial_param``, as in Optuna 5.0.
+``set_trial_param`` and ``set_trial_intermediate_value``, as in Optuna 5.0.
 """
 
 from __future__ import annotations
@@ -69,6 +69,11 @@ class AskedTrial:
         """End the trial without values."""
         # A study cannot delete a trial, but samplers ignore a failed one.
         self._study.tell(self._trial, state=TrialState.FAIL)
+
+
+def report(trial: optuna.Trial, score: float, epoch: int) -> None:
+    """Keep an epoch's score in the study; Optuna's own method refuses trials with several objectives."""
+    trial.storage.set_trial_intermediate_value(trial._trial_id, epoch, score)
 
 
 def trial_of(study: optuna.Study, frozen: FrozenTrial) -> optuna.Trial:

@@ -59,7 +59,7 @@ def drive(sweep: Sweep, files: SweepFiles, connection: Connection, announce: Ann
         # Before images are decoded, which takes time, and room from other entries of the cache.
         check_same_data(earlier, sweep.base)
     plan = make_plan(sweep.resources, connection.nodes(), left if searches else len(repeats))
-    checked = check(sweep, num_workers=plan.workers_per_trial, announce=announce)
+    checked = check(sweep, num_workers=plan.workers_per_trial, on_cpu=not plan.gpus_per_worker, announce=announce)
     announce(plan.describe())
     if sweep.resume:
         check_same_sweep(earlier, sweep, checked)

@@ -7,11 +7,13 @@ from collections.abc import Collection, Sequence
 
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
+from segray.goals import DEFAULT_GOALS, Goals
 from segray.records import EpochRecord
 from segray.storage import BASELINE_ID, SweepFiles
 from segray.trial_files import TrialFiles, undamaged
 from segray.tuning.objective import TUNE_METRIC
 from segray.tuning.run.exchange import News, TuneTrial
+from segray.tuning.run.rivals import Rivals
 from segray.tuning.schedulers.kind import NamedTrial, PausingRule, Rule, Score
 from segray.tuning.space import EPOCHS_KEY
 from segray.values import Values
@@ -44,11 +46,15 @@ class EarlyStopping(Fifo):
         sweep: The sweep's files.
         earlier: The same as this start found them.
         max_epochs: Length of a trial's schedule, if its values do not say another.
+        goals: The objectives.
     """
 
-    def __init__(self, rule: Rule, sweep: SweepFiles, earlier: SweepFiles, max_epochs: int) -> None:
+    def __init__(
+        self, rule: Rule, sweep: SweepFiles, earlier: SweepFiles, max_epochs: int, goals: Goals = DEFAULT_GOALS
+    ) -> None:
         super().__init__()
         self._rule, self._sweep, self._max_epochs = rule, sweep, max_epochs
+        self._rivals = Rivals(goals)
         self._epochs: dict[str, int] = {}
         self._paused: dict[str, None] = {}
         self._schedules: dict[str, int] = {}
@@ -74,10 +80,11 @@ class EarlyStopping(Fifo):
         named = _named(trial)
         # Missed epochs first: ASHA would take this epoch's score for the rung that the trial has passed unseen.
         decisions = self._catch_up(named, before=result["epoch"])
-        decisions.append(
-            self._rule.on_trial_result(None, named, self._score(named, result["epoch"], result[TUNE_METRIC]))
-        )
+        score = self._score(named, result["epoch"], result[TUNE_METRIC])
+        decisions.append(self._rule.on_trial_result(None, named, score))
         self._epochs[named.trial_id] = result["epoch"]
+        if result["record"] is not None:
+            self._rivals.add(named.trial_id, score["share"], score[TUNE_METRIC], result["record"].scores)
         # The report compares all trials with a fully trained baseline; its scores still count in the rungs.
         if named.trial_id == BASELINE_ID:
             return str(TrialScheduler.CONTINUE)
@@ -85,7 +92,8 @@ class EarlyStopping(Fifo):
             # To Tune the trial ends; the searcher hands it out again, which may be in another slot.
             self.pause(named.trial_id)
             return str(TrialScheduler.STOP)
-        return str(TrialScheduler.STOP if TrialScheduler.STOP in decisions else TrialScheduler.CONTINUE)
+        stops = TrialScheduler.STOP in decisions and self._rivals.may_stop(named.trial_id)
+        return str(TrialScheduler.STOP if stops else TrialScheduler.CONTINUE)
 
     def pause(self, trial_id: str) -> None:
         """Let a trial wait until it is worth a slot."""
@@ -146,6 +154,7 @@ class EarlyStopping(Fifo):
         for record in records:
             if record.best_score is not None and self._epochs[trial.trial_id] < record.epoch < before:
                 result = self._score(trial, record.epoch, record.best_score)
+                self._rivals.add(trial.trial_id, result["share"], record.best_score, record.scores)
                 decisions.append(self._rule.on_trial_result(None, trial, result))
                 self._epochs[trial.trial_id] = record.epoch
         return decisions

@@ -13,13 +13,13 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from segray import text
 from segray.config import flatten
 from segray.errors import ConfigError, StorageError
-from segray.objective import Objective
+from segray.goals import Goals
 from segray.records import EpochRecord, Outcome
 from segray.storage import SweepFiles
 from segray.trial_files import TrialFiles, undamaged
-from segray.tuning.attributes import EPOCHS, INFEASIBLE, INFEASIBLE_ENDS
+from segray.tuning.attributes import EPOCHS, INFEASIBLE, INFEASIBLE_ENDS, OTHERS
 from segray.tuning.points import Point, draw_point, identity
-from segray.tuning.run.asked import trial_of
+from segray.tuning.run.asked import report, trial_of
 from segray.tuning.space import EPOCHS_KEY, Distribution, Space
 from segray.values import Values
 
@@ -34,14 +34,37 @@ def folder_name(number: int) -> str:
     return f"{number:04d}"
 
 
-def scores_by_epoch(records: Iterable[EpochRecord], objective: Objective) -> dict[int, float]:
-    """Return epoch -> score; epochs without a score are left out."""
-    scores = {record.epoch: record.scores.get(objective.name) for record in records}
+def scores_by_epoch(records: Iterable[EpochRecord], goals: Goals) -> dict[int, float]:
+    """Return epoch -> score of the main objective; epochs without a score are left out."""
+    scores = {record.epoch: record.scores.get(goals.main.name) for record in records}
     return {epoch: score for epoch, score in scores.items() if score is not None}
 
 
+def others_at_best(records: Iterable[EpochRecord], goals: Goals) -> dict[str, float | None]:
+    """Return the values of the other objectives at the latest best epoch, by name; empty if there is none."""
+    found: dict[str, float | None] = {}
+    for record in records:
+        if record.best_epoch == record.epoch:
+            found = {other.name: record.scores.get(other.name) for other in goals.others}
+    return found
+
+
+def final_values(best: float | None, others: Mapping[str, float | None], goals: Goals) -> list[float] | None:
+    """Return the values of a finished trial, one per objective; None if one is missing."""
+    values = [best, *(others.get(other.name) for other in goals.others)]
+    known = [value for value in values if value is not None]
+    return known if len(known) == len(values) else None
+
+
 def earlier_trials(
-    sweep: SweepFiles, space: Space, database: Path, objective: Objective, announce: Announce, *, max_epochs: int
+    sweep: SweepFiles,
+    space: Space,
+    database: Path,
+    goals: Goals,
+    announce: Announce,
+    *,
+    max_epochs: int,
+    with_epochs: bool,
 ) -> list[FrozenTrial]:
     """Return every trial that earlier starts began, in the order of their numbers.
 
@@ -53,17 +76,22 @@ def earlier_trials(
         sweep: The sweep's files.
         space: Gives the distributions of a trial's values.
         database: Path that study.db is copied to; the copy stays if ``catch_up`` can make it agree with the files.
-        objective: The score that Optuna hears.
+        goals: The objectives that Optuna hears.
         announce: Called with each line on what was wrong.
         max_epochs: Length of a trial's schedule, if its values do not say another.
+        with_epochs: Whether the study holds the scores of epochs.
 
     Raises:
         StorageError: A trial's folder has a number far beyond the others.
     """
+
+    def from_files(number: int, drawn: Point | FrozenTrial, num_epochs: object) -> FrozenTrial:
+        return _from_files(begun[number], drawn, goals, num_epochs, with_epochs=with_epochs)
+
     begun = {int(files.id): files for files in sweep.trials() if folder_name(int(files.id)) == files.id}
     stored, problem = _stored_trials(sweep, database)
     found = {
-        number: _from_files(files, _redraw(space, known), objective, known.get(EPOCHS_KEY, max_epochs))
+        number: from_files(number, _redraw(space, known), known.get(EPOCHS_KEY, max_epochs))
         for number, files in begun.items()
         if (known := _known_values(files)) is not None
     }
@@ -76,7 +104,7 @@ def earlier_trials(
         announce(f"study.db {problem}: rebuilt from the files of {text.counted(len(begun), 'trial')}")
     for number, trial in stored.items():
         if number in begun and number not in found:
-            found[number] = _from_files(begun[number], trial, objective, trial.user_attrs.get(EPOCHS, max_epochs))
+            found[number] = from_files(number, trial, trial.user_attrs.get(EPOCHS, max_epochs))
         # Earlier versions put first trials without a turn into the study; they are WAITING and come from the sweep.
         elif number not in begun and trial.state != TrialState.WAITING:
             found[number] = trial
@@ -106,11 +134,13 @@ def catch_up(study: optuna.Study, earlier: Sequence[FrozenTrial]) -> None:
             continue
         trial = trial_of(study, have)
         for epoch in sorted(true.intermediate_values.keys() - have.intermediate_values.keys()):
-            trial.report(true.intermediate_values[epoch], epoch)
+            report(trial, true.intermediate_values[epoch], epoch)
+        if OTHERS in true.user_attrs:
+            trial.set_user_attr(OTHERS, true.user_attrs[OTHERS])
         if true.state.is_finished():
             for name, value in true.constraints.items():
                 trial.set_constraint(name, value)
-            study.tell(trial, true.value if true.state == TrialState.COMPLETE else None, state=true.state)
+            study.tell(trial, true.values if true.state == TrialState.COMPLETE else None, state=true.state)
 
 
 def _can_catch_up(stored: Mapping[int, FrozenTrial], earlier: Sequence[FrozenTrial]) -> bool:
@@ -189,27 +219,31 @@ def _redraw(space: Space, values: Values) -> Point:
     return point
 
 
-def _from_files(files: TrialFiles, drawn: Point | FrozenTrial, objective: Objective, num_epochs: object) -> FrozenTrial:
-    outcome = files.outcome()
-    epochs = scores_by_epoch(files.records(), objective)
-    state, value = _state(outcome, epochs)
+def _from_files(
+    files: TrialFiles, drawn: Point | FrozenTrial, goals: Goals, num_epochs: object, *, with_epochs: bool
+) -> FrozenTrial:
+    outcome, records = files.outcome(), files.records()
+    epochs, others = scores_by_epoch(records, goals), others_at_best(records, goals)
+    state, values = _state(outcome, epochs, others, goals)
     return create_trial(
         state=state,
-        value=value,
+        values=values,
         params=drawn.params,
         distributions=drawn.distributions,
-        intermediate_values=epochs,
-        user_attrs={EPOCHS: num_epochs},
+        intermediate_values=epochs if with_epochs else {},
+        user_attrs={EPOCHS: num_epochs} | ({OTHERS: others} if others else {}),
         constraints={INFEASIBLE: 1.0} if outcome and outcome.status in INFEASIBLE_ENDS else {},
     )
 
 
-def _state(outcome: Outcome | None, epochs: Mapping[int, float]) -> tuple[TrialState, float | None]:
+def _state(
+    outcome: Outcome | None, epochs: Mapping[int, float], others: Mapping[str, float | None], goals: Goals
+) -> tuple[TrialState, list[float] | None]:
     if outcome is None:
         return TrialState.RUNNING, None
-    if outcome.status == "finished" and outcome.best_score is not None:
-        return TrialState.COMPLETE, outcome.best_score
+    if outcome.status == "finished" and (values := final_values(outcome.best_score, others, goals)):
+        return TrialState.COMPLETE, values
     if outcome.status in ("stopped", *INFEASIBLE_ENDS):
-        # Optuna itself gives a pruned trial its last intermediate value.
-        return TrialState.PRUNED, epochs[max(epochs)] if epochs else None
+        # Optuna itself gives a pruned trial its last intermediate value, if there is one objective.
+        return TrialState.PRUNED, [epochs[max(epochs)]] if epochs and not goals.others else None
     return TrialState.FAIL, None

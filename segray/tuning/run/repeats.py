@@ -11,6 +11,7 @@ from segray.cluster.resources import make_plan
 from segray.config import RunConfig, flatten
 from segray.config.keys import FREE_ON_RESUME, keys_deciding
 from segray.errors import DamagedError, StorageError
+from segray.goals import Goals
 from segray.storage import BASELINE_ID, Repeat, SweepFiles
 from segray.trial_files import TrialFiles
 from segray.tuning.run.early_stopping import Fifo
@@ -136,4 +137,6 @@ def run_repeats(shared: Shared, nodes: Sequence[Mapping[str, float]]) -> None:
         what="repeat",
     )
     searcher = ListSearch([(repeat.id, repeat_values(files, repeat, base)) for repeat in missing])
-    run_tune(shared, plan, progress, Retries(searcher, files), Fifo())
+    # A repeat is compared by the main objective alone, and its trial has met the constraints.
+    goals = Goals((progress.objective,))
+    run_tune(shared, plan, progress, Retries(searcher, files), Fifo(), goals)

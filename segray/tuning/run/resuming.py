@@ -11,7 +11,8 @@ from segray.config.keys import FREE_ON_RESUME, keys_deciding
 from segray.data.preparation import PreparedData, with_absolute_paths
 from segray.data.splits.split_record import check_splits
 from segray.errors import ConfigError, DataError, listed
-from segray.objective import MIOU, find_objective
+from segray.goals import describe_goals
+from segray.objective import MIOU
 from segray.records import SweepInfo
 from segray.storage import SweepFiles
 from segray.tuning.preflight import Checked
@@ -83,7 +84,7 @@ def _check_same_search(info: SweepInfo, sweep: Sweep, checked: Checked) -> None:
             "--sampler": sampler_name(sweep.chosen_sampler),
             "--scheduler": sweep.chosen_scheduler,
         }
-    before["--objective"], now["--objective"] = str(info.objective), str(find_objective(sweep.objective))
+    before["--objective"], now["--objective"] = describe_goals(info.goals), describe_goals(sweep.goals)
     if info.space and info.scheduler_settings:
         # Earlier versions did not record them.
         before |= _as_options(info.scheduler_settings, info.sampler_options)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from segray import text
 from segray.cluster.resources import Plan
-from segray.objective import find_objective
 from segray.storage import SweepFiles
 from segray.tuning.run.early_stopping import EarlyStopping
 from segray.tuning.run.outcomes import given_up, known_values
@@ -44,7 +43,7 @@ def run_search(shared: Shared, earlier: SweepFiles, plan: Plan, progress: Progre
             # On the driver's own disk: SQLite must not lie on a network filesystem.
             Path(scratch, "study.db"),
             earlier,
-            progress.objective,
+            sweep.goals,
             shared.view.say,
             max_epochs=checked.max_epochs,
             num_trials=None if sweep.trials is None else sweep.trials - progress.done,
@@ -53,11 +52,11 @@ def run_search(shared: Shared, earlier: SweepFiles, plan: Plan, progress: Progre
         rule = find_scheduler(sweep.chosen_scheduler).build(
             replace(sweep.stopping(checked.max_epochs), search=searcher)
         )
-        scheduler = EarlyStopping(rule, files, earlier, checked.max_epochs)
+        scheduler = EarlyStopping(rule, files, earlier, checked.max_epochs, sweep.goals)
         if scheduler.pauses:
             searcher.follow(scheduler)
             progress.paused.update(scheduler.paused)
-        run_tune(shared, plan, progress, Retries(searcher, files), scheduler)
+        run_tune(shared, plan, progress, Retries(searcher, files), scheduler, sweep.goals)
         if not shared.stop.asked and not shared.stop.out_of_time:
             _end_paused(shared, searcher, progress)
     if searcher.num_combinations is not None and not shared.stop.asked and not shared.stop.out_of_time:
@@ -106,7 +105,7 @@ def search_progress(sweep: Sweep, files: SweepFiles, slots: int) -> Progress:
         total=sweep.trials,
         slots=slots,
         deadline=None if sweep.minutes is None else time.monotonic() + 60 * sweep.minutes,
-        objective=find_objective(sweep.objective),
+        objective=sweep.goals.main,
         done=num_ended(files),
         paused={name for name in before.paused if files.trial(name).outcome() is None} if before else set(),
         best=best,

@@ -13,7 +13,7 @@ from segray.cluster.messages import Message, Task
 from segray.cluster.resources import Plan
 from segray.config import RunConfig
 from segray.errors import ConfigError, OutageError, WriteError
-from segray.objective import Objective
+from segray.goals import Goals
 from segray.storage import SweepFiles
 from segray.trial_log import TrialLog
 from segray.tuning.objective import TUNE_METRIC
@@ -34,11 +34,11 @@ class Slot(tune.Trainable):
         plan: Plan,
         limits: Limits,
         base: RunConfig,
-        objective: Objective,
+        goals: Goals,
     ) -> None:
         """Start the group; Tune calls it once per slot."""
         self._channel, self._sweep, self._plan, self._limits = channel, sweep, plan, limits
-        self._base, self._objective = base, objective
+        self._base, self._goals = base, goals
         self._group = self._new_group()
         self.reset_config(config)
 
@@ -79,7 +79,7 @@ class Slot(tune.Trainable):
         files.write_values(self._values)
         # The next attempt voids whatever workers of an earlier one still send or wait for.
         attempt, seconds = (last.record.attempt + 1, last.seconds) if last else (1, 0.0)
-        self._group.submit(Task(self._trial_id, config.model_dump(mode="json"), attempt, seconds, self._objective))
+        self._group.submit(Task(self._trial_id, config.model_dump(mode="json"), attempt, seconds, self._goals))
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Do nothing: a trial's id says where its checkpoint lies."""

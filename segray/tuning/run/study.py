@@ -13,16 +13,24 @@ from ray.tune.search import Searcher
 
 from segray.config import flatten
 from segray.errors import StorageError
-from segray.objective import Objective
+from segray.goals import Goals
 from segray.records import EpochRecord
 from segray.storage import BASELINE_ID, SweepFiles
 from segray.trial_files import undamaged
-from segray.tuning.attributes import EPOCHS, INFEASIBLE, INFEASIBLE_ENDS, PAUSED
+from segray.tuning.attributes import EPOCHS, INFEASIBLE, INFEASIBLE_ENDS, OTHERS, PAUSED
 from segray.tuning.objective import TUNE_METRIC
 from segray.tuning.points import Point, combinations, draw_point, identity
-from segray.tuning.run.asked import AskedTrial, trial_of
+from segray.tuning.run.asked import AskedTrial, report, trial_of
 from segray.tuning.run.exchange import News, Proposal
-from segray.tuning.run.history import Announce, catch_up, earlier_trials, folder_name, scores_by_epoch
+from segray.tuning.run.history import (
+    Announce,
+    catch_up,
+    earlier_trials,
+    final_values,
+    folder_name,
+    others_at_best,
+    scores_by_epoch,
+)
 from segray.tuning.samplers.kind import PointSampler
 from segray.tuning.space import EPOCHS_KEY, Draw, Space, draw_from, plain_point
 from segray.values import Values
@@ -56,6 +64,8 @@ class _Running:
     reported: set[int]
     """Epochs that the study has"""
     proposal: Proposal
+    others: dict[str, float | None]
+    """Values of the other objectives at the best epoch, by name"""
 
 
 class StudySearch(Searcher):
@@ -72,7 +82,7 @@ class StudySearch(Searcher):
         first_trials: Values of the first trials; keys that they leave out are sampled.
         database: File for the study; overwritten. None keeps the study in memory alone, as benchmarks do.
         earlier: The sweep's files as this start found them.
-        objective: The score that Optuna hears, and its direction.
+        goals: The objectives that Optuna hears.
         announce: Called with each line on what was wrong with the study of an earlier start.
         max_epochs: Length of a trial's schedule, if its values do not say another.
         num_trials: Number of trials to hand out; one that goes on after a pause counts once. None for no limit.
@@ -86,7 +96,7 @@ class StudySearch(Searcher):
         first_trials: Sequence[Values],
         database: Path | None,
         earlier: SweepFiles,
-        objective: Objective,
+        goals: Goals,
         announce: Announce = print,
         *,
         max_epochs: int,
@@ -94,20 +104,30 @@ class StudySearch(Searcher):
         sampler_of: Callable[[int], optuna.samplers.BaseSampler] | None = None,
     ) -> None:
         super().__init__()
-        self._sweep, self._database, self._objective = sweep, database, objective
+        self._sweep, self._database, self._goals = sweep, database, goals
         self.space = space
         """The search space"""
         self._max_epochs, self._left, self._sampler_of = max_epochs, num_trials, sampler_of
+        # With several objectives, Optuna's own samplers know no scores of epochs, and TPE raises where it finds them.
+        self._with_epochs = not goals.others or isinstance(sampler, PointSampler)
         trials: list[FrozenTrial] = []
         if database is not None:
             database.unlink(missing_ok=True)
             if sweep.folder.exists("study.db") or earlier.trials():
-                trials = earlier_trials(earlier, space, database, objective, announce, max_epochs=max_epochs)
+                trials = earlier_trials(
+                    earlier,
+                    space,
+                    database,
+                    goals,
+                    announce,
+                    max_epochs=max_epochs,
+                    with_epochs=self._with_epochs,
+                )
         self.study = optuna.create_study(
             study_name=sweep.name,
             storage=None if database is None else optuna.storages.get_storage(f"sqlite:///{database}"),
             sampler=sampler,
-            direction=objective.direction,
+            directions=[objective.direction for objective in goals.objectives],
             # A resume's copy of study.db goes on where it agrees with the files: a new study takes 30 ms a trial.
             load_if_exists=True,
         )
@@ -216,7 +236,7 @@ class StudySearch(Searcher):
         if EPOCHS not in frozen.user_attrs:
             trial.set_user_attr(EPOCHS, values.get(EPOCHS_KEY, self._max_epochs))
         proposal: Proposal = {"trial": folder_name(frozen.number), "values": values}
-        return _Running(trial, set(frozen.intermediate_values), proposal)
+        return _Running(trial, set(frozen.intermediate_values), proposal, frozen.user_attrs.get(OTHERS, {}))
 
     def on_trial_result(self, trial_id: str, result: News) -> None:
         """Report an epoch's score to Optuna, by epoch: Tune's own count restarts when a trial does."""
@@ -224,15 +244,20 @@ class StudySearch(Searcher):
         self._report(trial_id, result["record"])
 
     def _report(self, trial_id: str, record: EpochRecord | None) -> None:
-        trial, reported = self._running[trial_id].trial, self._running[trial_id].reported
+        running = self._running[trial_id]
+        trial, reported = running.trial, running.reported
         records = [] if record is None else [record]
         if not records or records[0].epoch - 1 not in {0, *reported}:
             # A worker that died may have written an epoch that it could not hand over.
             records = [*self._sweep.trial(folder_name(trial.number)).records(), *records]
-        epochs = scores_by_epoch(records, self._objective)
-        for epoch in sorted(epochs.keys() - reported):
-            trial.report(epochs[epoch], epoch)
+        epochs = scores_by_epoch(records, self._goals)
+        for epoch in sorted(epochs.keys() - reported) if self._with_epochs else ():
+            report(trial, epochs[epoch], epoch)
         reported.update(record.epoch for record in records)
+        others = others_at_best(records, self._goals)
+        if others and others != running.others:
+            running.others = others
+            trial.set_user_attr(OTHERS, others)
 
     def on_trial_complete(self, trial_id: str, result: News | None = None, error: bool = False) -> None:
         """Tell Optuna how the trial ended."""
@@ -246,8 +271,9 @@ class StudySearch(Searcher):
         if status == "stopped" and self._pausing and self._pausing.is_paused(name):
             self._pause(running)
             return
-        if status == "finished" and result:
-            self.study.tell(trial, result[TUNE_METRIC], state=TrialState.COMPLETE)
+        values = final_values(result[TUNE_METRIC], running.others, self._goals) if result else None
+        if status == "finished" and values:
+            self.study.tell(trial, values, state=TrialState.COMPLETE)
         elif status in INFEASIBLE_ENDS:
             # To samplers, FAIL never happened; they learn from constraints, and keep away.
             trial.set_constraint(INFEASIBLE, 1.0)

@@ -16,7 +16,6 @@ from segray.config import RunConfig
 from segray.config.keys import FREE_ON_RESUME, keys_deciding
 from segray.data.preparation import PreparedData
 from segray.metrics import majority_class_scores, scores_by_name
-from segray.objective import find_objective
 from segray.recipes import RECIPES
 from segray.records import SweepInfo
 from segray.shown import redacted
@@ -38,7 +37,8 @@ def sweep_record(sweep: Sweep, checked: Checked, plan: Plan) -> SweepInfo:
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         # An argument may be a storage URL with a key in it.
         command=redacted(shlex.join(sys.argv)),
-        objectives=(find_objective(sweep.objective),),
+        objectives=sweep.goals.objectives,
+        constraints=tuple(map(str, sweep.goals.constraints)),
         base=checked.base.flat(),
         space=describe_space(checked),
         recipe=sweep.recipe,

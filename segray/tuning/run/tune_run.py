@@ -16,6 +16,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from segray.cluster.channel import Channel
 from segray.cluster.resources import Plan
 from segray.errors import ClusterError, SegrayError
+from segray.goals import Goals
 from segray.storage import SweepFiles
 from segray.tuning.callbacks.dispatcher import Dispatcher
 from segray.tuning.preflight import Checked
@@ -52,7 +53,7 @@ class Shared:
     callbacks: Dispatcher
 
 
-def run_tune(shared: Shared, plan: Plan, progress: Progress, searcher: Retries, scheduler: Fifo) -> None:
+def run_tune(shared: Shared, plan: Plan, progress: Progress, searcher: Retries, scheduler: Fifo, goals: Goals) -> None:
     """Run Tune once, with a channel and worker groups of its own.
 
     Args:
@@ -61,6 +62,7 @@ def run_tune(shared: Shared, plan: Plan, progress: Progress, searcher: Retries, 
         progress: The phase's numbers, which a person sees.
         searcher: Hands out the trials.
         scheduler: Stops weak ones.
+        goals: Objectives and constraints of the trials.
 
     Raises:
         ClusterError: A part of Ray failed.
@@ -85,7 +87,7 @@ def run_tune(shared: Shared, plan: Plan, progress: Progress, searcher: Retries, 
                 plan=plan,
                 limits=shared.sweep.limits,
                 base=base,
-                objective=progress.objective,
+                goals=goals,
             ),
             tune_config=tune.TuneConfig(
                 search_alg=searcher,

@@ -10,6 +10,7 @@ import numpy as np
 import optuna
 
 from segray.errors import ConfigError, unknown_name
+from segray.goals import Goals
 from segray.tuning.samplers.cmaes import CMAES
 from segray.tuning.samplers.freeze_thaw import FREEZE_THAW
 from segray.tuning.samplers.gp import GP
@@ -90,8 +91,10 @@ def _seed_of(seed: int, number: int) -> int:
     return int(np.random.SeedSequence((seed, number)).generate_state(1)[0])
 
 
-def check_sampler(sampler: Sampler, options: Mapping[str, object], space: SearchedSpace) -> None:
-    """Check that a sampler can search a space.
+def check_sampler(
+    sampler: Sampler, options: Mapping[str, object], space: SearchedSpace, scheduler: str, goals: Goals
+) -> None:
+    """Check that a sampler can search a space for the goals, beside a scheduler.
 
     Raises:
         ConfigError: It cannot, or the sampler itself cannot be made.
@@ -101,6 +104,17 @@ def check_sampler(sampler: Sampler, options: Mapping[str, object], space: Search
     if isinstance(sampler, str) and space.distributions and (problem := _kind(sampler).problem(space)):
         others = [name for name, kind in SAMPLERS.items() if not kind.problem(space)]
         raise ConfigError(f"--sampler {sampler} {problem}; change the space, or use one of {', '.join(others)}")
+    if goals.others and isinstance(sampler, str) and not _kind(sampler).takes_many:
+        fitting = [name for name, kind in SAMPLERS.items() if kind.takes_many]
+        raise ConfigError(
+            f"--sampler {sampler} searches for one objective, but this sweep has {len(goals.objectives)}; use one of "
+            f"{', '.join(fitting)}"
+        )
+    if goals.others and scheduler == "freeze_thaw" and sampler != "freeze_thaw":
+        raise ConfigError(
+            "--scheduler freeze_thaw with several objectives needs --sampler freeze_thaw, since Optuna's samplers keep "
+            "no scores of epochs then; leave --scheduler out, or use that sampler"
+        )
 
 
 def sampler_name(sampler: Sampler) -> str:

@@ -16,4 +16,6 @@ def _problem(space: SearchedSpace) -> str:
     return f"needs at least two numbers that every trial draws, but the space has {', '.join(numbers) or 'none'}"
 
 
-CMAES = SamplerKind(optuna.samplers.CmaEsSampler, defaults={"warn_independent_sampling": False}, problem=_problem)
+CMAES = SamplerKind(
+    optuna.samplers.CmaEsSampler, defaults={"warn_independent_sampling": False}, problem=_problem, takes_many=False
+)

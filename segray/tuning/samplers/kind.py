@@ -46,6 +46,8 @@ class SamplerKind:
     """Options that differ from Optuna's own defaults"""
     problem: Callable[[SearchedSpace], str] = any_space
     """Returns why the sampler cannot search a space, as the end of a sentence; empty if it can"""
+    takes_many: bool = True
+    """Whether it searches for several objectives at once"""
     is_renewed: bool = True
     """Whether each trial has a sampler of its own; False for a sampler that goes through one sequence"""
     scheduler: str = "asha"

@@ -10,10 +10,10 @@ from model_run import write_run
 from typer.testing import CliRunner
 
 from segray.cli import app
+from segray.engine.timing import time_in_turns
 from segray.errors import ConfigError
-from segray.inference.bench.model_size import flops_per_photo, model_size
-from segray.inference.bench.timing import time_in_turns
 from segray.models import SegmentationModel, build_model
+from segray.models.model_size import flops_per_photo, model_size
 
 
 @pytest.fixture(scope="module")

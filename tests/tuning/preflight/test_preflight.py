@@ -500,13 +500,13 @@ def test_a_search_of_losses_that_no_trial_minimises_is_refused(base):
 )
 def test_an_objective_that_trials_lack_or_cannot_be_compared_by_is_refused(base, objective, searched, message):
     with pytest.raises(ConfigError) as error:
-        checked(base, searched, objective=objective)
+        checked(base, searched, objectives=[objective])
     assert message in str(error.value)
 
 
 @pytest.mark.parametrize("objective", ["val_loss", "val_iou/road", "val_pixel_accuracy", "val_mean_class_accuracy"])
 def test_an_objective_that_all_trials_have_is_taken(base, objective):
-    checked(base, objective=objective)
+    checked(base, objectives=[objective])
 
 
 @pytest.mark.parametrize("objective", ["val_loss", "val_cluster_accuracy"])
@@ -514,5 +514,5 @@ def test_scores_on_clusters_cannot_be_compared_where_their_number_is_searched(ba
     write_scenes("cityscapes_pairs", tmp_path / "pairs", train=4, val=2, size_px=(64, 64))
     values = {"data.dataset": "cityscapes_pairs", "data.root": str(tmp_path / "pairs"), "data.pairs.labels": "kmeans"}
     with pytest.raises(ConfigError, match=r"cannot compare trials that differ in data\.pairs\.num_clusters"):
-        checked(base.with_values(values), choosing("data.pairs.num_clusters", 4, 6), objective=objective)
-    checked(base.with_values({**values, "data.pairs.num_clusters": 4}), objective=objective)
+        checked(base.with_values(values), choosing("data.pairs.num_clusters", 4, 6), objectives=[objective])
+    checked(base.with_values({**values, "data.pairs.num_clusters": 4}), objectives=[objective])

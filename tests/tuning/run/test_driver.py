@@ -174,12 +174,12 @@ def test_the_splits_are_kept_and_a_resume_on_other_images_is_refused(sweep, driv
 
 def test_a_resume_with_another_objective_is_refused(sweep, drive):
     with pytest.raises(Begun):
-        drive(sweep, objective="val_loss")
+        drive(sweep, objectives=["val_loss"])
     assert open_sweep(f"{sweep.storage}/{sweep.name}").info().objective == find_objective("val_loss")
     with pytest.raises(ConfigError, match="--objective: was 'minimize val_loss', now 'maximize val_miou'"):
         drive(sweep, resume=True)
     with pytest.raises(Begun):
-        drive(sweep, objective="val_loss", resume=True)
+        drive(sweep, objectives=["val_loss"], resume=True)
 
 
 @pytest.mark.parametrize("change", [{"majority_scores": {"val_miou": 0.123}}, {"majority_class": "bicycle"}])

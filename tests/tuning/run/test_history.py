@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 
 from segray.config import RunConfig
 from segray.errors import ConfigError, StorageError
-from segray.objective import MIOU
+from segray.goals import DEFAULT_GOALS
 from segray.records import Outcome
 from segray.tuning.points import identity
 from segray.tuning.preflight.samples import draw_samples
@@ -35,7 +35,15 @@ def searcher(sweep, start=0, space=space, kind="tpe", first=(), said=None):
     database = Path(sweep.folder.path).parent / f"driver-{start}.db"
     announce = [].append if said is None else said.append
     return StudySearch(
-        sweep, CappedSpace(space, 9), make_sampler(kind, start), first, database, sweep, MIOU, announce, max_epochs=9
+        sweep,
+        CappedSpace(space, 9),
+        make_sampler(kind, start),
+        first,
+        database,
+        sweep,
+        DEFAULT_GOALS,
+        announce,
+        max_epochs=9,
     )
 
 

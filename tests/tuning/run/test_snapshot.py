@@ -7,7 +7,7 @@ import pytest
 from fake_sweep import empty_sweep, record, write_repeats, write_trial
 
 from segray.folder import Folder
-from segray.objective import MIOU
+from segray.goals import DEFAULT_GOALS
 from segray.records import Outcome
 from segray.tuning.run.early_stopping import EarlyStopping
 from segray.tuning.run.repeats import wanted_repeats, without_outcome
@@ -54,7 +54,9 @@ def test_every_part_of_a_start_reads_the_same_files_once(sweep, tmp_path, monkey
     assert best_so_far(earlier)[0] == 0.5
     settings = StoppingSettings(max_epochs=2, grace_epochs=1, reduction_factor=3)
     EarlyStopping(find_scheduler("asha").build(settings), sweep, earlier, 2)
-    search = StudySearch(sweep, space, make_sampler("tpe", 0), [], Path(tmp_path, "x.db"), earlier, MIOU, max_epochs=2)
+    search = StudySearch(
+        sweep, space, make_sampler("tpe", 0), [], Path(tmp_path, "x.db"), earlier, DEFAULT_GOALS, max_epochs=2
+    )
 
     assert [trial.params["optim.lr"] for trial in search.study.trials] == pytest.approx([0.001, 0.002, 0.003, 0.004])
     assert {name: count for name, count in reads.items() if count > 1} == {}

@@ -9,7 +9,8 @@ from fake_sweep import empty_sweep, record, write_trial
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from segray.objective import MIOU, find_objective
+from segray.goals import DEFAULT_GOALS, Goals
+from segray.objective import find_objective
 from segray.records import Outcome
 from segray.tuning.run.study import StudySearch
 from segray.tuning.samplers import make_sampler
@@ -32,7 +33,7 @@ def sweep(tmp_path):
 def searcher(sweep, seed=0):
     database = Path(sweep.folder.path, f"driver-{seed}.db")
     return StudySearch(
-        sweep, CappedSpace(space, 9), make_sampler("tpe", seed), [FIRST], database, sweep, MIOU, max_epochs=9
+        sweep, CappedSpace(space, 9), make_sampler("tpe", seed), [FIRST], database, sweep, DEFAULT_GOALS, max_epochs=9
     )
 
 
@@ -133,7 +134,14 @@ def test_optuna_minimises_a_loss(tmp_path):
     objective = find_objective("val_loss")
     sweep = empty_sweep(tmp_path, objectives=(objective,)).files
     search = StudySearch(
-        sweep, CappedSpace(space, 9), make_sampler("tpe", 0), [], Path(tmp_path, "s.db"), sweep, objective, max_epochs=9
+        sweep,
+        CappedSpace(space, 9),
+        make_sampler("tpe", 0),
+        [],
+        Path(tmp_path, "s.db"),
+        sweep,
+        Goals((objective,)),
+        max_epochs=9,
     )
     search.suggest("a")
     made = record(1, 0.4, loss=0.7)
@@ -148,7 +156,14 @@ def test_a_resume_hears_the_objective_of_earlier_epochs(tmp_path):
     write_trial(fake, "0000", {"optim.lr": 1e-3, "train.epochs": 4}, [0.3, 0.4])
     database = Path(tmp_path, "s.db")
     search = StudySearch(
-        fake.files, CappedSpace(space, 9), make_sampler("tpe", 0), [], database, fake.files, objective, max_epochs=9
+        fake.files,
+        CappedSpace(space, 9),
+        make_sampler("tpe", 0),
+        [],
+        database,
+        fake.files,
+        Goals((objective,)),
+        max_epochs=9,
     )
     records = fake.files.trial("0000").records()
     [trial] = search.study.trials

@@ -8,7 +8,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from segray.config import SizePx
-from segray.models import SegmentationModel
+from segray.models.segmentation import SegmentationModel
 
 
 @dataclass(frozen=True, kw_only=True)
