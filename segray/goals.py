@@ -62,7 +62,7 @@ class Goals:
     @property
     def properties(self) -> tuple[str, ...]:
         """Names of the properties that a trial must measure, each once."""
-        asked = {item.name for item in (*self.objectives, *self.constraints)}
+        asked = {item.name for item in self.objectives} | {item.name for item in self.constraints}
         return tuple(name for name in PROPERTIES if name in asked)
 
     def broken(self, found: Mapping[str, float | None]) -> str:

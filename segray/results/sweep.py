@@ -257,7 +257,8 @@ class SweepResults:
 
     def _goals_as_json(self) -> dict[str, object]:
         """Return what a sweep with several objectives or constraints has beside others; empty for others."""
-        info, goals = self.info, {}
+        info = self.info
+        goals: dict[str, object] = {}
         if len(info.objectives) > 1:
             history = hypervolume_history(self.ranked, info.goals)
             goals["objectives"] = [{"name": item.name, "direction": item.direction} for item in info.objectives]

@@ -1,4 +1,4 @@
-"""Every sampler with every scheduler, on a made objective with one objective or two: each searches to its end, or is refused."""
+"""Every sampler with every scheduler, for one made objective and for two: each searches to its end, or is refused."""
 
 import pytest
 from fake_sweep import empty_sweep
