@@ -24,12 +24,14 @@ class Curve:
     """Whether it is in a slot now"""
     costs: tuple[float, ...] = ()
     """Values of the other objectives, as costs: lower is better; NaN for one that is not known"""
+    has_failed: bool = False
+    """Whether an error ended it; its scores still tell about configs, but a sweep recommends no such trial"""
     is_infeasible: bool = False
     """Whether its values cannot be trained; its scores then count for nothing"""
 
     def best(self) -> float:
-        """Return the best score so far; minus infinity before there is one, and if the values cannot be trained."""
-        return -math.inf if self.is_infeasible else max(self.scores.values(), default=-math.inf)
+        """Return the best score so far that a sweep may recommend; minus infinity if there is none."""
+        return -math.inf if self.has_failed or self.is_infeasible else max(self.scores.values(), default=-math.inf)
 
     def seen(self) -> Mapping[int, float]:
         """Return what a model sees: the scores; if the values cannot be trained, an end below all others."""

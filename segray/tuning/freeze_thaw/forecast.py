@@ -47,7 +47,7 @@ class Forecast:
 
     @property
     def best(self) -> float:
-        """The best score so far."""
+        """The best score so far of a trial that a sweep may recommend."""
         return self._front.best
 
     @property

@@ -117,7 +117,7 @@ class FreezeThaw:
 
         if sum(curve.best() > -math.inf for curve in seen.curves) < max(self._num_startup, 2):
             return None
-        state = [(curve.number, len(curve.scores), curve.is_infeasible) for curve in seen.curves]
+        state = [(curve.number, len(curve.scores), curve.has_failed, curve.is_infeasible) for curve in seen.curves]
         if self._last is None or self._last[0] != state:
             self._last = state, Forecast(seen.curves)
         running = [curve.number for curve in seen.curves if curve.runs and curve.number != asked]
@@ -194,6 +194,7 @@ def _curve(trial: FrozenTrial, directions: Sequence[StudyDirection], news: Mappi
         scores=dict(zip(epochs, best.tolist(), strict=True)),
         runs=trial.state == TrialState.RUNNING and not _is_paused(trial),
         costs=_costs(trial.user_attrs.get(OTHERS, {}), others),
+        has_failed=trial.state == TrialState.FAIL,
         is_infeasible=any(value > 0 for value in trial.constraints.values()),
     )
 

@@ -69,6 +69,14 @@ def test_what_is_like_a_running_trial_has_less_to_win():
     assert after < before
 
 
+def test_a_failed_trial_teaches_but_its_score_is_not_the_one_to_beat():
+    failed = Curve(**{**vars(curve(8, 0.3, EPOCHS - 1, noise=0.1)), "has_failed": True})
+    without, with_it = Forecast(whole_curves()), Forecast([*whole_curves(), failed])
+    assert with_it.best == without.best < max(failed.scores.values())
+    near = [{"lr": 0.31, "loss": "dice"}]
+    assert with_it.gains_of_points(near) > without.gains_of_points(near)
+
+
 def test_a_point_near_one_that_cannot_be_trained_gains_less_than_its_like():
     bad = Curve(**{**vars(curve(8, 0.38, 0)), "is_infeasible": True})
     # Both would end alike, on either side of the best.

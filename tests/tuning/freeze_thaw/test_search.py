@@ -54,6 +54,17 @@ def test_the_paused_trial_that_will_end_best_goes_on(loss):
     assert FreezeThaw(made_space, 0).next_paused(study_of(loss=loss), [4, 5, 6, 7], can_begin=False) == 5
 
 
+def test_a_trial_that_fails_is_no_longer_the_one_to_beat(study):
+    """Its epochs are as many as before, so a forecast that was kept would still hold its score for the best."""
+    ahead = trial_of(5e-2, NUM_EPOCHS - 1)
+    ahead.intermediate_values = {epoch: score + 0.1 for epoch, score in ahead.intermediate_values.items()}
+    study.add_trial(ahead)
+    search = FreezeThaw(made_space, 0)
+    assert search.next_paused(study, [5], can_begin=False) is None
+    study.tell(8, state=TrialState.FAIL)
+    assert search.next_paused(study, [5], can_begin=False) == 5
+
+
 def test_nothing_goes_on_that_is_not_worth_an_epoch(study):
     for lr in (9e-3, 1e-2, 1.1e-2):
         study.add_trial(trial_of(lr, NUM_EPOCHS))
