@@ -117,6 +117,14 @@ class Objective:
             return -math.inf
         return score if self.direction == "maximize" else -score
 
+    def best_label(self, *, trains_on_val: bool) -> str:
+        """Return a trial's score in a sentence, such as ``best val mIoU``.
+
+        Args:
+            trains_on_val: Whether the validation images train too; their scores then choose no epoch.
+        """
+        return f"{self.label} on training images" if trains_on_val else f"best {self.label}"
+
     def shown(self, score: float | None) -> str:
         """Return a score for a person: ``42.3 %``, ``0.4231`` if it is no fraction, or ``12.3 ms`` with a unit."""
         if self._score.unit:

@@ -174,7 +174,7 @@ def _conclude(asked: Sweep, files: SweepFiles) -> int:
         trial, pointer = files.best()
         info = files.info()
         objective = info.objective
-        what = f"{objective.label} on training images" if info.trains_on_val else f"best {objective.label}"
+        what = objective.best_label(trains_on_val=info.trains_on_val)
         print(printable(f"{what}: {objective.shown(pointer.record.best_score)} (trial {trial.id})"))
         code = 0
     except StorageError as error:

@@ -41,6 +41,8 @@ class Progress:
     deadline: float | None
     """time.monotonic() at which the time budget is spent"""
     objective: Objective = MIOU
+    trains_on_val: bool = False
+    """Whether the validation images train too, so that their scores choose nothing"""
     done: int = 0
     running: dict[str, RunningTrial] = field(default_factory=dict)
     paused: set[str] = field(default_factory=set)
@@ -68,6 +70,11 @@ class Progress:
             left.append(mean * max((waiting + sum(parts)) / self.slots, *parts, 0.0))
         return min(left) if left else None
 
+    @property
+    def best_label(self) -> str:
+        """The score of a trial in a line, such as ``best val mIoU``."""
+        return self.objective.best_label(trains_on_val=self.trains_on_val)
+
     def headline(self) -> str:
         """Return a line: trials done and running, best so far, time left."""
         of_total = f"/{self.total}" if self.total is not None else ""
@@ -83,7 +90,7 @@ class Progress:
         if self.what == "repeat":
             return ""
         best = "none yet" if self.best is None else f"{self.objective.shown(self.best)} (trial {self.best_id})"
-        return f"best {self.objective.label} {best}, "
+        return f"{self.best_label} {best}, "
 
 
 class View:
@@ -125,7 +132,7 @@ class View:
 
     def _table(self) -> Table:
         objective = self.progress.objective
-        headings = (self.progress.what, "epoch", f"best {cell(objective.label)}", "values")
+        headings = (self.progress.what, "epoch", cell(self.progress.best_label), "values")
         table = Table(*headings, box=None, pad_edge=False, header_style="bold")
         for _, trial in sorted(self.progress.running.items()):
             table.add_row(

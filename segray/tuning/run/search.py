@@ -106,6 +106,7 @@ def search_progress(sweep: Sweep, files: SweepFiles, slots: int) -> Progress:
         slots=slots,
         deadline=None if sweep.minutes is None else time.monotonic() + 60 * sweep.minutes,
         objective=sweep.goals.main,
+        trains_on_val=sweep.base.data.all_data,
         done=num_ended(files),
         paused={name for name in before.paused if files.trial(name).outcome() is None} if before else set(),
         best=best,

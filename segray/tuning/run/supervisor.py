@@ -27,9 +27,6 @@ from segray.tuning.run.outcomes import outcome_of
 from segray.tuning.run.progress import Progress, RunningTrial, View, shown
 from segray.tuning.run.retries import MAX_DEATHS, Retries
 
-PAUSED = "paused, since other trials promise more"
-"""Beginning of the line of a trial's log that says that the trial left its slot."""
-
 STATE_SECONDS = 5.0
 """Time between two writes of state.json, which says that the sweep is alive."""
 
@@ -195,7 +192,9 @@ class Supervisor(tune.Callback):
         if self._is_paused(trial_id):
             self._progress.running.pop(trial_id)
             self._progress.paused.add(trial_id)
-            TrialLog(self._sweep.trial(trial_id).folder).write(f"{PAUSED} after epoch {result['epoch']}")
+            TrialLog(self._sweep.trial(trial_id).folder).write(
+                f"paused after epoch {result['epoch']}: it promises too little to keep its slot"
+            )
         elif not go_on:
             objective = self._progress.objective
             score = f"its best {objective.label}, {objective.shown(best)}"
@@ -286,7 +285,7 @@ class Supervisor(tune.Callback):
         values = shown(trial.config["values"]) if progress.what == "trial" else ""
         return (
             f"{progress.what} {trial.config['trial']} {outcome.status} after {text.counted(outcome.epochs, 'epoch')}, "
-            f"best {objective.label} {objective.shown(outcome.best_score)}"
+            f"{progress.best_label} {objective.shown(outcome.best_score)}"
             + (f": {values}" if values else "")
             + (f" ({why})" if why else "")
         )

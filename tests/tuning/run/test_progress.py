@@ -1,8 +1,13 @@
 import time
 
+import fake_sweep
 import pytest
 
+from segray.config import RunConfig
 from segray.tuning.run.progress import Progress, RunningTrial, View, shown
+from segray.tuning.run.search import search_progress
+from segray.tuning.sweep import Sweep
+from segray.tuning.training_run import nothing
 
 
 def progress(**values):
@@ -15,6 +20,19 @@ def test_the_headline_says_what_is_done_running_best_and_left():
     headline = now.headline().replace("\u00a0", " ")
     assert headline.startswith("4/10 trials done, 1 running, best val mIoU 42.5 % (trial 0002), 0 s spent")
     assert headline.endswith("about 3 min 00 s left")
+
+
+def test_scores_on_training_images_are_not_called_the_best(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    base = RunConfig().with_values({"data.all_data": True})
+    sweep = Sweep(name="s", base=base, space=nothing, trials=1)
+    now = search_progress(sweep, fake_sweep.empty_sweep(tmp_path).files, slots=1)
+    now.best, now.best_id = 0.4251, "0000"
+    headline = now.headline().replace("\u00a0", " ")
+    assert headline.startswith("0/1 trials done, 0 running, val mIoU on training images 42.5 % (trial 0000), 0 s spent")
+    with View(now) as view:
+        view.refresh()
+    assert "best" not in capsys.readouterr().out
 
 
 def test_the_headline_of_repeats_names_no_best_one():

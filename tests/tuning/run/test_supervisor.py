@@ -124,6 +124,16 @@ def test_callbacks_hear_of_config_epochs_and_outcome_as_the_messages_say(supervi
     assert heard.events == [begun, ("0001", epochs[0]), ("0001", epochs[1]), ("0001", "finished")]
 
 
+def test_the_end_of_a_trial_on_all_data_says_that_its_score_is_on_training_images(supervisor, capsys):
+    supervisor._progress.trains_on_val = True
+    supervisor._sweep.trial("0000").write_values({})
+    supervisor.on_trial_result(
+        slot_with(None), to_result(Message("0000", record=fake_sweep.record(9), status="finished"))
+    )
+    ended = capsys.readouterr().out.splitlines()[0]
+    assert ended.startswith("trial 0000 finished after 0 epochs, val mIoU on training images")
+
+
 def test_a_paused_trial_leaves_its_slot_without_an_end(supervisor, capsys):
     trial = SimpleNamespace(config={"trial": "0009", "values": {}})
     files = supervisor._sweep.trial("0009")
@@ -132,7 +142,8 @@ def test_a_paused_trial_leaves_its_slot_without_an_end(supervisor, capsys):
     epoch = to_result(Message("0009", record=fake_sweep.record(1)))
     supervisor.on_trial_result(trial, epoch | {"done": True})
     assert files.outcome() is None
-    assert "paused, since other trials promise more after epoch 1" in files.folder.read_bytes("log.txt").decode()
+    log = files.folder.read_bytes("log.txt").decode()
+    assert "paused after epoch 1: it promises too little to keep its slot" in log
     progress = supervisor._progress
     assert (progress.paused, set(progress.running), progress.done) == ({"0009"}, {"0000"}, 0)
     assert "1 running, 1 paused" in progress.headline()
