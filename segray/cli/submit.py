@@ -20,7 +20,12 @@ Split = Annotated[str | None, typer.Option(help="Split to predict (default: the 
 Check = Annotated[Path | None, typer.Option(metavar="ZIP", help="Check this zip instead of making one")]
 
 
+OF_A_NEW_ZIP = ("output", "trial", "ensemble", "device", "window", "overlap", "tta")
+"""Names of the options that only a new zip uses"""
+
+
 def submit(
+    context: typer.Context,
     benchmark: Name,
     run: Run = None,
     data: Data = None,
@@ -45,6 +50,7 @@ def submit(
 
     rules, split = find_benchmark(benchmark, split)
     if check is not None:
+        _check_options(context)
         _check(rules, split, check, run, data)
         return
     if run is None:
@@ -61,6 +67,15 @@ def submit(
     _print_checked(output, target, number, split)
     official = rules.splits[0]
     print(f"next: {rules.next_step}" if split == official else f"note: {benchmark} itself scores the {official} split")
+
+
+def _check_options(context: typer.Context) -> None:
+    from segray.errors import ConfigError
+    from segray.tuning.command import is_given
+
+    given = [f"--{name}" for name in OF_A_NEW_ZIP if is_given(context, name)]
+    if given:
+        raise ConfigError(f"--check predicts and writes nothing, so leave {', '.join(given)} out")
 
 
 def _check(rules: Benchmark, split: str, path: Path, run: str | None, data: str | None) -> None:

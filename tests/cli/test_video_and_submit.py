@@ -111,6 +111,11 @@ def test_submit_of_val_says_that_it_is_not_what_the_server_scores(model, tmp_pat
         (["cityscapes", "runs/x", "-o", "s.tar"], StorageError, r"name a \.zip file"),
         (["cityscapes", "runs/x", "--check", "s.zip"], ConfigError, "--check needs the photos' folder"),
         (["cityscapes", "--check", "s.zip"], ConfigError, "--check needs the photos' folder"),
+        (
+            ["cityscapes", "--check", "s.zip", "--data", ".", "--tta", "flip", "--overlap", "0.5", "-o", "t.zip"],
+            ConfigError,
+            "--check predicts and writes nothing, so leave --output, --overlap, --tta out",
+        ),
         (["kitti_road", "runs/x"], ConfigError, "--data must name the folder of kitti_road"),
     ],
 )
