@@ -12,7 +12,14 @@ from segray.goals import DEFAULT_GOALS
 from segray.tuning.points import identity
 from segray.tuning.preflight.samples import draw_samples
 from segray.tuning.run.study import StudySearch
-from segray.tuning.samplers import SAMPLERS, check_sampler, make_sampler, sampler_name, samplers_by_trial
+from segray.tuning.samplers import (
+    SAMPLERS,
+    check_sampler,
+    make_sampler,
+    own_scheduler,
+    sampler_name,
+    samplers_by_trial,
+)
 from segray.tuning.space import contains
 
 STEPS = {"grid": {"step": 0.25}}
@@ -45,6 +52,15 @@ def told(search, number):
     result = {"record": record(1, best), "best_score": best, "status": "finished"}
     search.on_trial_complete(str(number), result)
     return given
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_sampler_that_is_given_as_an_object_has_the_scheduler_of_its_name(name):
+    assert own_scheduler(make_sampler(name, 3)) == own_scheduler(name) == SAMPLERS[name].scheduler
+
+
+def test_a_sampler_that_no_kind_has_stops_trials_by_asha():
+    assert own_scheduler(optuna.samplers.GridSampler({"optim.l2": [0.5]})) == "asha"
 
 
 @pytest.mark.parametrize("name", SAMPLERS)

@@ -123,12 +123,15 @@ def sampler_name(sampler: Sampler) -> str:
 
 
 def own_scheduler(sampler: Sampler) -> str:
-    """Return the scheduler of a sweep that names none.
+    """Return the scheduler of a sweep that names none, by the sampler's name or class.
 
     Raises:
         ConfigError: There is no sampler of that name.
     """
-    return _kind(sampler).scheduler if isinstance(sampler, str) else "asha"
+    if isinstance(sampler, str):
+        return _kind(sampler).scheduler
+    # A sampler of Optuna's that no kind has stops trials as most kinds do.
+    return next((kind.scheduler for kind in SAMPLERS.values() if isinstance(sampler, kind.sampler)), "asha")
 
 
 def _kind(name: str) -> SamplerKind:
