@@ -60,7 +60,7 @@ Figures = dict[str, Any]
 
 @dataclass
 class Search:
-    """What a search of a table did, epoch by epoch."""
+    """The course of a search of a table, epoch by epoch."""
 
     seconds: list[float] = field(default_factory=list)
     """When each epoch ended"""

@@ -18,7 +18,7 @@ from segray.records import Lineage
 from segray.tuning.callbacks import DEFAULT_CALLBACKS, Callback, make_callbacks
 from segray.tuning.options import CALLBACK, CONSTRAINT, OBJECTIVES, RESUME, RETRY_FAILED, STORAGE
 from segray.tuning.samplers import DEFAULT_SAMPLER, SAMPLERS, Sampler, make_sampler, own_scheduler
-from segray.tuning.schedulers import SCHEDULERS, StoppingSettings, find_scheduler
+from segray.tuning.schedulers import DEFAULT_REDUCTION_FACTOR, SCHEDULERS, StoppingSettings, find_scheduler
 from segray.tuning.space import Space
 from segray.values import Values
 
@@ -94,10 +94,19 @@ class Sweep:
     # at a third of the schedule was the best fixed one on the first, but would be the worst on the second.
     grace_epochs: Annotated[
         int | None,
-        Option("Epochs of the longest trial before which none stops, shorter ones in proportion; by default learned"),
+        Option(
+            "Epochs of the longest trial before which none stops, shorter ones in proportion (asha, hyperband, "
+            "median); by default learned"
+        ),
     ] = None
     """The first rung; None lets the first trials run to their ends, and then takes the place where ranks agree"""
-    reduction_factor: Annotated[float, Option("One in so many trials goes on at each rung (asha, hyperband)")] = 3.0
+    reduction_factor: Annotated[
+        float | None,
+        Option(
+            f"One in so many trials goes on at each rung (asha, hyperband); by default {DEFAULT_REDUCTION_FACTOR:g}"
+        ),
+    ] = None
+    """None for the default"""
     callbacks: Annotated[Sequence[str | Callback], CALLBACK] = DEFAULT_CALLBACKS
     """Names of ``CALLBACKS``, or callbacks of one's own"""
     resources: Resources = field(default_factory=Resources)
@@ -127,12 +136,17 @@ class Sweep:
         """The name of the scheduler, given or the sampler's own."""
         return own_scheduler(self.chosen_sampler) if self.scheduler is None else self.scheduler
 
+    @property
+    def chosen_reduction_factor(self) -> float:
+        """The reduction factor, given or the default."""
+        return DEFAULT_REDUCTION_FACTOR if self.reduction_factor is None else self.reduction_factor
+
     def stopping(self, max_epochs: int) -> StoppingSettings:
         """Return what a scheduler may depend on, for a sweep in which no trial runs longer than ``max_epochs``."""
         return StoppingSettings(
             max_epochs=max_epochs,
             grace_epochs=self.grace_epochs,
-            reduction_factor=self.reduction_factor,
+            reduction_factor=self.chosen_reduction_factor,
             seed=self.seed,
             objective=self.goals.main,
         )
@@ -172,8 +186,8 @@ def check_values(sweep: Sweep) -> None:
         raise ConfigError(f"--seed must be from 0 to {LARGEST_SEED}, but got {sweep.seed}")
     if sweep.grace_epochs is not None and sweep.grace_epochs < 1:
         raise ConfigError(f"--grace-epochs must be at least 1, but got {sweep.grace_epochs}")
-    if not 1 < sweep.reduction_factor < math.inf:
-        raise ConfigError(f"--reduction-factor must be above 1, but got {sweep.reduction_factor:g}")
+    if not 1 < sweep.chosen_reduction_factor < math.inf:
+        raise ConfigError(f"--reduction-factor must be above 1, but got {sweep.chosen_reduction_factor:g}")
     find_goals(sweep.objectives, sweep.constraints)
     find_scheduler(sweep.chosen_scheduler)
     make_callbacks(sweep.callbacks)

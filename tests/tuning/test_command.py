@@ -111,7 +111,7 @@ def test_sampler_and_scheduler_and_their_options_are_read_from_the_sweeps_fields
     first, second = asked
     assert (first.sampler, first.sampler_options) == ("gp", {"n_startup_trials": 5, "deterministic_objective": True})
     assert (second.sampler, second.sampler_options) == (None, {})
-    assert (second.scheduler, second.grace_epochs, second.reduction_factor) == ("median", 2, 3.0)
+    assert (second.scheduler, second.grace_epochs, second.reduction_factor) == ("median", 2, None)
     assert (second.resources.workers_per_trial, second.limits.trial_minutes) == (2, 30)
 
 

@@ -36,7 +36,7 @@ class Fifo(FIFOScheduler):
 
 
 class EarlyStopping(Fifo):
-    """A rule of Tune that decides over all starts of a sweep.
+    """The scheduler that Tune calls: a rule, Tune's or segray's, that decides over all starts of a sweep.
 
     Tune does not keep a rule's memory, so it is filled from the sweep's files. The files also give the epochs that a
     worker wrote before it died, and could not hand over.

@@ -24,20 +24,28 @@ from segray.values import Values
 
 
 def as_begun(sweep: Sweep, info: SweepInfo) -> Sweep:
-    """Fill in what the first start decided and this one leaves open: encoder weights, epochs, sampler and scheduler."""
+    """Fill in what the first start decided and this one leaves open.
+
+    That is encoder weights, epochs, sampler and scheduler, with their options.
+    """
     # The network may be back since the first start, and auto would then mean other weights.
     is_open = sweep.base.model.encoder_weights == "auto"
     values = {"model.encoder_weights": info.base["model.encoder_weights"]} if is_open else {}
     before = info.scheduler_settings.get("grace_epochs", 1.0)
     grace_epochs = None if before is None else int(before)
+    sampler = sweep.sampler or (info.sampler if info.sampler in SAMPLERS else None)
+    # Another sampler has other options; a later check refuses it by its name.
+    sampler_options = info.sampler_options if sampler == info.sampler else {}
     return replace(
         sweep,
         base=sweep.base.with_values(values),
         epochs=sweep.epochs or info.max_epochs,
-        sampler=sweep.sampler or (info.sampler if info.sampler in SAMPLERS else None),
+        sampler=sampler,
+        sampler_options=sweep.sampler_options or sampler_options,
         scheduler=sweep.scheduler or info.scheduler,
         # An earlier version learned no rung.
         grace_epochs=grace_epochs if sweep.grace_epochs is None else sweep.grace_epochs,
+        reduction_factor=sweep.reduction_factor or info.scheduler_settings.get("reduction_factor"),
     )
 
 

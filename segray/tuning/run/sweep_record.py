@@ -83,7 +83,7 @@ def majority_class(data: PreparedData) -> tuple[str, dict[str, float | None]]:
 
 def scheduler_settings(sweep: Sweep) -> dict[str, float | None]:
     """Return the numbers that decide when a scheduler stops a trial."""
-    return {"grace_epochs": sweep.grace_epochs, "reduction_factor": sweep.reduction_factor}
+    return {"grace_epochs": sweep.grace_epochs, "reduction_factor": sweep.chosen_reduction_factor}
 
 
 def git_revision() -> str:

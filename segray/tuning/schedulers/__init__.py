@@ -6,7 +6,7 @@ from segray.errors import ConfigError, unknown_name
 from segray.tuning.schedulers.asha import ASHA
 from segray.tuning.schedulers.freeze_thaw import FREEZE_THAW
 from segray.tuning.schedulers.hyperband import HYPERBAND
-from segray.tuning.schedulers.kind import SchedulerKind, StoppingSettings
+from segray.tuning.schedulers.kind import DEFAULT_REDUCTION_FACTOR, SchedulerKind, StoppingSettings
 from segray.tuning.schedulers.median import MEDIAN
 from segray.tuning.schedulers.none import NONE
 
@@ -31,4 +31,4 @@ def find_scheduler(name: str) -> SchedulerKind:
     return SCHEDULERS[name]
 
 
-__all__ = ["SCHEDULERS", "SchedulerKind", "StoppingSettings", "find_scheduler"]
+__all__ = ["DEFAULT_REDUCTION_FACTOR", "SCHEDULERS", "SchedulerKind", "StoppingSettings", "find_scheduler"]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypedDict, runtime_checkable
+from typing import Final, NamedTuple, Protocol, TypedDict, runtime_checkable
 
 import optuna
 
 from segray.objective import MIOU, Objective
 from segray.tuning.space import Space
+
+DEFAULT_REDUCTION_FACTOR: Final = 3.0
 
 
 class NamedTrial(NamedTuple):

@@ -60,4 +60,4 @@ def _build(settings: StoppingSettings) -> Rule:
     return with_first_rung(lambda first: Median(first, settings.objective), settings)
 
 
-MEDIAN = SchedulerKind(_build, "was worse than the median of the other trials' means up to that epoch")
+MEDIAN = SchedulerKind(_build, "was worse than the median of the others' means up to the same share of the schedule")

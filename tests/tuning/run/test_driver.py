@@ -26,6 +26,7 @@ from segray.results.notes import notes
 from segray.storage import open_sweep
 from segray.tuning.run import driver, sweep_record
 from segray.tuning.run import start as start_module
+from segray.tuning.run.resuming import as_begun
 from segray.tuning.run.start import judge_sweep, run_sweep
 from segray.tuning.sweep import Sweep
 from segray.tuning.training_run import nothing
@@ -130,14 +131,25 @@ def test_a_resume_that_would_make_trials_incomparable_is_refused(sweep, drive, c
 
 def test_a_resume_keeps_the_sampler_and_scheduler_that_it_leaves_open(sweep, drive):
     sweep = Sweep(**vars(sweep) | {"base": sweep.base.with_values({"model.encoder_weights": "none"})})
+    options = {"n_startup_trials": 5, "multivariate": True}
     with pytest.raises(Begun):
-        drive(sweep, sampler="tpe", scheduler="asha", grace_epochs=2)
+        drive(sweep, sampler="tpe", sampler_options=options, scheduler="asha", grace_epochs=2, reduction_factor=2.0)
     with pytest.raises(Begun):
         drive(sweep, resume=True)
     with pytest.raises(ConfigError, match="--sampler: was 'tpe', now 'random'"):
         drive(sweep, resume=True, sampler="random")
     with pytest.raises(ConfigError, match=r"--grace-epochs: was 2\.0, now 3"):
         drive(sweep, resume=True, grace_epochs=3)
+    with pytest.raises(ConfigError, match=r"--reduction-factor: was 2\.0, now 3"):
+        drive(sweep, resume=True, reduction_factor=3.0)
+    with pytest.raises(ConfigError, match="--sampler-option multivariate: was True, now None"):
+        drive(sweep, resume=True, sampler_options={"n_startup_trials": 5})
+
+
+def test_a_resume_of_a_sweep_that_recorded_no_settings_has_the_defaults(sweep):
+    asked = as_begun(sweep, fake_sweep.info(sampler="tpe", scheduler="asha", scheduler_settings={}))
+    assert (asked.chosen_sampler, asked.chosen_scheduler, asked.grace_epochs) == ("tpe", "asha", 1)
+    assert (asked.chosen_reduction_factor, dict(asked.sampler_options)) == (3.0, {})
 
 
 def test_a_sweep_from_before_a_key_was_added_is_resumed_with_its_default(sweep, drive):
