@@ -3,7 +3,8 @@
 Command:        python sweeps/camvid_recipe_search.py --data /path/to/camvid --minutes 25 --encoder-weights none
 Data:           train/, trainannot/, val/, valannot/ as published with SegNet (367 and 101 frames of 480x360)
 Hardware:       two CPU cores; one worker a trial, as batches begin at 2
-Expected:       docs/benchmarks.md; the recipe's network takes 11 min an epoch on one core, small ones one to two
+Expected:       docs/benchmarks.md, measured with the search of --sampler tpe --scheduler asha --grace-epochs 1;
+                the recipe's network takes 11 min an epoch on one core, small ones one to two
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 Command:        python sweeps/camvid_search.py --data /path/to/camvid --trials 16 --epochs 6
 Data:           train/, trainannot/, val/, valannot/ as published with SegNet (367 and 101 frames of 480x360)
 Hardware:       two CPU cores; photos and labels at 160x224
-Expected:       best val mIoU 53.2 % without pretrained weights, with TPE and ASHA (docs/benchmarks.md)
+Expected:       best val mIoU 53.2 % without pretrained weights (docs/benchmarks.md), measured with the search of
+                --sampler tpe --scheduler asha --grace-epochs 2 --reduction-factor 2
 """
 
 from __future__ import annotations
