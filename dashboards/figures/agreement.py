@@ -103,8 +103,10 @@ def plot_agreement(results: SweepResults) -> go.Figure:
 
 FIGURE = Figure(
     title="Early against final ranks",
-    reading="Over the trials that ran their whole schedule: how far the ranks at a share of it agree with those at the "
-    "end (1 is wholly), and which share of the top tenth a rung there would stop. Stopped trials are not in it.",
+    reading="Over the trials that ran their whole schedule, at each twelfth of it: the rank correlation of the best "
+    "score so far with the final one (1 is full agreement), and the share of the top tenth that a rung there would "
+    "stop. Stopped and paused trials are not in the figure, so under early stopping it shows survivors, which are "
+    "alike.",
     plot=plot_agreement,
     compares_trials=True,
 )

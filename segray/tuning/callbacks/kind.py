@@ -21,8 +21,9 @@ class Callback:
     events. So a slow method holds up neither a trial nor another callback. A method may raise: the sweep goes on, and
     the person reads the first reason.
 
-    A trial that is resumed, retried or handed out again begins again under the same id. It must continue its run in the
-    tracker. A repeat is a trial with an id such as ``0001-seed1-epochs3``.
+    A trial that is resumed begins again under the same id. It must continue its run in the tracker. Within a start, a
+    trial that is handed out again or goes on after a pause does not begin again, and a pause is no event. A repeat is a
+    trial with an id such as ``0001-seed1-epochs3``.
     """
 
     def check(self, files: SweepFiles) -> None:
@@ -39,7 +40,7 @@ class Callback:
         """Hear that a start of the sweep begins; called again before the next event if it raises."""
 
     def trial_begins(self, trial_id: str, config: Values, values: Values) -> None:
-        """Hear that a trial has a slot.
+        """Hear that a trial has its first slot of this start, or is about to be given up without one.
 
         Args:
             trial_id: The trial's id.
@@ -51,7 +52,7 @@ class Callback:
         """Hear that a trial has completed an epoch."""
 
     def trial_ended(self, trial_id: str, outcome: Outcome) -> None:
-        """Hear that a trial has ended; an interrupted trial has not, because a resume continues it."""
+        """Hear that a trial has ended; one that was interrupted or paused has not, because it may go on."""
 
     def sweep_ends(self, status: SweepStatus) -> None:
         """Hear that this start of the sweep ends; the last event, and none if ``sweep_begins`` always raised."""
