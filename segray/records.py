@@ -163,6 +163,8 @@ class SweepInfo(StoredRecord):
     lineage: tuple[Lineage, ...] = ()
     """The trained models that a single run goes on from"""
     first_trials: tuple[dict[str, object], ...] = ()
+    prior: dict[str, object] = {}
+    """Values that were believed to be good, beside the first trial's"""
     sampler: str = Field(default="tpe", validation_alias=AliasChoices("sampler", "searcher"))
     """Name of ``SAMPLERS``, or the class of an Optuna sampler of the study's own; ``searcher`` in an earlier version"""
     sampler_options: dict[str, object] = {}

@@ -64,6 +64,7 @@ def main(sweep: Sweep, *, make_data: Callable[[], object] | None = None) -> None
         if not is_given(context, "storage") and sweep.storage == DEFAULT_STORAGE:
             given["storage"] = default_storage()
         given["callbacks"] = add_callbacks(sweep.callbacks, given["callbacks"])
+        given["prior"] = {**sweep.prior, **_pairs("--prior", given["prior"], "optim.lr=0.001")}
         for name in ("objectives", "constraints"):
             given[name] = given[name] or getattr(sweep, name)
         asked = replace(
@@ -106,16 +107,21 @@ def run_and_exit(asked: Sweep, *, before: Callable[[], object] | None = None) ->
 
 def _sampler(sweep: Sweep, *, sampler: str | None, sampler_options: list[str] | None, **_: object) -> dict[str, object]:
     """Return sampler and options as given; another sampler than the study's starts without the study's options."""
-    option = "--sampler-option"
-    pairs = [options.key_and_value(option, text, "n_startup_trials=5") for text in sampler_options or ()]
-    twice = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
-    if twice:
-        raise ConfigError(f"{option} must give {twice[0]} once, but gives it twice; leave one out")
+    pairs = _pairs("--sampler-option", sampler_options, "n_startup_trials=5")
     is_other = sampler is not None and sampler != sweep.sampler
     return {
         "sampler": sweep.sampler if sampler is None else sampler,
-        "sampler_options": dict(pairs) if pairs or is_other else sweep.sampler_options,
+        "sampler_options": pairs if pairs or is_other else sweep.sampler_options,
     }
+
+
+def _pairs(option: str, texts: list[str] | None, example: str) -> dict[str, object]:
+    """Return the NAME=VALUE texts of an option by name."""
+    pairs = [options.key_and_value(option, text, example) for text in texts or ()]
+    twice = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
+    if twice:
+        raise ConfigError(f"{option} must give {twice[0]} once, but gives it twice; leave one out")
+    return dict(pairs)
 
 
 @contextmanager

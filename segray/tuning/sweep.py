@@ -17,7 +17,8 @@ from segray.option import Option
 from segray.records import Lineage
 from segray.tuning.callbacks import DEFAULT_CALLBACKS, Callback, make_callbacks
 from segray.tuning.options import CALLBACK, CONSTRAINT, OBJECTIVES, RESUME, RETRY_FAILED, STORAGE
-from segray.tuning.samplers import DEFAULT_SAMPLER, SAMPLERS, Sampler, make_sampler, own_scheduler
+from segray.tuning.samplers import DEFAULT_SAMPLER, SAMPLERS, Sampler, make_sampler, own_scheduler, sampler_name
+from segray.tuning.samplers.kind import PointSampler
 from segray.tuning.schedulers import DEFAULT_REDUCTION_FACTOR, SCHEDULERS, StoppingSettings, find_scheduler
 from segray.tuning.space import Space
 from segray.values import Values
@@ -107,6 +108,19 @@ class Sweep:
         ),
     ] = None
     """None for the default"""
+    prior: Annotated[
+        Mapping[str, object],
+        Option(
+            "A value that you believe is good; may be repeated, and adds to the first trial's (freeze_thaw)",
+            metavar="KEY=VALUE",
+            type=list[str],
+        ),
+    ] = field(default_factory=dict)
+    """Dotted key -> believed value: freeze_thaw leans towards it at first, and less with each trial"""
+    stop_when_flat: Annotated[
+        bool, Option("End the search when no config is expected to gain enough (freeze_thaw)")
+    ] = False
+    """Whether the search ends before its budget when its sampler expects no gain from any config"""
     callbacks: Annotated[Sequence[str | Callback], CALLBACK] = DEFAULT_CALLBACKS
     """Names of ``CALLBACKS``, or callbacks of one's own"""
     resources: Resources = field(default_factory=Resources)
@@ -191,4 +205,10 @@ def check_values(sweep: Sweep) -> None:
     find_goals(sweep.objectives, sweep.constraints)
     find_scheduler(sweep.chosen_scheduler)
     make_callbacks(sweep.callbacks)
-    make_sampler(sweep.chosen_sampler, sweep.seed, sweep.sampler_options)
+    sampler = make_sampler(sweep.chosen_sampler, sweep.seed, sweep.sampler_options)
+    if (sweep.prior or sweep.stop_when_flat) and not isinstance(sampler, PointSampler):
+        option = "--prior" if sweep.prior else "--stop-when-flat"
+        raise ConfigError(
+            f"{option} needs a sampler that weighs whole configs, such as {DEFAULT_SAMPLER}, but the sampler is "
+            f"{sampler_name(sweep.chosen_sampler)}; leave one of the two out"
+        )

@@ -24,10 +24,16 @@ class Curve:
     """Whether it is in a slot now"""
     costs: tuple[float, ...] = ()
     """Values of the other objectives, as costs: lower is better; NaN for one that is not known"""
+    seconds: float = math.nan
+    """Mean time of an epoch; NaN if it is not known"""
     has_failed: bool = False
     """Whether an error ended it; its scores still tell about configs, but a sweep recommends no such trial"""
     is_infeasible: bool = False
     """Whether its values cannot be trained; its scores then count for nothing"""
+
+    def epochs_left(self) -> int:
+        """Return the number of epochs that are left of the schedule."""
+        return self.num_epochs - max(self.scores, default=0)
 
     def best(self) -> float:
         """Return the best score so far that a sweep may recommend; minus infinity if there is none."""

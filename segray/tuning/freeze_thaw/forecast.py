@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Collection, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from segray.tuning.freeze_thaw.belief import belief_weights
 from segray.tuning.freeze_thaw.curve import Curve
 from segray.tuning.freeze_thaw.encoding import Encoding, Params
 from segray.tuning.freeze_thaw.front import Front
@@ -20,13 +22,26 @@ MOST_OBSERVATIONS: Final = 320
 """Most epochs in the model"""
 MOST_FITTED: Final = 128
 """Most epochs by which the model's parameters are chosen"""
+COST_WEIGHT: Final = 0.5
+"""Power of the time to the end by which a gain is divided: 0 ignores time, 1 is the gain per second"""
+
+Floats = NDArray[np.float64]
+
+
+class Promise(NamedTuple):
+    """The expected gains of some trials or points, alone and for their time."""
+
+    gains: Floats
+    """Expected improvement at the end over what has been reached"""
+    worth: Floats
+    """The gains for the time that is left to the end; only comparisons have a meaning"""
 
 
 class Forecast:
     """The expected gains of trials and points at one moment, over what the trials have reached.
 
     With one objective the gain is the expected improvement over the best score, with several the expected hypervolume
-    improvement; the costs of a point are those that the model expects.
+    improvement; the costs of a point are those that the model expects. What takes longer has to promise more.
 
     Args:
         curves: The trials; at least two have a score.
@@ -39,11 +54,11 @@ class Forecast:
         self._position = {curve.number: position for position, curve in enumerate(curves)}
         self._places = self._encoding.encode([curve.params for curve in curves])
         self._gaps = self._encoding.gaps(self._places, self._places)
-        self._costs = np.array([curve.costs for curve in curves], np.float64).reshape(len(curves), -1)
-        self._front = Front(np.array([curve.best() for curve in curves]), self._costs)
+        self._aside = np.array([(*curve.costs, _log(curve.seconds)) for curve in curves], np.float64)
+        self._front = Front(np.array([curve.best() for curve in curves]), self._aside[:, :-1])
         seen, fitted = (_observations(curves, most) for most in (MOST_OBSERVATIONS, MOST_FITTED))
         self._model = Surrogate(self._gaps, seen, fitted)
-        self._cost_models = [_cost_model(self._gaps, costs) for costs in self._costs.T]
+        self._aside_models = [_aside_model(self._gaps, values) for values in self._aside.T]
 
     @property
     def best(self) -> float:
@@ -66,37 +81,59 @@ class Forecast:
         believing._model = self._model.believing(np.array(running, np.int64), self._gaps[running])
         return believing
 
-    def gains(self, numbers: Sequence[int]) -> NDArray[np.float64]:
-        """Return what is expected of trials if they train to their end, in the order of their numbers.
+    def of_trials(self, numbers: Sequence[int]) -> Promise:
+        """Return what trials promise if they train to their end, in the order of their numbers.
 
         A trial that the model leaves out is among the worst, and gains nothing.
         """
         known = np.array([self._position[number] for number in numbers if number in self._position], dtype=np.int64)
-        found = iter(self._gains(self._gaps[known], known) if len(known) else ())
-        return np.array([next(found) if number in self._position else 0.0 for number in numbers])
+        gains = np.zeros(len(numbers))
+        worth = np.zeros(len(numbers))
+        if len(known):
+            found = self._promise(self._gaps[known], [self._curves[place].epochs_left() for place in known], known)
+            places = [place for place, number in enumerate(numbers) if number in self._position]
+            gains[places], worth[places] = found.gains, found.worth
+        return Promise(gains, worth)
 
-    def gains_of_points(self, points: Sequence[Params]) -> NDArray[np.float64]:
-        """Return what is expected of points that no trial has begun."""
+    def of_points(self, points: Sequence[Params], num_epochs: Sequence[int]) -> Promise:
+        """Return what points promise that no trial has begun.
+
+        Args:
+            points: The points.
+            num_epochs: The length of each one's schedule.
+        """
         gaps = self._encoding.gaps(self._encoding.encode(points), self._places)
-        return self._gains(gaps)
+        return self._promise(gaps, num_epochs)
 
-    def _gains(self, gaps: NDArray[np.float64], known: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
-        mean, spread = self._model.ends(gaps, known)
-        # Without two trials to learn a cost from, all points cost the same.
-        expected = [np.zeros(len(gaps)) if model is None else -model.ends(gaps)[0] for model in self._cost_models]
-        costs = np.array(expected, np.float64).reshape(len(expected), len(gaps)).T
-        if known is not None:
-            costs = np.where(np.isnan(self._costs[known]), costs, self._costs[known])
-        return self._front.gain(mean, spread, costs)
+    def weights(self, belief: Params, points: Sequence[Params], num_trials: int) -> Floats:
+        """Return how much a belief favours points; see ``belief_weights``."""
+        return belief_weights(belief, points, self._encoding, num_trials)
+
+    def _promise(self, gaps: Floats, epochs_left: Sequence[int], known: NDArray[np.int64] | None = None) -> Promise:
+        aside = self._expected_aside(gaps, known)
+        costs, seconds = aside[:, :-1], np.exp(aside[:, -1])
+        gains = self._front.gain(*self._model.ends(gaps, known), costs)
+        effort = seconds * np.maximum(epochs_left, 1)
+        return Promise(gains, gains / effort**COST_WEIGHT)
+
+    def _expected_aside(self, gaps: Floats, known: NDArray[np.int64] | None) -> Floats:
+        # Without two trials to learn from, all are alike.
+        expected = [np.zeros(len(gaps)) if model is None else model.ends(gaps)[0] for model in self._aside_models]
+        found = np.column_stack(expected)
+        return found if known is None else np.where(np.isnan(self._aside[known]), found, self._aside[known])
 
 
-def _cost_model(gaps: NDArray[np.float64], costs: NDArray[np.float64]) -> Surrogate | None:
-    """Return a model of one cost, by the trials that have it; None if fewer than two have."""
-    known = np.flatnonzero(np.isfinite(costs))
+def _log(seconds: float) -> float:
+    return math.log(seconds) if seconds > 0 else math.nan
+
+
+def _aside_model(gaps: Floats, values: Floats) -> Surrogate | None:
+    """Return a model of what no training changes, by the trials that have it; None if fewer than two have."""
+    known = np.flatnonzero(np.isfinite(values))
     if len(known) < 2:
         return None
-    # The same model as that of the scores, at the ends of the schedules; higher is better there.
-    seen = Observations(known.astype(np.int64), np.ones(len(known)), -costs[known])
+    # The same model as that of the scores, at the ends of the schedules.
+    seen = Observations(known.astype(np.int64), np.ones(len(known)), values[known])
     return Surrogate(gaps, seen, seen)
 
 

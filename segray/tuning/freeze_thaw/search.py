@@ -14,14 +14,14 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from segray.objective import PROPERTIES
-from segray.tuning.attributes import EPOCHS, OTHERS, PAUSED
+from segray.tuning.attributes import EPOCHS, OTHERS, PAUSED, SECONDS
 from segray.tuning.freeze_thaw.curve import Curve
 from segray.tuning.freeze_thaw.encoding import Params
 from segray.tuning.points import Point, draw_point, identity
-from segray.tuning.space import Draw, Space, contains
+from segray.tuning.space import EPOCHS_KEY, Draw, Space, contains
 
 if TYPE_CHECKING:
-    from segray.tuning.freeze_thaw.forecast import Forecast
+    from segray.tuning.freeze_thaw.forecast import Forecast, Promise
 
 NUM_RANDOM: Final = 300
 """Number of random points that are weighed for a new trial"""
@@ -44,10 +44,11 @@ class FreezeThaw:
         space: What is searched.
         seed: Seed of the points that are weighed.
         num_startup: Number of trials that must have a score before the model decides; until then points are random.
+        belief: Values that are believed to be good, by key.
     """
 
-    def __init__(self, space: Space, seed: int, num_startup: int = 4) -> None:
-        self._space, self._seed, self._num_startup = space, seed, num_startup
+    def __init__(self, space: Space, seed: int, num_startup: int = 4, belief: Params = MappingProxyType({})) -> None:
+        self._space, self._seed, self._num_startup, self._belief = space, seed, num_startup, belief
         self._drawn: tuple[object, list[Draw]] | None = None
         self._last: tuple[object, Forecast] | None = None
 
@@ -57,8 +58,19 @@ class FreezeThaw:
         draws, forecast = self._candidates(seen), self._forecast(seen)
         if forecast is None:
             return draws
-        gains = forecast.gains_of_points([draw.drawn for draw in draws])
-        return [draws[place] for place in np.argsort(-gains, kind="stable")]
+        worth = self._of_points(seen, forecast).worth
+        if self._belief:
+            worth = worth * forecast.weights(self._belief, [draw.drawn for draw in draws], len(seen.begun))
+        return [draws[place] for place in np.argsort(-worth, kind="stable")]
+
+    def is_flat(self, study: optuna.Study) -> bool:
+        """Return whether neither a paused trial nor a new point is expected to gain what is worth an epoch."""
+        seen = _Seen(study)
+        forecast = self._forecast(seen)
+        if forecast is None:
+            return False
+        gains = [*self._of_points(seen, forecast).gains, *forecast.of_trials(seen.paused).gains]
+        return max(gains, default=0.0) < self.least_gain(forecast)
 
     def keeps_slot(self, study: optuna.Study, number: int, epoch: int, best: float, *, can_begin: bool) -> bool:
         """Return whether a running trial is worth more than each paused one and than a new one.
@@ -77,8 +89,13 @@ class FreezeThaw:
         # The first trials show an epoch each: the baseline, which is never paused, shows a whole curve.
         if forecast is None:
             return not can_begin
-        own, *others = forecast.gains([number, *seen.paused])
-        return bool(own >= max([*others, self._least(seen, forecast, can_begin=can_begin)]))
+        promise = forecast.of_trials([number, *seen.paused])
+        own, *others = promise.worth
+        if can_begin:
+            others += [*self._of_points(seen, forecast).worth]
+        elif promise.gains[0] < self.least_gain(forecast):
+            return False
+        return bool(own >= max(others, default=0.0))
 
     def next_paused(self, study: optuna.Study, paused: Sequence[int], *, can_begin: bool) -> int | None:
         """Return the paused trial that is worth most, if it is worth more than a new one.
@@ -94,16 +111,24 @@ class FreezeThaw:
         forecast = self._forecast(seen)
         if forecast is None:
             return None if can_begin else paused[0]
-        gains = forecast.gains(paused)
-        best = int(np.argmax(gains))
-        return paused[best] if gains[best] >= self._least(seen, forecast, can_begin=can_begin) else None
+        promise = forecast.of_trials(paused)
+        if can_begin:
+            best = int(np.argmax(promise.worth))
+            new = self._of_points(seen, forecast).worth.max(initial=-math.inf)
+            return paused[best] if promise.worth[best] >= new else None
+        worthwhile = promise.gains >= self.least_gain(forecast)
+        return paused[int(np.argmax(np.where(worthwhile, promise.worth, -math.inf)))] if worthwhile.any() else None
 
-    def _least(self, seen: _Seen, forecast: Forecast, *, can_begin: bool) -> float:
-        """Return the gain below which a trial that has begun gets no slot."""
-        if not can_begin:
-            return LEAST_GAIN * forecast.noise
+    def least_gain(self, forecast: Forecast) -> float:
+        """Return the gain below which nothing is worth an epoch."""
+        return LEAST_GAIN * forecast.noise
+
+    def _of_points(self, seen: _Seen, forecast: Forecast) -> Promise:
         draws = self._candidates(seen)
-        return float(forecast.gains_of_points([draw.drawn for draw in draws]).max()) if draws else -math.inf
+        longest = max(curve.num_epochs for curve in seen.curves)
+        asked = [draw.values.get(EPOCHS_KEY) for draw in draws]
+        num_epochs = [epochs if isinstance(epochs, int) else longest for epochs in asked]
+        return forecast.of_points([draw.drawn for draw in draws], num_epochs)
 
     def _forecast(self, seen: _Seen, asked: int | None = None) -> Forecast | None:
         """Return what is expected of all trials; None while too few have a score.
@@ -194,6 +219,7 @@ def _curve(trial: FrozenTrial, directions: Sequence[StudyDirection], news: Mappi
         scores=dict(zip(epochs, best.tolist(), strict=True)),
         runs=trial.state == TrialState.RUNNING and not _is_paused(trial),
         costs=_costs(trial.user_attrs.get(OTHERS, {}), others),
+        seconds=trial.user_attrs.get(SECONDS, math.nan),
         has_failed=trial.state == TrialState.FAIL,
         is_infeasible=any(value > 0 for value in trial.constraints.values()),
     )

@@ -38,6 +38,8 @@ class Drawn:
     """Capped to max_epochs"""
     searched: SearchedSpace
     first_trials: Sequence[Values]
+    belief: Values
+    """Values that are believed to be good: those of the first trial, if one is given, and the sweep's own"""
     max_epochs: int
     """No trial runs longer"""
     configs: Sequence[RunConfig]
@@ -66,14 +68,17 @@ def draw_trials(sweep: Sweep) -> Drawn:
     capped = CappedSpace(sweep.space, max_epochs)
     # The cap changes distributions, and values that follow from the epochs, so the samples are drawn again.
     samples = draw_samples(capped)
-    first_trials = [_first_trial(point, samples.space.distributions, max_epochs) for point in sweep.first_trials]
+    distributions = samples.space.distributions
+    first_trials = [_given("first trial", point, distributions, max_epochs) for point in sweep.first_trials]
+    prior = _given("prior", sweep.prior, distributions, max_epochs)
     for point in first_trials:
         # After other choices a key may have another range than the one that is checked above.
         draw_point(capped, Point(point, first_of))
     if sweep.recipe:
         first_trials.insert(0, recipe_values(capped, base))
     configs = [base.with_values(values) for values in (*first_trials, *samples.values)]
-    return Drawn(base, capped, samples.space, first_trials, max_epochs, configs)
+    belief = {**(first_trials[0] if first_trials else {}), **prior}
+    return Drawn(base, capped, samples.space, first_trials, belief, max_epochs, configs)
 
 
 def _check_fixed(fixed: Sequence[str], draws: Sequence[Values]) -> None:
@@ -93,17 +98,17 @@ def _longest(distribution: Distribution | None) -> int:
     return 0
 
 
-def _first_trial(point: Values, distributions: Mapping[str, Distribution], max_epochs: int) -> dict[str, object]:
-    """Return the values of a first trial, its epochs capped."""
+def _given(what: str, point: Values, distributions: Mapping[str, Distribution], max_epochs: int) -> dict[str, object]:
+    """Return the values of a first trial or prior, its epochs capped."""
     values = plain_point(point)
     epochs = values.get(EPOCHS_KEY)
     if isinstance(epochs, int | float):
         values[EPOCHS_KEY] = min(epochs, max_epochs)
     for key, value in values.items():
         if key not in distributions:
-            raise ConfigError(f"first trial: {unknown_name('searched key', key, distributions)}")
+            raise ConfigError(f"{what}: {unknown_name('searched key', key, distributions)}")
         if not contains(distributions[key], value):
-            raise ConfigError(f"first trial: {key} must be {describe(distributions[key])}, but got {value!r}")
+            raise ConfigError(f"{what}: {key} must be {describe(distributions[key])}, but got {value!r}")
     return values
 
 

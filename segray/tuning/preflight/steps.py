@@ -29,6 +29,8 @@ class Checked:
     """Capped to max_epochs"""
     distributions: Mapping[str, Distribution]
     first_trials: Sequence[Values]
+    belief: Values
+    """Values that are believed to be good"""
     max_epochs: int
     data: PreparedData
     """Data of the first trial"""
@@ -82,6 +84,7 @@ def check(sweep: Sweep, *, num_workers: int, on_cpu: bool = True, announce: Call
         drawn.space,
         drawn.searched.distributions,
         drawn.first_trials,
+        drawn.belief,
         drawn.max_epochs,
         data[drawn.configs[0].data],
         tuple(data),

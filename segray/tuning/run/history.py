@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import NoReturn
 
 import optuna
@@ -17,7 +18,7 @@ from segray.goals import Goals
 from segray.records import EpochRecord, Outcome
 from segray.storage import SweepFiles
 from segray.trial_files import TrialFiles, undamaged
-from segray.tuning.attributes import EPOCHS, INFEASIBLE, INFEASIBLE_ENDS, OTHERS
+from segray.tuning.attributes import EPOCHS, INFEASIBLE, INFEASIBLE_ENDS, OTHERS, SECONDS
 from segray.tuning.points import Point, draw_point, identity
 from segray.tuning.run.asked import report, trial_of
 from segray.tuning.space import EPOCHS_KEY, Distribution, Space
@@ -135,8 +136,8 @@ def catch_up(study: optuna.Study, earlier: Sequence[FrozenTrial]) -> None:
         trial = trial_of(study, have)
         for epoch in sorted(true.intermediate_values.keys() - have.intermediate_values.keys()):
             report(trial, true.intermediate_values[epoch], epoch)
-        if OTHERS in true.user_attrs:
-            trial.set_user_attr(OTHERS, true.user_attrs[OTHERS])
+        for name in true.user_attrs.keys() & {OTHERS, SECONDS}:
+            trial.set_user_attr(name, true.user_attrs[name])
         if true.state.is_finished():
             for name, value in true.constraints.items():
                 trial.set_constraint(name, value)
@@ -231,7 +232,11 @@ def _from_files(
         params=drawn.params,
         distributions=drawn.distributions,
         intermediate_values=epochs if with_epochs else {},
-        user_attrs={EPOCHS: num_epochs} | ({OTHERS: others} if others else {}),
+        user_attrs={
+            EPOCHS: num_epochs,
+            **({SECONDS: fmean(record.epoch_seconds for record in records)} if records else {}),
+            **({OTHERS: others} if others else {}),
+        },
         constraints={INFEASIBLE: 1.0} if outcome and outcome.status in INFEASIBLE_ENDS else {},
     )
 

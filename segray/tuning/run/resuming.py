@@ -18,7 +18,7 @@ from segray.storage import SweepFiles
 from segray.tuning.preflight import Checked
 from segray.tuning.run.sweep_record import describe_space, majority_class, scheduler_settings
 from segray.tuning.samplers import SAMPLERS, sampler_name
-from segray.tuning.space import STEPS
+from segray.tuning.space import STEPS, plain_point
 from segray.tuning.sweep import Sweep
 from segray.values import Values
 
@@ -43,6 +43,7 @@ def as_begun(sweep: Sweep, info: SweepInfo) -> Sweep:
         sampler=sampler,
         sampler_options=sweep.sampler_options or sampler_options,
         scheduler=sweep.scheduler or info.scheduler,
+        prior=sweep.prior or info.prior,
         # An earlier version learned no rung.
         grace_epochs=grace_epochs if sweep.grace_epochs is None else sweep.grace_epochs,
         reduction_factor=sweep.reduction_factor or info.scheduler_settings.get("reduction_factor"),
@@ -87,6 +88,8 @@ def _check_same_search(info: SweepInfo, sweep: Sweep, checked: Checked) -> None:
     now = checked.base.flat() | _name_space(described)
     if info.space:
         before |= {"--epochs": info.max_epochs, "--sampler": info.sampler, "--scheduler": info.scheduler}
+        before |= {f"--prior {key}": value for key, value in info.prior.items()}
+        now |= {f"--prior {key}": value for key, value in plain_point(sweep.prior).items()}
         now |= {
             "--epochs": checked.max_epochs,
             "--sampler": sampler_name(sweep.chosen_sampler),

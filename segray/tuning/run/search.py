@@ -19,6 +19,7 @@ from segray.tuning.run.study import StudySearch
 from segray.tuning.run.supervisor import best_so_far
 from segray.tuning.run.tune_run import Shared, run_tune
 from segray.tuning.samplers import samplers_by_trial
+from segray.tuning.samplers.kind import PointSampler
 from segray.tuning.schedulers import find_scheduler
 from segray.tuning.sweep import Sweep
 
@@ -34,11 +35,13 @@ def run_search(shared: Shared, earlier: SweepFiles, plan: Plan, progress: Progre
     """
     sweep, checked, files = shared.sweep, shared.checked, shared.files
     sampler_of = samplers_by_trial(sweep.chosen_sampler, sweep.seed, sweep.sampler_options)
+    if isinstance(sampler := sampler_of(0), PointSampler):
+        sampler.belief = checked.belief
     with tempfile.TemporaryDirectory(prefix="segray-") as scratch:
         searcher = StudySearch(
             files,
             checked.space,
-            sampler_of(0),
+            sampler,
             checked.first_trials,
             # On the driver's own disk: SQLite must not lie on a network filesystem.
             Path(scratch, "study.db"),
@@ -47,6 +50,7 @@ def run_search(shared: Shared, earlier: SweepFiles, plan: Plan, progress: Progre
             shared.view.say,
             max_epochs=checked.max_epochs,
             num_trials=None if sweep.trials is None else sweep.trials - progress.done,
+            ends_flat=sweep.stop_when_flat,
             sampler_of=sampler_of,
         )
         rule = find_scheduler(sweep.chosen_scheduler).build(
@@ -59,6 +63,9 @@ def run_search(shared: Shared, earlier: SweepFiles, plan: Plan, progress: Progre
         run_tune(shared, plan, progress, Retries(searcher, files), scheduler, sweep.goals)
         if not shared.stop.asked and not shared.stop.out_of_time:
             _end_paused(shared, searcher, progress)
+    if searcher.is_flat and not shared.stop.asked and not shared.stop.out_of_time:
+        shared.view.say(flat(progress))
+        progress.total = progress.done
     if searcher.num_combinations is not None and not shared.stop.asked and not shared.stop.out_of_time:
         shared.view.say(exhausted(searcher.num_combinations, progress))
         progress.total = progress.done
@@ -80,6 +87,15 @@ def _end_paused(shared: Shared, searcher: StudySearch, progress: Progress) -> No
     if ended:
         what = text.counted(len(ended), "paused trial")
         shared.view.say(f"{what} ended, since further epochs promised no gain: {', '.join(ended)}")
+
+
+def flat(progress: Progress) -> str:
+    """Return a line on a search that ended because nothing more promised a gain."""
+    of_total = f" of {progress.total}" if progress.total is not None else ""
+    return (
+        f"the search ends after {progress.done}{of_total} trials (--stop-when-flat): no config is expected to gain a "
+        "tenth of the spread between trainings of one config"
+    )
 
 
 def exhausted(num_combinations: int, progress: Progress) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Protocol
 
 import optuna
@@ -17,7 +18,7 @@ from segray.goals import Goals
 from segray.records import EpochRecord
 from segray.storage import BASELINE_ID, SweepFiles
 from segray.trial_files import undamaged
-from segray.tuning.attributes import EPOCHS, INFEASIBLE, INFEASIBLE_ENDS, OTHERS, PAUSED
+from segray.tuning.attributes import EPOCHS, INFEASIBLE, INFEASIBLE_ENDS, OTHERS, PAUSED, SECONDS
 from segray.tuning.objective import TUNE_METRIC
 from segray.tuning.points import Point, combinations, draw_point, identity
 from segray.tuning.run.asked import AskedTrial, report, trial_of
@@ -66,6 +67,8 @@ class _Running:
     proposal: Proposal
     others: dict[str, float | None]
     """Values of the other objectives at the best epoch, by name"""
+    seconds: list[float]
+    """Time of each epoch so far; of earlier starts the mean"""
 
 
 class StudySearch(Searcher):
@@ -86,6 +89,7 @@ class StudySearch(Searcher):
         announce: Called with each line on what was wrong with the study of an earlier start.
         max_epochs: Length of a trial's schedule, if its values do not say another.
         num_trials: Number of trials to hand out; one that goes on after a pause counts once. None for no limit.
+        ends_flat: Whether no trial begins once the sampler expects no gain from any.
     """
 
     def __init__(
@@ -101,6 +105,7 @@ class StudySearch(Searcher):
         *,
         max_epochs: int,
         num_trials: int | None = None,
+        ends_flat: bool = False,
         sampler_of: Callable[[int], optuna.samplers.BaseSampler] | None = None,
     ) -> None:
         super().__init__()
@@ -143,6 +148,9 @@ class StudySearch(Searcher):
         self._pausing: Pausing | None = None
         self._waits = False
         """Whether no trial is worth a slot until a running one has news"""
+        self._ends_flat = ends_flat
+        self.is_flat = False
+        """Whether no further trial is expected to gain anything"""
         self.num_combinations: int | None = None
         """Number of points of the space; None until all have been tried"""
 
@@ -183,7 +191,7 @@ class StudySearch(Searcher):
     @property
     def can_begin(self) -> bool:
         """Whether a new trial may begin."""
-        return self._left != 0 and self.num_combinations is None
+        return self._left != 0 and self.num_combinations is None and not self.is_flat
 
     def _taken_up(self) -> _Running | None:
         # Where trials pause, the waiting ones were counted first; what cannot wait, as the baseline, must go on.
@@ -207,6 +215,10 @@ class StudySearch(Searcher):
             return None
         if self._sampler_of is not None:
             self.study.sampler = self._sampler_of(len(self.study.get_trials(deepcopy=False)))
+        if self._ends_flat and isinstance(self.study.sampler, PointSampler):
+            self.is_flat = self.study.sampler.is_flat(self.study, self.space)
+            if self.is_flat:
+                return None
         asked = AskedTrial(self.study)
         self._check_new(folder_name(asked.number))
         draw = self._untried(asked)
@@ -236,7 +248,9 @@ class StudySearch(Searcher):
         if EPOCHS not in frozen.user_attrs:
             trial.set_user_attr(EPOCHS, values.get(EPOCHS_KEY, self._max_epochs))
         proposal: Proposal = {"trial": folder_name(frozen.number), "values": values}
-        return _Running(trial, set(frozen.intermediate_values), proposal, frozen.user_attrs.get(OTHERS, {}))
+        known, reported = frozen.user_attrs, set(frozen.intermediate_values)
+        seconds = [known[SECONDS]] * len(reported) if SECONDS in known else []
+        return _Running(trial, reported, proposal, known.get(OTHERS, {}), seconds)
 
     def on_trial_result(self, trial_id: str, result: News) -> None:
         """Report an epoch's score to Optuna, by epoch: Tune's own count restarts when a trial does."""
@@ -253,6 +267,9 @@ class StudySearch(Searcher):
         epochs = scores_by_epoch(records, self._goals)
         for epoch in sorted(epochs.keys() - reported) if self._with_epochs else ():
             report(trial, epochs[epoch], epoch)
+        if fresh := [record.epoch_seconds for record in records if record.epoch not in reported]:
+            running.seconds += fresh
+            trial.set_user_attr(SECONDS, fmean(running.seconds))
         reported.update(record.epoch for record in records)
         others = others_at_best(records, self._goals)
         if others and others != running.others:

@@ -21,7 +21,7 @@ from segray.records import SweepInfo
 from segray.shown import redacted
 from segray.tuning.preflight import Checked
 from segray.tuning.samplers import sampler_name
-from segray.tuning.space import describe
+from segray.tuning.space import describe, plain_point
 from segray.tuning.sweep import Sweep
 
 VERSIONED = ("segray", "ray", "torch", "segmentation-models-pytorch", "albumentations", "optuna", "numpy")
@@ -45,6 +45,7 @@ def sweep_record(sweep: Sweep, checked: Checked, plan: Plan) -> SweepInfo:
         lineage=tuple(sweep.lineage),
         recipe_values=_changed_values(sweep.recipe, checked.base),
         first_trials=tuple(dict(point) for point in checked.first_trials),
+        prior=plain_point(sweep.prior),
         sampler=sampler_name(sweep.chosen_sampler),
         sampler_options=dict(sweep.sampler_options),
         scheduler=sweep.chosen_scheduler,

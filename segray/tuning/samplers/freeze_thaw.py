@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import optuna
 
@@ -22,18 +22,24 @@ class FreezeThawSampler(optuna.samplers.RandomSampler):
     def __init__(self, n_startup_trials: int = 4, seed: int | None = None) -> None:
         super().__init__(seed)
         self._num_startup, self._seed = n_startup_trials, seed or 0
+        self.belief: Mapping[str, object] = {}
+        """Values that are believed to be good, by key"""
         self._space: Space | None = None
         self._search: FreezeThaw | None = None
 
     def over(self, space: Space) -> FreezeThaw:
         """Return the search over a space, which a scheduler shares."""
         if self._search is None or self._space is not space:
-            self._space, self._search = space, FreezeThaw(space, self._seed, self._num_startup)
+            self._space, self._search = space, FreezeThaw(space, self._seed, self._num_startup, self.belief)
         return self._search
 
     def points(self, study: optuna.Study, space: Space) -> Sequence[Draw]:
         """Return points for the next trial, the most promising first."""
         return self.over(space).points(study)
+
+    def is_flat(self, study: optuna.Study, space: Space) -> bool:
+        """Return whether nothing more is expected to gain what is worth an epoch."""
+        return self.over(space).is_flat(study)
 
 
 # Its points are drawn by the trial's number already, and its model is worth keeping.

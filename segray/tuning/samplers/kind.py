@@ -28,8 +28,14 @@ SIMPLE_TYPES: Mapping[str, type] = {"bool": bool, "int": int, "float": float, "s
 class PointSampler(Protocol):
     """A sampler that weighs whole points of the space, with conditional keys."""
 
+    belief: Mapping[str, object]
+    """Values that are believed to be good, by key"""
+
     def points(self, study: optuna.Study, space: Space) -> Sequence[Draw]:
         """Return points for the next trial, the most promising first."""
+
+    def is_flat(self, study: optuna.Study, space: Space) -> bool:
+        """Return whether nothing more is expected to gain what is worth an epoch."""
 
 
 def any_space(_: SearchedSpace) -> str:

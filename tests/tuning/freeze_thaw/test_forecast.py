@@ -8,7 +8,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from segray.tuning.freeze_thaw.curve import Curve
-from segray.tuning.freeze_thaw.forecast import MOST_TRIALS, Forecast
+from segray.tuning.freeze_thaw.forecast import COST_WEIGHT, MOST_TRIALS, Forecast
 
 LR = FloatDistribution(0.0, 1.0)
 LOSS = CategoricalDistribution(("dice", "focal"))
@@ -31,19 +31,23 @@ def curve(number, lr, epochs, loss="dice", *, of=EPOCHS, runs=False, noise=0.0):
     )
 
 
+def gains_of_points(forecast, points):
+    return forecast.of_points(points, [EPOCHS] * len(points)).gains
+
+
 def whole_curves(count=8):
     return [curve(number, number / (count - 1), EPOCHS, ("dice", "focal")[number % 2]) for number in range(count)]
 
 
 def test_a_half_trained_trial_that_is_ahead_gains_more_than_one_that_is_behind():
     curves = [*whole_curves(), curve(8, 0.32, 3), curve(9, 0.9, 3)]
-    ahead, behind = Forecast(curves).gains([8, 9])
+    ahead, behind = Forecast(curves).of_trials([8, 9]).gains
     assert ahead > 10 * behind
 
 
 def test_a_point_near_the_best_ones_gains_more_than_one_far_away():
     forecast = Forecast(whole_curves())
-    near, far = forecast.gains_of_points([{"lr": 0.31, "loss": "dice"}, {"lr": 0.95, "loss": "focal"}])
+    near, far = gains_of_points(forecast, [{"lr": 0.31, "loss": "dice"}, {"lr": 0.95, "loss": "focal"}])
     assert near > 3 * far
 
 
@@ -64,8 +68,8 @@ def test_an_epoch_counts_by_its_share_of_the_schedule():
 def test_what_is_like_a_running_trial_has_less_to_win():
     curves = [*whole_curves(), curve(8, 0.35, 2, runs=True)]
     alone = Forecast(curves)
-    [before] = alone.gains_of_points([{"lr": 0.351, "loss": "dice"}])
-    [after] = alone.believing([8]).gains_of_points([{"lr": 0.351, "loss": "dice"}])
+    [before] = gains_of_points(alone, [{"lr": 0.351, "loss": "dice"}])
+    [after] = gains_of_points(alone.believing([8]), [{"lr": 0.351, "loss": "dice"}])
     assert after < before
 
 
@@ -74,15 +78,15 @@ def test_a_failed_trial_teaches_but_its_score_is_not_the_one_to_beat():
     without, with_it = Forecast(whole_curves()), Forecast([*whole_curves(), failed])
     assert with_it.best == without.best < max(failed.scores.values())
     near = [{"lr": 0.31, "loss": "dice"}]
-    assert with_it.gains_of_points(near) > without.gains_of_points(near)
+    assert gains_of_points(with_it, near) > gains_of_points(without, near)
 
 
 def test_a_point_near_one_that_cannot_be_trained_gains_less_than_its_like():
     bad = Curve(**{**vars(curve(8, 0.38, 0)), "is_infeasible": True})
     # Both would end alike, on either side of the best.
     points = [{"lr": 0.22, "loss": "dice"}, {"lr": 0.38, "loss": "dice"}]
-    far, near = Forecast(whole_curves()).gains_of_points(points)
-    far_then, near_then = Forecast([*whole_curves(), bad]).gains_of_points(points)
+    far, near = gains_of_points(Forecast(whole_curves()), points)
+    far_then, near_then = gains_of_points(Forecast([*whole_curves(), bad]), points)
     assert near_then / far_then < 0.7 * near / far
     assert Forecast([*whole_curves(), bad]).best == Forecast(whole_curves()).best
 
@@ -90,7 +94,7 @@ def test_a_point_near_one_that_cannot_be_trained_gains_less_than_its_like():
 def test_more_running_trials_than_the_model_has_places_break_nothing():
     curves = [curve(number, number / 300, 2, runs=number >= 100) for number in range(300)]
     forecast = Forecast(curves).believing(range(100, 300))
-    assert np.isfinite(forecast.gains(range(300))).all()
+    assert np.isfinite(forecast.of_trials(range(300)).gains).all()
 
 
 def test_a_trial_that_has_no_score_yet_is_believed_to_end_too():
@@ -105,7 +109,10 @@ def test_the_unit_of_the_scores_does_not_matter(factor):
         return Curve(**{**vars(one), "scores": {epoch: factor * score for epoch, score in one.scores.items()}})
 
     curves = [*whole_curves(), curve(8, 0.32, 3)]
-    [gain], [same] = Forecast(curves).gains([8]), Forecast([scaled(one) for one in curves]).gains([8])
+    [gain], [same] = (
+        Forecast(curves).of_trials([8]).gains,
+        Forecast([scaled(one) for one in curves]).of_trials([8]).gains,
+    )
     assert same == pytest.approx(factor * gain, rel=1e-4)
 
 
@@ -123,14 +130,14 @@ def test_curves_without_any_noise_break_nothing():
         for number in range(24)
     ]
     for count in range(4, 25):
-        assert np.isfinite(Forecast(curves[:count]).gains(list(range(count)))).all()
+        assert np.isfinite(Forecast(curves[:count]).of_trials(list(range(count))).gains).all()
 
 
 def test_equal_scores_and_wild_ones_break_nothing():
     equal = [Curve(**{**vars(one), "scores": dict.fromkeys(one.scores, 0.5)}) for one in whole_curves()]
-    assert np.isfinite(Forecast(equal).gains([0, 1])).all()
+    assert np.isfinite(Forecast(equal).of_trials([0, 1]).gains).all()
     wild = [*whole_curves(), curve(8, 0.3, 1, noise=-1e12), curve(9, 0.3, 1, noise=-3.0)]
-    assert np.isfinite(Forecast(wild).gains([8, 9])).all()
+    assert np.isfinite(Forecast(wild).of_trials([8, 9]).gains).all()
     assert math.isfinite(Forecast(wild).noise)
 
 
@@ -145,7 +152,7 @@ def test_a_thousand_trials_are_thinned_to_the_best_and_some_others():
     assert {one.number for one in best} <= kept
     assert 1000 in kept, "a trial in a slot is never left out"
     left_out = next(one.number for one in curves if one.number not in kept)
-    assert forecast.gains([left_out, best[0].number])[0] == 0.0
+    assert forecast.of_trials([left_out, best[0].number]).gains[0] == 0.0
 
 
 @pytest.mark.parametrize(("num_trials", "num_epochs", "seconds"), [(64, 47, 1.0), (1000, 10, 5.0)])
@@ -156,5 +163,19 @@ def test_a_forecast_takes_no_longer_than_an_epoch_is_worth(num_trials, num_epoch
     Forecast(curves)
     start = time.process_time()
     forecast = Forecast(curves)
-    forecast.gains_of_points([{"lr": float(lr), "loss": "dice"} for lr in random.uniform(size=400)])
+    gains_of_points(forecast, [{"lr": float(lr), "loss": "dice"} for lr in random.uniform(size=400)])
     assert time.process_time() - start < 2 * seconds, "two cores"
+
+
+def test_of_two_equal_promises_the_quicker_one_is_worth_more():
+    slow, quick = (
+        Curve(**{**vars(curve(number, 0.3, 5)), "seconds": seconds}) for number, seconds in ((8, 40), (9, 10))
+    )
+    promise = Forecast([*whole_curves(), slow, quick]).of_trials([8, 9])
+    assert promise.gains[0] == pytest.approx(promise.gains[1])
+    assert promise.worth[0] == pytest.approx(promise.worth[1] / 4**COST_WEIGHT)
+    forecast = Forecast(
+        [Curve(**{**vars(one), "seconds": 10.0 if one.params["loss"] == "dice" else 40.0}) for one in whole_curves()]
+    )
+    long, short = forecast.of_points([{"lr": 0.31, "loss": "dice"}] * 2, [4 * EPOCHS, EPOCHS]).worth
+    assert long == pytest.approx(short / 4**COST_WEIGHT)

@@ -134,6 +134,30 @@ def test_a_weak_trial_loses_its_slot_and_a_strong_one_keeps_it(study, lr, keeps)
     assert FreezeThaw(made_space, 0).keeps_slot(study, 8, 5, fifth, can_begin=True) is keeps
 
 
+def test_a_search_is_flat_where_neither_a_point_nor_a_paused_trial_promises_more(study):
+    assert not FreezeThaw(made_space, 0).is_flat(study)
+    assert not FreezeThaw(made_space, 0).is_flat(optuna.create_study())
+
+    def five_points(trial):
+        trial.suggest_float("optim.lr", 1e-2, 5e-2, step=1e-2)
+
+    made = optuna.create_study(direction="maximize")
+    for number in range(1, 6):
+        point = {"optim.lr": number / 100}
+        whole = trial_of(number / 100, NUM_EPOCHS)
+        whole.params, whole.distributions = point, draw_point(five_points, Point(point, first_of)).distributions
+        made.add_trial(whole)
+    assert FreezeThaw(five_points, 0).is_flat(made)
+
+
+def test_a_belief_decides_between_points_that_promise_alike(study):
+    believed = FreezeThaw(made_space, 0, belief={"optim.name": "sgd", "train.batch_size": 16}).points(study)
+    open_minded = FreezeThaw(made_space, 0).points(study)
+    with_sgd = [sum(point.values["optim.name"] == "sgd" for point in points[:40]) for points in (open_minded, believed)]
+    assert with_sgd[0] < with_sgd[1]
+    assert {identity(point.drawn) for point in believed} == {identity(point.drawn) for point in open_minded}
+
+
 @pytest.mark.parametrize(
     "distribution",
     [
