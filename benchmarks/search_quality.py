@@ -117,10 +117,11 @@ class Replay:
             now, _, trial = heapq.heappop(self._running)
             curve = self._curve(trial)
             epoch = self._epochs[trial] = self._epochs[trial] + 1
-            score = curve.scores[epoch - 1]
+            score, seconds = curve.scores[epoch - 1], curve.seconds[epoch - 1]
             found.seconds.append(now)
             found.best.append(max(score, found.best[-1] if found.best else -math.inf))
-            if self._timed(lambda: self._strategy.epoch_done(trial, epoch, score, self._end(trial, epoch))):  # noqa: B023
+            end = self._end(trial, epoch)
+            if self._timed(lambda: self._strategy.epoch_done(trial, epoch, score, seconds, end)):  # noqa: B023
                 self._train(trial, now)
             self._fill(now, slots, max_trials)
         self._count()

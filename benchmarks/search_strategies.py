@@ -41,8 +41,8 @@ class Strategy(Protocol):
     def next_trial(self) -> Begun | None:
         """Return what a free slot trains, or None if there is nothing now."""
 
-    def epoch_done(self, trial: str, epoch: int, score: float, status: str | None) -> bool:
-        """Hear of an epoch, and how the trial ended, if it did; return whether it goes on."""
+    def epoch_done(self, trial: str, epoch: int, score: float, seconds: float, status: str | None) -> bool:
+        """Hear of an epoch, its time, and how the trial ended, if it did; return whether it goes on."""
 
 
 @dataclass
@@ -57,14 +57,14 @@ class _TuneTrial:
         return None
 
 
-def _record(epoch: int, score: float, best: float) -> EpochRecord:
+def _record(epoch: int, score: float, best: float, seconds: float) -> EpochRecord:
     return EpochRecord(
         epoch=epoch,
         train_loss=None,
         scores={MIOU.name: score},
         learning_rate=0.0,
         images_per_second=0.0,
-        epoch_seconds=0.0,
+        epoch_seconds=seconds,
         peak_memory_bytes=None,
         best_score=best,
         best_epoch=None,
@@ -110,13 +110,13 @@ class OfSweep:
         self._scheduler.on_trial_add(None, trial)
         return Begun(proposal["trial"], proposal["values"]["config"])
 
-    def epoch_done(self, trial: str, epoch: int, score: float, status: str | None) -> bool:
+    def epoch_done(self, trial: str, epoch: int, score: float, seconds: float, status: str | None) -> bool:
         best = self._best[trial] = max(score, self._best.get(trial, -math.inf))
         tune_trial = self._trials[trial]
         news: News = {
             TUNE_METRIC: best,
             "epoch": epoch,
-            "record": _record(epoch, score, best),
+            "record": _record(epoch, score, best, seconds),
             "status": status,  # type: ignore[typeddict-item]
             "reason": "",
             "traceback": "",
@@ -148,7 +148,7 @@ class OptunaAlone:
         self._trials[str(trial.number)] = trial
         return Begun(str(trial.number), int(self._table.space(trial)["config"]))  # type: ignore[call-overload]
 
-    def epoch_done(self, trial: str, epoch: int, score: float, status: str | None) -> bool:
+    def epoch_done(self, trial: str, epoch: int, score: float, _seconds: float, status: str | None) -> bool:
         asked = self._trials[trial]
         best = self._best[trial] = max(score, self._best.get(trial, -math.inf))
         asked.report(score, epoch)
@@ -183,7 +183,7 @@ class RayStock:
         self._scheduler.on_trial_add(None, self._trials[name])
         return Begun(name, self._config)
 
-    def epoch_done(self, trial: str, epoch: int, score: float, status: str | None) -> bool:
+    def epoch_done(self, trial: str, epoch: int, score: float, _seconds: float, status: str | None) -> bool:
         result = {"score": score, "training_iteration": epoch, "trial_id": trial, "time_total_s": float(epoch)}
         if status is not None:
             self._scheduler.on_trial_complete(None, self._trials[trial], result)

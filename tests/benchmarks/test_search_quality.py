@@ -82,7 +82,7 @@ class Scripted:
         config = self._left.pop(0)
         return Begun(str(config), config)
 
-    def epoch_done(self, trial, epoch, score, status):
+    def epoch_done(self, trial, epoch, score, seconds, status):
         self.heard.append((trial, epoch, score, status))
         return status is None and epoch < self._stops[int(trial)]
 
