@@ -40,6 +40,11 @@ class Constraint:
         """Return whether a value of the property meets the constraint."""
         return _RELATIONS[self.relation](value, self.bound)
 
+    def describe_break(self, value: float) -> str:
+        """Return a sentence on a value that breaks the constraint."""
+        shown = find_objective(self.name).shown
+        return f"{self.name} must be {self.relation} {shown(self.bound)}, but is {shown(value)}"
+
 
 @dataclass(frozen=True)
 class Goals:
@@ -69,7 +74,7 @@ class Goals:
         """Return which constraints the known properties break, as a sentence; empty if none."""
         values = [(constraint, found.get(constraint.name)) for constraint in self.constraints]
         return "; ".join(
-            f"{constraint} does not hold: {find_objective(constraint.name).shown(value)}"
+            constraint.describe_break(value)
             for constraint, value in values
             if value is not None and not constraint.is_met(value)
         )

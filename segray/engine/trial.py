@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from typing import Final, Protocol
 
 import torch
@@ -11,18 +10,17 @@ import torch.distributed as dist
 
 from segray.activity import doing, waiting_for_others
 from segray.config import RunConfig
-from segray.data.preparation import PreparedData
 from segray.engine.determinism import deterministic
 from segray.engine.distributed import from_first_rank, rank, world_size
 from segray.engine.keeper import CheckpointKeeper
-from segray.engine.loop import Infeasible, fit
-from segray.engine.properties import measure_properties
+from segray.engine.loop import fit
+from segray.engine.properties import check_constraints, measured_properties, with_properties
 from segray.engine.resume import reached_checkpoints, resumed_state
 from segray.engine.run_parts import build_step, build_train_loader, build_validation
-from segray.engine.state import TrainState, build_state, is_finished
+from segray.engine.state import build_state, is_finished
 from segray.engine.trial_data import trial_data
-from segray.goals import DEFAULT_GOALS, PEAK_MEMORY, Goals
-from segray.records import CheckpointPointer, EpochRecord, SplitRecord
+from segray.goals import DEFAULT_GOALS, Goals
+from segray.records import EpochRecord, SplitRecord
 from segray.trial_files import TrialFiles
 from segray.trial_log import TrialLog, epoch_line
 
@@ -98,13 +96,13 @@ def train_trial(
         seconds_before = max(seconds_before, last.seconds)
         attempt = max(attempt, last.record.attempt + 1)
     log.write(f"attempt {attempt} on {device.type}, {world_size()} workers, from epoch {state.epoch}")
-    properties = _properties(state, config, goals, data, last)
+    properties = measured_properties(state, config, goals, data, last)
     with deterministic(config.train.deterministic):
         for trained in fit(
             state, step, loader, validation, objective=goals.main, attempt=attempt, interrupted=reporter.interrupted
         ):
-            record = _with_properties(trained, goals, properties)
-            _check_constraints(goals, record.scores)
+            record = with_properties(trained, goals, properties)
+            check_constraints(goals, record.scores)
             if rank() == 0:
                 doing("writing a checkpoint")
                 seconds = seconds_before + time.monotonic() - started
@@ -112,38 +110,6 @@ def train_trial(
                 log.write(epoch_line(record, config.train.epochs, goals.main))
             if not _hand_over(reporter, record, state.is_finished, device):
                 return
-
-
-def _properties(
-    state: TrainState, config: RunConfig, goals: Goals, data: PreparedData, last: CheckpointPointer | None
-) -> dict[str, float | None]:
-    """Return the properties that the goals ask for: those of the last record, or else measured on rank 0 and checked.
-
-    A trial that goes on keeps its numbers, since a latency beside other work is never the same twice.
-    """
-    if last is not None and all(name in last.record.scores for name in goals.properties):
-        return {name: last.record.scores[name] for name in goals.properties}
-    if not goals.properties:
-        return {}
-    doing("measuring the network")
-    height, width = data.val.sizes[0].tolist()
-    found = from_first_rank(lambda: measure_properties(state.kept_model, config, goals.properties, (height, width)))
-    _check_constraints(goals, found)
-    return dict(found)
-
-
-def _with_properties(record: EpochRecord, goals: Goals, properties: Mapping[str, float | None]) -> EpochRecord:
-    """Return an epoch's record with the properties that the goals ask for."""
-    if not goals.properties:
-        return record
-    peak = record.peak_memory_bytes
-    found = {**properties, PEAK_MEMORY: None if peak is None else peak / 1e6}
-    return record.model_copy(update={"scores": record.scores | {name: found[name] for name in goals.properties}})
-
-
-def _check_constraints(goals: Goals, found: Mapping[str, float | None]) -> None:
-    if broken := goals.broken(found):
-        raise Infeasible(broken)
 
 
 def _hand_over(reporter: Reporter, record: EpochRecord, final: bool, device: torch.device) -> bool:
