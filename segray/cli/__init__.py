@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from segray.cli import data, recipes
+from segray.cli import data, recipes, weights
 from segray.cli.train import train
 from segray.cli.use import USE
 from segray.output import call_or_exit
@@ -20,6 +20,7 @@ Python's own thresholds, looking through them again and again takes a quarter of
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(data.app, name="data")
 app.add_typer(recipes.app, name="recipes")
+app.add_typer(weights.app, name="weights")
 
 
 @app.callback()

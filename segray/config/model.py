@@ -63,7 +63,7 @@ class ModelConfig(Section):
     encoder: str = "resnet18"
     """Encoder of SMP, or of timm with the prefix tu- (smp); vgg16, vgg16_bn, tu-vgg16, tu-vgg16_bn (fcn8s)"""
     encoder_weights: str = "auto"
-    """none, imagenet, a weights file, or auto: imagenet if it can be fetched, else none (smp, fcn8s)"""
+    """none, imagenet, a weights file or a folder of them, or auto: imagenet if it can be had, else none (smp, fcn8s)"""
     weights: str = ""
     """Folder or URL of a whole trained model to start from: its layers whose names and shapes fit are loaded"""
     fcn: FcnConfig = FcnConfig()

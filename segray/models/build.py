@@ -80,7 +80,7 @@ def resolve_encoder_weights(config: ModelConfig) -> tuple[str, str]:
 
     Raises:
         ConfigError: "imagenet" cannot be fetched, or a file is missing, does not fit, or is given for a family without
-            an encoder.
+            an encoder. A folder counts as the encoder's file in it.
     """
     if config.name in WITHOUT_ENCODER and config.encoder_weights not in ("none", "imagenet", "auto"):
         raise ConfigError(

@@ -1,18 +1,16 @@
-"""The source of an encoder's weights: a file of the user's own, or ImageNet weights from the Hugging Face hub."""
+"""The source of an encoder's weights: a file or folder of the user's, or ImageNet weights from the Hugging Face hub."""
 
 from __future__ import annotations
 
 import functools
-import pickle
 import threading
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 import huggingface_hub
 import timm
-import torch
 from huggingface_hub import constants
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from segmentation_models_pytorch.encoders import encoders as smp_encoders
 from torch import Tensor, nn
 
@@ -20,6 +18,16 @@ from segray.errors import ConfigError
 from segray.files import expanded
 from segray.models.meta import without_memory
 from segray.models.normalisation import TIMM_PREFIX
+from segray.models.weights_file import read_weights
+from segray.models.weights_folder import weights_files
+
+CHOICES: Final = ("none", "imagenet", "auto")
+"""Choices of encoder weights that are no paths."""
+
+_WITHOUT_HUB: Final = (
+    "model.encoder_weights=none, a weights file, and a folder that segray weights fetch has filled on another machine "
+    "need no network connection"
+)
 
 _ANSWER_SECONDS = 4.0
 
@@ -29,35 +37,53 @@ def encoder_file(encoder: str, choice: str) -> Path | None:
 
     Args:
         encoder: Name of a known encoder.
-        choice: none, imagenet, or a path.
+        choice: none, imagenet, or the path of a file or of a folder with a file for each encoder.
 
     Returns:
         A file on this machine, fetched if necessary; None for none.
 
     Raises:
-        ConfigError: ImageNet weights cannot be fetched, or there is no such file.
+        ConfigError: ImageNet weights cannot be fetched, there is no such file or folder, or the folder does not hold
+            exactly one file for the encoder.
     """
     if choice == "none":
         return None
     if choice == "imagenet":
         return imagenet_file(encoder)
     path = expanded(choice)
+    if path.is_dir():
+        return weights_files(path, [encoder])[encoder]
     if not path.is_file():
         raise ConfigError(
-            f"model.encoder_weights must be none, imagenet, auto or a weights file, but there is no file {choice!r}"
+            f"model.encoder_weights must be {', '.join(CHOICES)}, a weights file or a folder of them, but there is no "
+            f"file or folder {choice!r}"
         )
     return path
 
 
-def imagenet_file(encoder: str) -> Path:
+def check_encoder_files(encoders: Iterable[str], choice: str) -> None:
+    """Check that a folder of encoder weights has a file for each encoder; other choices pass.
+
+    Raises:
+        ConfigError: Encoders have no file, or more than one; the message names all without a file.
+    """
+    if choice not in CHOICES and expanded(choice).is_dir():
+        weights_files(expanded(choice), encoders)
+
+
+def imagenet_file(encoder: str, fix: str = _WITHOUT_HUB) -> Path:
     """Return the file of an encoder's ImageNet weights, from the hub's cache on this machine or else fetched.
 
     A short request tests once per process whether the hub answers, because the hub's client retries for half a minute.
 
+    Args:
+        encoder: Name of a known encoder.
+        fix: Advice for a person without the hub, for the message.
+
     Raises:
         ConfigError: The encoder has no ImageNet weights, or they are not in the cache and cannot be fetched.
     """
-    repository, filename, revision = _hub_location(encoder)
+    repository, filename, revision = hub_location(encoder)
     cached = huggingface_hub.try_to_load_from_cache(repository, filename, revision=revision)
     if isinstance(cached, str):
         return Path(cached)
@@ -67,9 +93,28 @@ def imagenet_file(encoder: str) -> Path:
             return Path(huggingface_hub.hf_hub_download(repository, filename, revision=revision))
         except Exception as error:  # not all errors of the hub's HTTP client are OSErrors
             failure = (str(error).splitlines() or [type(error).__name__])[0]
+    raise ConfigError(f"ImageNet weights of {encoder!r} ({repository}) cannot be fetched: {failure}; {fix}")
+
+
+def hub_location(encoder: str) -> tuple[str, str, str | None]:
+    """Return repository, file and revision of an encoder's ImageNet weights on the Hugging Face hub.
+
+    Raises:
+        ConfigError: The encoder has no ImageNet weights.
+    """
+    if encoder.startswith(TIMM_PREFIX):
+        source = timm.get_pretrained_cfg(encoder.removeprefix(TIMM_PREFIX))
+        if source is not None and source.hf_hub_id:
+            repository, _, revision = source.hf_hub_id.partition("@")
+            return repository, source.hf_hub_filename or "model.safetensors", revision or None
+    else:
+        settings = smp_encoders[encoder]["pretrained_settings"]
+        # Three DPN encoders list their ImageNet weights, pretrained on 5,000 more classes, under another name.
+        chosen = settings.get("imagenet") or settings.get("imagenet+5k")
+        if chosen:
+            return chosen["repo_id"], "model.safetensors", chosen["revision"]
     raise ConfigError(
-        f"ImageNet weights of {encoder!r} ({repository}) cannot be fetched: {failure}; "
-        "model.encoder_weights=none and a weights file need no network connection"
+        f"encoder {encoder!r} has no ImageNet weights; set model.encoder_weights to none or to a weights file"
     )
 
 
@@ -108,29 +153,6 @@ def load_encoder(encoder: nn.Module, name: str, path: Path) -> None:
         raise ConfigError(unfitting(name, path, error)) from None
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Read a state dict from a .safetensors file, or from a file that ``torch.load(weights_only=True)`` reads.
-
-    Raises:
-        ConfigError: The file cannot be read, or does not hold a state dict.
-    """
-    try:
-        if path.suffix == ".safetensors":
-            return dict(load_file(path))
-        weights: object = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise ConfigError(
-            f"{str(path)!r} must hold a state dict, as written by torch.save(encoder.state_dict(), path), but is "
-            "damaged or holds other objects; segray does not load those, because loading them can run code"
-        ) from None
-    except (OSError, EOFError, RuntimeError, SafetensorError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ConfigError(f"cannot read encoder weights {str(path)!r}: {reason}") from None
-    if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
-        raise ConfigError(f"{str(path)!r} must hold a state dict (names -> tensors), but holds something else")
-    return weights
-
-
 def unfitting(name: str, path: Path, error: Exception) -> str:
     """Return the message for weights that torch refuses to load into an encoder."""
     return f"{str(path)!r} does not fit encoder {name!r}: {misfits(error)}"
@@ -156,21 +178,3 @@ def _from_timm(encoder: nn.Module, name: str, weights: dict[str, Tensor]) -> dic
 
 def _flat(key: str) -> str:
     return key.removeprefix("model.").replace(".", "_")
-
-
-def _hub_location(encoder: str) -> tuple[str, str, str | None]:
-    """Return repository, file and revision of an encoder's ImageNet weights on the Hugging Face hub."""
-    if encoder.startswith(TIMM_PREFIX):
-        source = timm.get_pretrained_cfg(encoder.removeprefix(TIMM_PREFIX))
-        if source is not None and source.hf_hub_id:
-            repository, _, revision = source.hf_hub_id.partition("@")
-            return repository, source.hf_hub_filename or "model.safetensors", revision or None
-    else:
-        settings = smp_encoders[encoder]["pretrained_settings"]
-        # Three DPN encoders list their ImageNet weights, pretrained on 5,000 more classes, under another name.
-        chosen = settings.get("imagenet") or settings.get("imagenet+5k")
-        if chosen:
-            return chosen["repo_id"], "model.safetensors", chosen["revision"]
-    raise ConfigError(
-        f"encoder {encoder!r} has no ImageNet weights; set model.encoder_weights to none or to a weights file"
-    )

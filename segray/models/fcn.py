@@ -23,7 +23,7 @@ def build_fcn(config: ModelConfig, num_classes: int) -> SegmentationModel:
     """Build an FCN, with its encoder's weights loaded.
 
     Args:
-        config: Encoder, encoder weights (none, imagenet or a file), and the options in ``fcn``.
+        config: Encoder, encoder weights (none, imagenet, or a file or folder), and the options in ``fcn``.
         num_classes: Logits per pixel.
 
     Raises:

@@ -45,8 +45,8 @@ def encoder_normalisation(encoder: str, choice: str) -> Normalisation:
 
     Args:
         encoder: Name of a known encoder.
-        choice: Resolved choice of its weights: none, imagenet, or a file. The weights in a file are assumed to have
-            the normalisation of the encoder's ImageNet weights.
+        choice: Resolved choice of its weights: none, imagenet, or a file or folder. The weights in a file are assumed
+            to have the normalisation of the encoder's ImageNet weights.
     """
     if choice == "none":
         return IMAGENET

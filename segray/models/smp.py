@@ -46,14 +46,16 @@ def build_smp(config: ModelConfig, num_classes: int) -> SegmentationModel:
     """Build an SMP network, with its encoder's weights loaded.
 
     Args:
-        config: Architecture, encoder, and encoder weights: none, imagenet or a file.
+        config: Architecture, encoder, and encoder weights: none, imagenet, or a file or folder.
         num_classes: Logits per pixel.
 
     Raises:
         ConfigError: The architecture or encoder is unknown, SMP refuses the pair, or the weights cannot be fetched or
             do not fit.
     """
-    _check_names(config)
+    if config.arch not in ARCHITECTURES:
+        raise ConfigError(unknown_name("model.arch", config.arch, ARCHITECTURES))
+    check_encoder(config.encoder)
     path = encoder_file(config.encoder, config.encoder_weights)
     # timm converts old layouts of its own files on loading; any other file must fit without conversion.
     by_timm = config.encoder_weights == "imagenet" and config.encoder.startswith(TIMM_PREFIX)
@@ -73,19 +75,22 @@ def build_smp(config: ModelConfig, num_classes: int) -> SegmentationModel:
     )
 
 
-def _check_names(config: ModelConfig) -> None:
-    if config.arch not in ARCHITECTURES:
-        raise ConfigError(unknown_name("model.arch", config.arch, ARCHITECTURES))
+def check_encoder(encoder: str) -> None:
+    """Check that SMP or timm has an encoder.
+
+    Raises:
+        ConfigError: Neither has it; the message suggests the nearest names.
+    """
     own = smp.encoders.get_encoder_names()
-    if config.encoder in own:
+    if encoder in own:
         return
-    name, _, tag = config.encoder.removeprefix(TIMM_PREFIX).partition(".")
-    if not config.encoder.startswith(TIMM_PREFIX) or not timm.is_model(name):
+    name, _, tag = encoder.removeprefix(TIMM_PREFIX).partition(".")
+    if not encoder.startswith(TIMM_PREFIX) or not timm.is_model(name):
         everyone = [*own, *(TIMM_PREFIX + model for model in timm.list_models())]
-        raise ConfigError(unknown_name("model.encoder", config.encoder, everyone))
+        raise ConfigError(unknown_name("model.encoder", encoder, everyone))
     tagged = timm.list_models(f"{name}.*", pretrained=True)
     if tag and f"{name}.{tag}" not in tagged:
-        raise ConfigError(unknown_name("model.encoder", config.encoder, (TIMM_PREFIX + model for model in tagged)))
+        raise ConfigError(unknown_name("model.encoder", encoder, (TIMM_PREFIX + model for model in tagged)))
 
 
 def _construct(arch: str, encoder: str, num_classes: int, timm_file: Path | None = None) -> Any:
@@ -94,7 +99,7 @@ def _construct(arch: str, encoder: str, num_classes: int, timm_file: Path | None
         arguments["pretrained_cfg_overlay"] = {"file": str(timm_file), "custom_load": False}
     # With any weights except None, SMP asks timm for pretrained weights, which timm then reads from the overlay's file.
     weights = None if timm_file is None else True
-    with _quiet():
+    with quiet():
         return ARCHITECTURES[arch](encoder_name=encoder, encoder_weights=weights, classes=num_classes, **arguments)
 
 
@@ -106,7 +111,7 @@ def _any_image_size(encoder: str) -> dict[str, bool]:
     if source is None or not source.fixed_input_size:
         return {}
     try:
-        with without_memory(), _quiet():
+        with without_memory(), quiet():
             timm.create_model(name, dynamic_img_size=True)
     except TypeError:
         return {}
@@ -140,7 +145,7 @@ def _fits(arch: str, encoder: str) -> bool:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Silence SMP's warnings on deprecated prefixes and timm's on classifier keys: the user causes neither."""
     logger = logging.getLogger("timm")
     level = logger.level

@@ -10,7 +10,8 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from segray.errors import ConfigError
-from segray.models.encoder_weights import read_weights, unfitting
+from segray.models.encoder_weights import unfitting
+from segray.models.weights_file import read_weights
 
 WIDTHS = (64, 128, 256, 512, 512)
 CONVOLUTIONS = (2, 2, 3, 3, 3)

@@ -45,7 +45,9 @@ CALLBACK = Option(
     type=list[str],
 )
 
-EncoderWeights = Annotated[str | None, typer.Option(help="none, imagenet, auto or a file")]
+EncoderWeights = Annotated[
+    str | None, typer.Option(help="none, imagenet, auto, a file, or a folder with a file for each encoder")
+]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="A config key, such as data.classes=categories; may be repeated"),

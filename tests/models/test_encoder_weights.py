@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import timm
 import torch
+from hub_cache import cached
 from huggingface_hub import constants
 from safetensors.torch import save_file
 
@@ -132,15 +133,6 @@ def test_encoder_without_imagenet_weights_starts_from_scratch(silent_hub, encode
     value, line = resolve_encoder_weights(ModelConfig(encoder=encoder))
     assert value == "none"
     assert "has no ImageNet weights" in line
-
-
-def cached(cache, repository: str, revision: str):
-    """Return where the hub's library caches a file of a repository; see its documentation, "Understand caching"."""
-    folder = cache / f"models--{repository.replace('/', '--')}"
-    (folder / "refs").mkdir(parents=True)
-    (folder / "refs" / "main").write_text(revision)
-    (folder / "snapshots" / revision).mkdir(parents=True)
-    return folder / "snapshots" / revision / "model.safetensors"
 
 
 def test_cached_copy_needs_no_hub(silent_hub, cache):

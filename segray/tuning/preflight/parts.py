@@ -14,7 +14,13 @@ from segray.engine.adversary import check_adversary
 from segray.engine.optim import check_l2, check_schedule
 from segray.errors import ConfigError
 from segray.losses import check_loss
-from segray.models import WITHOUT_ENCODER, check_model, meta_model, resolve_encoder_weights
+from segray.models import (
+    WITHOUT_ENCODER,
+    check_encoder_files,
+    check_model,
+    meta_model,
+    resolve_encoder_weights,
+)
 from segray.tuning.space import Distribution
 
 T = TypeVar("T")
@@ -80,12 +86,18 @@ def resolve_weights(models: Sequence[ModelConfig]) -> tuple[str, str]:
     Raises:
         ConfigError: Weights cannot be fetched, or a file is missing or does not fit.
     """
-    asked = [model for model in models if model.name not in WITHOUT_ENCODER] or models
+    with_encoder = [model for model in models if model.name not in WITHOUT_ENCODER]
+    for choice in distinct(model.encoder_weights for model in with_encoder):
+        # All encoders together, so that one message names every file that a folder lacks.
+        check_encoder_files(sorted({m.encoder for m in with_encoder if m.encoder_weights == choice}), choice)
+    asked = with_encoder or models
     resolved = {model.encoder: resolve_encoder_weights(model) for model in asked}
     value, line = resolved[asked[0].encoder]
     for encoder, (other, other_line) in resolved.items():
         if other == "none" and value != "none":
             return "none", f"all encoders start from scratch, because {encoder} does: {other_line}"
+    if value not in ("none", "imagenet"):
+        line = f"encoder weights: {value} for {', '.join(sorted(resolved))}"
     return value, line
 
 

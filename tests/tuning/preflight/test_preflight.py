@@ -9,11 +9,13 @@ from types import SimpleNamespace
 
 import optuna
 import pytest
+from safetensors.torch import save_file
 
-from segray.config import RunConfig
+from segray.config import ModelConfig, RunConfig
 from segray.data.preparation import prepare
 from segray.data.synthetic import NEEDED_VALUES, write_scenes
 from segray.errors import ConfigError, DataError, StorageError
+from segray.models import build_model
 from segray.tuning.preflight import check, parts, training
 from segray.tuning.run.start import run_sweep
 from segray.tuning.space import describe
@@ -185,6 +187,29 @@ def test_imagenet_that_cannot_be_fetched_is_refused_and_auto_says_so(base, silen
     result = checked(base.with_values({"model.encoder": "resnet18", "model.encoder_weights": "auto"}), said=said)
     assert "scratch" in said[0]
     assert result.base.model.encoder_weights == "none"
+
+
+def test_a_folder_of_weights_must_serve_every_encoder_that_the_space_draws(base, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path.parent)
+    (tmp_path / "test_resnet.safetensors").touch()
+    base = base.with_values({"model.encoder_weights": tmp_path.name})
+    with pytest.raises(ConfigError) as error:
+        checked(base, choosing("model.encoder", "tu-test_resnet", "tu-test_efficientnet", "tu-test_byobnet"))
+    assert f"'{tmp_path}', must hold a file named after each encoder" in str(error.value)
+    assert "none for tu-test_byobnet, tu-test_efficientnet; it holds test_resnet.safetensors;" in str(error.value)
+
+
+def test_trials_of_several_encoders_share_a_folder(tmp_path):
+    from_folder = [
+        ModelConfig(encoder=encoder, encoder_weights=str(tmp_path)) for encoder in ("tu-test_resnet", "tu-test_byobnet")
+    ]
+    for model in from_folder:
+        scratch = build_model(model.model_copy(update={"encoder_weights": "none"}), num_classes=2)
+        save_file(scratch.network.encoder.state_dict(), tmp_path / f"{model.encoder}.safetensors")
+    # A family without a pretrained encoder needs no file.
+    models = [*from_folder, ModelConfig(name="unet", encoder="resnet18", encoder_weights=str(tmp_path))]
+    line = f"encoder weights: {tmp_path} for tu-test_byobnet, tu-test_resnet"
+    assert parts.resolve_weights(models) == (str(tmp_path), line)
 
 
 def of_three_families(trial):
