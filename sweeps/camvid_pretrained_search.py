@@ -9,6 +9,8 @@ Expected:       not measured yet; a measured run will be in docs/benchmarks.md
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 import optuna
 
 from segray import RunConfig, Sweep, main
@@ -21,6 +23,9 @@ BASE = RunConfig().with_values(
         "optim.schedule": "onecycle",
     }
 )
+
+CROPS_PX: Final[list[Any]] = [None, (128, 160)]
+"""Sizes of training crops; None is the whole image. Validation sees whole images."""
 
 FIRST_TRIAL = {
     "model.arch": "Unet",
@@ -41,7 +46,7 @@ def space(trial: optuna.Trial) -> None:
     trial.suggest_categorical("model.encoder", [f"tu-tf_efficientnet_lite{size}" for size in range(3)])
     trial.suggest_categorical("loss.name", ["cross_entropy+dice", "cross_entropy", "cross_entropy+lovasz"])
     trial.suggest_categorical("loss.class_weights", ["none", "balanced"])
-    trial.suggest_categorical("data.crop_px", [None, (128, 160)])
+    trial.suggest_categorical("data.crop_px", CROPS_PX)
     trial.suggest_categorical("data.policy", ["light", "none", "medium"])
     trial.suggest_categorical("train.batch_size", [8, 4, 16])
     trial.suggest_float("optim.lr", 5e-4, 1e-2, log=True)
