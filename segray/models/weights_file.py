@@ -36,6 +36,8 @@ def read_weights(path: Path, member: BinaryIO | None = None) -> dict[str, Tensor
     except (OSError, EOFError, RuntimeError, SafetensorError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConfigError(f"cannot read encoder weights {str(path)!r}: {reason}") from None
-    if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
+    if not isinstance(weights, dict) or not all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in weights.items()
+    ):
         raise ConfigError(f"{str(path)!r} must hold a state dict (names -> tensors), but holds something else")
     return weights

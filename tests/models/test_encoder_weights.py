@@ -87,8 +87,9 @@ def test_file_of_something_else_is_refused(tmp_path, name):
         resolve_encoder_weights(config(tmp_path / name))
 
 
-def test_file_without_a_state_dict_is_refused(tmp_path):
-    torch.save({"epoch": 3}, tmp_path / "weights.pth")
+@pytest.mark.parametrize("content", [{"epoch": 3}, {3: torch.zeros(1)}])
+def test_file_without_a_state_dict_is_refused(tmp_path, content):
+    torch.save(content, tmp_path / "weights.pth")
     with pytest.raises(ConfigError, match="must hold a state dict"):
         resolve_encoder_weights(config(tmp_path / "weights.pth"))
 
