@@ -109,7 +109,7 @@ class Driver:
         self._retries = Retries(self._searcher, files)
         progress = Progress(total=options.trials, slots=options.slots, deadline=None, done=done)
         view = View(progress)
-        view.say = lambda _: None  # type: ignore[method-assign]
+        view.say = lambda line: None  # type: ignore[method-assign]  # noqa: ARG005
         self._supervisor = Supervisor(
             _silent_channel(),
             files,
