@@ -27,7 +27,7 @@ OUTCOME_ORDER = (
 )
 
 NOTES: Final[tuple[NoteKind, ...]] = (
-    *("damage", "running", "unfinished", "comparison", *CAUTIONS, "none_finished", "schedule"),
+    *("damage", "running", "unfinished", "comparison", *CAUTIONS, "race", "none_finished", "schedule"),
     *("lineage", "all_data", "classes", "pareto", "recipe", "test", "no_test", "clusters"),
 )
 """The kinds of notes in the report, in its order. Headline and table show the other kinds, repeats and failures."""

@@ -298,6 +298,18 @@ def location_below(location: str, name: str) -> str:
     return f"{path.rstrip('/')}/{name}{mark}{query}"
 
 
+def split_location(location: str) -> tuple[str, str]:
+    """Return the path or URL above a path or URL, and the name below it: the arguments of ``location_below``."""
+    if "://" not in location:
+        local = Path(location)
+        # The last part of "." and ".." is no name.
+        local = local if local.name not in ("", "..") else expanded(location).resolve()
+        return str(local.parent), local.name
+    path, mark, query = location.partition("?")
+    above, _, name = path.rstrip("/").rpartition("/")
+    return f"{above}{mark}{query}", name
+
+
 def _is_outage(error: OSError) -> bool:
     # Object stores give neither an error number nor a subclass for a network that is down.
     return error.errno in _OUTAGES or (error.errno is None and type(error) is OSError)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 MISSING = "–"
 _POINTS = "\u00a0points"
@@ -97,6 +98,12 @@ def value(content: object) -> str:
         items = [value(item) for item in content]
         return "×".join(items) if is_size else f"[{', '.join(items)}]"
     return str(content)
+
+
+def joined(names: Sequence[str]) -> str:
+    """Return names as a list in a sentence: ``a``, ``a and b``, ``a, b and c``."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def words(name: str) -> str:

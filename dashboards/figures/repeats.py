@@ -1,4 +1,4 @@
-"""Repeats: the best trial and the baseline with further seeds."""
+"""Repeats: the best trials and the baseline with further seeds."""
 
 from __future__ import annotations
 
@@ -9,26 +9,17 @@ import plotly.graph_objects as go
 from dashboards.figures.base import Figure, NothingToDrawError
 from dashboards.figures.style import ACCENT, MUTED, plain, styled
 from segray.objective import Objective
-from segray.results import Spread, SweepResults
+from segray.results import Contestant, SweepResults
 from segray.results.notes import notes, repeat_options
-
-
-@dataclass(frozen=True)
-class RepeatedTrial:
-    """The repeats of one trial."""
-
-    name: str
-    scores: Spread
-    is_best: bool
+from segray.storage import BASELINE_ID
 
 
 @dataclass(frozen=True)
 class RepeatsInfo:
-    """The compared trials, the best first."""
+    """The repeated trials by name, the most likely best one first."""
 
     objective: Objective
-    seeds: tuple[int, ...]
-    trials: tuple[RepeatedTrial, ...]
+    trials: dict[str, Contestant]
 
 
 def repeats_info(results: SweepResults) -> RepeatsInfo:
@@ -37,59 +28,74 @@ def repeats_info(results: SweepResults) -> RepeatsInfo:
     Raises:
         NothingToDrawError: No repeats can be compared.
     """
-    found = results.confirmation()
-    if found is None:
+    race, baseline = results.race, results.info.baseline_name
+    if race is None:
         reasons = [note.text for note in notes(results, ("failed_repeats",))]
         reasons += [f"No trial has been repeated with further seeds; {repeat_options(results)} repeats some."]
         # Failed repeats come first: advice to repeat is no use then, because a failed repeat counts as done.
         raise NothingToDrawError(reasons[0])
-    trials = [RepeatedTrial(f"trial {found.trial}", found.best, is_best=True)]
-    if found.baseline is not None:
-        trials.append(RepeatedTrial(results.info.baseline_name, found.baseline, is_best=False))
-    return RepeatsInfo(found.objective, found.seeds, tuple(trials))
+    named = {baseline if one.trial == BASELINE_ID else f"trial {one.trial}": one for one in race.contestants}
+    return RepeatsInfo(results.info.objective, named)
 
 
 def draw_repeats(info: RepeatsInfo) -> go.Figure:
-    """Draw a row per trial: its repeats as dots, their mean as a bar."""
+    """Draw a row per trial: its repeats as dots, their mean as a bar, the mean's interval as a line."""
     figure, objective = go.Figure(), info.objective
-    for trial in info.trials:
-        color, name = ACCENT if trial.is_best else MUTED, plain(trial.name)
-        figure.add_scatter(
-            x=[objective.factor * score for score in trial.scores.values],
-            y=[name] * len(info.seeds),
-            mode="markers",
-            marker={"color": color, "size": 11, "opacity": 0.8},
-            hovertext=[
-                f"<b>{name}</b>, seed {seed}: {objective.shown(score)}"
-                for seed, score in zip(info.seeds, trial.scores.values, strict=True)
-            ],
-            hoverinfo="text",
-            showlegend=False,
-        )
-        figure.add_scatter(
-            x=[objective.factor * trial.scores.mean],
-            y=[name],
-            mode="markers",
-            marker={"symbol": "line-ns", "size": 22, "line": {"width": 2.5, "color": "#d55e00"}},
-            hovertext=[f"mean of {name} {objective.shown(trial.scores.mean)}"],
-            hoverinfo="text",
-            showlegend=False,
-        )
+    for number, (name, trial) in enumerate(info.trials.items()):
+        figure.add_scatter(**_dots(plain(name), trial, objective, ACCENT if number == 0 else MUTED))
+        figure.add_scatter(**_mean(plain(name), trial, objective))
     styled(figure, 90 + 44 * len(info.trials))
     title = f"best {plain(objective.label)}"
     figure.update_xaxes(title_text=title, ticksuffix=objective.unit, nticks=6, tickangle=0)
     return figure.update_yaxes(range=[len(info.trials) - 0.4, -0.6], showgrid=False, ticksuffix="  ", type="category")
 
 
+def _dots(name: str, trial: Contestant, objective: Objective, color: str) -> dict[str, object]:
+    return {
+        "x": [objective.factor * score for score in trial.scores.values],
+        "y": [name] * len(trial.seeds),
+        "mode": "markers",
+        "marker": {"color": color, "size": 11, "opacity": 0.8},
+        "hovertext": [
+            f"<b>{name}</b>, seed {seed}: {objective.shown(score)}"
+            for seed, score in zip(trial.seeds, trial.scores.values, strict=True)
+        ],
+        "hoverinfo": "text",
+        "showlegend": False,
+    }
+
+
+def _mean(name: str, trial: Contestant, objective: Objective) -> dict[str, object]:
+    mean, orange = trial.scores.mean, "#d55e00"
+    said = [f"mean of {name} {objective.shown(mean)}"]
+    bar: dict[str, object] = {}
+    if trial.interval is not None:
+        said.append(f"95 % interval {objective.shown_range(*trial.interval)}")
+        reach = objective.factor * (trial.interval[1] - mean)
+        bar = {"error_x": {"type": "data", "array": [reach], "color": orange, "thickness": 1.5, "width": 6}}
+    if trial.chance is not None:
+        said.append(f"probability of being the best {trial.chance:.2f}")
+    return {
+        "x": [objective.factor * mean],
+        "y": [name],
+        "mode": "markers",
+        "marker": {"symbol": "line-ns", "size": 22, "line": {"width": 2.5, "color": orange}},
+        "hovertext": ["<br>".join(said)],
+        "hoverinfo": "text",
+        "showlegend": False,
+        **bar,
+    }
+
+
 def plot_repeats(results: SweepResults) -> go.Figure:
-    """Plot the best scores of the best trial and the baseline with further seeds."""
+    """Plot the best scores of the repeated trials with further seeds."""
     return draw_repeats(repeats_info(results))
 
 
 FIGURE = Figure(
-    title="Best trial and baseline, repeated",
-    reading="Each dot is the same config with another seed, and the bar is their mean: "
-    "where the two rows overlap, the gain may be chance.",
+    title="Best trials and baseline, repeated",
+    reading="Each dot is the same config with another seed, the bar is their mean and the line its 95 % interval: "
+    "where the rows overlap, the difference may be chance.",
     plot=plot_repeats,
     compares_trials=True,
 )

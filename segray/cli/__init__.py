@@ -9,6 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from segray.cli import data, recipes, weights
+from segray.cli.confirm import confirm
 from segray.cli.train import train
 from segray.cli.use import USE
 from segray.output import call_or_exit
@@ -60,6 +61,7 @@ def config(
 
 
 app.command()(train)
+app.command()(confirm)
 
 
 @app.command()

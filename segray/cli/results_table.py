@@ -24,19 +24,8 @@ from segray.results.sweep import ExtraScore
 from segray.shown import cell, printable
 
 NOTES_BELOW_TABLE: Final[Sequence[NoteKind]] = (
-    *(
-        "lineage",
-        "all_data",
-        "classes",
-        "pareto",
-        "repeats",
-        *CAUTIONS,
-        "recipe",
-        "test",
-        "unfinished",
-        "clusters",
-        "failure",
-    ),
+    *("lineage", "all_data", "classes", "pareto", "repeats", *CAUTIONS, "race"),
+    *("recipe", "test", "unfinished", "clusters", "failure"),
 )
 """The kinds of notes below the table, in the order in which they are printed."""
 

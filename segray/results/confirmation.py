@@ -102,17 +102,11 @@ class Confirmation:
         }
 
 
-def compared_repeats(repeats: pd.DataFrame, best: Row, baseline_id: str | None) -> pd.DataFrame:
-    """Return the repeats of the best trial and of the baseline that train for the best trial's number of epochs."""
-    # Repeats of an earlier best trial stay in the sweep's folder, and so do the baseline's for its number of epochs.
-    return repeats[repeats["trial"].isin([best["id"], baseline_id]) & (repeats["epochs"] == best.get("train.epochs"))]
-
-
 def confirm(repeats: pd.DataFrame, objective: Objective, best: Row, baseline_id: str | None) -> Confirmation | None:
     """Compare the repeats of the best trial with the baseline's repeats.
 
     Args:
-        repeats: The result of ``compared_repeats``.
+        repeats: The result of ``raced_repeats``.
         objective: The score that is compared.
         best: Row of the best trial.
         baseline_id: Id of the baseline; None if there is no baseline to compare with.

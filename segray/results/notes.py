@@ -5,7 +5,7 @@ Which notes apply is decided here, once. The terminal, the report and the end of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -13,10 +13,10 @@ import pandas as pd
 
 from segray import text
 from segray.records import FAILURES, UNENDED
+from segray.results import repeat_notes
 from segray.results.frames import Series
 from segray.results.pareto import value_columns
 from segray.results.sweep import SweepResults
-from segray.storage import BASELINE_ID
 
 NoteKind = Literal[
     "damage",
@@ -27,6 +27,7 @@ NoteKind = Literal[
     "overlap",
     "shorter_baseline",
     "failed_repeats",
+    "race",
     "none_finished",
     "schedule",
     "classes",
@@ -115,7 +116,7 @@ def _comparison(results: SweepResults) -> Iterator[str]:
     elif baseline is not None and baseline["outcome"] in FAILURES:
         ended = text.words(baseline["outcome"])
         yield f"The gain over {name} is not known: its trial ended as {ended}, and failed trials are not repeated."
-    elif results.confirmation() is None and not _num_failed_repeats(results):
+    elif results.confirmation() is None and not repeat_notes.num_failed_repeats(results):
         yield from _unrepeated(results, baseline, name)
 
 
@@ -133,75 +134,6 @@ def _unrepeated(results: SweepResults, baseline: Series | None, name: str) -> It
             f"The gain over {name} rests on one seed each; {repeat_options(results)} repeats both with three further "
             "seeds and shows the spread."
         )
-
-
-def _repeats(results: SweepResults) -> Iterator[str]:
-    """Yield the means and ranges of the repeats, and of the gain, in one line."""
-    found = results.confirmation()
-    if found is None:
-        return
-    objective = results.info.objective
-    named = {f"trial {found.trial}": found.best, results.info.baseline_name: found.baseline}
-    figures = [
-        f"{name} {objective.shown(spread.mean)} ({objective.shown_range(spread.low, spread.high)})"
-        for name, spread in named.items()
-        if spread is not None
-    ]
-    if found.gain is not None:
-        gain = found.gain
-        spread = objective.shown_difference_range(gain.low, gain.high)
-        figures.append(f"gain {objective.shown_difference(gain.mean)} ({spread})")
-    yield f"Repeated with {found.counted_seeds}, {text.counted(found.epochs, 'epoch')}: {', '.join(figures)}."
-
-
-def _overlap(results: SweepResults) -> Iterator[str]:
-    found = results.confirmation()
-    if found is not None and found.overlaps and found.baseline is not None:
-        objective = results.info.objective
-        worst = min(found.best.values, key=objective.rank)
-        best = max(found.baseline.values, key=objective.rank)
-        above = "above" if objective.direction == "maximize" else "below"
-        yield (
-            f"The spread overlaps: the worst repeat of trial {found.trial} ({objective.shown(worst)}) is not {above} "
-            f"the best of {results.info.baseline_name} ({objective.shown(best)}), so the gain may be chance."
-        )
-
-
-def _shorter_baseline(results: SweepResults) -> Iterator[str]:
-    """Yield what the baseline scored in the search, if its repeats train for fewer epochs than it did there."""
-    found, baseline = results.confirmation(), results.first_trial()
-    if found is None or found.baseline is None or baseline is None:
-        return
-    # With fewer epochs than it had in the search, the baseline may look weaker than it is.
-    if baseline["outcome"] == "finished" and baseline["train.epochs"] > found.epochs:
-        yield (
-            f"Repeats train as long as the best trial: {text.counted(found.epochs, 'epoch')}. In the search, "
-            f"{results.info.baseline_name} trained for {baseline['train.epochs']} and reached "
-            f"{results.info.objective.shown(baseline[results.info.objective.column])} in a single run."
-        )
-
-
-def _num_failed_repeats(results: SweepResults) -> Mapping[str, int]:
-    """Return id of the repeated trial -> number of its repeats that failed, without trials that have none."""
-    compared = results.compared_repeats()
-    # No scheduler stops a repeat: --trial-timeout did, before the repeat trained as long as the others.
-    counts = compared["trial"][compared["outcome"].isin((*FAILURES, "stopped"))].value_counts(sort=False)
-    return {str(trial): int(count) for trial, count in counts.items()}
-
-
-def _failed_repeats(results: SweepResults) -> Iterator[str]:
-    counts = _num_failed_repeats(results)
-    if not counts:
-        return
-    failed = [
-        f"{text.counted(count, 'repeat')} of "
-        + (results.info.baseline_name if trial == BASELINE_ID else f"trial {trial}")
-        for trial, count in counts.items()
-    ]
-    effect = "and did not count" if results.confirmation() else "so no seed is left to compare them by"
-    timed_out = results.compared_repeats()["outcome"].eq("stopped").any()
-    ended = "failed or reached --trial-timeout" if timed_out else "failed"
-    yield f"{' and '.join(failed)} {ended}, {effect}."
 
 
 def _none_finished(results: SweepResults) -> Iterator[str]:
@@ -334,10 +266,11 @@ _WRITERS: Final[dict[NoteKind, Callable[[SweepResults], Iterator[str]]]] = {
     "running": _running,
     "unfinished": _unfinished,
     "comparison": _comparison,
-    "repeats": _repeats,
-    "overlap": _overlap,
-    "shorter_baseline": _shorter_baseline,
-    "failed_repeats": _failed_repeats,
+    "repeats": repeat_notes.repeats,
+    "overlap": repeat_notes.overlap,
+    "shorter_baseline": repeat_notes.shorter_baseline,
+    "failed_repeats": repeat_notes.failed_repeats,
+    "race": repeat_notes.race,
     "none_finished": _none_finished,
     "schedule": _schedule,
     "classes": _classes,

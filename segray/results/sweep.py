@@ -13,7 +13,7 @@ from segray import text
 from segray.objective import MIOU, Objective, find_objective
 from segray.owner import owner_is_gone
 from segray.records import FAILURES, STOPPED_EARLY, SweepInfo, SweepState, SweepStatus
-from segray.results.confirmation import Confirmation, compared_repeats, confirm
+from segray.results.confirmation import Confirmation, confirm
 from segray.results.frames import (
     TRIAL_COLUMNS,
     Series,
@@ -26,6 +26,7 @@ from segray.results.frames import (
     trials_frame,
 )
 from segray.results.pareto import hypervolume_history, pareto_front
+from segray.results.race import Race, race, raced_repeats
 from segray.results.searched import SearchedKey, searched_keys
 from segray.split_scores import SplitScores
 from segray.storage import BASELINE_ID, Repeat, SweepFiles, open_sweep
@@ -74,8 +75,8 @@ class SweepResults:
     classes: pd.DataFrame
     """One row per trial, epoch and class: trial, epoch, class, iou"""
     repeats: pd.DataFrame
-    """One row per repeat of the best trial or the baseline: trial, id, seed, epochs (to train), outcome, reason,
-    best_val_miou (named after the objective), seconds"""
+    """One row per repeat of one of the best trials or the baseline: trial, id, seed, epochs (to train), outcome,
+    reason, best_val_miou (named after the objective), seconds"""
     num_test_images: int
     """Number of images that no trial is chosen by; 0 if the data has none"""
     last_test: SplitScores | None
@@ -168,7 +169,7 @@ class SweepResults:
         best = self.best_trial()
         if best is None or self.first_trial() is None:
             return None
-        return confirm(self.compared_repeats(), self.info.objective, best.to_dict(), self._opponent_id())
+        return confirm(self.raced_repeats, self.info.objective, best.to_dict(), self._opponent_id())
 
     def _opponent_id(self) -> str | None:
         """Return the id of the baseline; None if the baseline is the best trial itself or failed."""
@@ -176,10 +177,18 @@ class SweepResults:
         is_alone = first is None or (best is not None and first["id"] == best["id"]) or first["outcome"] in FAILURES
         return None if is_alone else BASELINE_ID
 
-    def compared_repeats(self) -> pd.DataFrame:
-        """Return the rows of ``repeats`` that the confirmation compares: best trial and baseline, at equal epochs."""
+    @cached_property
+    def raced_repeats(self) -> pd.DataFrame:
+        """The rows of ``repeats`` that are compared: of trials that did not fail, with the epochs of the race."""
         best = self.best_trial()
-        return self.repeats[:0] if best is None else compared_repeats(self.repeats, best.to_dict(), self._opponent_id())
+        if best is None or "train.epochs" not in self.config_keys:
+            return self.repeats[:0]
+        return raced_repeats(self.repeats, self.trials, best.to_dict())
+
+    @cached_property
+    def race(self) -> Race | None:
+        """All repeated trials with the chance of each to be the best; None if no repeat has a score."""
+        return race(self.raced_repeats, self.info.objective)
 
     def progress(self) -> str:
         """Return the number of trials started, and the total if more are to come: ``16``, ``7 of 16``."""
@@ -226,9 +235,9 @@ class SweepResults:
 
         The classes in the mean are None for sweeps of an earlier version, which averaged other classes in each epoch.
         The test scores are None if the best trial has not been scored. Left out are: the test scores if there are no
-        test images, the confirmation and the repeats if there are no repeats, the lineage and the damage if there is
-        none. ``val_images_train`` is there, and true, if the validation images trained the model. A sweep with several
-        objectives has their names, the ids of its Pareto front, and the hypervolume after each trial.
+        test images, the confirmation, the race and the repeats if there are no repeats, the lineage and the damage if
+        there is none. ``val_images_train`` is there, and true, if the validation images trained the model. A sweep with
+        several objectives has their names, the ids of its Pareto front, and the hypervolume after each trial.
         """
         objective = self.info.objective
         columns = ["id", "outcome", "epochs", objective.column, "seconds", "drawn"]
@@ -248,7 +257,8 @@ class SweepResults:
         )
         found = self.confirmation()
         repeats = [{key: _json_value(value) for key, value in row.items()} for row in self.repeats.to_dict("records")]
-        repeated = {"confirmation": found and found.as_json(), "repeats": repeats} if repeats else {}
+        confirmed = {"confirmation": found and found.as_json(), "race": self.race and self.race.as_json()}
+        repeated = {**confirmed, "repeats": repeats} if repeats else {}
         biased = {"val_images_train": True} if self.info.trains_on_val else {}
         origin = [item.model_dump(mode="json") for item in self.info.lineage]
         lineage = {"lineage": origin} if origin else {}

@@ -196,7 +196,7 @@ def _conclude(asked: Sweep, files: SweepFiles) -> int:
     if judge_sweep(asked, files) and files.folder.is_local:
         write_report(files.folder.path, f"{files.folder.path}/report.html", location=location)
     results = load(location)
-    for note in notes(results, ("all_data", "classes", "repeats", *CAUTIONS, "test", "unfinished")):
+    for note in notes(results, ("all_data", "classes", "repeats", *CAUTIONS, "race", "test", "unfinished")):
         print(printable(note.text))
     if code == 0:
         trial, _ = files.best()

@@ -31,6 +31,9 @@ LARGEST_RUN_SEED = 2**32 - 1
 
 DEFAULT_STORAGE = "runs"
 
+RACE_SEEDS = 5
+"""Most further seeds of a race that names no number: the last ones tell little more, and each costs a training."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
@@ -63,9 +66,17 @@ class Sweep:
     epochs: Annotated[int | None, Option("Epochs of the longest trial")] = None
     """No trial runs longer"""
     repeats: Annotated[
-        int, Option("Further seeds for the best and the first trial after the search; not in --minutes")
+        int | None, Option("Further seeds for the best and the first trial after the search; not in --minutes")
+    ] = None
+    """Further seeds with which the best trial and the first are trained when the search has ended; None for none, or
+    for ``RACE_SEEDS`` if there is a race"""
+    confirm: Annotated[
+        int,
+        Option(f"Race so many best trials and the first over --repeats seeds (default {RACE_SEEDS}); the worse leave"),
     ] = 0
-    """Further seeds with which the best trial and the first are trained when the search has ended"""
+    """Number of best trials that race the first trial over the further seeds; a clearly worse one leaves the race"""
+    contestants: Sequence[Values] = ()
+    """Values of the trials to race, for a start that searches nothing more"""
     seed: Annotated[int, Option("Seed of the search")] = 0
     sampler: Annotated[
         Sampler | None,
@@ -155,6 +166,13 @@ class Sweep:
         """The reduction factor, given or the default."""
         return DEFAULT_REDUCTION_FACTOR if self.reduction_factor is None else self.reduction_factor
 
+    @property
+    def num_seeds(self) -> int:
+        """The number of further seeds of a repeated trial; in a race, the most."""
+        if self.repeats is None:
+            return RACE_SEEDS if self.confirm else 0
+        return self.repeats
+
     def stopping(self, max_epochs: int) -> StoppingSettings:
         """Return what a scheduler may depend on, for a sweep in which no trial runs longer than ``max_epochs``."""
         return StoppingSettings(
@@ -179,7 +197,7 @@ def check_values(sweep: Sweep) -> None:
         raise ConfigError("a sweep needs an end: give --trials or --minutes")
     if sweep.trials is not None and sweep.trials < 1:
         raise ConfigError(f"--trials must be at least 1, but got {sweep.trials}")
-    if sweep.base.data.all_data and (sweep.trials != 1 or sweep.repeats):
+    if sweep.base.data.all_data and (sweep.trials != 1 or sweep.num_seeds):
         raise ConfigError(
             "data.all_data trains on the validation images, so their scores must not choose between trials, but this "
             "is a sweep; leave it out here, and train the winner on all data with segray train --from RUN --all-data"
@@ -190,11 +208,14 @@ def check_values(sweep: Sweep) -> None:
         raise ConfigError(f"--minutes must be above 0, but got {sweep.minutes:g}")
     if sweep.epochs is not None and sweep.epochs < 1:
         raise ConfigError(f"--epochs must be at least 1, but got {sweep.epochs}")
-    if sweep.repeats < 0:
-        raise ConfigError(f"--repeats must be 0 or more, but got {sweep.repeats}")
-    if sweep.base.seed + sweep.repeats > LARGEST_RUN_SEED:
+    if sweep.num_seeds < 0:
+        raise ConfigError(f"--repeats must be 0 or more, but got {sweep.num_seeds}")
+    if sweep.confirm < 0:
+        raise ConfigError(f"--confirm must be 0 or more, but got {sweep.confirm}")
+    if sweep.base.seed + sweep.num_seeds > LARGEST_RUN_SEED:
         raise ConfigError(
-            f"--repeats must leave seeds up to {LARGEST_RUN_SEED}, but got {sweep.repeats} after seed {sweep.base.seed}"
+            f"--repeats must leave seeds up to {LARGEST_RUN_SEED}, but got {sweep.num_seeds} after seed "
+            f"{sweep.base.seed}"
         )
     if not 0 <= sweep.seed <= LARGEST_SEED:
         raise ConfigError(f"--seed must be from 0 to {LARGEST_SEED}, but got {sweep.seed}")

@@ -100,17 +100,23 @@ def test_history_names_the_recipe_that_the_first_trial_is(tmp_path):
     assert history_info(load_sweep(sweep)).first_name == "recipe fcn"
 
 
-def test_repeats_show_both_trials_seed_by_seed(sweep):
+def test_repeats_show_each_trial_seed_by_seed_with_its_interval(sweep):
     fake_sweep.write_trial(sweep, "0000", {}, [0.2])
     fake_sweep.write_trial(sweep, "0001", {"train.epochs": 6}, [0.4])
-    fake_sweep.write_repeats(sweep, "0001", [0.35, 0.37, 0.9], epochs=6)
+    fake_sweep.write_trial(sweep, "0002", {"train.epochs": 4}, [0.39])
+    fake_sweep.write_repeats(sweep, "0001", [0.35, 0.37, 0.36], epochs=6)
+    fake_sweep.write_repeats(sweep, "0002", [0.38, 0.41, 0.39], epochs=4)
     fake_sweep.write_repeats(sweep, "0000", [0.21, 0.22], epochs=6)
-    info = repeats_info(load_sweep(sweep))
-    assert info.seeds == (1, 2)
-    assert [(trial.name, trial.scores.values) for trial in info.trials] == [
-        ("trial 0001", (0.35, 0.37)),
-        ("the first trial", (0.21, 0.22)),
-    ]
+    results = load_sweep(sweep)
+    assert {name: trial.scores.values for name, trial in repeats_info(results).trials.items()} == {
+        "trial 0002": (0.38, 0.41, 0.39),
+        "trial 0001": (0.35, 0.37, 0.36),
+        "the first trial": (0.21, 0.22),
+    }
+    dots, mean, *_ = FIGURES["repeats"].plot(results).data
+    assert list(dots.x) == pytest.approx([38, 41, 39])
+    low, _ = results.race.contestants[0].interval
+    assert mean.error_x.array[0] == pytest.approx(mean.x[0] - 100 * low)
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,10 @@ def test_repeats_that_failed_or_have_not_ended_do_not_count_and_failures_are_sai
     fake_sweep.write_trial(searched, "0000-seed4-epochs7", {}, [0.9], status=None)
     results = loaded(searched)
     assert results.confirmation().seeds == (1, 3)
-    assert note_texts(results, *CAUTIONS) == ["1 repeat of trial 0001 failed, and did not count."]
+    assert note_texts(results, *CAUTIONS) == [
+        "1 repeat of trial 0001 failed, and did not count. A trial that diverges with another seed counts as worse "
+        "than the others."
+    ]
 
 
 def test_repeats_that_all_failed_are_said_and_not_asked_for_again(searched):
@@ -83,8 +86,13 @@ def test_repeats_that_all_failed_are_said_and_not_asked_for_again(searched):
     summary = summarise(results)
     assert said in summary.notes
     assert not any("--repeats" in note for note in summary.notes)
-    with pytest.raises(NothingToDrawError, match=said):
-        FIGURES["repeats"].plot(results)
+    assert len(FIGURES["repeats"].plot(results).data) == 2, "the dots and the mean of the best trial"
+
+
+def test_the_figure_says_why_no_repeat_can_be_drawn(searched):
+    fake_sweep.write_repeats(searched, "0001", [0.41], epochs=7, status="failed")
+    with pytest.raises(NothingToDrawError, match="1 repeat of trial 0001 failed, so no seed is left"):
+        FIGURES["repeats"].plot(loaded(searched))
 
 
 def test_a_baseline_that_was_repeated_for_fewer_epochs_than_its_own_is_said(searched):

@@ -54,6 +54,8 @@ def draw_trials(sweep: Sweep) -> Drawn:
             decides what the sweep fixed.
     """
     base = _with_absolute_paths(sweep.base)
+    if sweep.contestants:
+        return _known(sweep, base)
     samples = draw_samples(sweep.space)
     _check_fixed(sweep.fixed, samples.values)
     if sweep.recipe:
@@ -79,6 +81,13 @@ def draw_trials(sweep: Sweep) -> Drawn:
     configs = [base.with_values(values) for values in (*first_trials, *samples.values)]
     belief = {**(first_trials[0] if first_trials else {}), **prior}
     return Drawn(base, capped, samples.space, first_trials, belief, max_epochs, configs)
+
+
+def _known(sweep: Sweep, base: RunConfig) -> Drawn:
+    """Return the trials of a start that searches nothing: those that it races."""
+    configs = [base.with_values(values) for values in sweep.contestants]
+    max_epochs = max(config.train.epochs for config in configs)
+    return Drawn(base, sweep.space, SearchedSpace({}, frozenset()), (), max_epochs, configs)
 
 
 def _check_fixed(fixed: Sequence[str], draws: Sequence[Values]) -> None:

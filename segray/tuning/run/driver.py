@@ -17,10 +17,10 @@ from segray.storage import BASELINE_ID, SweepFiles
 from segray.tuning.preflight import Checked, check
 from segray.tuning.preflight.judging import describe_judging
 from segray.tuning.run.phases import run_phases
-from segray.tuning.run.repeats import wanted_repeats, without_outcome
 from segray.tuning.run.resuming import as_begun, check_same_data, check_same_sweep
 from segray.tuning.run.snapshot import SweepSnapshot, num_ended
 from segray.tuning.run.sweep_record import sweep_record
+from segray.tuning.run.wanted_repeats import rules_of, standing, without_outcome
 from segray.tuning.sweep import Sweep
 
 Announce = Callable[[str], None]
@@ -44,12 +44,15 @@ def drive(sweep: Sweep, files: SweepFiles, connection: Connection, announce: Ann
         files.folder.remove_partials()
     earlier = SweepSnapshot(files.folder)
     done = num_ended(earlier, retry_failed=sweep.retry_failed)
-    wanted = wanted_repeats(earlier, sweep.base.seed, sweep.repeats)
+    wanted = standing(earlier, rules_of(sweep)).wanted
     repeats = without_outcome(earlier, wanted, retry_failed=sweep.retry_failed)
     left = None if sweep.trials is None else max(0, sweep.trials - done)
+    if sweep.contestants:
+        left = 0
     if left == 0 and not repeats:
         announce(f"nothing left to do: {_describe_end(sweep, earlier, done)}")
-        _mark_finished(files, done)
+        if not sweep.contestants:
+            _mark_finished(files, done)
         return
     # Where repeats were cut, the search is over, even if time ended it; a retry of failed trials opens it again.
     is_over = bool(repeats) and _was_repeating(earlier, sweep.trials) and done == num_ended(earlier)
@@ -101,7 +104,9 @@ def _describe_end(sweep: Sweep, files: SweepFiles, done: int) -> str:
             return f"the run has failed; add --retry-failed to go on with it, or {otherwise}"
         failed = "failed" if files.trial(BASELINE_ID).has_failed() else "ended"
         return f"the run has {failed}; {otherwise}"
-    what = f"{done} of {sweep.trials} trials" + (" and their repeats" if sweep.repeats else "")
+    if sweep.contestants:
+        return f"the race is over, or has had all {sweep.num_seeds} seeds; ask for more with --top or --seeds"
+    what = f"{done} of {sweep.trials} trials" + (" and their repeats" if sweep.num_seeds else "")
     return f"{what} have ended; ask for more with --trials or --repeats"
 
 

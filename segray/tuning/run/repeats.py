@@ -1,114 +1,70 @@
-"""Repeats: the best trial and the baseline, trained again with further seeds after the search."""
+"""Repeats: the best trials and the baseline, trained again with further seeds after the search."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
 from ray.tune.search import Searcher
 
 from segray import text
 from segray.cluster.resources import make_plan
-from segray.config import RunConfig, flatten
-from segray.config.keys import FREE_ON_RESUME, keys_deciding
-from segray.errors import DamagedError, StorageError
 from segray.goals import Goals
-from segray.storage import BASELINE_ID, Repeat, SweepFiles
-from segray.trial_files import TrialFiles
+from segray.storage import BASELINE_ID, SweepFiles
 from segray.tuning.run.early_stopping import Fifo
-from segray.tuning.run.exchange import News, Proposal
+from segray.tuning.run.exchange import Proposal
 from segray.tuning.run.progress import Progress
 from segray.tuning.run.retries import Retries
 from segray.tuning.run.tune_run import Shared, run_tune
-from segray.tuning.space import EPOCHS_KEY
-from segray.values import Json
+from segray.tuning.run.wanted_repeats import Rules, Standing, repeat_values, rules_of, standing, without_outcome
+
+Run: TypeAlias = tuple[str, dict[str, object]]
+"""Id of a repeat, and the dotted keys in which its config differs from the base"""
 
 
-def wanted_repeats(files: SweepFiles, seed: int, num_seeds: int) -> list[Repeat]:
-    """Return the repeats of the best trial, and of the baseline with as many epochs, seed by seed.
-
-    A baseline that failed or never began is not repeated, nor is a trial with a damaged config. Without a model there
-    are no repeats.
-
-    Args:
-        files: The sweep's files.
-        seed: Seed of the search's runs; repeats have the seeds after it.
-        num_seeds: Number of seeds.
-    """
-    try:
-        best, _ = files.best()
-    except StorageError:
-        return []
-    config = _config(best)
-    if config is None:
-        return []
-    baseline = files.trial(BASELINE_ID)
-    trials = [best.id] if _config(baseline) is None or baseline.has_failed() else [best.id, baseline.id]
-    return [
-        Repeat(trial, seed + number, config["train"]["epochs"])
-        # Seed by seed: if repeats are cut, both trials have about as many.
-        for number in range(1, num_seeds + 1)
-        for trial in dict.fromkeys(trials)
-    ]
-
-
-def _config(trial: TrialFiles) -> Json | None:
-    try:
-        return trial.config()
-    except DamagedError:
-        return None
-
-
-def without_outcome(files: SweepFiles, repeats: Sequence[Repeat], *, retry_failed: bool = False) -> list[Repeat]:
-    """Return the repeats that have not ended; with ``retry_failed``, also those that failed."""
-    return [repeat for repeat in repeats if not files.trial(repeat.id).is_over(retry_failed=retry_failed)]
-
-
-def repeat_values(files: SweepFiles, repeat: Repeat, base: RunConfig) -> dict[str, object]:
-    """Return the dotted keys in which a repeat's config differs from the base: the trial's, seed and epochs."""
-    config = files.trial(repeat.trial).config()
-    assert config is not None
-    here = base.flat()
-    differing = {
-        key: value
-        for key, value in flatten(config).items()
-        # Folder and cache of the data may have moved; the repeat reads them where this start found them.
-        if key not in keys_deciding(*FREE_ON_RESUME) and here.get(key) != value
-    }
-    return differing | {"seed": repeat.seed, EPOCHS_KEY: repeat.epochs}
-
-
-def describe_repeats(files: SweepFiles, wanted: Sequence[Repeat], num_missing: int) -> str:
+def describe_repeats(files: SweepFiles, now: Standing, rules: Rules, num_missing: int) -> str:
     """Return a line such as ``repeats: trial 0007 and the first trial, 3 seeds each, 6 epochs``."""
-    best, *others = dict.fromkeys(repeat.trial for repeat in wanted)
-    baseline = files.info().baseline_name
-    if others:
-        who, each = f"trial {best} and {baseline}", " each"
-    elif best == BASELINE_ID:
-        who, each = f"{baseline}, which is the best", ""
-    else:
-        who, each = f"trial {best} ({baseline} failed, and is not repeated)", ""
-    seeds = text.counted(len({repeat.seed for repeat in wanted}), "seed")
-    num_done = len(wanted) - num_missing
-    done = f"; {num_done} of {len(wanted)} have ended already" if num_done else ""
-    return f"repeats: {who}, {seeds}{each}, {text.counted(wanted[0].epochs, 'epoch')}{done}"
+    trials, baseline = list(dict.fromkeys(repeat.trial for repeat in now.wanted)), files.info().baseline_name
+    who = text.joined([baseline if trial == BASELINE_ID else f"trial {trial}" for trial in trials])
+    if BASELINE_ID not in trials:
+        who += f" ({baseline} failed, and is not repeated)"
+    elif len(trials) == 1:
+        who += ", which is the best"
+    is_race, is_one = rules.top > 0 and len(trials) > 1, len(trials) == 1
+    seeds = f"{'up to ' if is_race else ''}{text.counted(rules.num_seeds, 'seed')}{'' if is_one else ' each'}"
+    fewest, most = (of(repeat.epochs for repeat in now.wanted) for of in (min, max))
+    epochs = text.counted(most, "epoch") if fewest == most else f"{fewest} to {most} epochs"
+    num_done = len(now.wanted) - num_missing
+    done = f"; {num_done} of {len(now.wanted)} have ended already" if num_done else ""
+    return f"{'race' if is_race else 'repeats'}: {who}, {seeds}, {epochs}{done}"
 
 
 class ListSearch(Searcher):
-    """A searcher that hands out given runs, one after another."""
+    """A searcher that hands out given runs, one after another.
 
-    def __init__(self, runs: Sequence[tuple[str, dict[str, object]]]) -> None:
+    Args:
+        more: Called when all runs so far have ended; returns the next ones, or none at the end.
+    """
+
+    def __init__(self, more: Callable[[], Sequence[Run]]) -> None:
         super().__init__()
-        self._left = list(runs)
+        self._more = more
+        self._left: list[Run] = []
+        self._running: set[str] = set()
 
-    def suggest(self, trial_id: str) -> Proposal | str:  # noqa: ARG002 - Tune's signature
-        """Return the next run, in the form of a trial of StudySearch."""
+    def suggest(self, trial_id: str) -> Proposal | str | None:
+        """Return the next run, in the form of a trial of StudySearch; None while the next ones are not known."""
+        if not self._left and not self._running:
+            self._left = list(self._more())
         if not self._left:
-            return str(Searcher.FINISHED)
+            return None if self._running else str(Searcher.FINISHED)
+        self._running.add(trial_id)
         run_id, values = self._left.pop(0)
         return {"trial": run_id, "values": values}
 
-    def on_trial_complete(self, trial_id: str, result: News | None = None, error: bool = False) -> None:
-        """Do nothing: no sampler learns from repeats."""
+    def on_trial_complete(self, trial_id: str, *_: object, **__: object) -> None:
+        """Note that a run has ended; no sampler learns from repeats."""
+        self._running.discard(trial_id)
 
 
 def run_repeats(shared: Shared, nodes: Sequence[Mapping[str, float]]) -> None:
@@ -118,25 +74,53 @@ def run_repeats(shared: Shared, nodes: Sequence[Mapping[str, float]]) -> None:
         shared: The objects that both phases use.
         nodes: Ray resources of every living node.
     """
-    files, base = shared.files, shared.checked.base
+    files, rules = shared.files, rules_of(shared.sweep)
     # Asked again after the search, which may have found another best trial.
-    wanted = wanted_repeats(files, base.seed, shared.sweep.repeats)
-    missing = without_outcome(files, wanted)
+    now = standing(files, rules)
+    missing = without_outcome(files, now.wanted)
     if not missing:
         return
     shared.state.repeating = True
-    shared.view.say(describe_repeats(files, wanted, len(missing)))
+    shared.view.say(describe_repeats(files, now, rules, len(missing)))
     # A plan of its own: fewer runs than the search had at once get more CPUs each.
     plan = make_plan(shared.sweep.resources, nodes, len(missing))
     progress = Progress(
-        total=len(wanted),
+        total=len(now.wanted) + now.num_to_come,
         slots=plan.slots,
         deadline=None,
         objective=files.info().objective,
-        done=len(wanted) - len(missing),
+        done=len(now.wanted) - len(missing),
         what="repeat",
     )
-    searcher = ListSearch([(repeat.id, repeat_values(files, repeat, base)) for repeat in missing])
+    rounds = Rounds(shared, rules, progress)
     # A repeat is compared by the main objective alone, and its trial has met the constraints.
     goals = Goals((progress.objective,))
-    run_tune(shared, plan, progress, Retries(searcher, files), Fifo(), goals)
+    run_tune(shared, plan, progress, Retries(ListSearch(rounds.next_runs), files), Fifo(), goals)
+
+
+class Rounds:
+    """The rounds of a race, which repeats without a race do in one.
+
+    Args:
+        shared: The objects that both phases use.
+        rules: How many trials are repeated, and with which seeds.
+        progress: The numbers of the phase; the total falls when a trial leaves the race.
+    """
+
+    def __init__(self, shared: Shared, rules: Rules, progress: Progress) -> None:
+        self._shared, self._rules, self._progress = shared, rules, progress
+        self._told: set[str] = set()
+
+    def next_runs(self) -> list[Run]:
+        """Return the runs of the next round, and say who has left the race."""
+        files, base = self._shared.files, self._shared.checked.base
+        now = standing(files, self._rules)
+        if now.epochs and self._progress.slots > len(now.epochs):
+            # Slots must not idle: seeds of later rounds may turn out to be needless, but cost no time.
+            now = standing(files, self._rules, num_at_once=self._progress.slots // len(now.epochs))
+        self._progress.total = len(now.wanted) + now.num_to_come
+        for trial, why in now.out.items():
+            if trial not in self._told:
+                self._told.add(trial)
+                self._shared.view.say(f"trial {trial} leaves the race: {why}")
+        return [(repeat.id, repeat_values(files, repeat, base)) for repeat in without_outcome(files, now.wanted)]

@@ -80,12 +80,23 @@ def check_same_sweep(files: SweepFiles, sweep: Sweep, checked: Checked) -> None:
 
 
 def _check_same_search(info: SweepInfo, sweep: Sweep, checked: Checked) -> None:
+    before, now = _base_before(info), checked.base.flat()
+    # A start that only races ended trials draws none, so it needs neither space nor sampler.
+    if not sweep.contestants:
+        found = _search(info, sweep, checked)
+        before, now = before | found[0], now | found[1]
+    before["--objective"], now["--objective"] = describe_goals(info.goals), describe_goals(sweep.goals)
+    _refuse_changed(before, now)
+
+
+def _search(info: SweepInfo, sweep: Sweep, checked: Checked) -> tuple[dict[str, object], dict[str, object]]:
+    """Return what decided the search at the first start, and what decides it now."""
     described = describe_space(checked)
     if not info.val_classes:
         # Earlier versions did not write steps.
         described = {key: text.split(STEPS)[0] for key, text in described.items()}
-    before = _base_before(info) | _name_space(info.space)
-    now = checked.base.flat() | _name_space(described)
+    before: dict[str, object] = {**_name_space(info.space)}
+    now: dict[str, object] = {**_name_space(described)}
     if info.space:
         before |= {"--epochs": info.max_epochs, "--sampler": info.sampler, "--scheduler": info.scheduler}
         before |= {f"--prior {key}": value for key, value in info.prior.items()}
@@ -95,12 +106,11 @@ def _check_same_search(info: SweepInfo, sweep: Sweep, checked: Checked) -> None:
             "--sampler": sampler_name(sweep.chosen_sampler),
             "--scheduler": sweep.chosen_scheduler,
         }
-    before["--objective"], now["--objective"] = describe_goals(info.goals), describe_goals(sweep.goals)
     if info.space and info.scheduler_settings:
         # Earlier versions did not record them.
         before |= _as_options(info.scheduler_settings, info.sampler_options)
         now |= _as_options(scheduler_settings(sweep), sweep.sampler_options)
-    _refuse_changed(before, now)
+    return before, now
 
 
 def _as_options(settings: Mapping[str, object], sampler_options: Mapping[str, object]) -> dict[str, object]:

@@ -69,7 +69,7 @@ def test_a_collapse_is_in_the_outcome_the_terminal_and_the_report(tmp_path, caps
     for collapsed in records(*[(1.0, 0.4)] * 3):
         files.append_record(collapsed)
     progress = Progress(total=1, slots=1, deadline=None)
-    state, retries = StateFile(sweep.files, progress), Retries(ListSearch([]), sweep.files)
+    state, retries = StateFile(sweep.files, progress), Retries(ListSearch(list), sweep.files)
     callbacks = Dispatcher({}, print)
     view, paused = View(progress), ().__contains__
     supervisor = Supervisor(None, sweep.files, RunConfig(), progress, view, state, retries, paused, "", callbacks)

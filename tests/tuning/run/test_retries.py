@@ -13,13 +13,15 @@ class Told(ListSearch):
     """Four trials, and what this searcher is told of them."""
 
     def __init__(self, num_trials=4):
-        super().__init__([(f"000{number}", {"seed": number}) for number in range(num_trials)])
+        left = [[(f"000{number}", {"seed": number}) for number in range(num_trials)]]
+        super().__init__(lambda: left.pop() if left else [])
         self.told = []
 
     def on_trial_result(self, trial_id, result):
         self.told.append((trial_id, result["epoch"]))
 
     def on_trial_complete(self, trial_id, result=None, error=False):
+        super().on_trial_complete(trial_id, result, error)
         self.told.append((trial_id, "error" if error else "end"))
 
 

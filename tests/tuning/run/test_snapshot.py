@@ -10,10 +10,10 @@ from segray.folder import Folder
 from segray.goals import DEFAULT_GOALS
 from segray.records import Outcome
 from segray.tuning.run.early_stopping import EarlyStopping
-from segray.tuning.run.repeats import wanted_repeats, without_outcome
 from segray.tuning.run.snapshot import SweepSnapshot, num_ended
 from segray.tuning.run.study import StudySearch
 from segray.tuning.run.supervisor import best_so_far
+from segray.tuning.run.wanted_repeats import Rules, standing, without_outcome
 from segray.tuning.samplers import make_sampler
 from segray.tuning.schedulers import StoppingSettings, find_scheduler
 
@@ -50,7 +50,7 @@ def test_every_part_of_a_start_reads_the_same_files_once(sweep, tmp_path, monkey
 
     assert num_ended(earlier) == 4
     assert num_ended(earlier, retry_failed=True) == 4
-    assert len(without_outcome(earlier, wanted_repeats(earlier, 0, 2))) >= 1
+    assert len(without_outcome(earlier, standing(earlier, Rules(seed=0, num_seeds=2)).wanted)) >= 1
     assert best_so_far(earlier)[0] == 0.5
     settings = StoppingSettings(max_epochs=2, grace_epochs=1, reduction_factor=3)
     EarlyStopping(find_scheduler("asha").build(settings), sweep, earlier, 2)

@@ -31,7 +31,7 @@ def supervisor(tmp_path, monkeypatch):
     )
     monkeypatch.setattr(supervisor_module, "wait_for", lambda value: value)
     state = StateFile(files, progress)
-    retries, callbacks = Retries(ListSearch([]), files), Dispatcher({}, print)
+    retries, callbacks = Retries(ListSearch(list), files), Dispatcher({}, print)
     view, paused = View(progress), {"0009"}.__contains__
     return Supervisor(channel, files, RunConfig(), progress, view, state, retries, paused, "was too low", callbacks)
 
