@@ -52,6 +52,7 @@ SWEEP = Sweep(
     trials=50,
     epochs=3,
     repeats=3,
+    confirm=3,
 )
 
 if __name__ == "__main__":

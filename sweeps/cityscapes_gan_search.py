@@ -62,6 +62,7 @@ SWEEP = Sweep(
     first_trials=[PIX2PIX],
     trials=50,
     repeats=3,
+    confirm=3,
 )
 
 if __name__ == "__main__":

@@ -43,6 +43,7 @@ SWEEP = Sweep(
     space=space,
     trials=50,
     repeats=3,
+    confirm=3,
 )
 
 if __name__ == "__main__":

@@ -55,6 +55,8 @@ def trial_config(trial):
     [
         (["config", "missing.yaml"], "cannot read config file 'missing.yaml'"),
         (["predict", "runs/nothing", "photo.jpg"], "no model at"),
+        (["confirm", "runs/nothing"], "no sweep at"),
+        (["confirm", "runs/nothing", "--top", "0"], "--top must be at least 1, but got 0"),
     ],
 )
 def test_what_cannot_work_is_one_line_and_exit_code_2(monkeypatch, capsys, tmp_path, arguments, message):

@@ -1,9 +1,11 @@
+from pathlib import Path
+
 import fake_sweep
 import pytest
 from pyarrow import fs as pafs
 
 from segray.errors import StorageError
-from segray.folder import Folder, location_below, open_folder
+from segray.folder import Folder, location_below, open_folder, split_location
 from segray.foreign import parse_json
 from segray.records import CheckpointPointer, EpochRecord, Outcome, SweepState
 from segray.storage import SweepFiles, open_sweep
@@ -155,6 +157,21 @@ def test_a_sweep_below_a_path_or_a_url_with_a_query():
     assert location_below("runs/", "camvid") == "runs/camvid"
     assert location_below("runs?", "camvid") == "runs?/camvid"
     assert location_below("s3://bucket/runs?region=eu-west-1", "camvid") == "s3://bucket/runs/camvid?region=eu-west-1"
+
+
+@pytest.mark.parametrize(
+    ("location", "parts"),
+    [
+        ("runs/camvid/", ("runs", "camvid")),
+        ("camvid", (".", "camvid")),
+        ("/camvid", ("/", "camvid")),
+        ("~/runs/camvid", ("~/runs", "camvid")),
+        ("s3://bucket/runs/camvid/?region=eu-west-1", ("s3://bucket/runs?region=eu-west-1", "camvid")),
+        (".", (str(Path.cwd().parent), Path.cwd().name)),
+    ],
+)
+def test_the_folder_above_a_sweep_and_its_name(location, parts):
+    assert split_location(location) == parts
 
 
 def test_a_damaged_file_that_nothing_can_replace_is_a_clear_error(folder):

@@ -11,6 +11,11 @@ def test_duration_takes_the_two_units_that_matter(seconds, expected):
     assert text.duration(seconds).replace("\u00a0", " ") == expected
 
 
+@pytest.mark.parametrize(("names", "expected"), [("a", "a"), ("ab", "a and b"), ("abc", "a, b and c")])
+def test_names_are_a_list_in_a_sentence(names, expected):
+    assert text.joined(names) == expected
+
+
 @pytest.mark.parametrize(
     ("content", "expected"),
     [

@@ -288,12 +288,12 @@ def test_properties_are_in_each_record_and_stay_when_a_trial_goes_on(config, fil
 
 
 def test_a_trial_that_breaks_a_constraint_ends_before_its_first_epoch(config, files):
-    with pytest.raises(Infeasible, match="params must be <= 1e-05.M, but is 2.3.M"):
+    with pytest.raises(Infeasible, match=r"params must be <= 1e-05\sM, but is 2\.3\sM"):
         train(config, files, goals=find_goals(["val_miou"], ["params <= 10"]))
     assert files.records() == []
 
 
 def test_a_trial_that_needs_too_much_memory_ends_with_its_first_epoch(config, files):
-    with pytest.raises(Infeasible, match="peak_memory_mb must be < 1.MB, but is "):
+    with pytest.raises(Infeasible, match=r"peak_memory_mb must be < 1\sMB, but is "):
         train(config, files, goals=find_goals(["val_miou"], ["peak_memory_mb < 1"]))
     assert files.records() == []

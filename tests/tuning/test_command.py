@@ -72,12 +72,15 @@ def test_a_time_budget_alone_runs_as_many_trials_as_fit(arguments, trials, minut
     assert (asked[0].trials, asked[0].minutes) == (trials, minutes)
 
 
-@pytest.mark.parametrize(("arguments", "repeats"), [([], 0), (["--repeats", "3"], 3)])
-def test_repeats_are_the_studys_unless_given(arguments, repeats, call, monkeypatch):
+@pytest.mark.parametrize(
+    ("arguments", "num_seeds"),
+    [([], 0), (["--repeats", "3"], 3), (["--confirm", "2"], 5), (["--confirm", "2", "--repeats", "0"], 0)],
+)
+def test_a_race_has_five_seeds_unless_repeats_are_given(arguments, num_seeds, call, monkeypatch):
     asked = []
     monkeypatch.setattr(command, "run_sweep", asked.append)
     call(*arguments)
-    assert asked[0].repeats == repeats
+    assert asked[0].num_seeds == num_seeds
 
 
 def test_values_in_place_of_the_bases_are_set_and_named(call, monkeypatch):

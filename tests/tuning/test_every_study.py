@@ -75,7 +75,12 @@ def test_the_space_can_be_drawn_and_holds_the_first_trials(study):
 def test_the_base_is_the_published_recipe(study):
     sweep = sweep_of(study)
     assert sweep.base == RECIPES[sweep.recipe].config
-    assert sweep.repeats == 3
+
+
+@pytest.mark.parametrize("study", FILES)
+def test_the_best_trials_race_over_further_seeds_unless_the_study_is_a_first_look(study):
+    sweep = sweep_of(study)
+    assert (sweep.confirm, sweep.num_seeds) == ((0, 0) if study == "demo_search" else (3, 3))
 
 
 def test_the_base_of_the_camvid_study_is_the_recipe_with_its_crop_fitted():

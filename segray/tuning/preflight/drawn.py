@@ -87,7 +87,7 @@ def _known(sweep: Sweep, base: RunConfig) -> Drawn:
     """Return the trials of a start that searches nothing: those that it races."""
     configs = [base.with_values(values) for values in sweep.contestants]
     max_epochs = max(config.train.epochs for config in configs)
-    return Drawn(base, sweep.space, SearchedSpace({}, frozenset()), (), max_epochs, configs)
+    return Drawn(base, sweep.space, SearchedSpace({}, frozenset()), (), {}, max_epochs, configs)
 
 
 def _check_fixed(fixed: Sequence[str], draws: Sequence[Values]) -> None:

@@ -275,6 +275,7 @@ def test_epochs_that_are_not_searched_are_the_budget(base):
         ({"seed": 2**32}, ConfigError, "--seed must be from 0 to 2147483647, but got 4294967296"),
         ({"repeats": -1}, ConfigError, "--repeats must be 0 or more, but got -1"),
         ({"repeats": 2**32}, ConfigError, "--repeats must leave seeds up to 4294967295"),
+        ({"confirm": -1}, ConfigError, "--confirm must be 0 or more, but got -1"),
         ({"grace_epochs": 0}, ConfigError, "--grace-epochs must be at least 1, but got 0"),
         ({"reduction_factor": 1.0}, ConfigError, "--reduction-factor must be above 1, but got 1"),
         ({"name": ""}, ConfigError, "--name must be a plain folder name: .* but got ''"),

@@ -13,6 +13,8 @@ import pytest
 from PIL import Image
 
 from segray import owner
+from segray.cluster.limits import Limits
+from segray.cluster.resources import Resources
 from segray.config import RunConfig
 from segray.data.synthetic import NEEDED_VALUES, write_scenes
 from segray.errors import ConfigError, DataError, SegrayError, StorageError
@@ -24,6 +26,7 @@ from segray.records import Outcome
 from segray.results import load
 from segray.results.notes import notes
 from segray.storage import open_sweep
+from segray.tuning.race_start import race_of
 from segray.tuning.run import driver, sweep_record
 from segray.tuning.run import start as start_module
 from segray.tuning.run.resuming import as_begun
@@ -447,6 +450,26 @@ def test_a_resume_of_an_ended_search_runs_the_repeats_it_lacks(sweep, drive, end
         drive(sweep, resume=True, repeats=2)
     with pytest.raises(Begun, match="search"):
         drive(sweep, resume=True, trials=3, repeats=2)
+
+
+def test_a_race_of_an_ended_sweep_needs_no_space_and_runs_what_is_missing(sweep, drive, ended, capsys):
+    def race(seeds, data=None):
+        location = f"{sweep.storage}/{sweep.name}"
+        return race_of(location, top=2, seeds=seeds, data=data, resources=Resources(), limits=Limits())
+
+    before = ended.files.state()
+    with pytest.raises(Begun, match="repeats"):
+        drive(race(2))
+    for trial in ("0000", "0001"):
+        fake_sweep.write_repeats(ended, trial, [0.4, 0.41], epochs=3)
+    drive(race(2))
+    assert "the race is over, or has had all 2 seeds; ask for more with --top or --seeds" in capsys.readouterr().out
+    assert ended.files.state() == before
+    with pytest.raises(Begun, match="repeats"):
+        drive(race(3))
+    shutil.copytree(sweep.base.data.root, f"{sweep.storage}/moved")
+    with pytest.raises(Begun, match="repeats"):
+        drive(race(3, data=f"{sweep.storage}/moved"))
 
 
 @pytest.mark.parametrize(
