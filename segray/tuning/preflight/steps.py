@@ -79,8 +79,10 @@ def check(sweep: Sweep, *, num_workers: int, on_cpu: bool = True, announce: Call
         check_first_trial(goals, drawn.configs[0], data[drawn.configs[0].data], on_cpu=on_cpu)
         # A resumed run goes on from its own checkpoint, and needs the model that it started from no more.
         check_start_weights(drawn.configs, data, announce)
+    # The first start has decided for trials that have ended, of which only some race.
+    base = drawn.base if sweep.contestants else drawn.base.with_values({"model.encoder_weights": weights})
     return Checked(
-        drawn.base.with_values({"model.encoder_weights": weights}),
+        base,
         drawn.space,
         drawn.searched.distributions,
         drawn.first_trials,

@@ -98,14 +98,14 @@ def _reopen_failed(files: SweepFiles, announce: Announce) -> bool:
 
 
 def _describe_end(sweep: Sweep, files: SweepFiles, done: int) -> str:
+    if sweep.contestants:
+        return f"the race is over, or has had all {sweep.num_seeds} seeds; ask for more with --top or --seeds"
     if not files.info().space:
         otherwise = "leave --resume out and choose another --name to train again from the start"
         if not files.trial(BASELINE_ID).is_over(retry_failed=True):
             return f"the run has failed; add --retry-failed to go on with it, or {otherwise}"
         failed = "failed" if files.trial(BASELINE_ID).has_failed() else "ended"
         return f"the run has {failed}; {otherwise}"
-    if sweep.contestants:
-        return f"the race is over, or has had all {sweep.num_seeds} seeds; ask for more with --top or --seeds"
     what = f"{done} of {sweep.trials} trials" + (" and their repeats" if sweep.num_seeds else "")
     return f"{what} have ended; ask for more with --trials or --repeats"
 

@@ -30,6 +30,8 @@ def describe_repeats(files: SweepFiles, now: Standing, rules: Rules, num_missing
         who += f" ({baseline} failed, and is not repeated)"
     elif len(trials) == 1:
         who += ", which is the best"
+    elif len(trials) < rules.top:
+        who += " (no other has finished)"
     is_race, is_one = rules.top > 0 and len(trials) > 1, len(trials) == 1
     seeds = f"{'up to ' if is_race else ''}{text.counted(rules.num_seeds, 'seed')}{'' if is_one else ' each'}"
     fewest, most = (of(repeat.epochs for repeat in now.wanted) for of in (min, max))
@@ -82,8 +84,8 @@ def run_repeats(shared: Shared, nodes: Sequence[Mapping[str, float]]) -> None:
         return
     shared.state.repeating = True
     shared.view.say(describe_repeats(files, now, rules, len(missing)))
-    # A plan of its own: fewer runs than the search had at once get more CPUs each.
-    plan = make_plan(shared.sweep.resources, nodes, len(missing))
+    # A plan of its own: fewer runs than the search had at once get more CPUs each. Later rounds may have more runs.
+    plan = make_plan(shared.sweep.resources, nodes, max(len(missing), min(now.num_to_come, len(now.epochs))))
     progress = Progress(
         total=len(now.wanted) + now.num_to_come,
         slots=plan.slots,
@@ -118,9 +120,10 @@ class Rounds:
         if now.epochs and self._progress.slots > len(now.epochs):
             # Slots must not idle: seeds of later rounds may turn out to be needless, but cost no time.
             now = standing(files, self._rules, num_at_once=self._progress.slots // len(now.epochs))
-        self._progress.total = len(now.wanted) + now.num_to_come
         for trial, why in now.out.items():
             if trial not in self._told:
                 self._told.add(trial)
                 self._shared.view.say(f"trial {trial} leaves the race: {why}")
-        return [(repeat.id, repeat_values(files, repeat, base)) for repeat in without_outcome(files, now.wanted)]
+        missing = without_outcome(files, now.wanted)
+        self._progress.total = self._progress.done + len(missing) + now.num_to_come
+        return [(repeat.id, repeat_values(files, repeat, base)) for repeat in missing]

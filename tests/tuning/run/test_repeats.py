@@ -58,6 +58,8 @@ def test_the_line_says_why_one_trial_alone_is_repeated(sweep):
 
 
 def test_the_line_of_a_race_names_all_contestants(sweep):
+    line = "race: trial 0001 and the first trial (no other has finished), up to 5 seeds each, 7 epochs"
+    assert described(sweep, 4, num_seeds=5, top=3) == line
     write_trial(sweep, "0002", 0.40, **{"train.epochs": 9})
     line = "race: trial 0001, trial 0002 and the first trial, up to 5 seeds each, 7 to 9 epochs"
     assert described(sweep, 6, num_seeds=5, top=3) == line
@@ -116,6 +118,7 @@ class MadeTune:
         noise = 0.004 * ((3 * repeat.seed + 5 * int(repeat.trial)) % 7 - 3) / 3
         fake_sweep.write_trial(self.sweep, repeat_id, {}, [SCORES[repeat.trial] + noise])
         self.trained.append(repeat_id)
+        self.progress.done += 1
         self.search.on_trial_complete(tune_id, {})
 
 
