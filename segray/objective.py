@@ -50,7 +50,7 @@ PROPERTIES: Final[dict[str, Score]] = {
 """Name -> number that the trial's network and its device decide, whatever was learned.
 
 An epoch's record has those that the sweep asks for. All but the peak memory are measured before the first epoch: the
-median latency of one photo of the validation split's size on the trial's device, with the network as it is trained,
+shortest latency of one photo of the validation split's size on the trial's device, with the network as it is trained,
 the number of parameters, and the floating-point operations for such a photo. The peak memory is that of the training,
 in 10^6 bytes.
 """

@@ -17,6 +17,8 @@ PAUSE_SECONDS: Final = 0.02
 class Timing:
     """How long one call takes, in steady state."""
 
+    min_seconds: float
+    """The fastest call, which other work on the machine delays least"""
     median_seconds: float
     p95_seconds: float
     """19 of 20 calls are faster"""
@@ -66,4 +68,6 @@ def _repeat(call: Callable[[], object], seconds: float, *, least: int, synchroni
 
 def _timing(durations: list[float]) -> Timing:
     median, p95 = np.percentile(durations, (50, 95))
-    return Timing(median_seconds=float(median), p95_seconds=float(p95), num_calls=len(durations))
+    return Timing(
+        min_seconds=min(durations), median_seconds=float(median), p95_seconds=float(p95), num_calls=len(durations)
+    )
