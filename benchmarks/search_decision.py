@@ -25,8 +25,8 @@ import optuna
 from optuna.trial import TrialState, create_trial
 
 from segray.tuning.attributes import EPOCHS, PAUSED
-from segray.tuning.freeze_thaw.search import FreezeThaw, sample_from
-from segray.tuning.points import Point, draw_point
+from segray.tuning.freeze_thaw.search import FreezeThaw
+from segray.tuning.points import Point, draw_point, sample_from
 
 SIZES: Final = ((64, 46), (1000, 9))
 REPEATS: Final = 5

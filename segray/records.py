@@ -141,6 +141,33 @@ class Lineage(StoredRecord):
     epoch: Count | None = None
 
 
+class WarmTrial(StoredRecord):
+    """A trial of an earlier sweep, as a point of this sweep's space with its learning curve."""
+
+    run: str
+    """The earlier sweep as it was typed, without keys"""
+    trial: str
+    values: dict[str, object]
+    """Searched dotted key -> value"""
+    epochs: Count
+    """Length of its schedule"""
+    scores: dict[int, float]
+    """Epoch -> score of this sweep's objective"""
+    is_infeasible: bool = False
+    """Whether its values cannot be trained"""
+
+
+class WarmStart(StoredRecord):
+    """The trials that a sweep took from earlier ones, written once at its start."""
+
+    curves: tuple[WarmTrial, ...] = ()
+    """Trials that the sampler learns from"""
+    first_trials: tuple[dict[str, object], ...] = ()
+    """Searched values of trials that are trained after the study's own first trials"""
+    summary: tuple[str, ...] = ()
+    """A line for each source: what was taken and left"""
+
+
 class SweepInfo(StoredRecord):
     """The description of a sweep, written once at its start."""
 
@@ -165,6 +192,8 @@ class SweepInfo(StoredRecord):
     first_trials: tuple[dict[str, object], ...] = ()
     prior: dict[str, object] = {}
     """Values that were believed to be good, beside the first trial's"""
+    warm_start: tuple[str, ...] = ()
+    """The earlier sweeps whose trials warm_start.json holds, as they were typed, without keys"""
     sampler: str = Field(default="tpe", validation_alias=AliasChoices("sampler", "searcher"))
     """Name of ``SAMPLERS``, or the class of an Optuna sampler of the study's own; ``searcher`` in an earlier version"""
     sampler_options: dict[str, object] = {}

@@ -3,6 +3,7 @@
     STORAGE/NAME/
       sweep.json                    SweepInfo: what is searched, on what, with which versions
       splits.json                   SplitRecord: the images of the training, validation and test split
+      warm_start.json               WarmStart: what was taken from earlier sweeps, if any were named
       test.json                     SplitScores of the best trial on the test split, if there is one
       state.json                    SweepState: running, finished or interrupted, and when this was last true
       study.db                      the Optuna study
@@ -31,7 +32,7 @@ from typing import Final
 
 from segray.errors import StorageError
 from segray.folder import Folder, open_folder
-from segray.records import CheckpointPointer, SplitRecord, SweepInfo, SweepState
+from segray.records import CheckpointPointer, SplitRecord, SweepInfo, SweepState, WarmStart
 from segray.split_scores import SplitScores
 from segray.trial_files import TrialFiles, damage_of, read_record, undamaged
 
@@ -74,6 +75,7 @@ class SweepFiles:
         return damage_of(
             {
                 "splits.json": self.splits,
+                "warm_start.json": self.warm_start,
                 "test.json": lambda: read_record(SplitScores, self.folder, "test.json"),
                 "state.json": lambda: read_record(SweepState, self.folder, "state.json"),
             }
@@ -124,6 +126,18 @@ class SweepFiles:
     def write_splits(self, splits: SplitRecord) -> None:
         """Write splits.json."""
         self.folder.write_json("splits.json", splits.model_dump(mode="json"))
+
+    def warm_start(self) -> WarmStart:
+        """Return what the sweep took from earlier ones; an empty record if it took nothing.
+
+        Raises:
+            DamagedError: The file is damaged; nothing can replace it.
+        """
+        return read_record(WarmStart, self.folder, "warm_start.json") or WarmStart()
+
+    def write_warm_start(self, warm: WarmStart) -> None:
+        """Write warm_start.json."""
+        self.folder.write_json("warm_start.json", warm.model_dump(mode="json"))
 
     def test_scores(self) -> SplitScores | None:
         """Return the last scores of the best trial on the test split, or None if it was never scored."""

@@ -70,12 +70,13 @@ class MadeSearch:
         kill_at=None,
         grace_epochs=1,
         properties=lambda values: {},
+        seed=5,
     ):
         self.files, self.goals, self.curve, self.slots, self.kill_at = files, goals, curve, slots, kill_at
         self.objective = goals.main
         self.max_epochs, self.properties = max_epochs, properties
         earlier = sum(trial.outcome() is not None for trial in files.trials())
-        sampler_of = samplers_by_trial(sampler, 5)
+        sampler_of = samplers_by_trial(sampler, seed)
         self.searcher = StudySearch(
             files,
             CappedSpace(space, max_epochs),
@@ -101,6 +102,7 @@ class MadeSearch:
             self.searcher.follow(self.scheduler)
         self.tune = Retries(self.searcher, files)
         self.events, self.switches, self.num_suggested = 0, 0, 0
+        self.scores = []
 
     def run(self):
         running = []
@@ -144,6 +146,7 @@ class MadeSearch:
         if not trial.left:
             return self.finished(trial, files.records()[-1])
         epoch, score = trial.left.pop(0)
+        self.scores.append(score)
         earlier = [item.scores[self.objective.name] for item in files.records()]
         best = max([*earlier, score], key=self.objective.rank)
         made = record(epoch, score, loss=score)

@@ -194,11 +194,16 @@ def _recipe(results: SweepResults) -> Iterator[str]:
 
 
 def _lineage(results: SweepResults) -> Iterator[str]:
-    """Yield what a run goes on from, a sentence for config and weights each."""
+    """Yield what a run goes on from, a sentence for config and weights each, and what a search knew before it began."""
     names = {"config": "The config is", "weights": "Training started from the weights of"}
     for lineage in results.info.lineage:
         of = "that of " if lineage.gave == "config" else ""
         yield f"{names[lineage.gave]} {of}{lineage.title} ({lineage.location})."
+    if results.info.warm_start:
+        yield (
+            f"The search had a warm start from {', '.join(results.info.warm_start)}: it does not compare with searches "
+            "that began without one."
+        )
 
 
 def _all_data(results: SweepResults) -> Iterator[str]:

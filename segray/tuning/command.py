@@ -65,7 +65,7 @@ def main(sweep: Sweep, *, make_data: Callable[[], object] | None = None) -> None
             given["storage"] = default_storage()
         given["callbacks"] = add_callbacks(sweep.callbacks, given["callbacks"])
         given["prior"] = {**sweep.prior, **_pairs("--prior", given["prior"], "optim.lr=0.001")}
-        for name in ("objectives", "constraints"):
+        for name in ("objectives", "constraints", "warm_start"):
             given[name] = given[name] or getattr(sweep, name)
         asked = replace(
             options.with_options(sweep, given | _sampler(sweep, **given)),

@@ -38,6 +38,11 @@ CONSTRAINT = Option(
     metavar="BOUND",
     type=list[str],
 )
+WARM_START = Option(
+    "An earlier sweep to start from, or portfolio: good configs that come with segray; may be repeated",
+    metavar="RUN",
+    type=list[str],
+)
 CALLBACK = Option(
     "A tracker that hears of every trial and epoch; may be repeated, and adds to the study's own (default: gauges)",
     name="--callback",

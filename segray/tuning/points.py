@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
 import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from segray.tuning.space import Distribution, Draw, Space, draw_from
+from segray.tuning.space import Distribution, Draw, Space, contains, draw_from
 from segray.values import Values
 
 Sample = Callable[["Point", str, Distribution], object]
@@ -38,6 +39,15 @@ class Point(optuna.trial.FixedTrial):
             raise ValueError(f"{name} cannot be {self._params[name]!r} here")
         # A given 1 becomes the choice 1.0: a study that is read from its file returns the choice.
         self._params[name] = distribution.to_external_repr(internal)
+        return super()._suggest(name, distribution)
+
+
+class FittedPoint(Point):
+    """A point that samples a given value anew if the value is outside the key's range, which other keys may change."""
+
+    def _suggest(self, name: str, distribution: Distribution) -> object:
+        if name in self._params and not contains(distribution, self._params[name]):
+            del self._params[name]
         return super()._suggest(name, distribution)
 
 
@@ -96,6 +106,22 @@ def _options(distribution: Distribution) -> Sequence[object]:
     steps = round((distribution.high - distribution.low) / distribution.step)
     # As Optuna rounds: three steps of 0.1 are a little more than 0.3.
     return [min(distribution.low + step * distribution.step, distribution.high) for step in range(steps + 1)]
+
+
+def sample_from(distribution: Distribution, random: np.random.Generator) -> object:
+    """Draw a value of a distribution, evenly on its own scale."""
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices[random.integers(len(distribution.choices))]
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    low, high, step = distribution.low, distribution.high, distribution.step
+    if distribution.log:
+        value = float(np.exp(random.uniform(np.log(low), np.log(high))))
+    elif step is not None:
+        value = low + step * int(random.integers(round((high - low) / step) + 1))
+    else:
+        value = float(random.uniform(low, high))
+    value = min(max(value, low), high)
+    return round(value) if isinstance(distribution, IntDistribution) else value
 
 
 def first_of(_point: Point, _name: str, distribution: Distribution) -> object:

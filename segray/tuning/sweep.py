@@ -16,7 +16,7 @@ from segray.objective import MIOU, Objective
 from segray.option import Option
 from segray.records import Lineage
 from segray.tuning.callbacks import DEFAULT_CALLBACKS, Callback, make_callbacks
-from segray.tuning.options import CALLBACK, CONSTRAINT, OBJECTIVES, RESUME, RETRY_FAILED, STORAGE
+from segray.tuning.options import CALLBACK, CONSTRAINT, OBJECTIVES, RESUME, RETRY_FAILED, STORAGE, WARM_START
 from segray.tuning.samplers import DEFAULT_SAMPLER, SAMPLERS, Sampler, make_sampler, own_scheduler, sampler_name
 from segray.tuning.samplers.kind import PointSampler
 from segray.tuning.schedulers import DEFAULT_REDUCTION_FACTOR, SCHEDULERS, StoppingSettings, find_scheduler
@@ -52,6 +52,8 @@ class Sweep:
     """The trained models that config and first weights come from"""
     first_trials: Sequence[Values] = ()
     """Values of the first trials, after the recipe's; the very first is the baseline that the report compares with"""
+    warm_start: Annotated[Sequence[str], WARM_START] = ()
+    """Paths or URLs of earlier sweeps, and ``PORTFOLIO_NAME``"""
     objectives: Annotated[Sequence[str | Objective], OBJECTIVES] = (MIOU.name,)
     """Numbers of the epochs' records; a name stands for its usual direction. The best epoch and early stopping follow
     the first, which is a score of the validation"""

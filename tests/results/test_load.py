@@ -295,6 +295,12 @@ def test_a_run_on_all_data_has_its_last_epoch_and_says_that_val_scores_are_on_tr
     assert said.startswith("The 5 test images chose no trial; on them it has 38.0 % mIoU")
 
 
+def test_a_search_says_what_it_knew_before_it_began(tmp_path):
+    sweep = fake_sweep.empty_sweep(tmp_path, warm_start=("runs/a", "portfolio"))
+    [said] = fake_sweep.note_texts(load(sweep.files.folder.path), "lineage")
+    assert said.startswith("The search had a warm start from runs/a, portfolio: ")
+
+
 def test_other_runs_say_nothing_of_all_data(tmp_path):
     sweep = fake_sweep.empty_sweep(tmp_path)
     fake_sweep.write_trial(sweep, "0000", {}, [0.3])

@@ -130,6 +130,15 @@ def test_options_of_the_study_stay_with_its_sampler(call, monkeypatch):
     ]
 
 
+def test_the_sources_of_a_warm_start_are_the_studys_unless_given(call, monkeypatch):
+    asked = []
+    monkeypatch.setattr(command, "run_sweep", asked.append)
+    monkeypatch.setattr("test_command.SWEEP", replace(SWEEP, warm_start=("portfolio",)))
+    call()
+    call("--warm-start", "runs/a", "--warm-start", "s3://bucket/b")
+    assert [tuple(sweep.warm_start) for sweep in asked] == [("portfolio",), ("runs/a", "s3://bucket/b")]
+
+
 def test_a_studys_own_storage_is_the_default(call, monkeypatch):
     asked = []
     monkeypatch.setattr(command, "run_sweep", asked.append)

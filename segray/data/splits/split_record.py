@@ -84,6 +84,20 @@ def check_splits(record: SplitRecord, config: DataConfig) -> None:
     )
 
 
+def same_images(first: SplitRecord, second: SplitRecord) -> bool:
+    """Return whether two sweeps train on the same images and are judged on the same ones."""
+    # Test images choose no trial.
+    used = [
+        {name: found for name, found in _by_name(record).items() if found[0] != "test"} for record in (first, second)
+    ]
+    return used[0] == used[1]
+
+
+def same_labels(first: SplitRecord, second: SplitRecord) -> bool:
+    """Return whether the choices of labels that two records share decode alike."""
+    return all(second.labels.get(choice, labels) == labels for choice, labels in first.labels.items())
+
+
 def _choice_and_labels(config: DataConfig) -> tuple[str, str]:
     values = values_deciding(config, *READ_LABELS)
     chosen = nest({key: value for key, value in values.items() if value or key not in ADDED_LATER})["data"]

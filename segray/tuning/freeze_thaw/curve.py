@@ -14,6 +14,7 @@ class Curve:
     """A trial's learning curve so far."""
 
     number: int
+    """Number in the study; below 0 for a trial of an earlier sweep"""
     params: Params
     distributions: Distributions
     num_epochs: int
@@ -30,6 +31,11 @@ class Curve:
     """Whether an error ended it; its scores still tell about configs, but a sweep recommends no such trial"""
     is_infeasible: bool = False
     """Whether its values cannot be trained; its scores then count for nothing"""
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the trial is of this sweep."""
+        return self.number >= 0
 
     def epochs_left(self) -> int:
         """Return the number of epochs that are left of the schedule."""

@@ -55,7 +55,7 @@ class Forecast:
         self._places = self._encoding.encode([curve.params for curve in curves])
         self._gaps = self._encoding.gaps(self._places, self._places)
         self._aside = np.array([(*curve.costs, _log(curve.seconds)) for curve in curves], np.float64)
-        self._front = Front(np.array([curve.best() for curve in curves]), self._aside[:, :-1])
+        self._front = Front(_to_beat(curves), self._aside[:, :-1])
         seen, fitted = (_observations(curves, most) for most in (MOST_OBSERVATIONS, MOST_FITTED))
         self._model = Surrogate(self._gaps, seen, fitted)
         self._aside_models = [_aside_model(self._gaps, values) for values in self._aside.T]
@@ -137,15 +137,25 @@ def _aside_model(gaps: Floats, values: Floats) -> Surrogate | None:
     return Surrogate(gaps, seen, seen)
 
 
+def _to_beat(curves: Sequence[Curve]) -> Floats:
+    """Return the best scores of this sweep's own trials, (trials,); minus infinity for the others."""
+    # A model of an earlier sweep is not in this one, so its score leaves something to improve here.
+    own = np.array([curve.best() if curve.is_own else -math.inf for curve in curves])
+    if np.isfinite(own).any():
+        return own
+    # Below all that is known, the largest expected improvement is the best expected end.
+    return np.full(len(curves), min(curve.best() for curve in curves if curve.best() > -math.inf))
+
+
 def _is_done(curve: Curve) -> bool:
     return curve.num_epochs in curve.seen()
 
 
 def _thinned(curves: Sequence[Curve]) -> Sequence[Curve]:
-    """Keep the best trials, those in a slot, and every few of the others."""
+    """Keep the best trials, those in a slot, and every few of the others; this sweep's own go first."""
     if len(curves) <= MOST_TRIALS:
         return curves
-    ranked = sorted(curves, key=lambda curve: (-curve.runs, -curve.best(), curve.number))
+    ranked = sorted(curves, key=lambda curve: (-curve.runs, -curve.is_own, -curve.best(), curve.number))
     best, others = ranked[: MOST_TRIALS // 2], ranked[MOST_TRIALS // 2 :]
     places = np.linspace(0, len(others) - 1, MOST_TRIALS - len(best)).round().astype(int)
     return sorted(best + [others[place] for place in places], key=lambda curve: curve.number)

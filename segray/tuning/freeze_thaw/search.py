@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
@@ -17,8 +17,8 @@ from segray.objective import PROPERTIES
 from segray.tuning.attributes import EPOCHS, OTHERS, PAUSED, SECONDS
 from segray.tuning.freeze_thaw.curve import Curve
 from segray.tuning.freeze_thaw.encoding import Params
-from segray.tuning.points import Point, draw_point, identity
-from segray.tuning.space import EPOCHS_KEY, Draw, Space, contains
+from segray.tuning.points import FittedPoint, Point, draw_point, identity, sample_from
+from segray.tuning.space import EPOCHS_KEY, Draw, Space
 
 if TYPE_CHECKING:
     from segray.tuning.freeze_thaw.forecast import Forecast, Promise
@@ -45,16 +45,25 @@ class FreezeThaw:
         seed: Seed of the points that are weighed.
         num_startup: Number of trials that must have a score before the model decides; until then points are random.
         belief: Values that are believed to be good, by key.
+        earlier: Trials of earlier sweeps, with numbers below 0; the model learns from them, and none goes on.
     """
 
-    def __init__(self, space: Space, seed: int, num_startup: int = 4, belief: Params = MappingProxyType({})) -> None:
-        self._space, self._seed, self._num_startup, self._belief = space, seed, num_startup, belief
+    def __init__(
+        self,
+        space: Space,
+        seed: int,
+        num_startup: int = 4,
+        belief: Params = MappingProxyType({}),
+        earlier: Sequence[FrozenTrial] = (),
+    ) -> None:
+        self._space, self._seed, self._num_startup = space, seed, num_startup
+        self._belief, self._earlier = belief, earlier
         self._drawn: tuple[object, list[Draw]] | None = None
         self._last: tuple[object, Forecast] | None = None
 
     def points(self, study: optuna.Study) -> list[Draw]:
         """Return points for the next new trial, the most promising first; random ones at the start."""
-        seen = _Seen(study)
+        seen = _Seen(study, self._earlier)
         draws, forecast = self._candidates(seen), self._forecast(seen)
         if forecast is None:
             return draws
@@ -65,7 +74,7 @@ class FreezeThaw:
 
     def is_flat(self, study: optuna.Study) -> bool:
         """Return whether neither a paused trial nor a new point is expected to gain what is worth an epoch."""
-        seen = _Seen(study)
+        seen = _Seen(study, self._earlier)
         forecast = self._forecast(seen)
         if forecast is None:
             return False
@@ -84,7 +93,7 @@ class FreezeThaw:
         """
         if math.isnan(best):
             return True
-        seen = _Seen(study, {number: {epoch: best}})
+        seen = _Seen(study, self._earlier, {number: {epoch: best}})
         forecast = self._forecast(seen, asked=number)
         # The first trials show an epoch each: the baseline, which is never paused, shows a whole curve.
         if forecast is None:
@@ -107,7 +116,7 @@ class FreezeThaw:
         """
         if not paused:
             return None
-        seen = _Seen(study)
+        seen = _Seen(study, self._earlier)
         forecast = self._forecast(seen)
         if forecast is None:
             return None if can_begin else paused[0]
@@ -149,7 +158,7 @@ class FreezeThaw:
         return self._last[1].believing(running)
 
     def _candidates(self, seen: _Seen) -> list[Draw]:
-        """Return points of the space that no trial has: random ones, and some near the best trials.
+        """Return points that no trial has: random ones, some near the best trials, and the best ones of earlier sweeps.
 
         They follow from the number of trials and from the best ones alone, so that a resume weighs the same points.
         """
@@ -165,20 +174,12 @@ class FreezeThaw:
             fixed: list[Params] = [{}] * NUM_RANDOM
             if best:
                 fixed += [_near(best[index % len(best)].params, random) for index in range(NUM_NEAR)]
-            draws = (draw_point(self._space, _Neighbour(given, sample)) for given in fixed)
+            fixed += [curve.params for curve in best if not curve.is_own]
+            draws = (draw_point(self._space, FittedPoint(given, sample)) for given in fixed)
             found = {identity(draw.drawn): draw for draw in draws}
             tried = {identity(trial.params) for trial in seen.begun}
             self._drawn = state, [draw for key, draw in found.items() if key not in tried]
         return self._drawn[1]
-
-
-class _Neighbour(Point):
-    """A point that samples a given value anew where another key's value has changed the key's range."""
-
-    def _suggest(self, name: str, distribution: BaseDistribution) -> object:
-        if name in self._params and not contains(distribution, self._params[name]):
-            del self._params[name]
-        return super()._suggest(name, distribution)
 
 
 class _Seen:
@@ -186,15 +187,19 @@ class _Seen:
 
     Args:
         study: The study.
+        earlier: Trials of earlier sweeps.
         news: Scores of epochs that it has not heard of yet.
     """
 
-    def __init__(self, study: optuna.Study, news: Scores = MappingProxyType({})) -> None:
+    def __init__(
+        self, study: optuna.Study, earlier: Sequence[FrozenTrial], news: Scores = MappingProxyType({})
+    ) -> None:
         self.begun = [trial for trial in study.get_trials(deepcopy=False) if trial.params]
         """The trials that have values"""
         self.paused = [trial.number for trial in self.begun if _is_paused(trial)]
         """Numbers of the paused trials"""
-        curves = [_curve(trial, study.directions, news.get(trial.number, {})) for trial in self.begun]
+        trials = (*earlier, *self.begun)
+        curves = [_curve(trial, study.directions, news.get(trial.number, {})) for trial in trials]
         self.curves = [curve for curve in curves if curve.seen() or curve.runs]
         """The curves of the trials that have a score or a slot, or cannot be trained"""
 
@@ -238,22 +243,6 @@ def _cost(name: str, value: float | None, direction: StudyDirection) -> float:
         return math.nan
     sign = 1.0 if direction == StudyDirection.MINIMIZE else -1.0
     return sign * (math.log(value) if name in PROPERTIES and value > 0 else value)
-
-
-def sample_from(distribution: BaseDistribution, random: np.random.Generator) -> object:
-    """Draw a value of a distribution, evenly on its own scale."""
-    if isinstance(distribution, CategoricalDistribution):
-        return distribution.choices[random.integers(len(distribution.choices))]
-    assert isinstance(distribution, FloatDistribution | IntDistribution)
-    low, high, step = distribution.low, distribution.high, distribution.step
-    if distribution.log:
-        value = float(np.exp(random.uniform(np.log(low), np.log(high))))
-    elif step is not None:
-        value = low + step * int(random.integers(round((high - low) / step) + 1))
-    else:
-        value = float(random.uniform(low, high))
-    value = min(max(value, low), high)
-    return round(value) if isinstance(distribution, IntDistribution) else value
 
 
 def _near(params: Params, random: np.random.Generator) -> Params:

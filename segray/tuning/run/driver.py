@@ -15,11 +15,10 @@ from segray.data.splits.split_record import check_splits, record_splits
 from segray.engine.samples import write_samples
 from segray.storage import BASELINE_ID, SweepFiles
 from segray.tuning.preflight import Checked, check
-from segray.tuning.preflight.judging import describe_judging
+from segray.tuning.run.first_start import record_start
 from segray.tuning.run.phases import run_phases
 from segray.tuning.run.resuming import as_begun, check_same_data, check_same_sweep
 from segray.tuning.run.snapshot import SweepSnapshot, num_ended
-from segray.tuning.run.sweep_record import sweep_record
 from segray.tuning.run.wanted_repeats import rules_of, standing, without_outcome
 from segray.tuning.sweep import Sweep
 
@@ -67,9 +66,7 @@ def drive(sweep: Sweep, files: SweepFiles, connection: Connection, announce: Ann
     if sweep.resume:
         check_same_sweep(earlier, sweep, checked)
     else:
-        _say_judging(checked, announce)
-        # Not earlier: a sweep that cannot work must leave nothing behind, or its name would be taken.
-        files.write_info(sweep_record(sweep, checked, plan))
+        record_start(sweep, checked, plan, files, announce)
     _keep_splits(files, checked)
     if not files.folder.exists("samples"):
         write_samples(files.folder, checked.data)
@@ -78,12 +75,6 @@ def drive(sweep: Sweep, files: SweepFiles, connection: Connection, announce: Ann
         # The first snapshot has read the outcomes that are now deleted.
         earlier = SweepSnapshot(files.folder)
     run_phases(sweep, checked, files, earlier, connection.nodes(), search_plan=plan if searches else None)
-
-
-def _say_judging(checked: Checked, announce: Announce) -> None:
-    who = "the best trial" if checked.distributions else "the trained model"
-    for line in describe_judging(checked.base.data, checked.data, who=who):
-        announce(line)
 
 
 def _reopen_failed(files: SweepFiles, announce: Announce) -> bool:

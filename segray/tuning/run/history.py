@@ -15,11 +15,11 @@ from segray import text
 from segray.config import flatten
 from segray.errors import ConfigError, StorageError
 from segray.goals import Goals
-from segray.records import EpochRecord, Outcome
+from segray.records import EpochRecord, Outcome, WarmStart, WarmTrial
 from segray.storage import SweepFiles
 from segray.trial_files import TrialFiles, undamaged
 from segray.tuning.attributes import EPOCHS, INFEASIBLE, INFEASIBLE_ENDS, OTHERS, SECONDS
-from segray.tuning.points import Point, draw_point, identity
+from segray.tuning.points import Point, draw_point, first_of, identity
 from segray.tuning.run.asked import report, trial_of
 from segray.tuning.space import EPOCHS_KEY, Distribution, Space
 from segray.values import Values
@@ -142,6 +142,31 @@ def catch_up(study: optuna.Study, earlier: Sequence[FrozenTrial]) -> None:
             for name, value in true.constraints.items():
                 trial.set_constraint(name, value)
             study.tell(trial, true.values if true.state == TrialState.COMPLETE else None, state=true.state)
+
+
+def trials_of_others(warm: WarmStart, space: Space) -> list[FrozenTrial]:
+    """Return the trials that a warm start took from earlier sweeps, with numbers from -1 down.
+
+    Raises:
+        ConfigError: The space is not the one for which they were taken.
+    """
+    trials = [_of_other(trial, space) for trial in warm.curves]
+    # Numbers from 0 are names of this sweep's own folders.
+    for position, trial in enumerate(trials, start=1):
+        trial.number = -position
+    return trials
+
+
+def _of_other(trial: WarmTrial, space: Space) -> FrozenTrial:
+    draw = draw_point(space, Point(trial.values, first_of))
+    return create_trial(
+        state=TrialState.PRUNED,
+        params=draw.drawn,
+        distributions=draw.distributions,
+        intermediate_values=trial.scores,
+        user_attrs={EPOCHS: trial.epochs},
+        constraints={INFEASIBLE: 1.0} if trial.is_infeasible else {},
+    )
 
 
 def _can_catch_up(stored: Mapping[int, FrozenTrial], earlier: Sequence[FrozenTrial]) -> bool:

@@ -10,13 +10,13 @@ from segray.config import RunConfig
 from segray.config.keys import FREE_ON_RESUME, keys_deciding
 from segray.data.preparation import PreparedData, with_absolute_paths
 from segray.data.splits.split_record import check_splits
-from segray.errors import ConfigError, DataError, listed
+from segray.errors import ConfigError, DataError, StorageError, listed
 from segray.goals import describe_goals
 from segray.objective import MIOU
 from segray.records import SweepInfo
 from segray.storage import SweepFiles
 from segray.tuning.preflight import Checked
-from segray.tuning.run.sweep_record import describe_space, majority_class, scheduler_settings
+from segray.tuning.run.sweep_record import describe_space, majority_class, scheduler_settings, shown_sources
 from segray.tuning.samplers import SAMPLERS, sampler_name
 from segray.tuning.space import STEPS, plain_point
 from segray.tuning.sweep import Sweep
@@ -40,6 +40,8 @@ def as_begun(sweep: Sweep, info: SweepInfo) -> Sweep:
         sweep,
         base=sweep.base.with_values(values),
         epochs=sweep.epochs or info.max_epochs,
+        # What was taken lies in the sweep's own folder.
+        warm_start=sweep.warm_start or info.warm_start,
         sampler=sampler,
         sampler_options=sweep.sampler_options or sampler_options,
         scheduler=sweep.scheduler or info.scheduler,
@@ -74,6 +76,7 @@ def check_same_sweep(files: SweepFiles, sweep: Sweep, checked: Checked) -> None:
     """
     info = files.info()
     _check_same_search(info, sweep, checked)
+    _check_warm_start(files)
     _check_same_mean(files, checked.data)
     # splits.json compares names and sizes, which a label file may keep when its content changes.
     _check_same_labels(info, checked.data)
@@ -106,11 +109,20 @@ def _search(info: SweepInfo, sweep: Sweep, checked: Checked) -> tuple[dict[str, 
             "--sampler": sampler_name(sweep.chosen_sampler),
             "--scheduler": sweep.chosen_scheduler,
         }
+    before["--warm-start"], now["--warm-start"] = info.warm_start, shown_sources(sweep)
     if info.space and info.scheduler_settings:
         # Earlier versions did not record them.
         before |= _as_options(info.scheduler_settings, info.sampler_options)
         now |= _as_options(scheduler_settings(sweep), sweep.sampler_options)
     return before, now
+
+
+def _check_warm_start(files: SweepFiles) -> None:
+    if files.info().warm_start and not files.warm_start().summary:
+        raise StorageError(
+            f"{files.folder.path!r} lacks warm_start.json, which holds what the sweep took from earlier ones, and "
+            "without which its search would go another way; restore it from a backup, or choose another --name"
+        )
 
 
 def _as_options(settings: Mapping[str, object], sampler_options: Mapping[str, object]) -> dict[str, object]:

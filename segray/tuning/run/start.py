@@ -16,6 +16,7 @@ from segray.process import end_process, importing_much
 from segray.storage import SweepFiles, open_sweep
 from segray.tuning.callbacks import make_callbacks
 from segray.tuning.sweep import Sweep, check_values
+from segray.tuning.warm_start.earlier import check_sources
 
 OUTAGE_SECONDS = 300.0
 """Time that a sweep's driver and workers wait for storage that is out of reach."""
@@ -40,6 +41,8 @@ def run_sweep(sweep: Sweep, announce: Callable[[str], None] = print) -> SweepFil
     check_values(sweep)
     files = open_sweep(location_below(sweep.storage, sweep.name))
     _check_name(files, sweep.resume)
+    if not sweep.resume:
+        check_sources(sweep.warm_start)
     # Before Ray and the data, so that a missing library or login is an error at once.
     for callback in make_callbacks(sweep.callbacks).values():
         callback.check(files)

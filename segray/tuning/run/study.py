@@ -31,6 +31,7 @@ from segray.tuning.run.history import (
     folder_name,
     others_at_best,
     scores_by_epoch,
+    trials_of_others,
 )
 from segray.tuning.samplers.kind import PointSampler
 from segray.tuning.space import EPOCHS_KEY, Draw, Space, draw_from, plain_point
@@ -112,6 +113,9 @@ class StudySearch(Searcher):
         self._sweep, self._database, self._goals = sweep, database, goals
         self.space = space
         """The search space"""
+        warm = sweep.warm_start()
+        self.earlier = trials_of_others(warm, space)
+        """Trials of earlier sweeps, which a sampler of whole points learns from; the study does not have them"""
         self._max_epochs, self._left, self._sampler_of = max_epochs, num_trials, sampler_of
         # With several objectives, Optuna's own samplers know no scores of epochs, and TPE raises where it finds them.
         self._with_epochs = not goals.others or isinstance(sampler, PointSampler)
@@ -142,7 +146,7 @@ class StudySearch(Searcher):
         self._tried = {identity(trial.params) for trial in trials if trial.params or trial.state != TrialState.FAIL}
         self._unfinished = list(self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
         # First trials go by number, so those that earlier starts had no time for come next.
-        self._first = [plain_point(point) for point in first_trials[len(trials) :]]
+        self._first = [plain_point(point) for point in (*first_trials, *warm.first_trials)[len(trials) :]]
         self._running: dict[str, _Running] = {}
         self._paused: dict[str, _Running] = {}
         self._pausing: Pausing | None = None
@@ -216,7 +220,7 @@ class StudySearch(Searcher):
         if self._sampler_of is not None:
             self.study.sampler = self._sampler_of(len(self.study.get_trials(deepcopy=False)))
         if self._ends_flat and isinstance(self.study.sampler, PointSampler):
-            self.is_flat = self.study.sampler.is_flat(self.study, self.space)
+            self.is_flat = self.study.sampler.is_flat(self.study, self.space, self.earlier)
             if self.is_flat:
                 return None
         asked = AskedTrial(self.study)
@@ -334,7 +338,7 @@ class StudySearch(Searcher):
             yield draw_point(self.space, Point(self._first.pop(0), asked.new_sample()))
         sampler = self.study.sampler
         if isinstance(sampler, PointSampler):
-            yield from sampler.points(self.study, self.space)
+            yield from sampler.points(self.study, self.space, self.earlier)
         for _ in range(PROPOSALS):
             yield draw_point(self.space, Point({}, asked.new_sample()))
         # A sampler that has settled on one point, as GP may, proposes the same one each time.

@@ -46,6 +46,7 @@ def sweep_record(sweep: Sweep, checked: Checked, plan: Plan) -> SweepInfo:
         recipe_values=_changed_values(sweep.recipe, checked.base),
         first_trials=tuple(dict(point) for point in checked.first_trials),
         prior=plain_point(sweep.prior),
+        warm_start=shown_sources(sweep),
         sampler=sampler_name(sweep.chosen_sampler),
         sampler_options=dict(sweep.sampler_options),
         scheduler=sweep.chosen_scheduler,
@@ -80,6 +81,11 @@ def majority_class(data: PreparedData) -> tuple[str, dict[str, float | None]]:
     majority, found = majority_class_scores(data.train.judged_pixels, data.val.judged_pixels)
     names = data.scored_space.names
     return names[majority], scores_by_name(found, names)
+
+
+def shown_sources(sweep: Sweep) -> tuple[str, ...]:
+    """Return the sources of a warm start without the keys that a URL may have."""
+    return tuple(map(redacted, sweep.warm_start))
 
 
 def scheduler_settings(sweep: Sweep) -> dict[str, float | None]:

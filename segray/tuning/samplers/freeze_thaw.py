@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import optuna
+from optuna.trial import FrozenTrial
 
 from segray.tuning.freeze_thaw.search import FreezeThaw
 from segray.tuning.samplers.kind import SamplerKind
@@ -27,19 +28,20 @@ class FreezeThawSampler(optuna.samplers.RandomSampler):
         self._space: Space | None = None
         self._search: FreezeThaw | None = None
 
-    def over(self, space: Space) -> FreezeThaw:
-        """Return the search over a space, which a scheduler shares."""
+    def over(self, space: Space, earlier: Sequence[FrozenTrial] = ()) -> FreezeThaw:
+        """Return the search over a space, which a scheduler shares; ``earlier`` are trials of earlier sweeps."""
         if self._search is None or self._space is not space:
-            self._space, self._search = space, FreezeThaw(space, self._seed, self._num_startup, self.belief)
+            self._space = space
+            self._search = FreezeThaw(space, self._seed, self._num_startup, self.belief, earlier)
         return self._search
 
-    def points(self, study: optuna.Study, space: Space) -> Sequence[Draw]:
+    def points(self, study: optuna.Study, space: Space, earlier: Sequence[FrozenTrial]) -> Sequence[Draw]:
         """Return points for the next trial, the most promising first."""
-        return self.over(space).points(study)
+        return self.over(space, earlier).points(study)
 
-    def is_flat(self, study: optuna.Study, space: Space) -> bool:
+    def is_flat(self, study: optuna.Study, space: Space, earlier: Sequence[FrozenTrial]) -> bool:
         """Return whether nothing more is expected to gain what is worth an epoch."""
-        return self.over(space).is_flat(study)
+        return self.over(space, earlier).is_flat(study)
 
 
 # Its points are drawn by the trial's number already, and its model is worth keeping.

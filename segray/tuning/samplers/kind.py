@@ -12,6 +12,7 @@ from typing import Protocol, runtime_checkable
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
+from optuna.trial import FrozenTrial
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from segray.errors import ConfigError, unknown_name
@@ -31,10 +32,16 @@ class PointSampler(Protocol):
     belief: Mapping[str, object]
     """Values that are believed to be good, by key"""
 
-    def points(self, study: optuna.Study, space: Space) -> Sequence[Draw]:
-        """Return points for the next trial, the most promising first."""
+    def points(self, study: optuna.Study, space: Space, earlier: Sequence[FrozenTrial]) -> Sequence[Draw]:
+        """Return points for the next trial, the most promising first.
 
-    def is_flat(self, study: optuna.Study, space: Space) -> bool:
+        Args:
+            study: The study.
+            space: What is searched.
+            earlier: Trials of earlier sweeps, which the study does not have.
+        """
+
+    def is_flat(self, study: optuna.Study, space: Space, earlier: Sequence[FrozenTrial]) -> bool:
         """Return whether nothing more is expected to gain what is worth an epoch."""
 
 

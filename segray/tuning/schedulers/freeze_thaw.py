@@ -22,9 +22,11 @@ class FreezeThawRule:
         assert settings.search is not None, "the rule reads the study"
         self._pause, self._continue = str(TrialScheduler.PAUSE), str(TrialScheduler.CONTINUE)
         self._sweep, self._study = settings.search, settings.search.study
-        sampler, space = self._study.sampler, settings.search.space
+        sampler, space, earlier = self._study.sampler, settings.search.space, settings.search.earlier
         self._search = (
-            sampler.over(space) if isinstance(sampler, FreezeThawSampler) else FreezeThaw(space, settings.seed)
+            sampler.over(space, earlier)
+            if isinstance(sampler, FreezeThawSampler)
+            else FreezeThaw(space, settings.seed, earlier=earlier)
         )
 
     def on_trial_add(self, _controller: None, trial: NamedTrial) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol, TypedDict, runtime_checkable
 
 import optuna
+from optuna.trial import FrozenTrial
 
 from segray.objective import MIOU, Objective
 from segray.tuning.space import Space
@@ -73,6 +74,8 @@ class StudySpace(Protocol):
 
     study: optuna.Study
     space: Space
+    earlier: Sequence[FrozenTrial]
+    """Trials of earlier sweeps, which the study does not have; their numbers are below 0"""
 
     @property
     def can_begin(self) -> bool:

@@ -10,8 +10,8 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState
 
 from segray.tuning.attributes import EPOCHS, PAUSED
-from segray.tuning.freeze_thaw.search import FreezeThaw, sample_from
-from segray.tuning.points import Point, draw_point, first_of, identity
+from segray.tuning.freeze_thaw.search import FreezeThaw
+from segray.tuning.points import Point, draw_point, first_of, identity, sample_from
 from segray.tuning.space import contains, draw_from
 
 NUM_EPOCHS = 9
