@@ -10,6 +10,7 @@ import typer
 
 from segray.cli import data, recipes, weights
 from segray.cli.confirm import confirm
+from segray.cli.preflight import STUDY_OPTIONS, preflight
 from segray.cli.train import train
 from segray.cli.use import USE
 from segray.output import call_or_exit
@@ -60,6 +61,7 @@ def config(
     print(to_yaml(full), end="")
 
 
+app.command(context_settings=STUDY_OPTIONS)(preflight)
 app.command()(train)
 app.command()(confirm)
 

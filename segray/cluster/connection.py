@@ -13,7 +13,7 @@ from contextlib import suppress
 import ray
 
 from segray.cluster.orphans import free_orphans
-from segray.cluster.ray_internals import address_file, sessions_of_their_own, token_file
+from segray.cluster.ray_internals import address_file, largest_gpu_bytes, sessions_of_their_own, token_file
 from segray.cluster.watch import watch_ray
 from segray.errors import ClusterError, ResourceError
 
@@ -58,6 +58,10 @@ class Connection:
         if self._error:
             raise ResourceError(f"cannot join or start a Ray cluster: {self._error}") from None
         return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+    def gpu_bytes(self) -> int | None:
+        """Return the memory of the largest GPU; None if it is not known, as in a cluster of several nodes."""
+        return largest_gpu_bytes() if len(self.nodes()) == 1 else None
 
     def _run(self) -> None:
         # A slot is several processes, and most of them wait: let more of them start at once than there are CPUs.

@@ -106,8 +106,7 @@ class WarmGroup:
                 "slot": self.slot,
                 "sweep": self._sweep,
                 "device": "cuda" if plan.gpus_per_worker else "cpu",
-                # One CPU is the worker's own.
-                "num_loader_workers": max(0, int(plan.cpus_per_worker) - 1),
+                "num_loader_workers": plan.loader_workers,
                 "limits": self._limits,
             },
             backend_config=RendezvousConfig(self._channel, self.slot),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import ray
 from ray._common.utils import get_ray_address_file
 from ray._private import services
+from ray._private.resource_and_label_spec import ResourceAndLabelSpec
 from ray.core.generated.gcs_pb2 import PlacementGroupTableData
 from ray.util.placement_group import PlacementGroup
 
@@ -71,6 +72,26 @@ def sessions_of_their_own() -> Iterator[None]:
         yield
     finally:
         services.ConsolePopen = popen
+
+
+def this_machine() -> dict[str, float]:
+    """Return the resources that Ray would give a cluster of this machine alone; starts nothing of Ray."""
+    found = ResourceAndLabelSpec().resolve(is_head=True, node_ip_address="127.0.0.1")
+    resources: dict[str, float] = found.to_resource_dict()
+    return resources
+
+
+def largest_gpu_bytes() -> int | None:
+    """Return the memory of this machine's largest NVIDIA GPU; None if its driver does not say."""
+    # Not CUDA, which would take a part of each GPU's memory in this process.
+    from ray._private.thirdparty import pynvml
+
+    try:
+        pynvml.nvmlInit()
+        gpus = [pynvml.nvmlDeviceGetHandleByIndex(number) for number in range(pynvml.nvmlDeviceGetCount())]
+        return max((int(pynvml.nvmlDeviceGetMemoryInfo(gpu).total) for gpu in gpus), default=None)
+    except pynvml.NVMLError:
+        return None
 
 
 def raylet_socket() -> str:

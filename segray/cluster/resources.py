@@ -19,6 +19,8 @@ HELPERS_BYTES = 400_000_000
 """Memory of a slot's processes beside its workers: Tune's actor, Train's controller and a helper of Train (360 MB)."""
 CPU_WORKER_BYTES = 1_000_000_000
 """Memory of a worker with a small model and batch (320 MB with its libraries, 800 to 1,100 MB in training)."""
+LIBRARIES_BYTES = 320_000_000
+"""Memory of a worker with its libraries alone"""
 GPU_WORKER_BYTES = 2_500_000_000
 """A guess: the memory of a CPU worker, plus CUDA's libraries, page-locked batches and loader processes."""
 
@@ -75,6 +77,12 @@ class Plan:
         )
 
     @property
+    def loader_workers(self) -> int:
+        """The number of loader processes of a worker, if its config does not say."""
+        # One CPU is the worker's own.
+        return max(0, int(self.cpus_per_worker) - 1)
+
+    @property
     def trial_bytes(self) -> int:
         """Estimate of the least memory that a trial takes, with its slot's helpers."""
         worker = GPU_WORKER_BYTES if self.gpus_per_worker else CPU_WORKER_BYTES
@@ -105,6 +113,23 @@ def make_plan(resources: Resources, nodes: Sequence[Mapping[str, float]], max_sl
         plan = replace(plan, memory_note=note)
     # Bounded, so that the last slot never waits for memory.
     return replace(plan, helpers_bytes=max(1, min(HELPERS_BYTES, int(max(memory) / (2 * slots)))))
+
+
+def worker_bytes(plan: Plan, nodes: Sequence[Mapping[str, float]], gpu_bytes: int | None) -> int | None:
+    """Return the memory that a worker has for its training; None if it is not known.
+
+    Args:
+        plan: The sweep's use of the cluster.
+        nodes: Ray resources of every living node.
+        gpu_bytes: Memory of the largest GPU; None if it is not known.
+    """
+    if plan.gpus_per_worker:
+        return None if gpu_bytes is None else int(min(1.0, plan.gpus_per_worker) * gpu_bytes)
+    memory = [node["memory"] for node in nodes if "memory" in node]
+    if not memory:
+        return None
+    slot_bytes = sum(memory) / plan.slots - HELPERS_BYTES
+    return max(0, int(slot_bytes / plan.workers_per_trial - LIBRARIES_BYTES))
 
 
 def _slots_in_memory(plan: Plan, nodes: Sequence[Mapping[str, float]]) -> int:

@@ -27,8 +27,8 @@ def check_model(config: ModelConfig) -> None:
     failure = _find_failure(model, batch_size=1, size_px=_PROBE_PX)
     if failure:
         raise ConfigError(
-            f"{_name(config)} must segment photos of any size, but failed on {_format_size(_PROBE_PX)} px ({failure}); "
-            "choose another encoder or architecture"
+            f"{model_name(config)} must segment photos of any size, but failed on {_format_size(_PROBE_PX)} px "
+            f"({failure}); choose another encoder or architecture"
         )
 
 
@@ -51,7 +51,7 @@ def check_train_shape(config: ModelConfig, *, batch_size: int, size_px: SizePx) 
         fix = "use at least 2 images per worker (train.batch_size is shared by all workers), or choose "
         fix += "an architecture such as Unet" if config.name == "smp" else "a larger data.crop_px"
     shape = f"{batch_size} x {_format_size(size_px)} px"
-    raise ConfigError(f"{_name(config)} cannot train on {shape} per worker ({failure}); {fix}")
+    raise ConfigError(f"{model_name(config)} cannot train on {shape} per worker ({failure}); {fix}")
 
 
 def _find_failure(model: SegmentationModel, batch_size: int, size_px: SizePx) -> str | None:
@@ -80,7 +80,8 @@ def meta_model(config: ModelConfig, num_classes: int = 2) -> SegmentationModel:
         return build_model(untrained, num_classes, palette=distinct_colors(num_classes))
 
 
-def _name(config: ModelConfig) -> str:
+def model_name(config: ModelConfig) -> str:
+    """Return the keys that name a model, with their values, for a message."""
     if config.name != "smp":
         return f"model.name={config.name!r}"
     return f"model.arch={config.arch!r} with model.encoder={config.encoder!r}"

@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -32,6 +33,9 @@ JOB_STORAGE = "~/segray/runs"
 """Storage of a `ray job submit` without --storage; the job's own folder is an upload that the cluster deletes."""
 
 _OWN_OPTIONS = {"data.root": "--data", "model.encoder_weights": "--encoder-weights", "train.epochs": "--epochs"}
+
+TAKEN_BY: ContextVar[Callable[[Sweep, Callable[[], object] | None], object] | None] = ContextVar("taken", default=None)
+"""Gets the sweep of ``main``, and what makes its data, in place of a run; None runs it"""
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, by the convention of shells."""
@@ -72,7 +76,11 @@ def main(sweep: Sweep, *, make_data: Callable[[], object] | None = None) -> None
             base=sweep.base.with_values(fixed | own),
             fixed=tuple(fixed),
         )
-        run_and_exit(asked, before=make_data if data == default_data else None)
+        before = make_data if data == default_data else None
+        if (take := TAKEN_BY.get()) is not None:
+            take(asked, before)
+        else:
+            run_and_exit(asked, before=before)
 
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     command.__doc__ = sys.modules["__main__"].__doc__

@@ -79,7 +79,7 @@ def _below(fixed: Values, space: Space, sample: Sample) -> Iterator[Draw]:
     options: dict[str, Sequence[object]] = {}
 
     def first(point: Point, name: str, distribution: Distribution) -> object:
-        options[name] = _options(distribution) or [sample(point, name, distribution)]
+        options[name] = all_values(distribution) or [sample(point, name, distribution)]
         return options[name][0]
 
     draw = draw_point(space, Point(fixed, first))
@@ -91,7 +91,7 @@ def _below(fixed: Values, space: Space, sample: Sample) -> Iterator[Draw]:
             yield from _below({**dict(drawn[:position]), key: option}, space, sample)
 
 
-def _options(distribution: Distribution) -> Sequence[object]:
+def all_values(distribution: Distribution) -> Sequence[object]:
     """Return all values of a distribution; an empty list if there are too many."""
     if isinstance(distribution, CategoricalDistribution):
         # A study may list a choice twice, so that it is drawn more often.

@@ -10,7 +10,7 @@ from typing import Annotated
 from segray.cluster.limits import Limits
 from segray.cluster.resources import Resources
 from segray.config import RunConfig
-from segray.errors import ConfigError
+from segray.errors import ConfigError, unknown_name
 from segray.goals import Goals, find_goals
 from segray.objective import MIOU, Objective
 from segray.option import Option
@@ -33,6 +33,7 @@ DEFAULT_STORAGE = "runs"
 
 RACE_SEEDS = 5
 """Most further seeds of a race that names no number: the last ones tell little more, and each costs a training."""
+FIRST_TRIALS = ("given", "plan")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +53,14 @@ class Sweep:
     """The trained models that config and first weights come from"""
     first_trials: Sequence[Values] = ()
     """Values of the first trials, after the recipe's; the very first is the baseline that the report compares with"""
+    first_trial: Annotated[
+        str,
+        Option(
+            "plan: also try crop, depth, batch and epochs that follow from the data and memory",
+            metavar=f"[{'|'.join(FIRST_TRIALS)}]",
+        ),
+    ] = "given"
+    """``given``, or ``plan`` for a trial more, whose values at some keys follow from data and memory"""
     warm_start: Annotated[Sequence[str], WARM_START] = ()
     """Paths or URLs of earlier sweeps, and ``PORTFOLIO_NAME``"""
     objectives: Annotated[Sequence[str | Objective], OBJECTIVES] = (MIOU.name,)
@@ -225,6 +234,8 @@ def check_values(sweep: Sweep) -> None:
         raise ConfigError(f"--grace-epochs must be at least 1, but got {sweep.grace_epochs}")
     if not 1 < sweep.chosen_reduction_factor < math.inf:
         raise ConfigError(f"--reduction-factor must be above 1, but got {sweep.chosen_reduction_factor:g}")
+    if sweep.first_trial not in FIRST_TRIALS:
+        raise ConfigError(unknown_name("--first-trial", sweep.first_trial, FIRST_TRIALS))
     find_goals(sweep.objectives, sweep.constraints)
     find_scheduler(sweep.chosen_scheduler)
     make_callbacks(sweep.callbacks)

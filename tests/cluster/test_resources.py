@@ -1,6 +1,6 @@
 import pytest
 
-from segray.cluster.resources import Resources, make_plan
+from segray.cluster.resources import Resources, make_plan, worker_bytes
 from segray.errors import ConfigError, ResourceError
 
 
@@ -151,3 +151,15 @@ def test_what_is_set_aside_for_helpers_fits_for_every_slot():
         made = plan([{"CPU": 8.0, "memory": memory}])
         assert 0 < made.slots * made.helpers_bytes <= memory / 2
     assert made.helpers_bytes == 400_000_000
+
+
+def test_a_worker_has_its_part_of_a_slots_memory_or_of_a_gpu():
+    nodes = [{"CPU": 4.0, "memory": 16e9}]
+    made = plan(nodes, max_slots=2, workers_per_trial=2)
+    # 8 GB a slot, of which its helpers take 0.4 and the libraries of each worker 0.32.
+    assert worker_bytes(made, nodes, None) == 3_480_000_000
+    assert worker_bytes(made, [{"CPU": 4.0}], None) is None
+    assert worker_bytes(plan([{"CPU": 4.0, "memory": 1e9}], max_slots=1), [{"CPU": 4.0, "memory": 1e8}], None) == 0
+    on_gpu = plan([{"CPU": 4.0, "GPU": 1.0}], gpus_per_worker=0.5)
+    assert worker_bytes(on_gpu, nodes, 80 * 10**9) == 40 * 10**9
+    assert worker_bytes(on_gpu, nodes, None) is None

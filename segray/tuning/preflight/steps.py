@@ -10,6 +10,8 @@ from segray.data.cache.fingerprint import listing
 from segray.data.preparation import PreparedData
 from segray.tuning.preflight.constraints import check_first_trial
 from segray.tuning.preflight.drawn import draw_trials
+from segray.tuning.preflight.first_trial import with_planned
+from segray.tuning.preflight.memory import check_memory
 from segray.tuning.preflight.objective import check_comparable_scores, check_has_score
 from segray.tuning.preflight.parts import check_comparable, check_parts, distinct, resolve_weights
 from segray.tuning.preflight.training import check_start_weights, check_training, prepare_data
@@ -40,7 +42,15 @@ class Checked:
     """Line on the encoder weights of all trials, and why"""
 
 
-def check(sweep: Sweep, *, num_workers: int, on_cpu: bool = True, announce: Callable[[str], None]) -> Checked:
+def check(
+    sweep: Sweep,
+    *,
+    num_workers: int,
+    on_cpu: bool = True,
+    announce: Callable[[str], None],
+    gpu_bytes: int | None = None,
+    worker_bytes: int | None = None,
+) -> Checked:
     """Check a sweep's keys, values, models, losses, data and sizes, and decide what a trial must not decide.
 
     The checks run on the first trials, and on samples that hold every choice and every pair of model choices.
@@ -49,7 +59,10 @@ def check(sweep: Sweep, *, num_workers: int, on_cpu: bool = True, announce: Call
         sweep: What to run.
         num_workers: Workers a trial, among which its batch is divided.
         on_cpu: Whether trials train on CPUs, so that this process can measure their latency.
-        announce: Told what the encoders start from, what is decoded, and which layers of trained models fit.
+        announce: Told what the encoders start from, what is decoded, which trial is planned, which trials must split
+            their batches, and which layers of trained models fit.
+        gpu_bytes: Memory of the largest GPU; None if trials run without GPUs, or if it is not known.
+        worker_bytes: Memory that a worker has for its training; None if it is not known.
 
     Raises:
         ConfigError: A key, value or combination cannot work, the sampler cannot search the space, or the space does
@@ -71,10 +84,16 @@ def check(sweep: Sweep, *, num_workers: int, on_cpu: bool = True, announce: Call
     weights, weights_line = resolve_weights(distinct(config.model for config in drawn.configs))
     announce(weights_line)
     data = prepare_data(drawn.configs, announce)
+    if sweep.first_trial == "plan":
+        on_gpu = gpu_bytes is not None
+        drawn = with_planned(drawn, data, num_workers, worker_bytes, announce, on_gpu=on_gpu)
+        data = prepare_data(drawn.configs, announce)
     for prepared in data.values():
         for objective in goals.objectives:
             check_has_score(objective, prepared)
     check_training(drawn.configs, data, num_workers)
+    if gpu_bytes is not None:
+        check_memory(drawn.configs, data, num_workers, gpu_bytes, announce)
     if not sweep.resume:
         check_first_trial(goals, drawn.configs[0], data[drawn.configs[0].data], on_cpu=on_cpu)
         # A resumed run goes on from its own checkpoint, and needs the model that it started from no more.

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import optuna
 
 from segray.cluster.connection import Connection
-from segray.cluster.resources import make_plan
+from segray.cluster.resources import make_plan, worker_bytes
 from segray.config.keys import values_deciding
 from segray.config.mark import Decides
 from segray.data.splits.split_record import check_splits, record_splits
@@ -61,7 +61,15 @@ def drive(sweep: Sweep, files: SweepFiles, connection: Connection, announce: Ann
         # Before images are decoded, which takes time, and room from other entries of the cache.
         check_same_data(earlier, sweep.base)
     plan = make_plan(sweep.resources, connection.nodes(), left if searches else len(repeats))
-    checked = check(sweep, num_workers=plan.workers_per_trial, on_cpu=not plan.gpus_per_worker, announce=announce)
+    gpu_bytes = connection.gpu_bytes() if plan.gpus_per_worker else None
+    checked = check(
+        sweep,
+        num_workers=plan.workers_per_trial,
+        on_cpu=not plan.gpus_per_worker,
+        announce=announce,
+        gpu_bytes=gpu_bytes,
+        worker_bytes=worker_bytes(plan, connection.nodes(), gpu_bytes),
+    )
     announce(plan.describe())
     if sweep.resume:
         check_same_sweep(earlier, sweep, checked)

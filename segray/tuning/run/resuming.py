@@ -26,7 +26,8 @@ from segray.values import Values
 def as_begun(sweep: Sweep, info: SweepInfo) -> Sweep:
     """Fill in what the first start decided and this one leaves open.
 
-    That is encoder weights, epochs, sampler and scheduler, with their options.
+    They are encoder weights, epochs, sampler and scheduler with their options, and a trial that was planned from data
+    and memory.
     """
     # The network may be back since the first start, and auto would then mean other weights.
     is_open = sweep.base.model.encoder_weights == "auto"
@@ -36,6 +37,10 @@ def as_begun(sweep: Sweep, info: SweepInfo) -> Sweep:
     sampler = sweep.sampler or (info.sampler if info.sampler in SAMPLERS else None)
     # Another sampler has other options; a later check refuses it by its name.
     sampler_options = info.sampler_options if sampler == info.sampler else {}
+    if sweep.first_trial == "plan":
+        # Another machine has other memory. A recipe's trial, the first one, is made again.
+        recorded = info.first_trials[1:] if info.recipe else info.first_trials
+        sweep = replace(sweep, first_trial="given", first_trials=recorded)
     return replace(
         sweep,
         base=sweep.base.with_values(values),

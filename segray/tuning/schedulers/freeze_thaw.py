@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from segray.tuning.freeze_thaw.search import FreezeThaw
 from segray.tuning.objective import TUNE_METRIC
 from segray.tuning.samplers.freeze_thaw import FreezeThawSampler
-from segray.tuning.schedulers.kind import NamedTrial, SchedulerKind, Score, StoppingSettings
+from segray.tuning.schedulers.kind import NamedTrial, SchedulerKind, Score, StoppingSettings, one_epoch
 
 
 class FreezeThawRule:
@@ -50,4 +50,4 @@ class FreezeThawRule:
         return next((trial for trial in paused if int(trial) == chosen), None)
 
 
-FREEZE_THAW = SchedulerKind(FreezeThawRule, "other trials were worth more")
+FREEZE_THAW = SchedulerKind(FreezeThawRule, "other trials were worth more", least_share=one_epoch, pauses=True)

@@ -105,6 +105,16 @@ class StoppingSettings:
         return None if self.grace_epochs is None else min(self.grace_epochs / self.max_epochs, 1.0)
 
 
+def to_first_rung(settings: StoppingSettings) -> float:
+    """Return the share of its schedule that each trial trains where none is stopped before the grace epochs."""
+    return one_epoch(settings) if settings.grace_share is None else settings.grace_share
+
+
+def one_epoch(settings: StoppingSettings) -> float:
+    """Return one epoch as a share of the longest schedule."""
+    return 1 / settings.max_epochs
+
+
 @dataclass(frozen=True)
 class SchedulerKind:
     """One kind of scheduler."""
@@ -113,3 +123,7 @@ class SchedulerKind:
     """Builds the rule; imports Ray, which a command's --help does without"""
     verdict: str = ""
     """Why the rule stops a trial, as the end of a sentence that begins with the trial's best score"""
+    least_share: Callable[[StoppingSettings], float] = to_first_rung
+    """Returns the share of its schedule that each trial trains, unless it fails"""
+    pauses: bool = False
+    """Whether trials may wait with their checkpoints for another slot"""

@@ -10,4 +10,4 @@ def _build(_: StoppingSettings) -> Rule:
     return rule
 
 
-NONE = SchedulerKind(_build)
+NONE = SchedulerKind(_build, least_share=lambda _: 1.0)

@@ -11,13 +11,17 @@ import optuna
 import pytest
 from safetensors.torch import save_file
 
+from segray.cluster.resources import Resources, make_plan
 from segray.config import ModelConfig, RunConfig
 from segray.data.preparation import prepare
 from segray.data.synthetic import NEEDED_VALUES, write_scenes
+from segray.engine.footprint import footprint
 from segray.errors import ConfigError, DataError, StorageError
 from segray.models import build_model
 from segray.tuning.preflight import check, parts, training
+from segray.tuning.run.resuming import as_begun
 from segray.tuning.run.start import run_sweep
+from segray.tuning.run.sweep_record import sweep_record
 from segray.tuning.space import describe
 from segray.tuning.sweep import Sweep
 
@@ -47,10 +51,10 @@ def base(scenes, tmp_path):
     )
 
 
-def checked(base, space=space, first_trials=(), max_epochs=None, num_workers=1, said=None, **fields):
+def checked(base, space=space, first_trials=(), max_epochs=None, num_workers=1, said=None, memory=None, **fields):
     announce = [].append if said is None else said.append
     sweep = Sweep(name="s", base=base, space=space, first_trials=first_trials, epochs=max_epochs, **fields)
-    return check(sweep, num_workers=num_workers, announce=announce)
+    return check(sweep, num_workers=num_workers, announce=announce, **(memory or {}))
 
 
 @pytest.mark.parametrize(
@@ -542,3 +546,36 @@ def test_scores_on_clusters_cannot_be_compared_where_their_number_is_searched(ba
     with pytest.raises(ConfigError, match=r"cannot compare trials that differ in data\.pairs\.num_clusters"):
         checked(base.with_values(values), choosing("data.pairs.num_clusters", 4, 6), objectives=[objective])
     checked(base.with_values({**values, "data.pairs.num_clusters": 4}), objectives=[objective])
+
+
+def test_a_model_that_fits_into_no_gpu_is_refused_and_one_that_must_split_its_batch_is_named(base):
+    def sizes(trial):
+        trial.suggest_categorical("data.crop_px", [[64, 64], [96, 128]])
+        trial.suggest_categorical("train.batch_size", [1, 4])
+
+    needed = footprint(base, 19, (96, 128))
+    said = []
+    checked(base, sizes, said=said, memory={"gpu_bytes": needed.whole(4)})
+    assert not [line for line in said if "GPU" in line]
+    checked(base, sizes, said=said, memory={"gpu_bytes": needed.whole(4) - 1})
+    assert [line for line in said if "whole batch of 1 combinations" in line and "on 96x128 px with 4 images" in line]
+    with pytest.raises(
+        ConfigError, match=r"model.arch='Unet' .* on 96x128 px needs at least 36.8 MB .* gradients 9.2 MB"
+    ):
+        checked(base, sizes, memory={"gpu_bytes": needed.least(1) - 1})
+
+
+def test_a_planned_trial_comes_second_so_that_the_baseline_stays_and_a_resume_keeps_it(base):
+    def batches(trial):
+        trial.suggest_categorical("train.batch_size", [4, 2])
+        trial.suggest_categorical("data.policy", ["none", "light"])
+
+    given = [{"train.batch_size": 4, "data.policy": "light"}, {"train.batch_size": 4, "data.policy": "none"}]
+    said, planned = [], {"train.batch_size": 2, "data.policy": "light"}
+    found = checked(base, batches, given, said=said, first_trial="plan", memory={"worker_bytes": 10**9})
+    assert list(found.first_trials) == [given[0], planned, given[1]]
+    assert [line for line in said if line.startswith("planned trial: train.batch_size 2 (at least ")]
+
+    sweep = Sweep(name="s", base=base, space=batches, first_trials=given, first_trial="plan", trials=3)
+    resumed = as_begun(sweep, sweep_record(sweep, found, make_plan(Resources(), [{"CPU": 1.0}])))
+    assert (list(resumed.first_trials), resumed.first_trial) == (list(found.first_trials), "given")
