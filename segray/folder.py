@@ -98,6 +98,10 @@ class Folder:
         """Return whether there is a file of this name."""
         return bool(self._info(name).type == pafs.FileType.File)
 
+    def num_bytes(self, name: str) -> int:
+        """Return the size of a file; 0 if there is no such file."""
+        return int(self._info(name).size or 0)
+
     @_patient
     def names(self, name: str = "") -> list[str]:
         """Return the sorted names of the files and folders directly inside; empty if the folder does not exist."""

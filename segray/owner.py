@@ -23,7 +23,7 @@ from pydantic import ValidationError
 from segray.errors import OutageError, StorageError, SweepTakenError
 from segray.folder import Folder
 from segray.process import ProcessStatus, machine_id, process_status
-from segray.records import OwnerRecord
+from segray.records import OwnerRecord, SweepState, SweepStatus
 
 BEAT_SECONDS = 5.0
 """Time between an owner's signs of life, for starts on machines that cannot see its process."""
@@ -141,6 +141,15 @@ def owner_is_gone(folder: Folder) -> bool:
     """Return whether the last start of a sweep has certainly ended: it said so, or its process here is gone."""
     owner = _latest(folder)[1]
     return owner is not None and (owner.released or (owner.machine == machine_id() and _status(owner) is None))
+
+
+def status_now(folder: Folder, state: SweepState | None) -> SweepStatus:
+    """Return a sweep's status: one that says that it runs, but is silent or without its process, was interrupted."""
+    if state is None:
+        return "interrupted"
+    # The owner's file tells of a dead process at once; the state alone would need a minute of silence.
+    runs = state.status == "running" and state.is_alive and not owner_is_gone(folder)
+    return "interrupted" if state.status == "running" and not runs else state.status
 
 
 def is_owner_file(name: str) -> bool:

@@ -26,7 +26,10 @@ UNENDED: Final = ("running", "paused", "interrupted")
 
 
 STOPPED_EARLY: Final = "stopped early"
-"""Beginning of the reason of a trial that a scheduler stopped; --trial-timeout stops trials too."""
+"""Beginning of the reason of a trial that a scheduler stopped; --trial-timeout and persons stop trials too."""
+
+STOPPED_BY_REQUEST: Final = "stopped by request"
+"""Beginning of the reason of a trial that a person stopped."""
 
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 """A whole number that fits an int64 column"""
@@ -302,6 +305,9 @@ class OwnerRecord(StoredRecord):
     """Whether the start has ended and released the sweep"""
 
 
+MAX_TIME: Final = 2.0**36
+"""Latest Unix time that a record may name, in the year 4147; a date has limits"""
+
 SILENCE_SECONDS: Final = 60.0
 """Time without a new state after which a reader takes a running sweep for dead; it writes one every few seconds."""
 
@@ -322,6 +328,8 @@ class SweepState(StoredRecord):
     """Whether the search has ended and the sweep runs repeats"""
     paused: tuple[str, ...] = ()
     """Trials that have left their slots and may go on later"""
+    held_since: Annotated[float, Field(ge=0, le=MAX_TIME)] | None = None
+    """Unix time since which all trials wait, because a person paused the sweep; None while they train"""
 
     @property
     def is_alive(self) -> bool:

@@ -7,6 +7,7 @@
       test.json                     SplitScores of the best trial on the test split, if there is one
       state.json                    SweepState: running, finished or interrupted, and when this was last true
       study.db                      the Optuna study
+      requests/                     what persons ask of the running sweep, and answers: see `requests.py`
       report.html                   on local disks, written when the sweep ends
       samples/STEM_photo.png, STEM_truth.png            a few fixed validation images
       trials/ID/                    0007, or 0007-seed1-epochs6 for a repeat

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 MISSING = "–"
 _POINTS = "\u00a0points"
@@ -76,6 +77,11 @@ def duration(seconds: float) -> str:
     else:
         text = f"{rest} s"
     return text.replace(" ", "\u00a0")
+
+
+def moment(unix_seconds: float) -> str:
+    """Return a Unix time as date and time of day: ``2026-12-01 14:05 UTC``."""
+    return f"{datetime.fromtimestamp(unix_seconds, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def data_size(num_bytes: int) -> str:

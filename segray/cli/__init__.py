@@ -10,6 +10,7 @@ import typer
 
 from segray.cli import data, recipes, weights
 from segray.cli.confirm import confirm
+from segray.cli.control import COMMANDS
 from segray.cli.preflight import STUDY_OPTIONS, preflight
 from segray.cli.train import train
 from segray.cli.use import USE
@@ -89,6 +90,9 @@ def report(
     size_bytes = write_report(run, output)
     print(f"wrote {output} ({size_bytes / 1e6:.1f} MB)")
 
+
+for name, request in COMMANDS:
+    app.command(name)(request)
 
 for command in USE:
     app.command()(command)

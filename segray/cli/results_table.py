@@ -61,7 +61,8 @@ def headline(results: SweepResults) -> str:
     outcomes = ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
     progress = results.progress()
     trials = f"{progress} trial{'' if progress == '1' else 's'}" + (f" ({outcomes})" if outcomes else "")
-    return f"{results.info.name}, {results.state}: {trials}, {text.duration(results.seconds)}"
+    held = "" if results.held_since is None else f", on hold since {text.moment(results.held_since)}"
+    return f"{results.info.name}, {results.state}{held}: {trials}, {text.duration(results.seconds)}"
 
 
 def trials_table(results: SweepResults) -> Table:

@@ -9,9 +9,10 @@ end.
 from __future__ import annotations
 
 import asyncio
-import time
+from collections.abc import Callable
 from dataclasses import replace
 
+from segray.clock import hold_clock, release_clock, working_time
 from segray.cluster.messages import Message, Task
 from segray.cluster.slot_state import MAX_ATTEMPTS, Causes, Life, SlotState
 
@@ -32,6 +33,7 @@ class Channel:
         self._slots: dict[str, SlotState] = {}
         self._changed = asyncio.Condition()
         self._interrupted = False
+        self._held, self._num_holds = False, 0
 
     # ---- called by the slot: Tune's side
 
@@ -105,10 +107,30 @@ class Channel:
                 state.flight = None
         await self._notify()
 
+    async def stop(self, trial_id: str, reason: str) -> None:
+        """End a trial as stopped, between two batches; do nothing if it is not in flight.
+
+        Args:
+            trial_id: The trial.
+            reason: Why it ends, for its outcome.
+        """
+        for state in self._slots.values():
+            if state.runs(trial_id):
+                state.stop_flight(reason)
+        await self._notify()
+
+    async def hold(self, held: bool) -> None:
+        """Let the workers of all trials wait between two batches, or go on; the wait is no part of a trial's time."""
+        if held and not self._held:
+            self._num_holds += 1
+        self._held = held
+        (hold_clock if held else release_clock)()
+        await self._notify()
+
     async def waiting_seconds(self) -> dict[str, float]:
         """Return trial id -> seconds that the trial has waited for workers, for trials without workers."""
         flights = [state.flight for state in self._slots.values() if state.flight is not None]
-        now = time.monotonic()
+        now = working_time()
         return {flight.task.trial_id: now - flight.since for flight in flights if not flight.has_workers}
 
     async def seconds(self, trial_id: str) -> float:
@@ -242,13 +264,38 @@ class Channel:
         """Note why a worker is about to end its process; a trial in flight gets another attempt."""
         self._slot(slot).causes.said[rank] = reason, traceback
 
-    async def should_stop(self, slot: str, generation: int) -> None:
-        """Return once the trial in flight must end between two batches."""
+    async def should_stop(self, slot: str, generation: int) -> str:
+        """Return once the trial in flight must end between two batches.
+
+        Returns:
+            The reason if the workers are to say when they have stopped; empty if nobody waits for them.
+        """
         state = self._slot(slot)
-        if state.generation == generation:
-            await state.stop.wait()
+        flight = state.flight
+        if state.generation != generation or flight is None:
+            return ""
+        await state.stop.wait()
+        return flight.stop_reason if state.flight is flight and state.generation == generation else ""
+
+    async def hold_begins(self, slot: str, generation: int) -> None:
+        """Return once the trial in flight must wait between two batches, or must end."""
+        await self._until(slot, generation, lambda: self._held)
+
+    async def hold_ends(self, slot: str, generation: int) -> None:
+        """Return once the trial in flight may go on, or must end."""
+        # A second hold frees those who wait for the end of the first: all ranks of a group must wait for the same one.
+        number = self._num_holds
+        await self._until(slot, generation, lambda: not self._held or self._num_holds != number)
 
     # ---- inside
+
+    async def _until(self, slot: str, generation: int, is_so: Callable[[], bool]) -> None:
+        """Wait until something is so, or until the trial in flight ends."""
+        state = self._slot(slot)
+        stop = state.stop
+        if state.generation == generation and state.flight is not None:
+            async with self._changed:
+                await self._changed.wait_for(lambda: is_so() or stop.is_set())
 
     def _slot(self, slot: str) -> SlotState:
         return self._slots.setdefault(slot, SlotState())

@@ -37,6 +37,8 @@ class ChannelHandle(Protocol):
     verdict: RemoteMethod[[str, bool], None]
     waiting_seconds: RemoteMethod[[], dict[str, float]]
     seconds: RemoteMethod[[str], float]
+    stop: RemoteMethod[[str, str], None]
+    hold: RemoteMethod[[bool], None]
     interrupt: RemoteMethod[[], None]
     starting: RemoteMethod[[str], int | None]
     stopping: RemoteMethod[[str, int, int | None, str, str], None]
@@ -48,7 +50,9 @@ class ChannelHandle(Protocol):
     next_task: RemoteMethod[[str, int, int], tuple[int, Task] | None]
     hand_over: RemoteMethod[[str, int, Message], bool]
     note_failure: RemoteMethod[[str, int, str, str], None]
-    should_stop: RemoteMethod[[str, int], None]
+    should_stop: RemoteMethod[[str, int], str]
+    hold_begins: RemoteMethod[[str, int], None]
+    hold_ends: RemoteMethod[[str, int], None]
 
 
 def wait_for(pending: Pending[Result], timeout_seconds: float | None = None) -> Result:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
+from segray.clock import working_time
 from segray.cluster.messages import Message, Task
 
 MAX_ATTEMPTS = 3
@@ -35,25 +35,27 @@ class Flight:
 
     task: Task
     has_workers: bool = False
-    since: float = field(default_factory=time.monotonic)
-    """time.monotonic() when workers took the trial, or when it began to wait for workers"""
+    since: float = field(default_factory=working_time)
+    """working_time() when workers took the trial, or when it began to wait for workers"""
     deaths: int = 0
     """Number of times that the trial has lost its workers since its last epoch"""
+    stop_reason: str = ""
+    """Why a person ended the trial; its workers say so when they have stopped. Empty for a trial that goes on"""
 
     def take(self) -> None:
         """Give the trial to workers; do nothing if another rank of them was first."""
         if not self.has_workers:
-            self.has_workers, self.since = True, time.monotonic()
+            self.has_workers, self.since = True, working_time()
 
     def lose_workers(self) -> None:
         """Count a death, and wait for workers to make the next attempt."""
         self.task = replace(self.task, attempt=self.task.attempt + 1, seconds=self.seconds())
-        self.has_workers, self.since = False, time.monotonic()
+        self.has_workers, self.since = False, working_time()
         self.deaths += 1
 
     def seconds(self) -> float:
         """Return the time spent on the trial, over all attempts."""
-        return self.task.seconds + (time.monotonic() - self.since if self.has_workers else 0.0)
+        return self.task.seconds + (working_time() - self.since if self.has_workers else 0.0)
 
 
 @dataclass
@@ -120,6 +122,16 @@ class SlotState:
         reason = f"{what}: {why or UNKNOWN}"
         self.end(Message(task.trial_id, status="failed", reason=reason, traceback=details, seconds=task.seconds))
 
+    def stop_flight(self, reason: str) -> None:
+        """End the trial in flight as stopped: its workers say when they have stopped, between two batches."""
+        assert self.flight is not None
+        self.flight.stop_reason = reason
+        if self.flight.has_workers:
+            self.stop.set()
+        else:
+            task = self.flight.task
+            self.end(Message(task.trial_id, status="stopped", reason=reason, seconds=task.seconds))
+
     def interrupt(self) -> None:
         """End the trial in flight between two batches, if there is one."""
         self.stop.set()
@@ -154,7 +166,9 @@ class SlotState:
         ended = f"attempt {flight.task.attempt} ended: {why or UNKNOWN}"
         self.inbox.put_nowait(Message(flight.task.trial_id, log=f"{ended}\n{log}".strip()))
         flight.lose_workers()
-        if flight.deaths >= MAX_ATTEMPTS:
+        if flight.stop_reason:
+            self.stop_flight(flight.stop_reason)
+        elif flight.deaths >= MAX_ATTEMPTS:
             self.fail(f"its workers died {MAX_ATTEMPTS} times in a row before an epoch was done")
 
     def store_of(self, start: int) -> dict[str, bytes]:

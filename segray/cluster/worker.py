@@ -12,6 +12,7 @@ import ray
 import torch
 import torch.distributed as dist
 
+from segray.clock import working_time
 from segray.cluster.handle import ChannelHandle, wait_for
 from segray.cluster.hang import ending_hangs
 from segray.cluster.limits import Limits
@@ -88,10 +89,14 @@ def run_task(task: Task, worker: WorkerConfig, generation: int) -> None:
                 device=torch.device(worker.device),
                 splits=worker.sweep.splits(),
                 goals=task.goals,
+                hold=line,
             )
         except Interrupted:
             if line.is_late:
                 line.end_late(has_model=files.pointer("best") is not None)
+            elif line.stop_reason:
+                log.write(line.stop_reason)
+                line.end("stopped", line.stop_reason)
             break
         except SweepTakenError:
             if not alone:
@@ -141,9 +146,13 @@ class Line:
     def __init__(self, task: Task, worker: WorkerConfig, generation: int) -> None:
         self._task, self._channel, self._slot, self._generation = task, worker.channel, worker.slot, generation
         self._stop = worker.channel.should_stop.remote(worker.slot, generation)
+        self._hold = worker.channel.hold_begins.remote(worker.slot, generation)
+        self._has_stopped = self._is_held = False
         self._next_look = 0.0
-        self._started = time.monotonic() - task.seconds
+        self._started = working_time() - task.seconds
         self._trial_minutes = worker.limits.trial_minutes
+        self.stop_reason = ""
+        """Why a person ended the trial, once this worker has heard of it"""
 
     def hand_over(self, record: EpochRecord, final: bool) -> bool:
         """Pass on an epoch's record (rank 0); return whether to train on."""
@@ -151,17 +160,36 @@ class Line:
         return wait_for(self._channel.hand_over.remote(self._slot, self._generation, message))
 
     def interrupted(self) -> bool:
-        """Return whether the trial must end before its next batch; look at most every half second."""
+        """Return whether the trial must end before its next batch."""
+        self._look()
+        return self._has_stopped or self.is_late
+
+    def is_wanted(self) -> bool:
+        """Return whether the trial must wait before its next batch."""
+        self._look()
+        return self._is_held
+
+    def wait(self) -> None:
+        """Wait until the trial may go on, or must end."""
+        wait_for(self._channel.hold_ends.remote(self._slot, self._generation))
+        self._hold = self._channel.hold_begins.remote(self._slot, self._generation)
+        self._is_held, self._next_look = False, 0.0
+
+    def _look(self) -> None:
+        """Look, at most every half second, whether the driver wants anything of this trial."""
         now = time.monotonic()
         if now < self._next_look:
-            return False
+            return
         self._next_look = now + LOOK_SECONDS
-        return self.is_late or bool(ray.wait([self._stop], timeout=0)[0])
+        ready, _ = ray.wait([self._stop, self._hold], num_returns=2, timeout=0)
+        self._is_held = self._hold in ready
+        if self._stop in ready and not self._has_stopped:
+            self._has_stopped, self.stop_reason = True, wait_for(self._stop)
 
     @property
     def is_late(self) -> bool:
         """Whether the trial has used up its time."""
-        return self._trial_minutes is not None and time.monotonic() - self._started > 60 * self._trial_minutes
+        return self._trial_minutes is not None and working_time() - self._started > 60 * self._trial_minutes
 
     def end_late(self, *, has_model: bool) -> None:
         """Report that the trial's time is over: a trial with a model was stopped, a trial without one has failed."""
@@ -173,7 +201,7 @@ class Line:
 
     def end(self, status: OutcomeStatus | Literal["no_storage"], reason: str, trace: str = "") -> None:
         """Report the end of a trial that ended before its last epoch."""
-        seconds = time.monotonic() - self._started
+        seconds = working_time() - self._started
         message = Message(self._task.trial_id, status=status, reason=reason, traceback=trace, seconds=seconds)
         wait_for(self._channel.hand_over.remote(self._slot, self._generation, message))
 

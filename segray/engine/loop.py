@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
@@ -12,16 +11,18 @@ import torch
 from torch import Tensor, nn
 
 from segray.activity import each
+from segray.clock import working_time
 from segray.data.batches.loaders import Batch
 from segray.engine.distributed import max_over_ranks, rank, sum_over_ranks
 from segray.engine.endings import Diverged, Infeasible, Interrupted
+from segray.engine.hold import Hold, rest
 from segray.engine.memory import PeakMemory
 from segray.engine.state import TrainState
 from segray.engine.steps import Step
 from segray.objective import MIOU, Objective
 from segray.records import EpochRecord
 
-__all__ = ["TRAINING", "Diverged", "EpochLoader", "Infeasible", "Interrupted", "fit"]
+__all__ = ["TRAINING", "Diverged", "EpochLoader", "Hold", "Infeasible", "Interrupted", "fit"]
 
 TRAINING = "training on a batch"
 """The activity of a process in a training step, where it may wait for the gradients of other ranks."""
@@ -46,6 +47,7 @@ def fit(
     objective: Objective = MIOU,
     attempt: int = 1,
     interrupted: Callable[[], bool] = lambda: False,
+    hold: Hold | None = None,
 ) -> Iterator[EpochRecord]:
     """Train from the state's epoch to the last one, and yield a record after every epoch.
 
@@ -61,6 +63,7 @@ def fit(
             ``data.all_data``, every epoch is the best one so far.
         attempt: Number of this start of the run, from 1; kept in the records.
         interrupted: Called between batches; True on any rank ends the run on all ranks.
+        hold: Asked between training batches; all ranks wait if any rank must. The records' times leave the wait out.
 
     Yields:
         One record per completed epoch; the last is of epoch ``train.epochs`` or of an early stop.
@@ -71,9 +74,9 @@ def fit(
     """
     peak_memory = PeakMemory(state.device)
     while not state.is_finished:
-        epoch, epoch_started = state.epoch + 1, time.perf_counter()
-        trained = _train_epoch(state, step, train_loader, interrupted)
-        train_seconds = time.perf_counter() - epoch_started
+        epoch, epoch_started = state.epoch + 1, working_time()
+        trained = _train_epoch(state, step, train_loader, interrupted, hold)
+        train_seconds = working_time() - epoch_started
 
         scores = validate(state.kept_model)
         score = scores[objective.name]
@@ -89,7 +92,7 @@ def fit(
             scores=scores,
             learning_rate=trained.learning_rate,
             images_per_second=trained.num_images / train_seconds,
-            epoch_seconds=time.perf_counter() - epoch_started,
+            epoch_seconds=working_time() - epoch_started,
             peak_memory_bytes=peak_memory.num_bytes(),
             best_score=state.best_score,
             best_epoch=state.best_epoch,
@@ -107,7 +110,7 @@ class _TrainedEpoch(NamedTuple):
 
 
 def _train_epoch(
-    state: TrainState, step: Step, train_loader: EpochLoader, interrupted: Callable[[], bool]
+    state: TrainState, step: Step, train_loader: EpochLoader, interrupted: Callable[[], bool], hold: Hold | None
 ) -> _TrainedEpoch:
     """Train the epoch after the state's; the state's epoch is not yet counted up.
 
@@ -126,11 +129,11 @@ def _train_epoch(
     learning_rate = math.nan
     for batch in each(train_loader, getting="loading a training batch", using=TRAINING):
         if num_steps % check_every == 0:
-            _check(totals, interrupted(), epoch, num_steps)
+            _check(totals, interrupted, hold, epoch, num_steps)
         learning_rate = state.optimizer.param_groups[0]["lr"]
         totals.add(step(state, batch), len(batch.indices))
         num_steps += 1
-    _check(totals, interrupted(), epoch, num_steps)
+    _check(totals, interrupted, hold, epoch, num_steps)
     means, num_images = totals.over_ranks()
     return _TrainedEpoch(means, num_images, learning_rate)
 
@@ -162,12 +165,22 @@ class _Totals:
         return {name: total / num_steps for name, total in zip(self._names, sums, strict=True)}, int(num_images)
 
 
-def _check(totals: _Totals, interrupted: bool, epoch: int, num_steps: int) -> None:
-    """Raise Interrupted or Diverged on all ranks if any rank has a reason."""
+def _check(totals: _Totals, interrupted: Callable[[], bool], hold: Hold | None, epoch: int, num_steps: int) -> None:
+    """Raise Interrupted or Diverged on all ranks if any rank has a reason; let all ranks wait if any must.
+
+    A wait may end because the run must, so the ranks look again after it.
+    """
     sums = totals.sums
-    flags = torch.stack([sums.new_tensor(interrupted), sums.isfinite().all().logical_not().double()])
-    stop, diverged = max_over_ranks(flags).tolist()
-    if diverged:
-        raise Diverged(epoch, num_steps)
-    if stop:
-        raise Interrupted
+    while True:
+        stops, waits = interrupted(), hold is not None and hold.is_wanted()
+        flags = torch.stack(
+            [sums.new_tensor(stops), sums.isfinite().all().logical_not().double(), sums.new_tensor(waits)]
+        )
+        stop, diverged, held = max_over_ranks(flags).tolist()
+        if diverged:
+            raise Diverged(epoch, num_steps)
+        if stop:
+            raise Interrupted
+        if not held or hold is None:
+            return
+        rest(hold)

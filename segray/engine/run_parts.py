@@ -14,6 +14,7 @@ from segray.data.preparation import PreparedData
 from segray.engine.adversarial import AdversarialStep
 from segray.engine.batch_size import per_rank_batch_size, val_batch_size
 from segray.engine.distributed import rank, world_size
+from segray.engine.hold import Hold, resting
 from segray.engine.precision import resolve_precision
 from segray.engine.steps import Step, SupervisedStep
 from segray.engine.validation import Validation
@@ -57,6 +58,7 @@ def build_validation(
     data: PreparedData,
     device: torch.device,
     interrupted: Callable[[], bool] = lambda: False,
+    hold: Hold | None = None,
     *,
     micro_batches: int,
     num_workers: int,
@@ -69,7 +71,7 @@ def build_validation(
         num_workers=min(num_workers, MAX_VAL_LOADER_WORKERS),
         **_loader_options(device),
     )
-    return Validation(config, data, whole_images, device, interrupted)
+    return Validation(config, data, whole_images, device, resting(interrupted, hold))
 
 
 def build_step(config: RunConfig, data: PreparedData, device: torch.device, micro_batches: int = 1) -> Step:

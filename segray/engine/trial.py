@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from typing import Final, Protocol
 
 import torch
 import torch.distributed as dist
 
 from segray.activity import doing, waiting_for_others
+from segray.clock import working_time
 from segray.config import RunConfig
 from segray.engine.determinism import deterministic
 from segray.engine.distributed import from_first_rank, rank, world_size
 from segray.engine.keeper import CheckpointKeeper
-from segray.engine.loop import fit
+from segray.engine.loop import Hold, fit
 from segray.engine.properties import check_constraints, measured_properties, with_properties
 from segray.engine.resume import reached_checkpoints, resumed_state
 from segray.engine.run_parts import build_step, build_train_loader, build_validation
@@ -50,6 +50,7 @@ def train_trial(
     num_loader_workers: int = 0,
     splits: SplitRecord | None = None,
     goals: Goals = DEFAULT_GOALS,
+    hold: Hold | None = None,
 ) -> None:
     """Train one trial from its last checkpoint, or from the start, until it ends or the reporter ends it.
 
@@ -67,6 +68,7 @@ def train_trial(
         num_loader_workers: Number of loader processes if ``data.num_loader_workers`` is not set.
         splits: The images that the sweep started with, which this machine must have too; None skips the check.
         goals: The score by which an epoch is the best one, the properties to measure, and their bounds.
+        hold: Lets the trial wait between batches; its time does not count.
 
     Raises:
         ConfigError: The config cannot work.
@@ -75,7 +77,7 @@ def train_trial(
         Diverged: The training loss became NaN or infinite.
         Infeasible: The network breaks a constraint.
     """
-    started = time.monotonic()
+    started = working_time()
     reached = from_first_rank(lambda: reached_checkpoints(files, log))
     if reached and is_finished(config.train, reached[0].record.epoch, reached[0].record.best_epoch):
         # An earlier attempt finished the trial, but died before it handed over the last record.
@@ -85,7 +87,7 @@ def train_trial(
     data = trial_data(config.data, splits, log)
     workers = num_loader_workers if config.data.num_loader_workers is None else config.data.num_loader_workers
     validation = build_validation(
-        config, data, device, reporter.interrupted, micro_batches=micro_batches, num_workers=workers
+        config, data, device, reporter.interrupted, hold, micro_batches=micro_batches, num_workers=workers
     )
     loader = build_train_loader(config, data, device, workers)
     doing("building the model")
@@ -99,13 +101,20 @@ def train_trial(
     properties = measured_properties(state, config, goals, data, last)
     with deterministic(config.train.deterministic):
         for trained in fit(
-            state, step, loader, validation, objective=goals.main, attempt=attempt, interrupted=reporter.interrupted
+            state,
+            step,
+            loader,
+            validation,
+            objective=goals.main,
+            attempt=attempt,
+            interrupted=reporter.interrupted,
+            hold=hold,
         ):
             record = with_properties(trained, goals, properties)
             check_constraints(goals, record.scores)
             if rank() == 0:
                 doing("writing a checkpoint")
-                seconds = seconds_before + time.monotonic() - started
+                seconds = seconds_before + working_time() - started
                 keeper.keep(state, record, seconds, validation.samples)
                 log.write(epoch_line(record, config.train.epochs, goals.main))
             if not _hand_over(reporter, record, state.is_finished, device):

@@ -76,7 +76,12 @@ def _damage(results: SweepResults) -> Iterator[str]:
 
 
 def _running(results: SweepResults) -> Iterator[str]:
-    if results.state == "running":
+    if results.held_since is not None:
+        yield (
+            f"The sweep is on hold since {text.moment(results.held_since)}, by request, and `segray continue` lets it "
+            "go on: these are the results so far."
+        )
+    elif results.state == "running":
         yield "The sweep is still running: these are the results so far."
 
 
@@ -259,9 +264,9 @@ def _clusters(results: SweepResults) -> Iterator[str]:
 
 def _failure(results: SweepResults) -> Iterator[str]:
     """Yield a line for each trial and repeat that failed, with its reason."""
-    timed_out = results.repeats[results.repeats["outcome"] == "stopped"]
+    stopped = results.repeats[results.repeats["outcome"] == "stopped"]
     failed = [frame[frame["outcome"].isin(FAILURES)] for frame in (results.trials, results.repeats)]
-    ended = pd.concat([*failed, timed_out])[["id", "outcome", "reason"]]
+    ended = pd.concat([*failed, stopped])[["id", "outcome", "reason"]]
     for row in ended.to_dict("records"):
         yield f"{row['id']} {text.words(row['outcome'])}: {row['reason']}"
 

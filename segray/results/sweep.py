@@ -11,8 +11,8 @@ import pandas as pd
 
 from segray import text
 from segray.objective import MIOU, Objective, find_objective
-from segray.owner import owner_is_gone
-from segray.records import FAILURES, STOPPED_EARLY, SweepInfo, SweepState, SweepStatus
+from segray.owner import status_now
+from segray.records import FAILURES, STOPPED_EARLY, SweepInfo, SweepStatus
 from segray.results.confirmation import Confirmation, confirm
 from segray.results.frames import (
     TRIAL_COLUMNS,
@@ -85,6 +85,8 @@ class SweepResults:
     """One phrase for each damaged file, with the trial that is left out because of it"""
     num_left_out: int = 0
     """Number of the search's trials that are not in the frames, because their files are damaged"""
+    held_since: float | None = None
+    """Unix time since which a running sweep is on hold, because a person paused it; None if it trains"""
 
     @cached_property
     def config_keys(self) -> tuple[str, ...]:
@@ -298,7 +300,7 @@ def load(path: str | Path) -> SweepResults:
     found, repeats = read_trials(files.trials()), files.repeats()
     found_repeats = dict(zip(repeats, read_trials(list(repeats.values())), strict=True))
     contents = [content for content in found if not content.is_left_out]
-    status = _status(files, state)
+    status = status_now(files.folder, state)
     # Repeats begin when the search is over: a trial of the search that is still open then was cut short.
     is_repeating = status == "running" and state is not None and state.repeating
     trials = trials_frame(
@@ -329,20 +331,13 @@ def load(path: str | Path) -> SweepResults:
             *(_describe_damage(trial) for trial in (*found, *found_repeats.values()) if trial.damage),
         ),
         num_left_out=len(found) - len(contents),
+        held_since=state.held_since if state is not None and status == "running" else None,
     )
 
 
 def _describe_damage(trial: TrialContent) -> str:
     what = "repeat" if Repeat.parse(trial.id) else "trial"
     return f"{what} {trial.id}{' is left out' if trial.is_left_out else ''}: {trial.damage}"
-
-
-def _status(files: SweepFiles, state: SweepState | None) -> SweepStatus:
-    if state is None:
-        return "interrupted"
-    # The owner's file tells of a dead process at once; the state alone would need a minute of silence.
-    runs = state.status == "running" and state.is_alive and not owner_is_gone(files.folder)
-    return "interrupted" if state.status == "running" and not runs else state.status
 
 
 def _json_value(value: object) -> object:

@@ -148,6 +148,24 @@ def parse_values(
     return values
 
 
+def parse_point(texts: Sequence[str]) -> dict[str, object]:
+    """Return the values of a point by dotted key; the sweep that it is for knows which keys it searches.
+
+    Args:
+        texts: ``KEY=VALUE`` texts, the values in YAML.
+
+    Raises:
+        ConfigError: A text has another form, or its key is given twice.
+    """
+    values: dict[str, object] = {}
+    for text in texts:
+        key, value = key_and_value("a point", text, "optim.lr=0.001")
+        if key in values:
+            raise ConfigError(f"a point must give {key} once, but gives it again as {text!r}; leave one of the two out")
+        values[key] = value
+    return values
+
+
 def key_and_value(option: str, text: str, example: str) -> tuple[str, object]:
     """Return name and value of a ``NAME=VALUE`` text, the value read as YAML.
 
@@ -164,7 +182,7 @@ def key_and_value(option: str, text: str, example: str) -> tuple[str, object]:
 
     key, equals, value = text.partition("=")
     if not equals:
-        form = "KEY=VALUE" if option == "--set" else "NAME=VALUE"
+        form = "NAME=VALUE" if option == "--sampler-option" else "KEY=VALUE"
         raise ConfigError(f"{option} must be {form}, such as {example}, but got {text!r}")
     try:
         return key, parse_value(value)

@@ -7,6 +7,7 @@ import pytest
 
 from segray.cli.results_table import print_results
 from segray.errors import ConfigError
+from segray.results import load
 
 
 def test_the_table_puts_the_best_first_and_gives_reasons_of_failures(full, capsys):
@@ -25,6 +26,18 @@ def test_trials_cut_by_the_time_budget_can_be_resumed(sweep, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("camvid, finished: 2 of 20 trials (1 finished, 1 interrupted)")
     assert lines[-1] == "The sweep ended before its trials did (2 of 20 started, 1 cut short); --resume continues it."
+
+
+def test_a_sweep_on_hold_says_since_when(sweep, capsys):
+    held = fake_sweep.state("running").model_copy(update={"held_since": 1_796_000_000.0})
+    sweep.files.write_state(held)
+    print_results(sweep.files.folder.path)
+    assert capsys.readouterr().out.startswith("camvid, running, on hold since 2026-11-30 00:53 UTC: 0 of 20 trials")
+    [note] = fake_sweep.note_texts(load(sweep.files.folder.path), "running")
+    assert note.startswith("The sweep is on hold since 2026-11-30 00:53 UTC, by request, and `segray continue` lets it")
+    sweep.files.write_state(held.model_copy(update={"status": "interrupted"}))
+    print_results(sweep.files.folder.path)
+    assert "on hold" not in capsys.readouterr().out
 
 
 def test_without_a_planned_number_there_is_no_of(sweep, capsys):

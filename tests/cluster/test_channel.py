@@ -2,6 +2,7 @@ import asyncio
 
 import pytest
 
+from segray.clock import release_clock
 from segray.cluster.channel import Channel, ChannelError
 from segray.cluster.messages import Message, Task
 from segray.cluster.slot_state import MAX_ATTEMPTS
@@ -419,5 +420,139 @@ def test_workers_that_outlive_a_group_that_was_given_up_are_told_to_return():
         while await channel.next_run("slot"):
             pass
         assert await waiting is None
+
+    run(scenario)
+
+
+def test_a_person_stops_a_trial_between_batches_and_its_workers_say_when_they_have():
+    async def scenario(channel):
+        generation, *_ = await start(channel)
+        stop = asyncio.create_task(channel.should_stop("slot", generation))
+        await channel.stop("0001", "stopped by request of alice")
+        await asyncio.sleep(0.01)
+        assert not stop.done()
+        await channel.stop("0000", "stopped by request of alice")
+        # Asked again, it changes nothing.
+        await channel.stop("0000", "stopped by request of alice")
+        assert await stop == "stopped by request of alice"
+        ended = Message("0000", status="stopped", reason="stopped by request of alice")
+        for _rank in range(2):
+            assert await channel.hand_over("slot", generation, ended) is False
+        await channel.submit("slot", Task("0001", {}))
+        next_stop = asyncio.create_task(channel.should_stop("slot", generation))
+        assert await channel.next_task("slot", generation, 1)
+        await asyncio.sleep(0.01)
+        assert not next_stop.done()
+
+    run(scenario)
+
+
+def test_a_stop_waits_for_the_verdict_on_an_epoch_and_yields_to_one_that_ends_the_trial():
+    async def scenario(channel):
+        generation, *_ = await start(channel)
+        stop = asyncio.create_task(channel.should_stop("slot", generation))
+        waiting = asyncio.create_task(channel.hand_over("slot", generation, message("0000")))
+        assert (await channel.next_message("slot")).record
+        await channel.stop("0000", "stopped by request")
+        await asyncio.sleep(0.01)
+        assert not waiting.done()
+        await channel.verdict("0000", False)
+        assert await waiting is False
+        # The scheduler has ended the trial: nobody waits for another end.
+        assert await stop
+        assert await channel.hand_over("slot", generation, message("0000", 2, status="stopped")) is False
+        assert channel._slot("slot").inbox.empty()
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("when", ["before workers took it", "as they die"])
+def test_a_stop_of_a_trial_without_workers_ends_it_at_once(when):
+    async def scenario(channel):
+        if when == "as they die":
+            await start(channel)
+            await channel.stop("0000", "stopped by request")
+            await channel.stopping("slot", 0, 0, "ended with exit code 3", "last words")
+            assert (await channel.next_message("slot")).log.endswith("last words")
+        else:
+            await channel.submit("slot", Task("0000", {}, seconds=7.0))
+            await channel.stop("0000", "stopped by request")
+        end = await channel.next_message("slot")
+        assert (end.trial_id, end.status, end.reason) == ("0000", "stopped", "stopped by request")
+        assert end.seconds == pytest.approx(7.0 if when != "as they die" else 0.0, abs=1.0)
+        # Workers that start now wait for the next trial.
+        generation, after = await channel.join("slot")
+        waiting = asyncio.create_task(channel.next_task("slot", generation, after))
+        await asyncio.sleep(0.01)
+        assert not waiting.done()
+        await channel.submit("slot", Task("0001", {}))
+        assert (await waiting)[1].trial_id == "0001"
+
+    run(scenario)
+
+
+@pytest.fixture
+def clock():
+    """Let the clock go again after a test that fails on hold."""
+    yield
+    release_clock()
+
+
+def test_workers_wait_while_the_sweep_is_on_hold_and_no_time_counts(clock):
+    async def scenario(channel):
+        generation, *_ = await start(channel)
+        await channel.submit("other", Task("0001", {}))
+        begun = asyncio.create_task(channel.hold_begins("slot", generation))
+        await asyncio.sleep(0.01)
+        assert not begun.done()
+        await channel.hold(True)
+        await begun
+        waits = [asyncio.create_task(channel.hold_ends("slot", generation)) for _rank in range(2)]
+        before = await channel.seconds("0000"), await channel.waiting_seconds()
+        await asyncio.sleep(0.05)
+        assert not any(wait.done() for wait in waits)
+        assert (await channel.seconds("0000"), await channel.waiting_seconds()) == before
+        await channel.hold(False)
+        await asyncio.gather(*waits)
+        await channel.hold_ends("slot", generation)
+
+    run(scenario)
+
+
+def test_all_ranks_wait_for_the_end_of_the_same_hold(clock):
+    async def scenario(channel):
+        generation, *_ = await start(channel)
+        await channel.hold(True)
+        waits = [asyncio.create_task(channel.hold_ends("slot", generation)) for _rank in range(2)]
+        await asyncio.sleep(0.01)
+        # Asked for twice, it is one hold.
+        await channel.hold(True)
+        await asyncio.sleep(0.01)
+        assert not any(wait.done() for wait in waits)
+        await asyncio.gather(channel.hold(False), channel.hold(True))
+        await asyncio.gather(*waits)
+        again = asyncio.create_task(channel.hold_ends("slot", generation))
+        await asyncio.sleep(0.01)
+        assert not again.done()
+        await channel.hold(False)
+        await again
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("end", ["stop", "interrupt", "join", "verdict"])
+def test_a_trial_that_must_end_waits_no_longer_for_the_end_of_a_hold(clock, end):
+    async def scenario(channel):
+        generation, *_ = await start(channel)
+        await channel.hold(True)
+        waiting = asyncio.create_task(channel.hold_ends("slot", generation))
+        await asyncio.sleep(0.01)
+        assert not waiting.done()
+        arguments = {"stop": ("0000", "stopped by request"), "join": ("slot",), "verdict": ("0000", False)}
+        await getattr(channel, end)(*arguments.get(end, ()))
+        await waiting
+        # Workers of a group that is over are not held up.
+        if end == "join":
+            await channel.hold_ends("slot", generation)
 
     run(scenario)

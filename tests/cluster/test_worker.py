@@ -20,6 +20,7 @@ class Line:
     """A line that keeps the reported end of a trial."""
 
     is_late = False
+    stop_reason = ""
 
     def __init__(self, *_, **__):
         SAID.clear()
@@ -74,7 +75,9 @@ def test_a_trial_that_has_had_its_time_is_stopped_or_has_failed_where_it_has_no_
 ):
     said = []
     channel = SimpleNamespace(
-        should_stop=SimpleNamespace(remote=lambda *_: None), hand_over=SimpleNamespace(remote=lambda *args: args[-1])
+        should_stop=SimpleNamespace(remote=lambda *_: "stop"),
+        hold_begins=SimpleNamespace(remote=lambda *_: "hold"),
+        hand_over=SimpleNamespace(remote=lambda *args: args[-1]),
     )
     monkeypatch.setattr(worker.ray, "wait", lambda *_, **__: ([], []))
     monkeypatch.setattr(worker, "wait_for", said.append)
@@ -95,6 +98,43 @@ def test_a_trial_that_has_had_its_time_is_stopped_or_has_failed_where_it_has_no_
     assert end.status == status
     assert end.reason.startswith("stopped after 10 min (--trial-timeout); ")
     assert end.seconds >= 601
+
+
+def test_a_worker_hears_of_holds_and_stops_and_says_why_it_was_stopped(tmp_path, monkeypatch):
+    ready, asked = [], []
+
+    def answering(name, answer):
+        return SimpleNamespace(remote=lambda *_: asked.append(name) or answer)
+
+    channel = SimpleNamespace(
+        should_stop=answering("stop", "stopped by request"),
+        hold_begins=answering("begin", "hold"),
+        hold_ends=answering("end", None),
+    )
+    monkeypatch.setattr(worker.ray, "wait", lambda *_, **__: (ready, []))
+    monkeypatch.setattr(worker, "wait_for", lambda value: value)
+    monkeypatch.setattr(worker, "LOOK_SECONDS", 100)
+    settings = worker.WorkerConfig(channel, "slot", open_sweep(tmp_path), "cpu", 0)
+    ready.append("hold")
+    line = worker.Line(Task("0000", {}), settings, 1)
+    assert not line.interrupted()
+    assert line.is_wanted()
+    ready[:] = []
+    line.wait()
+    assert asked == ["stop", "begin", "end", "begin"]
+    # Without a pause to its next look: the wait may have ended because the trial must.
+    ready.append("stopped by request")
+    assert line.interrupted()
+    assert not line.is_wanted()
+    assert line.stop_reason == "stopped by request"
+
+
+def test_a_trial_that_a_person_stopped_is_reported_by_the_rank_that_heard_of_it(run, monkeypatch):
+    run(Interrupted())
+    assert SAID == []
+    monkeypatch.setattr(Line, "stop_reason", "stopped by request of alice")
+    run(Interrupted())
+    assert SAID == [("stopped", "stopped by request of alice", "")]
 
 
 def test_a_worker_whose_driver_has_lost_the_sweep_says_nothing_and_trains_no_more(run, monkeypatch):

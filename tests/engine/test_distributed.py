@@ -58,6 +58,7 @@ def train_on_two(rank, folder):
         "interrupted": ending(rank, interrupted=lambda: rank == 1),
         "interrupted in validation": ending(rank, validate=interrupted_validation(rank)),
         "diverged": ending(rank, step=PoisonedOnOneRank(rank)),
+        "held": held_by_one_rank(rank),
     }
     ranks = {"rank": rank, "world_size": 2}
     (state, found["full"]), (_, found["resumed"]) = trained_and_resumed(
@@ -97,6 +98,25 @@ class PoisonedOnOneRank(SupervisedStep):
     def __call__(self, state, batch):
         means = super().__call__(state, batch)
         return {"train_loss": means["train_loss"] * math.nan} if self.rank == 1 else means
+
+
+class HoldOfOneRank:
+    """A hold that rank 1 alone sees, before the fourth batch; each rank counts its waits."""
+
+    def __init__(self, rank):
+        self.looks, self.waits, self.rank = 0, 0, rank
+
+    def is_wanted(self):
+        self.looks += 1
+        return self.rank == 1 and self.looks == 4
+
+    def wait(self):
+        self.waits += 1
+
+
+def held_by_one_rank(rank):
+    hold = HoldOfOneRank(rank)
+    return hold.waits, without_timing(start(tiny_state(PLAIN), rank=rank, world_size=2, hold=hold)), hold.waits
 
 
 def interrupted_validation(rank):
@@ -173,6 +193,10 @@ def test_two_ranks_hold_the_same_model_and_discriminator(ranks):
 @pytest.mark.parametrize("where", ["interrupted", "interrupted in validation"])
 def test_one_rank_that_is_interrupted_stops_both(where, ranks):
     assert [found[where] for found in ranks] == [("Interrupted", "")] * 2
+
+
+def test_a_hold_that_one_rank_sees_lets_both_wait_and_changes_nothing(ranks):
+    assert [found["held"] for found in ranks] == [(0, ranks[0]["plain"], 1)] * 2
 
 
 def test_one_rank_that_diverges_stops_both_alike(ranks):

@@ -177,7 +177,7 @@ def test_while_repeats_run_open_trials_are_interrupted_and_open_repeats_running(
 def test_repeats_that_a_time_limit_ended_are_named_and_no_more_are_advised(searched):
     fake_sweep.write_repeats(searched, "0000", [0.3, 0.3], epochs=7, status="stopped")
     results = loaded(searched)
-    said = "2 repeats of the first trial failed or reached --trial-timeout, so no seed is left to compare them by."
+    said = "2 repeats of the first trial failed or were stopped, so no seed is left to compare them by."
     assert note_texts(results, *CAUTIONS) == [said]
     assert note_texts(results, "comparison") == []
     failures = [line.split(":")[0] for line in note_texts(results, "failure")]

@@ -113,12 +113,26 @@ def _given(what: str, point: Values, distributions: Mapping[str, Distribution], 
     epochs = values.get(EPOCHS_KEY)
     if isinstance(epochs, int | float):
         values[EPOCHS_KEY] = min(epochs, max_epochs)
+    check_searched(what, values, distributions)
+    return values
+
+
+def check_searched(what: str, values: Values, distributions: Mapping[str, Distribution]) -> None:
+    """Check that a given point has searched keys and values of the space.
+
+    Args:
+        what: The name of the point, for messages.
+        values: Dotted key -> value.
+        distributions: Every searched key with its distribution.
+
+    Raises:
+        ConfigError: A key is not searched, or a value does not lie in the space.
+    """
     for key, value in values.items():
         if key not in distributions:
             raise ConfigError(f"{what}: {unknown_name('searched key', key, distributions)}")
         if not contains(distributions[key], value):
             raise ConfigError(f"{what}: {key} must be {describe(distributions[key])}, but got {value!r}")
-    return values
 
 
 def _with_absolute_paths(config: RunConfig) -> RunConfig:

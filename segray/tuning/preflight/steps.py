@@ -36,8 +36,8 @@ class Checked:
     max_epochs: int
     data: PreparedData
     """Data of the first trial"""
-    data_configs: Sequence[DataConfig]
-    """Data sections of the trials that were checked, each once"""
+    all_data: Mapping[DataConfig, PreparedData]
+    """Data of each data section among the trials that were checked"""
     weights_line: str
     """Line on the encoder weights of all trials, and why"""
 
@@ -108,6 +108,6 @@ def check(
         drawn.belief,
         drawn.max_epochs,
         data[drawn.configs[0].data],
-        tuple(data),
+        data,
         weights_line,
     )

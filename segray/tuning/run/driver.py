@@ -127,7 +127,7 @@ def _keep_splits(files: SweepFiles, checked: Checked) -> None:
     """Write splits.json at the first start; at a resume, check that splits and labels are the same."""
     begun_with = files.splits()
     # Each way to read labels once, such as each number of clusters; most data sections differ in sampling alone.
-    targets = {str(values_deciding(config, Decides.TARGETS)): config for config in checked.data_configs}
+    targets = {str(values_deciding(config, Decides.TARGETS)): config for config in checked.all_data}
     configs = targets.values()
     if begun_with is None:
         files.write_splits(record_splits(checked.base.data, configs))

@@ -112,6 +112,10 @@ class EarlyStopping(Fifo):
             del self._paused[chosen]
         return chosen
 
+    def forget(self, trial_id: str) -> None:
+        """Let go of a paused trial that has ended."""
+        self._paused.pop(trial_id, None)
+
     def on_trial_complete(self, _controller: object, trial: TuneTrial, result: News) -> None:
         """Keep a trial's last epochs."""
         named, epoch = _named(trial), result["epoch"]

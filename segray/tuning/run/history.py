@@ -21,7 +21,7 @@ from segray.trial_files import TrialFiles, undamaged
 from segray.tuning.attributes import EPOCHS, INFEASIBLE, INFEASIBLE_ENDS, OTHERS, SECONDS
 from segray.tuning.points import Point, draw_point, first_of, identity
 from segray.tuning.run.asked import report, trial_of
-from segray.tuning.space import EPOCHS_KEY, Distribution, Space
+from segray.tuning.space import EPOCHS_KEY, Distribution, Space, draw_from
 from segray.values import Values
 
 MOST_MISSING = 10_000
@@ -232,6 +232,15 @@ def _known_values(files: TrialFiles) -> dict[str, object] | None:
     return values
 
 
+def values_again(files: TrialFiles, space: Space, trial: optuna.Trial) -> dict[str, object]:
+    """Return the values that an unfinished trial began with, from its files if it has any, else from the study."""
+    values, config = undamaged(files.values), undamaged(files.config)
+    if values is not None:
+        return values
+    drawn = draw_from(space, trial).values
+    return drawn if config is None else {key: flatten(config)[key] for key in drawn}
+
+
 def _redraw(space: Space, values: Values) -> Point:
     """Return the values as parameters with their distributions, without values that the space cannot give."""
 
@@ -273,7 +282,8 @@ def _state(
         return TrialState.RUNNING, None
     if outcome.status == "finished" and (values := final_values(outcome.best_score, others, goals)):
         return TrialState.COMPLETE, values
-    if outcome.status in ("stopped", *INFEASIBLE_ENDS):
+    # A person may stop a trial before its first epoch; to samplers, it never happened.
+    if outcome.status in INFEASIBLE_ENDS or (outcome.status == "stopped" and outcome.epochs):
         # Optuna itself gives a pruned trial its last intermediate value, if there is one objective.
         return TrialState.PRUNED, [epochs[max(epochs)]] if epochs and not goals.others else None
     return TrialState.FAIL, None

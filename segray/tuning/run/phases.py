@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from segray.clock import release_clock
 from segray.cluster.resources import Plan
 from segray.records import SweepStatus
 from segray.storage import SweepFiles
 from segray.tuning.callbacks import make_callbacks
 from segray.tuning.callbacks.dispatcher import Dispatcher
 from segray.tuning.preflight import Checked
+from segray.tuning.run.controls import Controls
 from segray.tuning.run.progress import View
 from segray.tuning.run.repeats import run_repeats
 from segray.tuning.run.search import run_search, search_progress
@@ -43,7 +45,7 @@ def run_phases(
     status: SweepStatus = "interrupted"
     with View(progress) as view, ending_on_signals(stop, view):
         callbacks = Dispatcher(make_callbacks(sweep.callbacks), view.say)
-        shared = Shared(sweep, checked, files, view, stop, state, callbacks)
+        shared = Shared(sweep, checked, files, view, stop, state, callbacks, Controls(files, view, state))
         callbacks.sweep_begins(files.info(), files)
         try:
             if search_plan:
@@ -54,6 +56,8 @@ def run_phases(
             if not stop.asked:
                 status = "finished"
         finally:
+            # A sweep may end on hold, and this process begin another one.
+            release_clock()
             try:
                 # Before the callbacks, which may take a minute; a full disk must not keep these from their end.
                 state.write(status)

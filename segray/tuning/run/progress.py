@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from segray import text
+from segray.clock import working_time
 from segray.objective import MIOU, Objective
 from segray.output import lasting_output
 from segray.results.searched import short_labels
@@ -39,7 +40,7 @@ class Progress:
     """Trials to run, including those of earlier starts; None if only time is limited"""
     slots: int
     deadline: float | None
-    """time.monotonic() at which the time budget is spent"""
+    """working_time() at which the time budget is spent"""
     objective: Objective = MIOU
     trains_on_val: bool = False
     """Whether the validation images train too, so that their scores choose nothing"""
@@ -52,6 +53,8 @@ class Progress:
     trial_seconds: list[float] = field(default_factory=list)
     """Duration of the trials that ended in this start"""
     started: float = field(default_factory=time.monotonic)
+    held_since: float | None = None
+    """Unix time since which all trials wait, because a person paused the sweep"""
     what: Literal["trial", "repeat"] = "trial"
     """The word for what runs; repeats are not compared, so the headline names no best one"""
 
@@ -62,7 +65,7 @@ class Progress:
         """
         left = []
         if self.deadline is not None:
-            left.append(max(0.0, self.deadline - time.monotonic()))
+            left.append(max(0.0, self.deadline - working_time()))
         if self.total is not None and self.trial_seconds:
             mean = sum(self.trial_seconds) / len(self.trial_seconds)
             parts = [1 - trial.epoch / trial.epochs for trial in self.running.values()]
@@ -80,8 +83,9 @@ class Progress:
         of_total = f"/{self.total}" if self.total is not None else ""
         left = self.seconds_left()
         paused = f"{len(self.paused)} paused, " if self.paused else ""
+        held = "" if self.held_since is None else f"on hold since {text.moment(self.held_since)}: "
         return (
-            f"{self.done}{of_total} {self.what}s done, {len(self.running)} running, {paused}{self._best()}"
+            f"{held}{self.done}{of_total} {self.what}s done, {len(self.running)} running, {paused}{self._best()}"
             f"{text.duration(time.monotonic() - self.started)} spent"
             + (f", about {text.duration(left)} left" if left is not None else "")
         )
@@ -91,6 +95,11 @@ class Progress:
             return ""
         best = "none yet" if self.best is None else f"{self.objective.shown(self.best)} (trial {self.best_id})"
         return f"{self.best_label} {best}, "
+
+
+def deadline_after(minutes: float | None) -> float | None:
+    """Return the working_time() at which a time budget that begins now is spent; None without a budget."""
+    return None if minutes is None else working_time() + 60 * minutes
 
 
 class View:

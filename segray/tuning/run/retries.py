@@ -34,9 +34,13 @@ class Retries(Searcher):
         self._again: list[tuple[str, Proposal]] = []
         self.deaths: Counter[str] = Counter()
         """Trial -> deaths of its slots since its last epoch"""
+        self.is_held = False
+        """Whether no trial is handed out for now, because a person paused the sweep"""
 
     def suggest(self, trial_id: str) -> Proposal | str | None:
-        """Return the next trial; None while a running trial may have to be handed out again."""
+        """Return the next trial; None while none may begin, or a running one may have to be handed out again."""
+        if self.is_held:
+            return None
         if self._again:
             self._running[trial_id] = self._again.pop(0)
             return self._running[trial_id][1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +10,9 @@ from segray import text
 from segray.cluster.resources import Plan
 from segray.storage import SweepFiles
 from segray.tuning.run.early_stopping import EarlyStopping
-from segray.tuning.run.outcomes import given_up, known_values
-from segray.tuning.run.progress import Progress
+from segray.tuning.run.progress import Progress, deadline_after
 from segray.tuning.run.retries import Retries
+from segray.tuning.run.search_controls import SearchControls
 from segray.tuning.run.snapshot import num_ended
 from segray.tuning.run.study import StudySearch
 from segray.tuning.run.supervisor import best_so_far
@@ -60,33 +59,16 @@ def run_search(shared: Shared, earlier: SweepFiles, plan: Plan, progress: Progre
         if scheduler.pauses:
             searcher.follow(scheduler)
             progress.paused.update(scheduler.paused)
-        run_tune(shared, plan, progress, Retries(searcher, files), scheduler, sweep.goals)
+        controls = SearchControls(shared, searcher, progress, plan.workers_per_trial)
+        run_tune(shared, plan, progress, Retries(searcher, files), scheduler, sweep.goals, controls)
         if not shared.stop.asked and not shared.stop.out_of_time:
-            _end_paused(shared, searcher, progress)
+            controls.give_up_paused()
     if searcher.is_flat and not shared.stop.asked and not shared.stop.out_of_time:
         shared.view.say(flat(progress))
         progress.total = progress.done
     if searcher.num_combinations is not None and not shared.stop.asked and not shared.stop.out_of_time:
         shared.view.say(exhausted(searcher.num_combinations, progress))
         progress.total = progress.done
-
-
-def _end_paused(shared: Shared, searcher: StudySearch, progress: Progress) -> None:
-    """End the trials that were paused, and that the search found not worth more epochs."""
-    ended = searcher.end_paused()
-    for trial_id in ended:
-        files = shared.files.trial(trial_id)
-        outcome = given_up(files)
-        files.finish(outcome)
-        values = known_values(files)
-        # An earlier start may have begun it; callbacks hear of each trial's begin once.
-        shared.callbacks.trial_begins(trial_id, shared.checked.base.flat() | values, values)
-        shared.callbacks.trial_ended(trial_id, outcome)
-        progress.paused.discard(trial_id)
-        progress.done += 1
-    if ended:
-        what = text.counted(len(ended), "paused trial")
-        shared.view.say(f"{what} ended, since further epochs promised no gain: {', '.join(ended)}")
 
 
 def flat(progress: Progress) -> str:
@@ -120,7 +102,7 @@ def search_progress(sweep: Sweep, files: SweepFiles, slots: int) -> Progress:
     return Progress(
         total=sweep.trials,
         slots=slots,
-        deadline=None if sweep.minutes is None else time.monotonic() + 60 * sweep.minutes,
+        deadline=deadline_after(sweep.minutes),
         objective=sweep.goals.main,
         trains_on_val=sweep.base.data.all_data,
         done=num_ended(files),

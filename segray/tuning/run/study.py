@@ -12,16 +12,15 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search import Searcher
 
-from segray.config import flatten
-from segray.errors import StorageError
+from segray.errors import ConfigError, StorageError
 from segray.goals import Goals
 from segray.records import EpochRecord
 from segray.storage import BASELINE_ID, SweepFiles
-from segray.trial_files import undamaged
 from segray.tuning.attributes import EPOCHS, INFEASIBLE, INFEASIBLE_ENDS, OTHERS, PAUSED, SECONDS
 from segray.tuning.objective import TUNE_METRIC
 from segray.tuning.points import Point, combinations, draw_point, identity
 from segray.tuning.run.asked import AskedTrial, report, trial_of
+from segray.tuning.run.enqueued import Queue
 from segray.tuning.run.exchange import News, Proposal
 from segray.tuning.run.history import (
     Announce,
@@ -32,9 +31,10 @@ from segray.tuning.run.history import (
     others_at_best,
     scores_by_epoch,
     trials_of_others,
+    values_again,
 )
 from segray.tuning.samplers.kind import PointSampler
-from segray.tuning.space import EPOCHS_KEY, Draw, Space, draw_from, plain_point
+from segray.tuning.space import EPOCHS_KEY, Draw, Space, plain_point
 from segray.values import Values
 
 PROPOSALS = 20
@@ -56,6 +56,9 @@ class Pausing(Protocol):
         Args:
             can_begin: Whether a new trial could take the slot.
         """
+
+    def forget(self, trial_id: str) -> None:
+        """Let go of a paused trial that has ended."""
 
 
 @dataclass
@@ -143,10 +146,15 @@ class StudySearch(Searcher):
         """The Optuna study"""
         catch_up(self.study, trials)
         # A placeholder of a missing number is a failed trial without values, and has tried no point.
-        self._tried = {identity(trial.params) for trial in trials if trial.params or trial.state != TrialState.FAIL}
+        self._tried = {
+            identity(trial.params): folder_name(number)
+            for number, trial in enumerate(trials)
+            if trial.params or trial.state != TrialState.FAIL
+        }
         self._unfinished = list(self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
         # First trials go by number, so those that earlier starts had no time for come next.
         self._first = [plain_point(point) for point in (*first_trials, *warm.first_trials)[len(trials) :]]
+        self._queue = Queue(space, self._tried)
         self._running: dict[str, _Running] = {}
         self._paused: dict[str, _Running] = {}
         self._pausing: Pausing | None = None
@@ -175,6 +183,29 @@ class StudySearch(Searcher):
         done = max(frozen.intermediate_values, default=0)
         return 0 < done < num_epochs and folder_name(frozen.number) != BASELINE_ID
 
+    def enqueue(self, values: Values, check: Callable[[Values], None], close: Callable[[str], None]) -> int:
+        """Make a point the next new trial, behind the first trials and the points that were enqueued before.
+
+        Args:
+            values: Dotted key -> value, as for ``Queue.add``.
+            check: Raises a SegrayError if a trial with a whole point cannot work.
+            close: Called with a sentence when a trial has begun with the values, or none can.
+
+        Returns:
+            Number of new trials that begin before it.
+
+        Raises:
+            ConfigError: No trial is left to begin, or the point is refused.
+            SegrayError: The check raised it.
+        """
+        num_before = len(self._first) + len(self._queue)
+        if not self.can_begin or (self._left is not None and self._left <= len(self._unfinished) + num_before):
+            raise ConfigError("no trial is left to begin in this search; ask for more with --resume and --trials")
+        self._queue.add(plain_point(values), check, close)
+        # No trial may have been worth the free slot.
+        self._waits = False
+        return num_before
+
     def suggest(self, trial_id: str) -> Proposal | str | None:
         """Return the next trial: one that was paused, one that an earlier start left unfinished, or a new one.
 
@@ -183,8 +214,10 @@ class StudySearch(Searcher):
         if self._waits:
             return None
         # What an earlier start began goes on before anything is weighed, as it would have without the break.
+        # What a person asks for comes before what the scheduler finds worth more.
         # Beginning may find that the space has no more points; then trials go on that were to wait for a new one.
-        running = self._taken_up() or self._continued() or self._begun() or self._continued()
+        enqueued = self._begun if self._queue else lambda: None
+        running = self._taken_up() or enqueued() or self._continued() or self._begun() or self._continued()
         if running is None:
             # Tune asks many times a second, and weighing takes a tenth of one.
             self._waits = bool(self._pausing and self._running)
@@ -219,21 +252,27 @@ class StudySearch(Searcher):
             return None
         if self._sampler_of is not None:
             self.study.sampler = self._sampler_of(len(self.study.get_trials(deepcopy=False)))
-        if self._ends_flat and isinstance(self.study.sampler, PointSampler):
+        if self._ends_flat and not (self._first or self._queue) and isinstance(self.study.sampler, PointSampler):
             self.is_flat = self.study.sampler.is_flat(self.study, self.space, self.earlier)
             if self.is_flat:
                 return None
         asked = AskedTrial(self.study)
         self._check_new(folder_name(asked.number))
-        draw = self._untried(asked)
+        enqueued = self._queue.take() if self._queue and not self._first else None
+        filled = enqueued and enqueued.untried(self.space, self._tried, asked)
+        draw = filled or self._untried(asked)
+        name = folder_name(asked.number)
         if draw is None:
             asked.discard()
-            return None
-        self._tried.add(identity(draw.drawn))
-        self._count()
-        begun = self._in_slot(asked.accept(draw), draw.values)
-        self._publish()
-        return begun
+        else:
+            self._tried[identity(draw.drawn)] = name
+            self._count()
+            begun = self._in_slot(asked.accept(draw), draw.values)
+            self._publish()
+        if enqueued:
+            # Not before the study is published: a resume would not know of the point.
+            enqueued.close(f"trial {name} has them" if filled else "none can, since all such points have been tried")
+        return None if draw is None else begun
 
     def _count(self) -> None:
         if self._left is not None:
@@ -245,7 +284,8 @@ class StudySearch(Searcher):
         self._paused[running.proposal["trial"]] = running
 
     def _again(self, frozen: FrozenTrial) -> _Running:
-        return self._in_slot(frozen, self._values_again(frozen))
+        files = self._sweep.trial(folder_name(frozen.number))
+        return self._in_slot(frozen, values_again(files, self.space, trial_of(self.study, frozen)))
 
     def _in_slot(self, frozen: FrozenTrial, values: dict[str, object]) -> _Running:
         trial = trial_of(self.study, frozen)
@@ -301,15 +341,22 @@ class StudySearch(Searcher):
             self.study.tell(trial, state=TrialState.PRUNED)
         else:
             # Ray's OptunaSearch tells an early-stopped trial as COMPLETE with its last value, which biases the sampler.
-            self.study.tell(trial, state=TrialState.PRUNED if status == "stopped" else TrialState.FAIL)
+            # A trial without an epoch says nothing of its values: samplers would take a pruned one for the worst.
+            is_pruned = status == "stopped" and running.reported
+            self.study.tell(trial, state=TrialState.PRUNED if is_pruned else TrialState.FAIL)
         self._publish()
 
-    def end_paused(self) -> list[str]:
-        """Tell Optuna that the paused trials have ended; return their ids."""
-        ended = list(self._paused)
-        for running in self._paused.values():
-            self.study.tell(running.trial, state=TrialState.PRUNED)
-        self._paused.clear()
+    def end_paused(self, trial_id: str | None = None) -> list[str]:
+        """Tell Optuna that paused trials have ended; return their ids.
+
+        Args:
+            trial_id: The one to end; None for all.
+        """
+        ended = [name for name in self._paused if trial_id in (None, name)]
+        for name in ended:
+            self.study.tell(self._paused.pop(name).trial, state=TrialState.PRUNED)
+            if self._pausing:
+                self._pausing.forget(name)
         self._publish()
         return ended
 
@@ -353,15 +400,6 @@ class StudySearch(Searcher):
                 f"trial {files.id} must be new, but {files.folder.path!r} was made meanwhile, by another start of this "
                 "sweep; end one of the two, then continue with --resume"
             )
-
-    def _values_again(self, frozen: FrozenTrial) -> dict[str, object]:
-        """Return the values that an unfinished trial began with, from its files if it has any."""
-        files = self._sweep.trial(folder_name(frozen.number))
-        values, config = undamaged(files.values), undamaged(files.config)
-        if values is not None:
-            return values
-        drawn = draw_from(self.space, trial_of(self.study, frozen)).values
-        return drawn if config is None else {key: flatten(config)[key] for key in drawn}
 
     def _publish(self) -> None:
         if self._database is not None:

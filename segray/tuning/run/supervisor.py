@@ -13,6 +13,7 @@ from ray import tune
 from ray.exceptions import RayActorError
 
 from segray import text
+from segray.clock import working_time
 from segray.cluster.deaths import KILLED, ray_reason
 from segray.cluster.handle import ChannelHandle, wait_for
 from segray.config import RunConfig
@@ -65,7 +66,7 @@ class Stop(tune.Stopper):
     @property
     def out_of_time(self) -> bool:
         """Whether the time budget is spent."""
-        return self._deadline is not None and time.monotonic() > self._deadline
+        return self._deadline is not None and working_time() > self._deadline
 
     def __call__(self, trial_id: str, result: dict[str, object]) -> bool:  # noqa: ARG002 - Tune's signature
         """Return False: no single trial is stopped here."""
@@ -97,6 +98,8 @@ class StateFile:
         self._seconds_before = before.seconds if before else 0.0
         self.repeating = False
         """Whether the search has ended, and repeats follow"""
+        self.held_since: float | None = None
+        """Unix time since which all trials wait, because a person paused the sweep"""
 
     def write(self, status: SweepStatus) -> None:
         """Write what the sweep is doing."""
@@ -109,6 +112,7 @@ class StateFile:
                 trials=self._search.total or self._search.done,
                 repeating=self.repeating,
                 paused=tuple(sorted(self._search.paused)),
+                held_since=self.held_since if status == "running" else None,
             )
         )
 

@@ -20,6 +20,7 @@ from segray.goals import Goals
 from segray.storage import SweepFiles
 from segray.tuning.callbacks.dispatcher import Dispatcher
 from segray.tuning.preflight import Checked
+from segray.tuning.run.controls import Controls, Search
 from segray.tuning.run.early_stopping import Fifo
 from segray.tuning.run.progress import Progress, View
 from segray.tuning.run.retries import Retries
@@ -51,9 +52,18 @@ class Shared:
     stop: Stop
     state: StateFile
     callbacks: Dispatcher
+    controls: Controls
 
 
-def run_tune(shared: Shared, plan: Plan, progress: Progress, searcher: Retries, scheduler: Fifo, goals: Goals) -> None:
+def run_tune(
+    shared: Shared,
+    plan: Plan,
+    progress: Progress,
+    searcher: Retries,
+    scheduler: Fifo,
+    goals: Goals,
+    search: Search | None = None,
+) -> None:
     """Run Tune once, with a channel and worker groups of its own.
 
     Args:
@@ -63,6 +73,7 @@ def run_tune(shared: Shared, plan: Plan, progress: Progress, searcher: Retries, 
         searcher: Hands out the trials.
         scheduler: Stops weak ones.
         goals: Objectives and constraints of the trials.
+        search: The search as persons may change it; None for repeats.
 
     Raises:
         ClusterError: A part of Ray failed.
@@ -76,6 +87,7 @@ def run_tune(shared: Shared, plan: Plan, progress: Progress, searcher: Retries, 
     files, base, view = shared.files, shared.checked.base, shared.view
     view.progress = progress
     shared.stop.watch(channel, progress.deadline)
+    shared.controls.begin_phase(channel, progress, searcher, search)
     shared.state.write("running")
     with tempfile.TemporaryDirectory(prefix="segray-") as scratch, _unwrapping():
         tune.Tuner(
@@ -117,10 +129,12 @@ def run_tune(shared: Shared, plan: Plan, progress: Progress, searcher: Retries, 
                         scheduler.is_paused,
                         find_scheduler(shared.sweep.chosen_scheduler).verdict,
                         shared.callbacks,
-                    )
+                    ),
+                    shared.controls,
                 ],
             ),
         ).fit()
+    shared.controls.end_phase()
 
 
 @contextmanager

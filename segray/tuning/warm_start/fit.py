@@ -109,7 +109,7 @@ class Fit:
 
     @cached_property
     def _splits(self) -> SplitRecord:
-        return record_splits(self.checked.base.data, self.checked.data_configs)
+        return record_splits(self.checked.base.data, self.checked.all_data)
 
     @cached_property
     def _majority(self) -> Mapping[str, float | None]:

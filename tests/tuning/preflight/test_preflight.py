@@ -19,6 +19,7 @@ from segray.engine.footprint import footprint
 from segray.errors import ConfigError, DataError, StorageError
 from segray.models import build_model
 from segray.tuning.preflight import check, parts, training
+from segray.tuning.preflight.point import check_point
 from segray.tuning.run.resuming import as_begun
 from segray.tuning.run.start import run_sweep
 from segray.tuning.run.sweep_record import sweep_record
@@ -182,6 +183,21 @@ def test_a_first_trial_outside_the_space(base, point, message):
     with pytest.raises(ConfigError) as error:
         checked(base, first_trials=[point])
     assert message in str(error.value)
+
+
+def test_a_point_that_a_person_adds_must_fit_images_and_network(base):
+    def batches(trial):
+        trial.suggest_int("train.batch_size", 2, 8, step=2)
+        trial.suggest_categorical("data.policy", ["none", "light"])
+
+    sweep = checked(base, batches)
+    check_point(sweep, {"train.batch_size": 8, "data.policy": "light"}, num_workers=2)
+    with pytest.raises(ConfigError, match=r"train\.batch_size"):
+        check_point(sweep, {"train.batch_size": 16, "data.policy": "none"}, num_workers=1)
+    with pytest.raises(ConfigError, match=r"train\.batch_size"):
+        check_point(sweep, {"train.batch_size": 2}, num_workers=4)
+    with pytest.raises(ConfigError, match="did you mean 'light'"):
+        check_point(sweep, {"data.policy": "lihgt"}, num_workers=1)
 
 
 def test_imagenet_that_cannot_be_fetched_is_refused_and_auto_says_so(base, silent_hub):

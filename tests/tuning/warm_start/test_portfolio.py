@@ -34,9 +34,7 @@ STUDIES = {
 def taken(base, space, first_trials=()):
     sweep = Sweep(name="new", base=base, space=space, trials=9, warm_start=(PORTFOLIO_NAME,))
     samples = draw_samples(space)
-    return warm_start(
-        sweep, Checked(base, space, samples.space.distributions, first_trials, {}, 9, None, (base.data,), "")
-    )
+    return warm_start(sweep, Checked(base, space, samples.space.distributions, first_trials, {}, 9, None, {}, ""))
 
 
 @pytest.mark.parametrize("name", STUDIES)

@@ -70,7 +70,15 @@ def checked(sweep):
     draw = draw_point(sweep.space, Point({}, first_of))
     data = prepare(base.data, announce=[].append)
     return Checked(
-        base, sweep.space, draw.distributions, sweep.first_trials, sweep.epochs, data, (base.data,), "no weights"
+        base,
+        sweep.space,
+        draw.distributions,
+        sweep.first_trials,
+        {},
+        sweep.epochs,
+        data,
+        {base.data: data},
+        "no weights",
     )
 
 
@@ -79,7 +87,7 @@ def earlier(sweep, folder, *trials):
     found = checked(sweep)
     files = open_sweep(folder)
     files.write_info(sweep_record(sweep, found, make_plan(sweep.resources, [{"CPU": 2.0}], 1)))
-    files.write_splits(record_splits(found.base.data, found.data_configs))
+    files.write_splits(record_splits(found.base.data, found.all_data))
     for number, (values, mious, status) in enumerate(trials):
         write_trial(FakeSweep(files, files.info()), f"{number:04d}", values, mious, status=status)
     return files
