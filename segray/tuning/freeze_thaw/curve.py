@@ -37,10 +37,6 @@ class Curve:
         """Whether the trial is of this sweep."""
         return self.number >= 0
 
-    def epochs_left(self) -> int:
-        """Return the number of epochs that are left of the schedule."""
-        return self.num_epochs - max(self.scores, default=0)
-
     def best(self) -> float:
         """Return the best score so far that a sweep may recommend; minus infinity if there is none."""
         return -math.inf if self.has_failed or self.is_infeasible else max(self.scores.values(), default=-math.inf)

@@ -23,7 +23,7 @@ MOST_OBSERVATIONS: Final = 320
 MOST_FITTED: Final = 128
 """Most epochs by which the model's parameters are chosen"""
 COST_WEIGHT: Final = 0.5
-"""Power of the time to the end by which a gain is divided: 0 ignores time, 1 is the gain per second"""
+"""Power of the time of a whole schedule by which a gain is divided: 0 ignores time, 1 is the gain per second"""
 
 Floats = NDArray[np.float64]
 
@@ -34,7 +34,7 @@ class Promise(NamedTuple):
     gains: Floats
     """Expected improvement at the end over what has been reached"""
     worth: Floats
-    """The gains for the time that is left to the end; only comparisons have a meaning"""
+    """The gains for the time of the schedule; only comparisons have a meaning"""
 
 
 class Forecast:
@@ -90,7 +90,7 @@ class Forecast:
         gains = np.zeros(len(numbers))
         worth = np.zeros(len(numbers))
         if len(known):
-            found = self._promise(self._gaps[known], [self._curves[place].epochs_left() for place in known], known)
+            found = self._promise(self._gaps[known], [self._curves[place].num_epochs for place in known], known)
             places = [place for place, number in enumerate(numbers) if number in self._position]
             gains[places], worth[places] = found.gains, found.worth
         return Promise(gains, worth)
@@ -109,11 +109,12 @@ class Forecast:
         """Return how much a belief favours points; see ``belief_weights``."""
         return belief_weights(belief, points, self._encoding, num_trials)
 
-    def _promise(self, gaps: Floats, epochs_left: Sequence[int], known: NDArray[np.int64] | None = None) -> Promise:
+    def _promise(self, gaps: Floats, num_epochs: Sequence[int], known: NDArray[np.int64] | None = None) -> Promise:
         aside = self._expected_aside(gaps, known)
         costs, seconds = aside[:, :-1], np.exp(aside[:, -1])
         gains = self._front.gain(*self._model.ends(gaps, known), costs)
-        effort = seconds * np.maximum(epochs_left, 1)
+        # The whole schedule, not what is left of it, which would favour each trial that is nearly done.
+        effort = seconds * np.asarray(num_epochs)
         return Promise(gains, gains / effort**COST_WEIGHT)
 
     def _expected_aside(self, gaps: Floats, known: NDArray[np.int64] | None) -> Floats:

@@ -1,8 +1,9 @@
 """A trial that a study asks its sampler for, whose values are only kept once they are accepted.
 
 Optuna's own trials keep each value as soon as it is suggested, so a point that was tried before would use up a trial.
-This file alone uses Optuna's internals: ``Trial._trial_id``, ``Trial._cached_frozen_trial``, ``Study._storage`` and its
-``set_trial_param`` and ``set_trial_intermediate_value``, as in Optuna 5.0.
+This file alone uses Optuna's internals: ``Trial._trial_id``, ``Trial._cached_frozen_trial``, ``Study._study_id``,
+``Study._storage`` and its ``set_trial_param``, ``set_trial_intermediate_value`` and
+``get_trial_id_from_study_id_trial_number``, as in Optuna 5.0.
 """
 
 from __future__ import annotations
@@ -74,6 +75,11 @@ class AskedTrial:
 def report(trial: optuna.Trial, score: float, epoch: int) -> None:
     """Keep an epoch's score in the study; Optuna's own method refuses trials with several objectives."""
     trial.storage.set_trial_intermediate_value(trial._trial_id, epoch, score)
+
+
+def trial_numbered(study: optuna.Study, number: int) -> optuna.Trial:
+    """Return the trial of a number, which can be reported to."""
+    return optuna.Trial(study, study._storage.get_trial_id_from_study_id_trial_number(study._study_id, number))
 
 
 def trial_of(study: optuna.Study, frozen: FrozenTrial) -> optuna.Trial:

@@ -20,7 +20,6 @@ from segray.storage import SweepFiles
 from segray.trial_files import TrialFiles, undamaged
 from segray.tuning.attributes import EPOCHS, INFEASIBLE, INFEASIBLE_ENDS, OTHERS, SECONDS
 from segray.tuning.points import Point, draw_point, first_of, identity
-from segray.tuning.run.asked import report, trial_of
 from segray.tuning.space import EPOCHS_KEY, Distribution, Space, draw_from
 from segray.values import Values
 
@@ -76,7 +75,7 @@ def earlier_trials(
     Args:
         sweep: The sweep's files.
         space: Gives the distributions of a trial's values.
-        database: Path that study.db is copied to; the copy stays if ``catch_up`` can make it agree with the files.
+        database: Path that study.db is copied to; the copy stays if ``StudyFile`` can make it agree with the files.
         goals: The objectives that Optuna hears.
         announce: Called with each line on what was wrong.
         max_epochs: Length of a trial's schedule, if its values do not say another.
@@ -87,7 +86,11 @@ def earlier_trials(
     """
 
     def from_files(number: int, drawn: Point | FrozenTrial, num_epochs: object) -> FrozenTrial:
-        return _from_files(begun[number], drawn, goals, num_epochs, with_epochs=with_epochs)
+        trial = _from_files(begun[number], drawn, goals, num_epochs, with_epochs=with_epochs)
+        # Samplers such as CMA-ES keep their state there.
+        if number in stored:
+            trial.system_attrs = stored[number].system_attrs | trial.system_attrs
+        return trial
 
     begun = {int(files.id): files for files in sweep.trials() if folder_name(int(files.id)) == files.id}
     stored, problem = _stored_trials(sweep, database)
@@ -122,26 +125,6 @@ def _lost(number: int) -> str:
         f"trial {folder_name(number)} cannot go on, because neither its values.json nor its config.json can be read: "
         "restore one of them from a backup, or leave the trial as it is"
     )
-
-
-def catch_up(study: optuna.Study, earlier: Sequence[FrozenTrial]) -> None:
-    """Bring a study up to the earlier trials: a new one, or one without the last epochs and outcomes."""
-    stored = study.get_trials()
-    if not stored:
-        study.add_trials(earlier)
-    for have, true in zip(stored, earlier, strict=False):
-        # Optuna refuses to change a trial that has ended.
-        if have.state != TrialState.RUNNING:
-            continue
-        trial = trial_of(study, have)
-        for epoch in sorted(true.intermediate_values.keys() - have.intermediate_values.keys()):
-            report(trial, true.intermediate_values[epoch], epoch)
-        for name in true.user_attrs.keys() & {OTHERS, SECONDS}:
-            trial.set_user_attr(name, true.user_attrs[name])
-        if true.state.is_finished():
-            for name, value in true.constraints.items():
-                trial.set_constraint(name, value)
-            study.tell(trial, true.values if true.state == TrialState.COMPLETE else None, state=true.state)
 
 
 def trials_of_others(warm: WarmStart, space: Space) -> list[FrozenTrial]:

@@ -24,7 +24,6 @@ from segray.tuning.run.enqueued import Queue
 from segray.tuning.run.exchange import News, Proposal
 from segray.tuning.run.history import (
     Announce,
-    catch_up,
     earlier_trials,
     final_values,
     folder_name,
@@ -33,6 +32,7 @@ from segray.tuning.run.history import (
     trials_of_others,
     values_again,
 )
+from segray.tuning.run.study_file import StudyFile
 from segray.tuning.samplers.kind import PointSampler
 from segray.tuning.space import EPOCHS_KEY, Draw, Space, plain_point
 from segray.values import Values
@@ -78,8 +78,8 @@ class _Running:
 class StudySearch(Searcher):
     """Searcher that tells Optuna COMPLETE, PRUNED, infeasible or FAIL by a trial's outcome, and tries no point twice.
 
-    The study lives in ``database`` on the driver's own disk, because SQLite must not lie on a network filesystem, and
-    is copied into the sweep's folder whenever a trial starts or ends. A resume builds it from the trials' files.
+    The study lives in memory. Its copy, study.db, is brought up to date whenever a trial starts or ends. A resume
+    builds the study from the trials' files.
 
     Args:
         sweep: The sweep's files.
@@ -87,7 +87,7 @@ class StudySearch(Searcher):
         sampler: Proposes points.
         sampler_of: Returns the sampler of a new trial, by its number; None keeps the same one.
         first_trials: Values of the first trials; keys that they leave out are sampled.
-        database: File for the study; overwritten. None keeps the study in memory alone, as benchmarks do.
+        database: Place of study.db on the driver's own disk; overwritten. None makes no study.db, as in benchmarks.
         earlier: The sweep's files as this start found them.
         goals: The objectives that Optuna hears.
         announce: Called with each line on what was wrong with the study of an earlier start.
@@ -113,7 +113,7 @@ class StudySearch(Searcher):
         sampler_of: Callable[[int], optuna.samplers.BaseSampler] | None = None,
     ) -> None:
         super().__init__()
-        self._sweep, self._database, self._goals = sweep, database, goals
+        self._sweep, self._goals = sweep, goals
         self.space = space
         """The search space"""
         warm = sweep.warm_start()
@@ -135,16 +135,11 @@ class StudySearch(Searcher):
                     max_epochs=max_epochs,
                     with_epochs=self._with_epochs,
                 )
-        self.study = optuna.create_study(
-            study_name=sweep.name,
-            storage=None if database is None else optuna.storages.get_storage(f"sqlite:///{database}"),
-            sampler=sampler,
-            directions=[objective.direction for objective in goals.objectives],
-            # A resume's copy of study.db goes on where it agrees with the files: a new study takes 30 ms a trial.
-            load_if_exists=True,
-        )
+        directions = [objective.direction for objective in goals.objectives]
+        self.study = optuna.create_study(study_name=sweep.name, sampler=sampler, directions=directions)
         """The Optuna study"""
-        catch_up(self.study, trials)
+        self.study.add_trials(trials)
+        self._file = None if database is None else StudyFile(database, sweep.name, self.study.directions)
         # A placeholder of a missing number is a failed trial without values, and has tried no point.
         self._tried = {
             identity(trial.params): folder_name(number)
@@ -402,5 +397,6 @@ class StudySearch(Searcher):
             )
 
     def _publish(self) -> None:
-        if self._database is not None:
-            self._sweep.folder.write_bytes("study.db", self._database.read_bytes())
+        if self._file is not None:
+            content = self._file.content(self.study.get_trials(deepcopy=False))
+            self._sweep.folder.write_bytes("study.db", content)

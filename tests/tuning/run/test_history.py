@@ -120,7 +120,7 @@ def take_an_older_copy(sweep):
     with tempfile.TemporaryDirectory() as folder:
         copy = empty_sweep(folder).files
         search = searcher(copy)
-        copy.folder.write_bytes("study.db", search._database.read_bytes())
+        copy.folder.write_bytes("study.db", search._file.content([]))
         begin(copy, search)
         sweep.folder.write_bytes("study.db", copy.folder.read_bytes("study.db"))
 
