@@ -105,8 +105,9 @@ def find_goals(objectives: Sequence[str | Objective], constraints: Sequence[str]
         ConfigError: There is no objective, one is given twice, no record has one, or the first is no score of the
             validation; a constraint has another form or does not bound a property.
     """
-    if isinstance(objectives, str | Objective):
-        raise ConfigError(f"objectives must be a list, such as [{objectives!r}], but got {objectives!r}")
+    for name, given in (("objectives", objectives), ("constraints", constraints)):
+        if isinstance(given, str | Objective):
+            raise ConfigError(f"{name} must be a list, such as [{given!r}], but got {given!r}")
     found = tuple(find_objective(asked) for asked in objectives)
     if not found:
         raise ConfigError(f"a sweep needs an objective, such as {MIOU.name}, but the list of objectives is empty")
@@ -137,10 +138,3 @@ def _constraint(given: str) -> Constraint:
     if not math.isfinite(number):
         raise ConfigError(f"--constraint must bound {name} by a number, as in '{form}', but got {given!r}")
     return Constraint(name, relation, number)
-
-
-def describe_goals(goals: Goals) -> str:
-    """Return the goals in a line: ``maximize val_miou, minimize latency_ms, where params <= 20000000``."""
-    line = ", ".join(map(str, goals.objectives))
-    where = " and ".join(map(str, goals.constraints))
-    return f"{line}, where {where}" if where else line

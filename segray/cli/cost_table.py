@@ -81,10 +81,10 @@ def _lines(cost: SweepCost) -> Iterator[str]:
     yield f"compute       {_device_hours(cost):.2g} {unit}-hours"
     if cost.most_left_out > 0:
         most = text.percent(cost.most_left_out)
-        yield f"not trained   0 to {most} of the search's epochs: what {cost.scheduler} leaves out is not known before"
+        yield f"not trained   0 to {most} of the search's epochs, as {cost.scheduler} will decide"
     free = "" if cost.free_disk_bytes is None else f"; {text.data_size(cost.free_disk_bytes)} are free"
     most = text.data_size(cost.most_disk_bytes)
-    yield f"checkpoints   {text.data_size(cost.disk_bytes)} at the end, at most {most} before{free}"
+    yield f"checkpoints   {text.data_size(cost.disk_bytes)} at the end, at most {most} while it runs{free}"
     if cost.slot_bytes is not None:
         whose = "GPU memory" if cost.plan.gpus_per_worker else "memory"
         size = text.data_size(cost.slot_bytes)

@@ -65,6 +65,11 @@ class Plan:
     helpers_bytes: int = 1
     """Memory that Ray reserves for a slot's helpers; Ray puts each slot on the node with the most memory left"""
 
+    @property
+    def cpu_threads(self) -> int | None:
+        """CPU threads of a worker that trains on CPUs; None with GPUs."""
+        return None if self.gpus_per_worker else max(1, int(self.cpus_per_worker))
+
     def describe(self) -> str:
         """Return a line for a person."""
         trials = text.counted(self.slots, "trial")

@@ -92,11 +92,11 @@ def run_task(task: Task, worker: WorkerConfig, generation: int) -> None:
                 hold=line,
             )
         except Interrupted:
-            if line.is_late:
-                line.end_late(has_model=files.pointer("best") is not None)
-            elif line.stop_reason:
+            if line.stop_reason:
                 log.write(line.stop_reason)
                 line.end("stopped", line.stop_reason)
+            elif line.is_late:
+                line.end_late(has_model=files.pointer("best") is not None)
             break
         except SweepTakenError:
             if not alone:

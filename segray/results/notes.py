@@ -78,8 +78,8 @@ def _damage(results: SweepResults) -> Iterator[str]:
 def _running(results: SweepResults) -> Iterator[str]:
     if results.held_since is not None:
         yield (
-            f"The sweep is on hold since {text.moment(results.held_since)}, by request, and `segray continue` lets it "
-            "go on: these are the results so far."
+            f"The sweep has been on hold since {text.moment(results.held_since)}, by request, and `segray continue` "
+            "lets it go on: these are the results so far."
         )
     elif results.state == "running":
         yield "The sweep is still running: these are the results so far."
@@ -206,7 +206,7 @@ def _lineage(results: SweepResults) -> Iterator[str]:
         yield f"{names[lineage.gave]} {of}{lineage.title} ({lineage.location})."
     if results.info.warm_start:
         yield (
-            f"The search had a warm start from {', '.join(results.info.warm_start)}: it does not compare with searches "
+            f"The search had a warm start from {', '.join(results.info.warm_start)}: do not compare it with searches "
             "that began without one."
         )
 

@@ -52,8 +52,16 @@ def hypervolume_history(trials: pd.DataFrame, goals: Goals) -> pd.DataFrame:
     points = np.column_stack([sign * values[column] for sign, column in zip(signs, columns, strict=True)])
     known = ~np.isnan(points).any(axis=1)
     low, high = (edge(points[known], axis=0) if known.any() else np.zeros(len(columns)) for edge in (np.min, np.max))
-    scaled = (points - low) / np.where(high > low, high - low, 1.0)
-    found = [hypervolume(scaled[:number][known[:number]]) for number in range(1, len(ordered) + 1)]
+    # Where all trials have the same value, no trial is worse than the best.
+    scaled = np.where(high > low, (points - low) / np.where(high > low, high - low, 1.0), 1.0)
+    found: list[float] = []
+    front = np.empty((0, len(columns)))
+    for point, is_known in zip(scaled, known, strict=True):
+        if is_known and not (front >= point).all(axis=1).any():
+            front = np.vstack([front[~(front <= point).all(axis=1)], point])
+            found.append(hypervolume(front))
+        else:
+            found.append(found[-1] if found else 0.0)
     return pd.DataFrame({"trial": ordered["id"].to_numpy(), "hypervolume": found}, columns=list(HISTORY_COLUMNS))
 
 

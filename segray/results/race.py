@@ -113,6 +113,9 @@ def race(repeats: pd.DataFrame, objective: Objective) -> Race | None:
         if trial not in diverged
     }
     bounds, found = intervals(scores), chances(ranks)
+    # One that alone did not diverge has nobody to be compared with.
+    if len(ranks) < 2:
+        found = {}
     unsound = 0.0 if found else None
     contestants = [
         Contestant(

@@ -61,7 +61,7 @@ def shorter_baseline(results: SweepResults) -> Iterator[str]:
 def num_failed_repeats(results: SweepResults) -> Mapping[str, int]:
     """Return id of the repeated trial -> number of its repeats that failed, without trials that have none."""
     compared = results.raced_repeats
-    # No scheduler stops a repeat: --trial-timeout did, before the repeat trained as long as the others.
+    # No scheduler stops a repeat: --trial-timeout or a person did, before it trained as long as the others.
     counts = compared["trial"][compared["outcome"].isin((*FAILURES, "stopped"))].value_counts(sort=False)
     return {str(trial): int(count) for trial, count in counts.items()}
 
@@ -75,7 +75,7 @@ def failed_repeats(results: SweepResults) -> Iterator[str]:
     found, outcomes = results.race, results.raced_repeats["outcome"]
     is_compared = results.confirmation() or (found is not None and len(found.contestants) > 1)
     effect = "and did not count" if is_compared else "so no seed is left to compare them by"
-    ended = "failed or reached --trial-timeout" if outcomes.eq("stopped").any() else "failed"
+    ended = "failed or were stopped" if outcomes.eq("stopped").any() else "failed"
     unsound = " A trial that diverges with another seed counts as worse than the others."
     yield f"{' and '.join(failed)} {ended}, {effect}.{unsound if outcomes.eq('diverged').any() else ''}"
 
@@ -102,11 +102,11 @@ def race(results: SweepResults) -> Iterator[str]:
         f"{text.counted(len(winner.seeds), 'further seed')} with probability {_probability(winner.chance)}."
     )
     # The best model of a run stays that of the best single run, so that no command changes its answer by itself.
-    if winner.trial != best["id"]:
+    if winner.trial != best["id"] and results.state != "running":
         place = f"Use {name}, by --trial {winner.trial}, rather than trial {best['id']}, the search's best: {place}"
     yield place[0].upper() + place[1:]
     if winner.chance < CLEAR and results.state != "running":
-        yield "The race is not clear: more seeds would tell (segray confirm --seeds)."
+        yield "The race is not clear: more seeds would tell (segray confirm RUN --seeds N)."
 
 
 def _standing(results: SweepResults, contestant: Contestant) -> str:

@@ -210,7 +210,7 @@ class SweepResults:
         others = [other for other in self.info.objectives[1:] if other.name in other_columns(self.info.objectives)]
         return (
             *(ExtraScore(other.name, other.label, other) for other in others),
-            *(score for score in EXTRA_SCORES if shown[score.column]),
+            *(score for score in EXTRA_SCORES if shown[score.column] and score.score not in others),
         )
 
     @cached_property

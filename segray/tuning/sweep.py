@@ -83,7 +83,7 @@ class Sweep:
     for ``RACE_SEEDS`` if there is a race"""
     confirm: Annotated[
         int,
-        Option(f"Race so many best trials and the first over --repeats seeds (default {RACE_SEEDS}); the worse leave"),
+        Option(f"Best trials to race the first over --repeats seeds (default {RACE_SEEDS}); clearly worse ones leave"),
     ] = 0
     """Number of best trials that race the first trial over the further seeds; a clearly worse one leaves the race"""
     contestants: Sequence[Values] = ()
@@ -240,6 +240,8 @@ def check_values(sweep: Sweep) -> None:
     find_scheduler(sweep.chosen_scheduler)
     make_callbacks(sweep.callbacks)
     sampler = make_sampler(sweep.chosen_sampler, sweep.seed, sweep.sampler_options)
+    if isinstance(sweep.warm_start, str):
+        raise ConfigError(f"warm_start must be a list, such as [{sweep.warm_start!r}], but got {sweep.warm_start!r}")
     if (sweep.prior or sweep.stop_when_flat) and not isinstance(sampler, PointSampler):
         option = "--prior" if sweep.prior else "--stop-when-flat"
         raise ConfigError(

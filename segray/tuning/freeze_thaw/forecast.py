@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from segray.tuning.freeze_thaw.belief import belief_weights
+from segray.tuning.freeze_thaw.belief import Belief
 from segray.tuning.freeze_thaw.curve import Curve
 from segray.tuning.freeze_thaw.encoding import Encoding, Params
 from segray.tuning.freeze_thaw.front import Front
@@ -32,9 +32,9 @@ class Promise(NamedTuple):
     """The expected gains of some trials or points, alone and for their time."""
 
     gains: Floats
-    """Expected improvement at the end over what has been reached"""
+    """Expected improvement at the end over what has been reached, in the unit of the score"""
     worth: Floats
-    """The gains for the time of the schedule; only comparisons have a meaning"""
+    """What it adds to the hypervolume, for the time of the schedule; only comparisons have a meaning"""
 
 
 class Forecast:
@@ -48,14 +48,15 @@ class Forecast:
     """
 
     def __init__(self, curves: Sequence[Curve]) -> None:
+        # Thinning keeps the best scores, and would lose the cheap end of the front.
+        self._front = Front(_to_beat(curves), _aside(curves)[:, :-1])
         curves = _thinned(curves)
         self._encoding = Encoding(curve.distributions for curve in curves)
         self._curves = curves
         self._position = {curve.number: position for position, curve in enumerate(curves)}
         self._places = self._encoding.encode([curve.params for curve in curves])
         self._gaps = self._encoding.gaps(self._places, self._places)
-        self._aside = np.array([(*curve.costs, _log(curve.seconds)) for curve in curves], np.float64)
-        self._front = Front(_to_beat(curves), self._aside[:, :-1])
+        self._aside = _aside(curves)
         seen, fitted = (_observations(curves, most) for most in (MOST_OBSERVATIONS, MOST_FITTED))
         self._model = Surrogate(self._gaps, seen, fitted)
         self._aside_models = [_aside_model(self._gaps, values) for values in self._aside.T]
@@ -105,23 +106,36 @@ class Forecast:
         gaps = self._encoding.gaps(self._encoding.encode(points), self._places)
         return self._promise(gaps, num_epochs)
 
-    def weights(self, belief: Params, points: Sequence[Params], num_trials: int) -> Floats:
-        """Return how much a belief favours points; see ``belief_weights``."""
-        return belief_weights(belief, points, self._encoding, num_trials)
+    def weights(self, belief: Belief, points: Sequence[Params], num_trials: int) -> Floats:
+        """Return how much a belief favours points; see ``Belief.weights``."""
+        return belief.weights(points, self._encoding, num_trials)
 
     def _promise(self, gaps: Floats, num_epochs: Sequence[int], known: NDArray[np.int64] | None = None) -> Promise:
         aside = self._expected_aside(gaps, known)
         costs, seconds = aside[:, :-1], np.exp(aside[:, -1])
-        gains = self._front.gain(*self._model.ends(gaps, known), costs)
+        gains, volumes = self._front.gain(*self._model.ends(gaps, known), costs)
         # The whole schedule, not what is left of it, which would favour each trial that is nearly done.
         effort = seconds * np.asarray(num_epochs)
-        return Promise(gains, gains / effort**COST_WEIGHT)
+        return Promise(gains, volumes / effort**COST_WEIGHT)
 
     def _expected_aside(self, gaps: Floats, known: NDArray[np.int64] | None) -> Floats:
-        # Without two trials to learn from, all are alike.
-        expected = [np.zeros(len(gaps)) if model is None else model.ends(gaps)[0] for model in self._aside_models]
+        expected = [
+            np.full(len(gaps), _mean(values)) if model is None else model.ends(gaps)[0]
+            for model, values in zip(self._aside_models, self._aside.T, strict=True)
+        ]
         found = np.column_stack(expected)
         return found if known is None else np.where(np.isnan(self._aside[known]), found, self._aside[known])
+
+
+def _aside(curves: Sequence[Curve]) -> Floats:
+    """Return costs and the logarithm of an epoch's seconds, (trials, costs + 1); NaN where they are not known."""
+    return np.array([(*curve.costs, _log(curve.seconds)) for curve in curves], np.float64)
+
+
+def _mean(values: Floats) -> float:
+    """Return what to expect without two trials to learn from: all are alike."""
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else 0.0
 
 
 def _log(seconds: float) -> float:
@@ -135,7 +149,7 @@ def _aside_model(gaps: Floats, values: Floats) -> Surrogate | None:
         return None
     # The same model as that of the scores, at the ends of the schedules.
     seen = Observations(known.astype(np.int64), np.ones(len(known)), values[known])
-    return Surrogate(gaps, seen, seen)
+    return Surrogate(gaps, seen, seen, both_ends=True)
 
 
 def _to_beat(curves: Sequence[Curve]) -> Floats:

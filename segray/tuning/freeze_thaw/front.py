@@ -16,6 +16,12 @@ CHEAPEST: Final = -1.0
 """The lowest cost that counts"""
 MOST_LEVELS: Final = 24
 """Most levels of a cost that are told apart"""
+MOST_BOXES: Final = 4096
+"""Most boxes of costs; with many costs, fewer levels of each are told apart"""
+SPREADS: Final = 3.0
+"""What is worse than the median by so many spreads of the better half counts no worse"""
+LEAST_BOX: Final = 0.01
+"""Least part of the costs' range for which a gain of score counts alone"""
 
 Floats = NDArray[np.float64]
 
@@ -39,31 +45,36 @@ class Front:
         self._low, self._range = _range(costs[known])
         # A trial without known costs has not been weighed yet, and is no bar for others.
         counts = known & np.isfinite(scores)
-        self._build(scores[counts], self._scaled(costs[counts]), floor=float(scores[np.isfinite(scores)].min()))
+        self._build(scores[counts], self._scaled(costs[counts]), floor=-_worst(-scores[np.isfinite(scores)]))
 
     def _build(self, scores: Floats, costs: Floats, floor: float) -> None:
-        levels = [_levels(costs[:, cost]) for cost in range(costs.shape[1])]
+        most = min(MOST_LEVELS, int(MOST_BOXES ** (1 / max(costs.shape[1], 1))) - 1)
+        levels = [_levels(costs[:, cost], most) for cost in range(costs.shape[1])]
         self._starts = _grid(levels)
         self._ends = _grid([np.append(level[1:], BEYOND) for level in levels])
         cheaper = (costs[None] <= self._starts[:, None] + 1e-12).all(axis=-1)
         found = np.where(cheaper, scores[None], -math.inf).max(axis=1, initial=-math.inf)
         self._bars = np.maximum(found, floor)
 
-    def gain(self, mean: Floats, spread: Floats, costs: Floats) -> Floats:
-        """Return the expected gain of results, (asked,).
+    def gain(self, mean: Floats, spread: Floats, costs: Floats) -> tuple[Floats, Floats]:
+        """Return the expected gains of results: of score over the bar that is easiest to pass, and of hypervolume.
 
         Args:
             mean: Expected score, (asked,).
             spread: Standard deviation of the score, (asked,).
             costs: Costs, (asked, costs).
+
+        Returns:
+            Both as (asked,); with one objective they are the same.
         """
         # What costs more than every trial so far may still have the best score.
         scaled = np.clip(self._scaled(costs), CHEAPEST, 1.0)
         inside = np.maximum(self._ends[None] - np.maximum(self._starts[None], scaled[:, None]), 0.0)
         z = (mean[:, None] - self._bars[None]) / spread[:, None]
         density = np.exp(-0.5 * z**2) / math.sqrt(2 * math.pi)
-        gains: Floats = (inside.prod(axis=-1) * spread[:, None] * (z * ndtr(z) + density)).sum(axis=1)
-        return gains
+        gains, volumes = spread[:, None] * (z * ndtr(z) + density), inside.prod(axis=-1)
+        # A cost that is predicted a little below all others is no reason to go on.
+        return np.where(volumes >= LEAST_BOX, gains, 0.0).max(axis=1), (volumes * gains).sum(axis=1)
 
     def _scaled(self, costs: Floats) -> Floats:
         return (costs - self._low) / self._range
@@ -72,15 +83,22 @@ class Front:
 def _range(costs: Floats) -> tuple[Floats, Floats]:
     if not len(costs):
         return np.zeros(costs.shape[1]), np.ones(costs.shape[1])
-    low, high = costs.min(axis=0), costs.max(axis=0)
+    low, high = costs.min(axis=0), np.array([_worst(values) for values in costs.T])
     return low, np.where(high > low, high - low, 1.0)
 
 
-def _levels(costs: Floats) -> Floats:
+def _worst(costs: Floats) -> float:
+    """Return the highest of some costs, or a little more than their median if the highest is far beyond it."""
+    middle = float(np.median(costs))
+    spread = float(np.sqrt(((costs[costs <= middle] - middle) ** 2).mean()))
+    return min(float(costs.max()), middle + SPREADS * spread) if spread else float(costs.max())
+
+
+def _levels(costs: Floats, most: int) -> Floats:
     """Return the costs at which the bar may change, from the lowest; a few evenly chosen ones if there are many."""
-    levels = np.unique(costs)
-    if len(levels) > MOST_LEVELS:
-        levels = levels[np.linspace(0, len(levels) - 1, MOST_LEVELS).round().astype(int)]
+    levels = np.unique(np.minimum(costs, 1.0))
+    if len(levels) > most:
+        levels = levels[np.linspace(0, len(levels) - 1, most).round().astype(int)]
     return np.append(CHEAPEST, levels)
 
 

@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from segray.objective import PROPERTIES
 from segray.tuning.attributes import EPOCHS, OTHERS, PAUSED, SECONDS
+from segray.tuning.freeze_thaw.belief import Belief
 from segray.tuning.freeze_thaw.curve import Curve
 from segray.tuning.freeze_thaw.encoding import Params
 from segray.tuning.points import FittedPoint, Point, draw_point, identity, sample_from
@@ -44,7 +45,7 @@ class FreezeThaw:
         space: What is searched.
         seed: Seed of the points that are weighed.
         num_startup: Number of trials that must have a score before the model decides; until then points are random.
-        belief: Values that are believed to be good, by key.
+        belief: Values that are believed to be good.
         earlier: Trials of earlier sweeps, with numbers below 0; the model learns from them, and none goes on.
     """
 
@@ -53,7 +54,7 @@ class FreezeThaw:
         space: Space,
         seed: int,
         num_startup: int = 4,
-        belief: Params = MappingProxyType({}),
+        belief: Belief | None = None,
         earlier: Sequence[FrozenTrial] = (),
     ) -> None:
         self._space, self._seed, self._num_startup = space, seed, num_startup
@@ -68,8 +69,6 @@ class FreezeThaw:
         if forecast is None:
             return draws
         worth = self._of_points(seen, forecast).worth
-        if self._belief:
-            worth = worth * forecast.weights(self._belief, [draw.drawn for draw in draws], len(seen.begun))
         return [draws[place] for place in np.argsort(-worth, kind="stable")]
 
     def is_flat(self, study: optuna.Study) -> bool:
@@ -133,11 +132,18 @@ class FreezeThaw:
         return LEAST_GAIN * forecast.noise
 
     def _of_points(self, seen: _Seen, forecast: Forecast) -> Promise:
+        # It brings torch, which a command's --help does without.
+        from segray.tuning.freeze_thaw.forecast import Promise
+
         draws = self._candidates(seen)
         longest = max(curve.num_epochs for curve in seen.curves)
         asked = [draw.values.get(EPOCHS_KEY) for draw in draws]
         num_epochs = [epochs if isinstance(epochs, int) else longest for epochs in asked]
-        return forecast.of_points([draw.drawn for draw in draws], num_epochs)
+        points = [draw.drawn for draw in draws]
+        promise = forecast.of_points(points, num_epochs)
+        if self._belief is None or not points:
+            return promise
+        return Promise(promise.gains, promise.worth * forecast.weights(self._belief, points, len(seen.begun)))
 
     def _forecast(self, seen: _Seen, asked: int | None = None) -> Forecast | None:
         """Return what is expected of all trials; None while too few have a score.
@@ -151,7 +157,7 @@ class FreezeThaw:
 
         if sum(curve.best() > -math.inf for curve in seen.curves) < max(self._num_startup, 2):
             return None
-        state = [(curve.number, len(curve.scores), curve.has_failed, curve.is_infeasible) for curve in seen.curves]
+        state = [_state(curve) for curve in seen.curves]
         if self._last is None or self._last[0] != state:
             self._last = state, Forecast(seen.curves)
         running = [curve.number for curve in seen.curves if curve.runs and curve.number != asked]
@@ -180,6 +186,13 @@ class FreezeThaw:
             tried = {identity(trial.params) for trial in seen.begun}
             self._drawn = state, [draw for key, draw in found.items() if key not in tried]
         return self._drawn[1]
+
+
+def _state(curve: Curve) -> tuple[object, ...]:
+    """Return what a forecast depends on."""
+    # No NaN is equal to another.
+    aside = tuple(None if math.isnan(value) else value for value in (*curve.costs, curve.seconds))
+    return curve.number, len(curve.scores), curve.runs, curve.has_failed, curve.is_infeasible, aside
 
 
 class _Seen:

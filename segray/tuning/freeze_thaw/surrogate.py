@@ -52,14 +52,18 @@ class Surrogate:
         gaps: How far the trials are apart in each key, (trials, trials, keys).
         seen: The observations.
         fitted: The observations, or some of them, by which the parameters are chosen.
+        both_ends: Whether low values matter as much as high ones; of scores, bad ones do not.
     """
 
-    def __init__(self, gaps: NDArray[np.float64], seen: Observations, fitted: Observations) -> None:
+    def __init__(
+        self, gaps: NDArray[np.float64], seen: Observations, fitted: Observations, *, both_ends: bool = False
+    ) -> None:
         scores = seen.scores[np.isfinite(seen.scores)]
         middle = float(np.median(scores))
         # The spread of the upper half, which the search is about; bad configs may be far worse than the rest.
-        upper = scores[scores >= middle] - middle
-        self._middle, self._scale = middle, float(np.sqrt((upper**2).mean())) or 1.0
+        counted = scores if both_ends else scores[scores >= middle]
+        self._middle, self._scale = middle, float(np.sqrt(((counted - middle) ** 2).mean())) or 1.0
+        self._lowest = -math.inf if both_ends else LOWEST
         self._gaps, self._weights = torch.from_numpy(gaps), _Weights(gaps.shape[-1])
         self._observe(fitted)
         self._fit()
@@ -119,7 +123,7 @@ class Surrogate:
         self._seen = seen
         self._trials = torch.from_numpy(seen.trials)
         self._times = torch.log(torch.from_numpy(seen.shares))
-        self._targets = torch.from_numpy(np.maximum((seen.scores - self._middle) / self._scale, LOWEST))
+        self._targets = torch.from_numpy(np.maximum((seen.scores - self._middle) / self._scale, self._lowest))
         self._same = (self._trials[:, None] == self._trials[None]).double()
         self._noise = torch.eye(len(self._trials), dtype=torch.float64)
 

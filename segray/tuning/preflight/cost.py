@@ -91,6 +91,7 @@ def estimate_cost(sweep: Sweep, *, num_nodes: int, max_models: int, announce: Ca
         sweep,
         num_workers=plan.workers_per_trial,
         announce=announce,
+        cpu_threads=plan.cpu_threads,
         gpu_bytes=gpu_bytes,
         worker_bytes=worker_bytes(plan, nodes, gpu_bytes),
     )

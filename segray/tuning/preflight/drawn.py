@@ -11,6 +11,7 @@ from segray.config import RunConfig
 from segray.data.preparation import with_absolute_paths
 from segray.errors import ConfigError, unknown_name
 from segray.files import expanded
+from segray.tuning.freeze_thaw.belief import Belief
 from segray.tuning.points import Point, draw_point, first_of
 from segray.tuning.preflight.samples import draw_samples
 from segray.tuning.recipe import recipe_values
@@ -38,7 +39,7 @@ class Drawn:
     """Capped to max_epochs"""
     searched: SearchedSpace
     first_trials: Sequence[Values]
-    belief: Values
+    belief: Belief
     """Values that are believed to be good: those of the first trial, if one is given, and the sweep's own"""
     max_epochs: int
     """No trial runs longer"""
@@ -79,7 +80,7 @@ def draw_trials(sweep: Sweep) -> Drawn:
     if sweep.recipe:
         first_trials.insert(0, recipe_values(capped, base))
     configs = [base.with_values(values) for values in (*first_trials, *samples.values)]
-    belief = {**(first_trials[0] if first_trials else {}), **prior}
+    belief = Belief(first_trials[0] if first_trials else {}, prior)
     return Drawn(base, capped, samples.space, first_trials, belief, max_epochs, configs)
 
 
@@ -87,7 +88,7 @@ def _known(sweep: Sweep, base: RunConfig) -> Drawn:
     """Return the trials of a start that searches nothing: those that it races."""
     configs = [base.with_values(values) for values in sweep.contestants]
     max_epochs = max(config.train.epochs for config in configs)
-    return Drawn(base, sweep.space, SearchedSpace({}, frozenset()), (), {}, max_epochs, configs)
+    return Drawn(base, sweep.space, SearchedSpace({}, frozenset()), (), Belief(), max_epochs, configs)
 
 
 def _check_fixed(fixed: Sequence[str], draws: Sequence[Values]) -> None:

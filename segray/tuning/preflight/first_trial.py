@@ -20,7 +20,7 @@ from segray.data.batches.augmentation import training_size
 from segray.data.preparation import PreparedData
 from segray.engine.footprint import footprint
 from segray.engine.precision import resolve_precision
-from segray.tuning.points import Point, all_values, draw_point, first_of
+from segray.tuning.points import FittedPoint, Point, all_values, draw_point, first_of
 from segray.tuning.preflight.drawn import Drawn
 from segray.tuning.space import EPOCHS_KEY, Draw
 from segray.values import Values
@@ -100,7 +100,10 @@ def with_planned(
     announce(planned.line)
     first, later = drawn.first_trials[:1], [point for point in drawn.first_trials[1:] if point != planned.values]
     config = drawn.base.with_values(draw_point(drawn.space, Point(planned.values, first_of)).values)
-    return replace(drawn, first_trials=(*first, planned.values, *later), configs=(*drawn.configs, config))
+    # A planned baseline is believed in as a given one would be, also by a resume.
+    belief = drawn.belief if first else replace(drawn.belief, point=planned.values)
+    first_trials, configs = (*first, planned.values, *later), (*drawn.configs, config)
+    return replace(drawn, first_trials=first_trials, belief=belief, configs=configs)
 
 
 class _Planner:
@@ -114,7 +117,7 @@ class _Planner:
 
     def draw(self, values: Values) -> Draw:
         """Return the point of the space that has these values where the space asks for them."""
-        return draw_point(self._drawn.space, Point(values, first_of))
+        return draw_point(self._drawn.space, FittedPoint(values, first_of))
 
     def crop(self, before: Draw) -> Draw:
         """Take the largest crop within the median image that leaves room for two images; the smallest if none does."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from segray.config import DataConfig, RunConfig
 from segray.data.cache.fingerprint import listing
 from segray.data.preparation import PreparedData
-from segray.tuning.preflight.constraints import check_first_trial
+from segray.tuning.freeze_thaw.belief import Belief
+from segray.tuning.preflight.constraints import check_constraints
 from segray.tuning.preflight.drawn import draw_trials
 from segray.tuning.preflight.first_trial import with_planned
 from segray.tuning.preflight.memory import check_memory
@@ -31,7 +32,7 @@ class Checked:
     """Capped to max_epochs"""
     distributions: Mapping[str, Distribution]
     first_trials: Sequence[Values]
-    belief: Values
+    belief: Belief
     """Values that are believed to be good"""
     max_epochs: int
     data: PreparedData
@@ -46,7 +47,7 @@ def check(
     sweep: Sweep,
     *,
     num_workers: int,
-    on_cpu: bool = True,
+    cpu_threads: int | None = None,
     announce: Callable[[str], None],
     gpu_bytes: int | None = None,
     worker_bytes: int | None = None,
@@ -58,7 +59,7 @@ def check(
     Args:
         sweep: What to run.
         num_workers: Workers a trial, among which its batch is divided.
-        on_cpu: Whether trials train on CPUs, so that this process can measure their latency.
+        cpu_threads: CPU threads of a worker, with which this process measures latencies; None if trials train on GPUs.
         announce: Told what the encoders start from, what is decoded, which trial is planned, which trials must split
             their batches, and which layers of trained models fit.
         gpu_bytes: Memory of the largest GPU; None if trials run without GPUs, or if it is not known.
@@ -95,7 +96,7 @@ def check(
     if gpu_bytes is not None:
         check_memory(drawn.configs, data, num_workers, gpu_bytes, announce)
     if not sweep.resume:
-        check_first_trial(goals, drawn.configs[0], data[drawn.configs[0].data], on_cpu=on_cpu)
+        check_constraints(goals, drawn, data, cpu_threads)
         # A resumed run goes on from its own checkpoint, and needs the model that it started from no more.
         check_start_weights(drawn.configs, data, announce)
     # The first start has decided for trials that have ended, of which only some race.

@@ -17,10 +17,10 @@ from segray.errors import ConfigError, OutageError, SegrayError, StorageError, S
 from segray.foreign import in_short
 from segray.records import STOPPED_BY_REQUEST
 from segray.requests import Answer, Request, Requests
-from segray.storage import SweepFiles
+from segray.storage import Repeat, SweepFiles
 from segray.tuning.run.progress import Progress, View
 from segray.tuning.run.retries import Retries
-from segray.tuning.run.supervisor import StateFile
+from segray.tuning.run.supervisor import STATE_SECONDS, StateFile
 from segray.values import Values
 
 LOOK_SECONDS = 1.0
@@ -69,19 +69,27 @@ class Controls(tune.Callback):
         self._sweep, self._requests, self._view = SweepFiles(folder), Requests(folder), view
         self._state = state
         self._look_seconds = LOOK_SECONDS if folder.is_local else FAR_LOOK_SECONDS
-        self._next_look = 0.0
+        self._next_look = self._next_state = 0.0
         self._heard: set[str] = set()
         self._stopping: dict[str, tuple[str, str]] = {}
         self._outdated: set[str] = set()
         with contextlib.suppress(StorageError):
-            self._requests.forget_answers()
             self._outdated.update(self._requests.ids())
+        with contextlib.suppress(StorageError):
+            self._requests.forget_answers()
 
     def __getstate__(self) -> dict[str, object]:
         # Tune pickles its callbacks for a restore of its own, which segray does not use.
         return {}
 
-    def begin_phase(self, channel: ChannelHandle, progress: Progress, retries: Retries, search: Search | None) -> None:
+    def begin_phase(
+        self,
+        channel: ChannelHandle,
+        progress: Progress,
+        retries: Retries,
+        search: Search | None,
+        is_over: Callable[[], bool],
+    ) -> None:
         """Take charge of a phase.
 
         Args:
@@ -89,8 +97,10 @@ class Controls(tune.Callback):
             progress: Tells which trials run and which are paused.
             retries: Hands out the trials.
             search: What a search can do; None for repeats.
+            is_over: Whether to end the phase now, since someone asked or its time is spent.
         """
         self._channel, self._progress, self._retries, self._search = channel, progress, retries, search
+        self._is_over, retries.look = is_over, self._look_on_hold
         # The search may end, and repeats begin, while the sweep is on hold.
         if self._state.held_since is not None:
             self._hold(self._state.held_since)
@@ -104,8 +114,20 @@ class Controls(tune.Callback):
     def on_step_end(self, **_: object) -> None:
         """Look for requests, and see to those that are not done yet."""
         if self._state.held_since is not None:
-            # Tune does not wait between two steps while no trial has a slot.
+            # Tune does not wait between two steps while all trials do.
             time.sleep(HELD_SECONDS)
+        self._look()
+
+    def _look_on_hold(self) -> bool:
+        """Hear requests, and say that the sweep is alive; return whether to end the phase."""
+        self._look()
+        if time.monotonic() >= self._next_state:
+            self._next_state = time.monotonic() + STATE_SECONDS
+            with contextlib.suppress(StorageError):
+                self._state.write("running")
+        return self._is_over()
+
+    def _look(self) -> None:
         if time.monotonic() < self._next_look:
             return
         self._next_look = time.monotonic() + self._look_seconds
@@ -113,10 +135,12 @@ class Controls(tune.Callback):
         self._stop_trials()
 
     def _hear_new(self) -> None:
-        # What storage lets through at a later look is not lost.
+        new: list[str] = []
         with contextlib.suppress(StorageError):
             new = [request_id for request_id in self._requests.ids() if request_id not in self._heard]
-            for request_id in new[:MOST_AT_ONCE]:
+        for request_id in new[:MOST_AT_ONCE]:
+            # What storage lets through at a later look is not lost.
+            with contextlib.suppress(StorageError):
                 self._hear(request_id)
 
     def _hear(self, request_id: str) -> None:
@@ -124,6 +148,9 @@ class Controls(tune.Callback):
         try:
             request = self._requests.read(request_id)
             by = request.by
+            # A point that an earlier start accepted waits for the next start that searches.
+            if request.kind == "enqueue" and self._search is None and request_id in self._outdated:
+                return
             said, is_done = self._act(request_id, request)
             answer = Answer(accepted=True, said=said)
         except (OutageError, SweepTakenError):
@@ -164,8 +191,10 @@ class Controls(tune.Callback):
             self._close(request_id)
 
         num_before = self._search.enqueue(request.values, close)
-        place = f"the next new trial but {num_before}" if num_before else "the next new trial"
-        return f"{place} has these values; it counts within --trials, and takes the place of a proposed one"
+        before = (
+            f"{text.counted(num_before, 'new trial')} first; then the next one" if num_before else "the next new trial"
+        )
+        return f"{before} has these values; it counts within --trials, and takes the place of a proposed one"
 
     def _stop(self, request_id: str, request: Request) -> str:
         trial_id, progress = request.trial, self._progress
@@ -182,7 +211,7 @@ class Controls(tune.Callback):
             said = f"{what} ends at its next batch; {kept}"
         elif trial_id in progress.paused:
             said = f"{what}, which had left its slot, ends; its best checkpoint is kept"
-        elif self._search is not None and trial_id and files.folder.exists():
+        elif (Repeat.parse(trial_id) is None) == (self._search is not None) and files.folder.exists():
             said = f"{what} waits for a slot, and ends when it has one"
         else:
             running = ", ".join(sorted(progress.running)) or "none"
@@ -192,7 +221,7 @@ class Controls(tune.Callback):
 
     def _pause_all(self) -> str:
         if self._state.held_since is not None:
-            raise ConfigError(f"the sweep is on hold already, since {text.moment(self._state.held_since)}")
+            raise ConfigError(f"the sweep has been on hold already, since {text.moment(self._state.held_since)}")
         self._hold(time.time())
         return "all trials wait at their next batch, and no other begins; `segray continue` lets them go on"
 

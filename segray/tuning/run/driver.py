@@ -20,7 +20,7 @@ from segray.tuning.run.phases import run_phases
 from segray.tuning.run.resuming import as_begun, check_same_data, check_same_sweep
 from segray.tuning.run.snapshot import SweepSnapshot, num_ended
 from segray.tuning.run.wanted_repeats import rules_of, standing, without_outcome
-from segray.tuning.sweep import Sweep
+from segray.tuning.sweep import Sweep, check_values
 
 Announce = Callable[[str], None]
 
@@ -58,6 +58,8 @@ def drive(sweep: Sweep, files: SweepFiles, connection: Connection, announce: Ann
     searches = left != 0 and not is_over
     if sweep.resume:
         sweep = as_begun(sweep, earlier.info())
+        # What the first start decided may not go with what this one asks for.
+        check_values(sweep)
         # Before images are decoded, which takes time, and room from other entries of the cache.
         check_same_data(earlier, sweep.base)
     plan = make_plan(sweep.resources, connection.nodes(), left if searches else len(repeats))
@@ -65,7 +67,7 @@ def drive(sweep: Sweep, files: SweepFiles, connection: Connection, announce: Ann
     checked = check(
         sweep,
         num_workers=plan.workers_per_trial,
-        on_cpu=not plan.gpus_per_worker,
+        cpu_threads=plan.cpu_threads,
         announce=announce,
         gpu_bytes=gpu_bytes,
         worker_bytes=worker_bytes(plan, connection.nodes(), gpu_bytes),

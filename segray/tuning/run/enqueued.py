@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain, repeat
@@ -78,7 +79,8 @@ class Queue:
         if not draws:
             unused = values.keys() - draw_point(self._space, Point(values, sample)).drawn.keys()
             raise ConfigError(
-                f"the space asks for {', '.join(sorted(unused))} only after other choices; give these choices, too"
+                f"the space asks for {', '.join(sorted(unused or values))} only after other choices; give these "
+                "choices, too"
             )
         untried = next((draw for draw in draws if identity(draw.drawn) not in self._tried), None)
         if untried is None:
@@ -93,6 +95,8 @@ class Queue:
 def _filled(space: Space, values: Values, samples: Iterable[Sample]) -> Iterable[Draw]:
     """Yield points that have all of the values; a space asks for some keys only after certain choices."""
     for sample in samples:
-        draw = draw_point(space, Point(values, sample))
-        if values.keys() <= draw.drawn.keys():
-            yield draw
+        # After other choices, a key may have another range.
+        with contextlib.suppress(ConfigError):
+            draw = draw_point(space, Point(values, sample))
+            if values.keys() <= draw.drawn.keys():
+                yield draw

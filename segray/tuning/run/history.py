@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -52,7 +53,8 @@ def others_at_best(records: Iterable[EpochRecord], goals: Goals) -> dict[str, fl
 def final_values(best: float | None, others: Mapping[str, float | None], goals: Goals) -> list[float] | None:
     """Return the values of a finished trial, one per objective; None if one is missing."""
     values = [best, *(others.get(other.name) for other in goals.others)]
-    known = [value for value in values if value is not None]
+    # A trial without a score has the best score NaN on its way through Ray Tune.
+    known = [value for value in values if value is not None and not math.isnan(value)]
     return known if len(known) == len(values) else None
 
 
@@ -266,7 +268,7 @@ def _state(
     if outcome.status == "finished" and (values := final_values(outcome.best_score, others, goals)):
         return TrialState.COMPLETE, values
     # A person may stop a trial before its first epoch; to samplers, it never happened.
-    if outcome.status in INFEASIBLE_ENDS or (outcome.status == "stopped" and outcome.epochs):
+    if outcome.status in INFEASIBLE_ENDS or (outcome.status in ("finished", "stopped") and epochs):
         # Optuna itself gives a pruned trial its last intermediate value, if there is one objective.
         return TrialState.PRUNED, [epochs[max(epochs)]] if epochs and not goals.others else None
     return TrialState.FAIL, None

@@ -82,7 +82,8 @@ def run_repeats(shared: Shared, nodes: Sequence[Mapping[str, float]]) -> None:
     missing = without_outcome(files, now.wanted)
     if not missing:
         return
-    shared.state.repeating = True
+    # A race that `segray confirm` began says nothing of the search, which may have trials left.
+    shared.state.repeating = not shared.sweep.contestants
     shared.view.say(describe_repeats(files, now, rules, len(missing)))
     # A plan of its own: fewer runs than the search had at once get more CPUs each. Later rounds may have more runs.
     plan = make_plan(shared.sweep.resources, nodes, max(len(missing), min(now.num_to_come, len(now.epochs))))

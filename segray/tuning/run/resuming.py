@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Final
 
 from segray.config import RunConfig
 from segray.config.keys import FREE_ON_RESUME, keys_deciding
 from segray.data.preparation import PreparedData, with_absolute_paths
 from segray.data.splits.split_record import check_splits
 from segray.errors import ConfigError, DataError, StorageError, listed
-from segray.goals import describe_goals
+from segray.goals import Goals
 from segray.objective import MIOU
 from segray.records import SweepInfo
 from segray.storage import SweepFiles
@@ -22,12 +23,17 @@ from segray.tuning.space import STEPS, plain_point
 from segray.tuning.sweep import Sweep
 from segray.values import Values
 
+GOALS: Final[Mapping[str, Callable[[Goals], str]]] = {
+    "--objective": lambda goals: ", ".join(map(str, goals.objectives)),
+    "--constraint": lambda goals: ", ".join(sorted(map(str, goals.constraints))),
+}
+"""Option -> how to describe what it decides."""
+
 
 def as_begun(sweep: Sweep, info: SweepInfo) -> Sweep:
     """Fill in what the first start decided and this one leaves open.
 
-    They are encoder weights, epochs, sampler and scheduler with their options, and a trial that was planned from data
-    and memory.
+    That includes encoder weights, epochs, sampler and scheduler with their options, and a trial that was planned.
     """
     # The network may be back since the first start, and auto would then mean other weights.
     is_open = sweep.base.model.encoder_weights == "auto"
@@ -37,9 +43,10 @@ def as_begun(sweep: Sweep, info: SweepInfo) -> Sweep:
     sampler = sweep.sampler or (info.sampler if info.sampler in SAMPLERS else None)
     # Another sampler has other options; a later check refuses it by its name.
     sampler_options = info.sampler_options if sampler == info.sampler else {}
-    if sweep.first_trial == "plan":
-        # Another machine has other memory. A recipe's trial, the first one, is made again.
-        recorded = info.first_trials[1:] if info.recipe else info.first_trials
+    # A recipe's trial, the first one, is made again.
+    recorded = info.first_trials[1:] if info.recipe else info.first_trials
+    # First trials go by number, so a planned one keeps its place. Another machine would plan another one.
+    if sweep.first_trial == "plan" or len(recorded) > len(sweep.first_trials):
         sweep = replace(sweep, first_trial="given", first_trials=recorded)
     return replace(
         sweep,
@@ -93,7 +100,8 @@ def _check_same_search(info: SweepInfo, sweep: Sweep, checked: Checked) -> None:
     if not sweep.contestants:
         found = _search(info, sweep, checked)
         before, now = before | found[0], now | found[1]
-    before["--objective"], now["--objective"] = describe_goals(info.goals), describe_goals(sweep.goals)
+    for option, describe_part in GOALS.items():
+        before[option], now[option] = describe_part(info.goals), describe_part(sweep.goals)
     _refuse_changed(before, now)
 
 

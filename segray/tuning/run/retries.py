@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 from ray.tune.search import Searcher
 
@@ -36,9 +37,14 @@ class Retries(Searcher):
         """Trial -> deaths of its slots since its last epoch"""
         self.is_held = False
         """Whether no trial is handed out for now, because a person paused the sweep"""
+        self.look: Callable[[], bool] = lambda: False
+        """Called while no trial is handed out: hears requests, and returns whether to end the phase"""
 
     def suggest(self, trial_id: str) -> Proposal | str | None:
         """Return the next trial; None while none may begin, or a running one may have to be handed out again."""
+        # Without a trial in a slot, Tune asks here once a second for ten minutes, and calls nobody else meanwhile.
+        if self.is_held and self.look():
+            return str(Searcher.FINISHED)
         if self.is_held:
             return None
         if self._again:

@@ -195,7 +195,8 @@ class StudySearch(Searcher):
         """
         num_before = len(self._first) + len(self._queue)
         if not self.can_begin or (self._left is not None and self._left <= len(self._unfinished) + num_before):
-            raise ConfigError("no trial is left to begin in this search; ask for more with --resume and --trials")
+            more = "resume without --stop-when-flat" if self.is_flat else "ask for more with --resume and --trials"
+            raise ConfigError(f"no trial is left to begin in this search; {more}")
         self._queue.add(plain_point(values), check, close)
         # No trial may have been worth the free slot.
         self._waits = False
@@ -210,7 +211,7 @@ class StudySearch(Searcher):
             return None
         # What an earlier start began goes on before anything is weighed, as it would have without the break.
         # What a person asks for comes before what the scheduler finds worth more.
-        # Beginning may find that the space has no more points; then trials go on that were to wait for a new one.
+        # If the space has no more points, a waiting trial goes on instead.
         enqueued = self._begun if self._queue else lambda: None
         running = self._taken_up() or enqueued() or self._continued() or self._begun() or self._continued()
         if running is None:
@@ -293,7 +294,8 @@ class StudySearch(Searcher):
 
     def on_trial_result(self, trial_id: str, result: News) -> None:
         """Report an epoch's score to Optuna, by epoch: Tune's own count restarts when a trial does."""
-        self._waits = False
+        # Trials in slots were believed to end as expected; what they really reach may promise more.
+        self._waits = self.is_flat = False
         self._report(trial_id, result["record"])
 
     def _report(self, trial_id: str, record: EpochRecord | None) -> None:
@@ -337,7 +339,7 @@ class StudySearch(Searcher):
         else:
             # Ray's OptunaSearch tells an early-stopped trial as COMPLETE with its last value, which biases the sampler.
             # A trial without an epoch says nothing of its values: samplers would take a pruned one for the worst.
-            is_pruned = status == "stopped" and running.reported
+            is_pruned = status in ("finished", "stopped") and running.reported
             self.study.tell(trial, state=TrialState.PRUNED if is_pruned else TrialState.FAIL)
         self._publish()
 
@@ -352,7 +354,8 @@ class StudySearch(Searcher):
             self.study.tell(self._paused.pop(name).trial, state=TrialState.PRUNED)
             if self._pausing:
                 self._pausing.forget(name)
-        self._publish()
+        if ended:
+            self._publish()
         return ended
 
     def save(self, checkpoint_path: str) -> None:

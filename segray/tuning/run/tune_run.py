@@ -87,7 +87,7 @@ def run_tune(
     files, base, view = shared.files, shared.checked.base, shared.view
     view.progress = progress
     shared.stop.watch(channel, progress.deadline)
-    shared.controls.begin_phase(channel, progress, searcher, search)
+    shared.controls.begin_phase(channel, progress, searcher, search, shared.stop.stop_all)
     shared.state.write("running")
     with tempfile.TemporaryDirectory(prefix="segray-") as scratch, _unwrapping():
         tune.Tuner(

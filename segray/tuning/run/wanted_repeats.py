@@ -12,13 +12,12 @@ from typing import Final
 from segray import text
 from segray.config import RunConfig, flatten
 from segray.config.keys import FREE_ON_RESUME, keys_deciding
-from segray.errors import DamagedError, StorageError
+from segray.errors import StorageError
 from segray.results.significance import clearly_worse
 from segray.storage import BASELINE_ID, Repeat, SweepFiles
-from segray.trial_files import TrialFiles
+from segray.trial_files import TrialFiles, undamaged
 from segray.tuning.space import EPOCHS_KEY
 from segray.tuning.sweep import Sweep
-from segray.values import Json
 
 LEVEL: Final = 0.01
 """Largest p-value, over all comparisons of a round, at which a contestant leaves the race.
@@ -85,9 +84,9 @@ def contestants(files: SweepFiles, top: int) -> dict[str, int]:
         return {}
     # A score from the middle of a schedule says less about a config, though the best one stands for the sweep.
     ranked = [best, *(trial for trial in others if has_finished(trial))][: max(top, 1)]
-    epochs = {trial.id: config["train"]["epochs"] for trial in ranked if (config := _config(trial)) is not None}
+    epochs = {trial.id: num_epochs for trial in ranked if (num_epochs := _num_epochs(trial)) is not None}
     baseline = files.trial(BASELINE_ID)
-    if epochs and _config(baseline) is not None and not baseline.has_failed():
+    if epochs and _num_epochs(baseline) is not None and not baseline.has_failed():
         epochs[BASELINE_ID] = next(iter(epochs.values()))
     return epochs
 
@@ -98,11 +97,11 @@ def has_finished(trial: TrialFiles) -> bool:
     return outcome is not None and outcome.status == "finished"
 
 
-def _config(trial: TrialFiles) -> Json | None:
-    try:
-        return trial.config()
-    except DamagedError:
-        return None
+def _num_epochs(trial: TrialFiles) -> int | None:
+    """Return the epochs of a trial's schedule; None if its config is damaged."""
+    config = undamaged(trial.config)
+    epochs = None if config is None else flatten(config).get(EPOCHS_KEY)
+    return epochs if isinstance(epochs, int) else None
 
 
 def standing(files: SweepFiles, rules: Rules, *, num_at_once: int = 1) -> Standing:

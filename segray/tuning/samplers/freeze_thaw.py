@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import optuna
 from optuna.trial import FrozenTrial
 
+from segray.tuning.freeze_thaw.belief import Belief
 from segray.tuning.freeze_thaw.search import FreezeThaw
 from segray.tuning.samplers.kind import SamplerKind
 from segray.tuning.space import Draw, Space
@@ -23,8 +24,8 @@ class FreezeThawSampler(optuna.samplers.RandomSampler):
     def __init__(self, n_startup_trials: int = 4, seed: int | None = None) -> None:
         super().__init__(seed)
         self._num_startup, self._seed = n_startup_trials, seed or 0
-        self.belief: Mapping[str, object] = {}
-        """Values that are believed to be good, by key"""
+        self.belief: Belief | None = None
+        """Values that are believed to be good"""
         self._space: Space | None = None
         self._search: FreezeThaw | None = None
 

@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from segray.errors import ConfigError, unknown_name
+from segray.tuning.freeze_thaw.belief import Belief
 from segray.tuning.space import Draw, SearchedSpace, Space
 
 NEVER_SET = ("seed", "warn_independent_sampling")
@@ -29,8 +30,8 @@ SIMPLE_TYPES: Mapping[str, type] = {"bool": bool, "int": int, "float": float, "s
 class PointSampler(Protocol):
     """A sampler that weighs whole points of the space, with conditional keys."""
 
-    belief: Mapping[str, object]
-    """Values that are believed to be good, by key"""
+    belief: Belief | None
+    """Values that are believed to be good"""
 
     def points(self, study: optuna.Study, space: Space, earlier: Sequence[FrozenTrial]) -> Sequence[Draw]:
         """Return points for the next trial, the most promising first.

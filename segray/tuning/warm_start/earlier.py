@@ -62,24 +62,24 @@ def check_sources(sources: Sequence[str]) -> None:
             _open(source)
 
 
-def read_earlier(source: str, objective: Objective) -> EarlierSweep:
+def read_earlier(source: str, goals: Goals) -> EarlierSweep:
     """Read an earlier sweep.
 
     Args:
         source: Its path or URL.
-        objective: The score to read, whatever the earlier sweep's own objective was.
+        goals: Those of the new sweep: the score to read, and bounds on what may be taken.
 
     Raises:
         StorageError: There is no sweep, or its record is damaged.
         ConfigError: None of its epochs has the score.
     """
     files, info = _open(source)
-    found = [_read(trial, objective) for trial in files.trials()]
+    found = [_read(trial, goals) for trial in files.trials()]
     trials = [trial for trial in found if isinstance(trial, EarlierTrial)]
     run = redacted(source)
     if not any(trial.scores for trial in trials):
         raise ConfigError(
-            f"--warm-start needs a sweep whose epochs have the objective {objective.name}, but no trial of {run} has; "
+            f"--warm-start needs a sweep whose epochs have the objective {goals.main.name}, but no trial of {run} has; "
             f"it was compared by {info.objective.name}: name another sweep, or choose another --objective"
         )
     left = [reason for reason in found if isinstance(reason, str)]
@@ -94,7 +94,7 @@ def _open(source: str) -> tuple[SweepFiles, SweepInfo]:
         raise StorageError(f"--warm-start {redacted(source)}: {error}") from None
 
 
-def _read(files: TrialFiles, objective: Objective) -> EarlierTrial | str:
+def _read(files: TrialFiles, goals: Goals) -> EarlierTrial | str:
     """Return a trial, or why it is left."""
     try:
         tree = files.config()
@@ -109,10 +109,13 @@ def _read(files: TrialFiles, objective: Objective) -> EarlierTrial | str:
     outcome = files.outcome()
     status = outcome.status if outcome else None
     # Another machine may have the memory, and what a trial failed by need not lie in its config.
-    if status in ("failed", "out_of_memory"):
+    if status in ("failed", "out_of_memory", "infeasible"):
         return f"that ended as {text.words(status)}"
     is_infeasible = status == "diverged"
-    scores = {} if is_infeasible else scores_by_epoch(files.records(), Goals((objective,)))
+    records = files.records()
+    if records and goals.broken(records[-1].scores):
+        return "that breaks a constraint of this sweep"
+    scores = {} if is_infeasible else scores_by_epoch(records, goals)
     if not scores and not is_infeasible:
-        return f"without a {objective.label}"
+        return f"without a {goals.main.label}"
     return EarlierTrial(id=files.id, config=config, scores=scores, is_infeasible=is_infeasible)

@@ -78,12 +78,12 @@ class _Taking:
                 left.append(f"{config.name} (its values here are those of another first trial)")
         if not taken:
             raise ConfigError(f"--warm-start {PORTFOLIO_NAME} has no config for this sweep: {', '.join(left)}")
-        rest = f"; left: {', '.join(left)}" if left else ""
+        rest = f"; left out: {', '.join(left)}" if left else ""
         self._say(f"{taken} of {len(PORTFOLIO)} configs of the portfolio become first trials{rest}")
 
     def take_sweep(self, source: str) -> None:
         """Take an earlier sweep's curves if they compare with those of this one, else its best configs."""
-        earlier = read_earlier(source, self._objective)
+        earlier = read_earlier(source, self.sweep.goals)
         self._check_shares_key(earlier)
         difference = self._fit.difference_of_data(earlier)
         if not difference and not self._learns_curves:
@@ -102,7 +102,7 @@ class _Taking:
             return
         self.curves += curves
         left = [*misfits, *earlier.left]
-        rest = f"; {len(left)} left: {_counted(left)}" if left else ""
+        rest = f"; {len(left)} left out: {_counted(left)}" if left else ""
         self._say(f"{len(curves)} of {len(curves) + len(left)} trials of {earlier.run} (same data){rest}")
 
     def _check_shares_key(self, earlier: EarlierSweep) -> None:

@@ -9,7 +9,8 @@ from made_search import made_curve, made_space
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
-from segray.tuning.attributes import EPOCHS, PAUSED
+from segray.tuning.attributes import EPOCHS, PAUSED, SECONDS
+from segray.tuning.freeze_thaw.belief import Belief
 from segray.tuning.freeze_thaw.search import FreezeThaw
 from segray.tuning.points import Point, draw_point, first_of, identity, sample_from
 from segray.tuning.space import contains, draw_from
@@ -151,7 +152,9 @@ def test_a_search_is_flat_where_neither_a_point_nor_a_paused_trial_promises_more
 
 
 def test_a_belief_decides_between_points_that_promise_alike(study):
-    believed = FreezeThaw(made_space, 0, belief={"optim.name": "sgd", "train.batch_size": 16}).points(study)
+    believed = FreezeThaw(made_space, 0, belief=Belief(values={"optim.name": "sgd", "train.batch_size": 16})).points(
+        study
+    )
     open_minded = FreezeThaw(made_space, 0).points(study)
     with_sgd = [sum(point.values["optim.name"] == "sgd" for point in points[:40]) for points in (open_minded, believed)]
     assert with_sgd[0] < with_sgd[1]
@@ -177,3 +180,14 @@ def test_every_value_of_a_range_is_drawn_and_none_beyond_it(distribution):
         assert len(set(drawn)) == len(getattr(distribution, "choices", ())) or len(set(drawn)) == 1 + round(
             (distribution.high - distribution.low) / distribution.step
         )
+
+
+def test_a_forecast_is_made_again_when_a_trial_has_a_time(study):
+    search = FreezeThaw(made_space, 0)
+    before = search.points(study)
+    for number in (4, 5):
+        trial = optuna.Trial(study, study.get_trials(deepcopy=False)[number]._trial_id)
+        trial.set_user_attr(SECONDS, 1000.0 if number == 4 else 1.0)
+    then, anew = search.points(study), FreezeThaw(made_space, 0).points(study)
+    assert [point.drawn for point in then] == [point.drawn for point in anew]
+    assert [point.drawn for point in then] != [point.drawn for point in before]

@@ -53,7 +53,7 @@ class Driver:
         """Start the driver, again."""
         self.state = StateFile(self.files, self.progress)
         self.controls = Controls(self.files, View(self.progress), self.state)
-        self.controls.begin_phase(self.channel, self.progress, self.retries, self.search)
+        self.controls.begin_phase(self.channel, self.progress, self.retries, self.search, lambda: False)
 
     def look(self):
         self.controls._next_look = 0.0
@@ -148,7 +148,7 @@ def test_a_point_that_cannot_be_tried_is_refused_whatever_its_check_raises(drive
 def test_repeats_take_no_points_but_can_be_stopped(driver):
     driver.progress.what = "repeat"
     driver.progress.running = {"0001-seed1-epochs9": RunningTrial("0001-seed1-epochs9", {}, epochs=9)}
-    driver.controls.begin_phase(driver.channel, driver.progress, driver.retries, None)
+    driver.controls.begin_phase(driver.channel, driver.progress, driver.retries, None, lambda: False)
     assert "the search is over" in driver.ask("enqueue", values={"optim.lr": 0.1})[2]
     assert "repeat 0005 that could end" in driver.ask("stop", trial="0005")[2]
     assert driver.ask("stop", trial="0001-seed1-epochs9")[1]
@@ -174,7 +174,7 @@ def test_a_pause_holds_workers_new_trials_and_the_clock_of_minutes_until_continu
     now[0] += 1000
     assert not stop.out_of_time
     assert budget.seconds_left() == 10
-    assert driver.ask("pause")[2].startswith("the sweep is on hold already, since 20")
+    assert driver.ask("pause")[2].startswith("the sweep has been on hold already, since 20")
     assert driver.ask("continue")[2].startswith("all trials go on; the sweep was on hold for ")
     assert driver.told[1:] == [(False,)]
     assert driver.retries.suggest("a") == {"trial": "0008", "values": {}}
@@ -185,10 +185,41 @@ def test_a_pause_holds_workers_new_trials_and_the_clock_of_minutes_until_continu
     assert stop.out_of_time
 
 
+def test_without_a_trial_in_a_slot_a_hold_hears_requests_and_the_end_where_tune_asks_for_a_trial(driver):
+    """Tune then asks the searcher for ten minutes, and calls nobody else."""
+    over = []
+    driver.controls.begin_phase(driver.channel, driver.progress, driver.retries, driver.search, lambda: bool(over))
+    driver.ask("pause")
+    assert driver.retries.suggest("a") is None
+    assert driver.files.state().status == "running"
+    over.append(True)
+    assert driver.retries.suggest("a") == "FINISHED"
+    over.clear()
+    request_id = driver.box.ask(make_request("continue"))
+    driver.controls._next_look = 0.0
+    assert driver.retries.suggest("a") == {"trial": "0008", "values": {}}
+    assert driver.box.take_answer(request_id, 0.0).accepted
+
+
+def test_a_stop_of_a_repeat_that_waits_and_a_point_of_an_earlier_start_outlive_a_start_that_only_repeats(driver):
+    repeat = "0001-seed1-epochs9"
+    driver.files.trial(repeat).write_values({})
+    point, stop = (
+        driver.box.ask(make_request("enqueue", values={"optim.lr": 0.1})),
+        driver.box.ask(make_request("stop", trial=repeat)),
+    )
+    driver.search = None
+    driver.progress.what, driver.progress.running = "repeat", {}
+    driver.start()
+    assert driver.box.ids() == [point, stop]
+    assert driver.box.take_answer(stop, 0.0).accepted
+    assert driver.box.take_answer(point, 0.0) is None
+
+
 def test_a_hold_goes_on_into_the_repeats_and_ends_with_the_driver(driver):
     driver.ask("pause")
     repeats, retries = Progress(total=2, slots=1, deadline=None, what="repeat"), Retries(ListSearch([]), driver.files)
-    driver.controls.begin_phase(driver.channel, repeats, retries, None)
+    driver.controls.begin_phase(driver.channel, repeats, retries, None, lambda: False)
     assert driver.told == [(True,), (True,)]
     assert retries.suggest("a") is None
     assert repeats.headline().startswith(f"on hold since {moment(driver.state.held_since)}: 0/2 repeats done")

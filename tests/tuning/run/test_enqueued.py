@@ -8,7 +8,7 @@ from made_search import MadeSearch, made_space, told
 from optuna.trial import TrialState
 
 from segray.errors import ConfigError
-from segray.objective import MIOU
+from segray.goals import DEFAULT_GOALS
 from segray.records import Outcome
 from segray.tuning.run.study import StudySearch
 from segray.tuning.samplers import make_sampler
@@ -30,7 +30,7 @@ def searcher(files, first_trials=(), num_trials=None, space=made_space):
         first_trials,
         Path(files.folder.path, "driver.db"),
         files,
-        MIOU,
+        DEFAULT_GOALS,
         max_epochs=6,
         num_trials=num_trials,
     )
@@ -104,7 +104,7 @@ def test_a_point_whose_last_free_values_are_tried_meanwhile_leaves_its_turn_to_t
 
     said = []
     search = StudySearch(
-        files, few, make_sampler("tpe", 0), [], Path(files.folder.path, "d.db"), files, MIOU, max_epochs=6
+        files, few, make_sampler("tpe", 0), [], Path(files.folder.path, "d.db"), files, DEFAULT_GOALS, max_epochs=6
     )
     enqueue(search, {"optim.name": "sgd"}, said)
     search._tried['{"optim.name": "sgd"}'] = "0007"
@@ -145,3 +145,15 @@ def test_a_trial_stopped_before_its_first_epoch_never_happened_to_optuna_and_sta
     for study in (search.study, resumed.study):
         assert [trial.state for trial in study.trials] == [TrialState.FAIL]
     assert resumed.suggest("b")["trial"] == "0001"
+
+
+def test_a_range_that_another_key_decides_refuses_no_point_and_ends_no_sweep(files):
+    def space(trial):
+        bounds = (1e-4, 1e-2) if trial.suggest_categorical("optim.name", ["adamw", "sgd"]) == "adamw" else (1e-2, 1.0)
+        trial.suggest_float("optim.lr", *bounds)
+
+    search = searcher(files, space=space)
+    enqueue(search, {"optim.lr": 0.003})
+    assert search.suggest("a")["values"] == {"optim.name": "adamw", "optim.lr": 0.003}
+    with pytest.raises(ConfigError):
+        enqueue(search, {"optim.lr": 3.0})

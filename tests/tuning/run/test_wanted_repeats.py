@@ -204,3 +204,9 @@ def test_a_trial_alone_in_its_race_gets_all_seeds(tmp_path):
     sweep = fake_sweep.empty_sweep(tmp_path)
     write_trial(sweep, "0000", 0.3, **{"train.epochs": 5})
     assert [repeat.seed for repeat in race(sweep).wanted] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("config", [{}, {"train": 3}, {"train": {"epochs": "x"}}])
+def test_a_trial_whose_config_is_damaged_is_not_repeated(sweep, config):
+    sweep.files.trial("0001").folder.write_json("config.json", config)
+    assert [repeat.trial for repeat in wanted(sweep.files, 1, top=2)] == ["0002", "0000"]
