@@ -53,7 +53,7 @@ def test_another_winner_than_the_searchs_best_is_said_with_the_option_that_uses_
 
 def test_a_race_that_is_not_clear_asks_for_more_seeds_unless_it_runs(raced):
     fake_sweep.write_repeats(raced, "0002", [0.39, 0.41, 0.38], epochs=4)
-    advice = "The race is not clear: more seeds would tell (segray confirm --seeds)."
+    advice = "The race is not clear: more seeds would tell (segray confirm RUN --seeds N)."
     assert note_texts(loaded(raced), "race")[-1] == advice
     raced.files.write_state(fake_sweep.state("running"))
     assert advice not in note_texts(loaded(raced), "race")

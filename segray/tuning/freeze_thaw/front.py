@@ -19,7 +19,9 @@ MOST_LEVELS: Final = 24
 MOST_BOXES: Final = 4096
 """Most boxes of costs; with many costs, fewer levels of each are told apart"""
 SPREADS: Final = 3.0
-"""What is worse than the median by so many spreads of the better half counts no worse"""
+"""A score below the median by more than so many spreads of the better half counts no worse"""
+MOST_MEDIANS: Final = 30.0
+"""A cost further from the lowest one than so many times the median counts no worse"""
 LEAST_BOX: Final = 0.01
 """Least part of the costs' range for which a gain of score counts alone"""
 
@@ -45,7 +47,7 @@ class Front:
         self._low, self._range = _range(costs[known])
         # A trial without known costs has not been weighed yet, and is no bar for others.
         counts = known & np.isfinite(scores)
-        self._build(scores[counts], self._scaled(costs[counts]), floor=-_worst(-scores[np.isfinite(scores)]))
+        self._build(scores[counts], self._scaled(costs[counts]), floor=_floor(scores[np.isfinite(scores)]))
 
     def _build(self, scores: Floats, costs: Floats, floor: float) -> None:
         most = min(MOST_LEVELS, int(MOST_BOXES ** (1 / max(costs.shape[1], 1))) - 1)
@@ -83,15 +85,17 @@ class Front:
 def _range(costs: Floats) -> tuple[Floats, Floats]:
     if not len(costs):
         return np.zeros(costs.shape[1]), np.ones(costs.shape[1])
-    low, high = costs.min(axis=0), np.array([_worst(values) for values in costs.T])
+    low, high, middle = costs.min(axis=0), costs.max(axis=0), np.median(costs, axis=0)
+    # One loss of 10,000 would leave all others the same place.
+    high = np.where(middle > low, np.minimum(high, low + MOST_MEDIANS * (middle - low)), high)
     return low, np.where(high > low, high - low, 1.0)
 
 
-def _worst(costs: Floats) -> float:
-    """Return the highest of some costs, or a little more than their median if the highest is far beyond it."""
-    middle = float(np.median(costs))
-    spread = float(np.sqrt(((costs[costs <= middle] - middle) ** 2).mean()))
-    return min(float(costs.max()), middle + SPREADS * spread) if spread else float(costs.max())
+def _floor(scores: Floats) -> float:
+    """Return the lowest of some scores; a little less than their median if the lowest is far below it."""
+    middle = float(np.median(scores))
+    spread = float(np.sqrt(((scores[scores >= middle] - middle) ** 2).mean()))
+    return max(float(scores.min()), middle - SPREADS * spread) if spread else float(scores.min())
 
 
 def _levels(costs: Floats, most: int) -> Floats:

@@ -211,7 +211,7 @@ class Controls(tune.Callback):
             said = f"{what} ends at its next batch; {kept}"
         elif trial_id in progress.paused:
             said = f"{what}, which had left its slot, ends; its best checkpoint is kept"
-        elif (Repeat.parse(trial_id) is None) == (self._search is not None) and files.folder.exists():
+        elif trial_id and files.folder.exists() and (Repeat.parse(trial_id) is None) == (self._search is not None):
             said = f"{what} waits for a slot, and ends when it has one"
         else:
             running = ", ".join(sorted(progress.running)) or "none"

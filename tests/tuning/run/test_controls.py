@@ -46,7 +46,7 @@ class Driver:
         self.progress.paused.add("0004")
         told = SimpleNamespace(remote=lambda *args: self.told.append(args))
         self.channel = SimpleNamespace(stop=told, hold=told)
-        self.retries = Retries(ListSearch([("0008", {})]), files)
+        self.retries = Retries(ListSearch([[("0008", {})]].pop), files)
         self.start()
 
     def start(self):
@@ -122,7 +122,7 @@ def test_an_enqueued_point_stays_in_the_folder_until_a_trial_has_it(driver, caps
     assert accepted
     assert said.startswith("the next new trial has these values; it counts within --trials")
     second, _, said = driver.ask("enqueue", values={"optim.lr": 0.2})
-    assert said.startswith("the next new trial but 1 has")
+    assert said.startswith("1 new trial first; then the next one has")
     driver.search.closes[0]("trial 0006 has them")
     assert driver.box.ids() == [second]
     assert "trial 0006 has them" in capsys.readouterr().out
@@ -218,7 +218,7 @@ def test_a_stop_of_a_repeat_that_waits_and_a_point_of_an_earlier_start_outlive_a
 
 def test_a_hold_goes_on_into_the_repeats_and_ends_with_the_driver(driver):
     driver.ask("pause")
-    repeats, retries = Progress(total=2, slots=1, deadline=None, what="repeat"), Retries(ListSearch([]), driver.files)
+    repeats, retries = Progress(total=2, slots=1, deadline=None, what="repeat"), Retries(ListSearch(list), driver.files)
     driver.controls.begin_phase(driver.channel, repeats, retries, None, lambda: False)
     assert driver.told == [(True,), (True,)]
     assert retries.suggest("a") is None

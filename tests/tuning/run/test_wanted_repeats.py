@@ -209,4 +209,4 @@ def test_a_trial_alone_in_its_race_gets_all_seeds(tmp_path):
 @pytest.mark.parametrize("config", [{}, {"train": 3}, {"train": {"epochs": "x"}}])
 def test_a_trial_whose_config_is_damaged_is_not_repeated(sweep, config):
     sweep.files.trial("0001").folder.write_json("config.json", config)
-    assert [repeat.trial for repeat in wanted(sweep.files, 1, top=2)] == ["0002", "0000"]
+    assert [repeat.trial for repeat in wanted(sweep.files, 1, top=3)] == ["0000", "0002"]

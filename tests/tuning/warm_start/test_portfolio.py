@@ -79,7 +79,7 @@ def test_every_config_fits_where_its_choices_are_and_says_what_it_left():
     )
     again = taken(RunConfig(), every_choice, [warm.first_trials[0]])
     assert len(again.first_trials) == len(PORTFOLIO) - 1
-    assert again.summary[0].endswith("left: camvid_lovasz (its values here are those of another first trial)")
+    assert again.summary[0].endswith("left out: camvid_lovasz (its values here are those of another first trial)")
 
 
 def test_a_sweep_that_no_config_fits_is_refused():

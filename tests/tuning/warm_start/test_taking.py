@@ -131,7 +131,7 @@ def test_curves_of_the_same_data_are_taken_where_they_are_points_of_the_space(sw
     assert {(trial.run, trial.epochs) for trial in warm.curves} == {(str(before), 4)}
     assert warm.first_trials == ()
     [line] = warm.summary
-    assert line.startswith(f"warm start: 3 of 9 trials of {before} (same data); 6 left: ")
+    assert line.startswith(f"warm start: 3 of 9 trials of {before} (same data); 6 left out: ")
     for reason in (
         "1 with optim.lr outside this space",
         "1 with another optim.name",
