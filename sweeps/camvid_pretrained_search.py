@@ -61,6 +61,7 @@ SWEEP = Sweep(
     trials=24,
     epochs=8,
     repeats=3,
+    confirm=3,
 )
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ import torch
 import torch.distributed as dist
 
 from segray.activity import doing, waiting_for_others
-from segray.clock import working_time
 from segray.config import RunConfig
 from segray.engine.determinism import deterministic
 from segray.engine.distributed import from_first_rank, rank, world_size
@@ -77,7 +76,7 @@ def train_trial(
         Diverged: The training loss became NaN or infinite.
         Infeasible: The network breaks a constraint.
     """
-    started = working_time()
+    keeper = CheckpointKeeper(files, seconds_before)
     reached = from_first_rank(lambda: reached_checkpoints(files, log))
     if reached and is_finished(config.train, reached[0].record.epoch, reached[0].record.best_epoch):
         # An earlier attempt finished the trial, but died before it handed over the last record.
@@ -93,9 +92,8 @@ def train_trial(
     doing("building the model")
     state, last = resumed_state(reached, files, log, lambda: build_state(config, data.label_space, len(loader), device))
     step = build_step(config, data, device, micro_batches)
-    keeper = CheckpointKeeper(files, data.scored_space)
     if last is not None:
-        seconds_before = max(seconds_before, last.seconds)
+        keeper.count_from(last.seconds)
         attempt = max(attempt, last.record.attempt + 1)
     log.write(f"attempt {attempt} on {device.type}, {world_size()} workers, from epoch {state.epoch}")
     properties = measured_properties(state, config, goals, data, last)
@@ -114,8 +112,7 @@ def train_trial(
             check_constraints(goals, record.scores)
             if rank() == 0:
                 doing("writing a checkpoint")
-                seconds = seconds_before + working_time() - started
-                keeper.keep(state, record, seconds, validation.samples)
+                keeper.keep(state, record, validation.samples, data.scored_space)
                 log.write(epoch_line(record, config.train.epochs, goals.main))
             if not _hand_over(reporter, record, state.is_finished, device):
                 return

@@ -31,7 +31,7 @@ class Trial:
 def decide(scheduler, trial_id, epoch, miou, num_epochs=None):
     trial = Trial(trial_id, num_epochs)
     scheduler.on_trial_add(None, trial)
-    return scheduler.on_trial_result(None, trial, {"epoch": epoch, "best_score": miou})
+    return scheduler.on_trial_result(None, trial, {"epoch": epoch, "best_score": miou, "record": None})
 
 
 def scheduler_of(kind, sweep, max_epochs=9, objective=MIOU, grace_epochs=1):
@@ -89,7 +89,7 @@ def test_an_epoch_that_a_dead_worker_could_not_hand_over_reaches_its_rung(sweep)
     weak = Trial("0002")
     scheduler.on_trial_add(None, weak)
     sweep.trial("0002").append_record(record(1, 0.2))
-    assert scheduler.on_trial_result(None, weak, {"epoch": 2, "best_score": 0.9}) == "STOP"
+    assert scheduler.on_trial_result(None, weak, {"epoch": 2, "best_score": 0.9, "record": None}) == "STOP"
     assert decide(scheduler, "0003", 1, 0.3) == "STOP", "compared with 0.5 and 0.2"
 
 

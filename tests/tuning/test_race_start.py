@@ -48,7 +48,7 @@ def test_the_record_gives_base_objective_and_contestants(sweep, confirm):
     assert (asked.storage, asked.name, asked.resume, asked.trials) == ("runs", "camvid", True, 20)
     assert (asked.confirm, asked.num_seeds, asked.resources.workers_per_trial) == (2, 4, 2)
     assert asked.base.flat() == sweep.info.base | {"data.root": "elsewhere"}
-    assert (asked.objective, asked.seed) == (sweep.info.objective, 7)
+    assert (asked.objectives, asked.seed) == ((sweep.info.objective,), 7)
     values = [{key: trial[key] for key in trial if key != "seed"} for trial in asked.contestants]
     assert values == [{"train.epochs": 7, "optim.lr": 0.02}, {"train.epochs": 9}, {"train.epochs": 7}]
 

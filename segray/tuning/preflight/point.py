@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from segray.config.keys import without
 from segray.config.mark import Decides
+from segray.tuning.preflight.checked import Checked
 from segray.tuning.preflight.parts import check_choices
-from segray.tuning.preflight.steps import Checked
 from segray.tuning.preflight.training import check_training
 from segray.values import Values
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
-from segray.config import DataConfig, RunConfig
 from segray.data.cache.fingerprint import listing
-from segray.data.preparation import PreparedData
-from segray.tuning.freeze_thaw.belief import Belief
+from segray.tuning.preflight.checked import Checked
 from segray.tuning.preflight.constraints import check_constraints
 from segray.tuning.preflight.drawn import draw_trials
 from segray.tuning.preflight.first_trial import with_planned
@@ -18,29 +15,7 @@ from segray.tuning.preflight.parts import check_comparable, check_parts, distinc
 from segray.tuning.preflight.training import check_start_weights, check_training, prepare_data
 from segray.tuning.recipe import naming_recipe
 from segray.tuning.samplers import check_sampler
-from segray.tuning.space import Distribution, Space
 from segray.tuning.sweep import Sweep
-from segray.values import Values
-
-
-@dataclass(frozen=True)
-class Checked:
-    """A sweep's choices after all checks."""
-
-    base: RunConfig
-    space: Space
-    """Capped to max_epochs"""
-    distributions: Mapping[str, Distribution]
-    first_trials: Sequence[Values]
-    belief: Belief
-    """Values that are believed to be good"""
-    max_epochs: int
-    data: PreparedData
-    """Data of the first trial"""
-    all_data: Mapping[DataConfig, PreparedData]
-    """Data of each data section among the trials that were checked"""
-    weights_line: str
-    """Line on the encoder weights of all trials, and why"""
 
 
 def check(

@@ -8,6 +8,7 @@ from every_model import UNET_CONFIGS
 
 from segray.config import RunConfig
 from segray.engine.footprint import footprint
+from segray.tuning.freeze_thaw.belief import Belief
 from segray.tuning.preflight.drawn import Drawn
 from segray.tuning.preflight.first_trial import FILLED, plan_trial
 from segray.tuning.space import SearchedSpace
@@ -39,7 +40,7 @@ def plan():
         shard = Images(sizes=np.array([size_px] * images), common_size=size_px)
         data = SimpleNamespace(train=shard, label_space=SimpleNamespace(num_classes=19))
         searched = SearchedSpace({}, frozenset())
-        drawn = Drawn(BASE, space, searched, [first] if first else [], max_epochs=120, configs=[])
+        drawn = Drawn(BASE, space, searched, [first] if first else [], Belief(), max_epochs=120, configs=[])
         return plan_trial(drawn, data, num_workers=1, worker_bytes=worker_bytes, on_gpu=False)
 
     return planned
