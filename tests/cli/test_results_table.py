@@ -34,7 +34,9 @@ def test_a_sweep_on_hold_says_since_when(sweep, capsys):
     print_results(sweep.files.folder.path)
     assert capsys.readouterr().out.startswith("camvid, running, on hold since 2026-11-30 00:53 UTC: 0 of 20 trials")
     [note] = fake_sweep.note_texts(load(sweep.files.folder.path), "running")
-    assert note.startswith("The sweep has been on hold since 2026-11-30 00:53 UTC, by request, and `segray continue` lets it")
+    assert note.startswith(
+        "The sweep has been on hold since 2026-11-30 00:53 UTC, by request, and `segray continue` lets it"
+    )
     sweep.files.write_state(held.model_copy(update={"status": "interrupted"}))
     print_results(sweep.files.folder.path)
     assert "on hold" not in capsys.readouterr().out
