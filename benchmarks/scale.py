@@ -263,7 +263,7 @@ def main() -> None:
         del resumed
     share = max(len(driver.report_seconds) // 10, 1)
     first, last = (
-        1000 * statistics.median(part) for part in (driver.report_seconds[:share], driver.report_seconds[-share:])
+        1000 * statistics.fmean(part) for part in (driver.report_seconds[:share], driver.report_seconds[-share:])
     )
     found = {
         "trials": options.trials,

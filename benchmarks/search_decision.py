@@ -3,8 +3,8 @@
 Command:        python benchmarks/search_decision.py
 Time:           1 min on two cores
 
-Two made studies: 64 trials of 46 epochs, and 1,000 trials of 9, all but one of them paused, in memory and in a SQLite
-file, as a sweep has it. Two decisions are timed, the median of five: whether a trial keeps its slot after an epoch, and
+Two made studies: 64 trials of 46 epochs, and 1,000 trials of 9, all but one of them paused, in memory, as in a sweep,
+and in a SQLite file. Two decisions are timed, the median of five: whether a trial keeps its slot after an epoch, and
 which paused trial goes on in a free slot. Each fits the model anew.
 
 The last line is one JSON object.
