@@ -16,7 +16,7 @@ from segray.tuning.callbacks import DEFAULT_CALLBACKS, Callback, add_callbacks
 
 @dataclass(frozen=True)
 class Trackers:
-    """What hears of the repeats."""
+    """The trackers that hear of the repeats."""
 
     callbacks: Annotated[Sequence[str | Callback], options.CALLBACK] = DEFAULT_CALLBACKS
 

@@ -35,7 +35,7 @@ STEPS_SECONDS: Final = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """What the training of a run costs, as measured in a few steps."""
+    """The cost of a run's training, as measured in a few steps."""
 
     num_parameters: int
     """Parameters of the network, without a discriminator"""

@@ -38,7 +38,7 @@ class Promise(NamedTuple):
     gains: Floats
     """Expected improvement at the end over what has been reached, in the unit of the score"""
     worth: Floats
-    """What it adds to the hypervolume, for the time of the schedule; only comparisons have a meaning"""
+    """Gain of hypervolume for the time of the schedule; only comparisons have a meaning"""
 
 
 class Forecast:

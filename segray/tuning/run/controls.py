@@ -1,4 +1,4 @@
-"""What persons ask of a running sweep: to try a point, to stop a trial, to pause and to continue."""
+"""Requests of persons to a running sweep: to try a point, to stop a trial, to pause and to continue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Types of what passes through Ray Tune: a proposed trial on its way to a slot, and its news back."""
+"""Types of what passes through Ray Tune, a proposed trial and its news, and of what the searcher asks a scheduler."""
 
 from __future__ import annotations
 
@@ -38,3 +38,23 @@ class News(Epoch):
     seconds: float
     done: bool
     """Whether the trial ends with this result; Tune sets it when a scheduler stops the trial"""
+
+
+class Pausing(Protocol):
+    """A scheduler that takes trials out of their slots and lets them go on later."""
+
+    def pause(self, trial_id: str) -> None:
+        """Let a trial that an earlier start began wait until it is worth a slot."""
+
+    def is_paused(self, trial_id: str) -> bool:
+        """Return whether a trial that left its slot will go on, or may."""
+
+    def next_paused(self, *, can_begin: bool) -> str | None:
+        """Return the trial that goes on in a free slot; None if a new one is worth more, or if none is worth it.
+
+        Args:
+            can_begin: Whether a new trial could take the slot.
+        """
+
+    def forget(self, trial_id: str) -> None:
+        """Let go of a paused trial that has ended."""

@@ -1,4 +1,4 @@
-"""What persons and the end of a search change of its trials: points are added, and paused trials end."""
+"""Changes of a running search by persons and by its end: points are added, and paused trials end."""
 
 from __future__ import annotations
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Protocol
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -21,7 +20,7 @@ from segray.tuning.objective import TUNE_METRIC
 from segray.tuning.points import Point, combinations, draw_point, identity
 from segray.tuning.run.asked import AskedTrial, report, trial_of
 from segray.tuning.run.enqueued import Queue
-from segray.tuning.run.exchange import News, Proposal
+from segray.tuning.run.exchange import News, Pausing, Proposal
 from segray.tuning.run.history import (
     Announce,
     earlier_trials,
@@ -39,26 +38,6 @@ from segray.values import Values
 
 PROPOSALS = 20
 """Number of proposals that may be tried points. Then as many random points are tried, then all points in order."""
-
-
-class Pausing(Protocol):
-    """A scheduler that takes trials out of their slots and lets them go on later."""
-
-    def pause(self, trial_id: str) -> None:
-        """Let a trial that an earlier start began wait until it is worth a slot."""
-
-    def is_paused(self, trial_id: str) -> bool:
-        """Return whether a trial that left its slot will go on, or may."""
-
-    def next_paused(self, *, can_begin: bool) -> str | None:
-        """Return the trial that goes on in a free slot; None if a new one is worth more, or if none is worth it.
-
-        Args:
-            can_begin: Whether a new trial could take the slot.
-        """
-
-    def forget(self, trial_id: str) -> None:
-        """Let go of a paused trial that has ended."""
 
 
 @dataclass
