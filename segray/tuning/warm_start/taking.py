@@ -1,4 +1,4 @@
-"""Trials that a new sweep takes from earlier ones: curves where these compare, else the best configs as first trials."""
+"""Trials that a new sweep takes from earlier ones: curves where they compare, else the best configs as first trials."""
 
 from __future__ import annotations
 
