@@ -180,7 +180,7 @@ def _pareto(results: SweepResults) -> Iterator[str]:
         f"{row['id']} ({', '.join(o.shown(row[column]) for o, column in zip(objectives, columns, strict=True))})"
         for row in front.to_dict("records")
     ]
-    what = " and ".join(objective.label for objective in objectives)
+    what = text.joined([objective.label for objective in objectives])
     yield (
         f"Pareto front of {what}, {text.counted(len(trials), 'trial')} of {len(results.ranked)}: {', '.join(trials)}. "
         "No other trial is at least as good in each and better in one."
